@@ -1,0 +1,45 @@
+"""Recurrent cells: each is a linear recurrence and an elementwise gate, see `types.Cell`."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from rnnjax.activations import ACTIVATIONS
+from rnnjax.initializers import INITIALIZERS
+from rnnjax.settings import HParams, Spec
+from rnnjax.types import Cell, Params
+
+
+def elman(spec: Spec, hp: HParams) -> Cell:
+    """Elman cell: h' = phi(x W_xh + h W_hh + b); G = 1 and the carry is h [H].
+
+    Source: Elman 1990, Cognitive Science 14:179.
+    """
+    phi = ACTIVATIONS[spec.activation]
+
+    def init(key: Array) -> Params:
+        input_key, recurrent_key = jax.random.split(key)
+        return {
+            "kernel": INITIALIZERS[spec.kernel_initializer](input_key, (spec.inputs, spec.hidden), hp.kernel_gain),
+            "recurrent_kernel": INITIALIZERS[spec.recurrent_initializer](
+                recurrent_key, (spec.hidden, spec.hidden), hp.recurrent_gain
+            ),
+            "bias": jnp.zeros(spec.hidden),
+        }
+
+    def carry() -> Array:
+        return jnp.zeros(spec.hidden)
+
+    def drive(params: Params, x: Array) -> Array:
+        return x @ params["kernel"] + params["bias"]
+
+    def gate(h: Array, u: Array, r: Array) -> Array:
+        return phi(u + r)
+
+    def output(h: Array) -> Array:
+        return h
+
+    return Cell(init, carry, drive, gate, output)
+
+
+CELLS = {"elman": elman}

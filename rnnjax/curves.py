@@ -1,0 +1,191 @@
+"""The curves in TensorBoard, one run per arm: a view, which can be written again from the metrics file at any time.
+
+tensorboardX's `SummaryWriter` hands its events to a thread. When the disk is full that thread dies, and the next call,
+or the end of the process, waits for it for ever. Here the same records are written by the caller's thread: what fails,
+fails at once and by name. Two more habits make a resumed run read as one:
+
+- Each attempt has a file of its own, named after its number instead of the time: TensorBoard reads files in the order
+  of their names, and time orders nothing within one second or after the clock was set back.
+- A new attempt takes what it will repeat out of the files of earlier ones, and opens its own with a START mark, on
+  which a TensorBoard that is running forgets the same. The mark alone is not enough: some readers heed it for scalars
+  only, and TensorBoard's fast one not at all.
+"""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from google.protobuf.message import DecodeError
+from scipy.special import stdtrit
+from tensorboardX import summary
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
+from tensorboardX.record_writer import RecordWriter
+
+from rnnjax.errors import StorageFailed
+
+HISTOGRAM_BINS = 40
+
+
+class ArmCurves:
+    """The TensorBoard run of one arm; a context manager.
+
+    Args:
+        folder: of this arm, the name under which TensorBoard shows it.
+        attempt: number of this start of the program, never used before for this arm.
+        resumed_step: optimizer steps done in the checkpoint it goes on from; None starts afresh.
+
+    Raises:
+        StorageFailed: here and in every method, when the disk refuses.
+    """
+
+    def __init__(self, folder: Path, attempt: int, resumed_step: int | None = None) -> None:
+        self._folder = folder
+        self._first_step = 0 if resumed_step is None else resumed_step + 1
+        self._last_step = 0
+        with self._storage():
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in folder.glob("events.out.tfevents.*"):
+                _forget(path, self._first_step)
+            self._file = RecordWriter(str(folder / f"events.out.tfevents.{attempt:06d}"))
+            self._write(0, file_version="brain.Event:2")
+            self._write(self._first_step, session_log=SessionLog(status=SessionLog.START))
+            self._file.flush()
+
+    def rows(self, steps_S: np.ndarray, rows: dict[str, np.ndarray], alive_nS: np.ndarray) -> None:
+        """Add rows of the record, `rows[metric]` being [n, S], as `<metric>/mean`, `/lo`, `/hi`, `/median`.
+
+        All are over the runs alive, `lo` and `hi` being the 95% t interval of the mean; what is not a finite number
+        is left out. `runs/diverged` counts the others.
+        """
+        columns = {
+            f"{metric}/{name}": values_S
+            for metric, values_nS in rows.items()
+            for name, values_S in _over_seeds(values_nS, alive_nS).items()
+        } | {"runs/diverged": (~alive_nS).sum(axis=0)}
+        table = np.stack(list(columns.values()), axis=1).tolist()
+        with self._storage():
+            for step, values in zip(steps_S.tolist(), table, strict=True):
+                self._write(step, summary=_scalars(dict(zip(columns, values, strict=True))))
+            self._file.flush()
+
+    def histogram(self, step: int, name: str, values: np.ndarray) -> None:
+        """Add the distribution of an array's finite values, as over units or over eigenvalues."""
+        finite = values[np.isfinite(values)]
+        if finite.size:
+            self._add(step, summary.histogram(name, finite, HISTOGRAM_BINS))
+
+    def text(self, step: int, name: str, text: str) -> None:
+        """Add a text that TensorBoard shows as it stands: it reads Markdown, so the text becomes a code block."""
+        block = "\n".join(f"    {line}" for line in text.splitlines())
+        self._add(step, summary.text(name, block.encode("utf-8", "backslashreplace").decode()))
+
+    def hparams(self, settings: dict[str, Any], metrics: dict[str, float]) -> None:
+        """Add this arm's line of the HParams table; call it once, at the end, with the same names for every arm."""
+        parts = summary.hparams({name: _plain(value) for name, value in settings.items()}, _final(metrics))
+        line = Summary(value=[value for part in parts for value in part.value])
+        line.MergeFrom(_scalars(_final(metrics)))
+        # After the last row: a resumed attempt then forgets it together with the rows it repeats.
+        self._add(self._last_step + 1, line)
+
+    def layout(self, metrics: Sequence[str]) -> None:
+        """Add a chart of the mean with its interval for each metric, on TensorBoard's custom scalars page."""
+        charts = {name: ["Margin", [f"{name}/mean", f"{name}/lo", f"{name}/hi"]] for name in metrics}
+        self._add(self._first_step, summary.custom_scalars({"mean and 95% interval over seeds": charts}))
+
+    def close(self) -> None:
+        """Bring everything to the disk."""
+        with self._storage():
+            try:
+                self._file.flush()
+            finally:
+                self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.close()
+        except StorageFailed:
+            if error is None:  # otherwise the first failure is the one to report
+                raise
+
+    def _add(self, step: int, content: Summary) -> None:
+        with self._storage():
+            self._write(step, summary=content)
+            self._file.flush()
+
+    def _write(self, step: int, **content: Any) -> None:
+        self._file.write(Event(wall_time=time.time(), step=step, **content).SerializeToString())
+        self._last_step = max(self._last_step, step)
+
+    @contextmanager
+    def _storage(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageFailed(f"{self._folder}: cannot write the curves: {error.strerror or error}") from error
+
+
+def _forget(path: Path, first_step: int) -> None:
+    """Take the events from that step on out of a file, and with them a record that a kill cut in two."""
+    records = list(_records(path.read_bytes()))
+    kept = [record for step, record in records if step < first_step]
+    if not kept:
+        path.unlink()
+    elif len(kept) < len(records):
+        part = path.with_name("part")
+        part.write_bytes(b"".join(kept))
+        part.replace(path)
+
+
+def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The steps and bytes of an event file's records, up to the first that is cut or damaged.
+
+    A record is 8 bytes of length, 4 of their checksum, the event, 4 of its checksum.
+    """
+    start = 0
+    while len(data) >= start + 16:
+        end = start + 16 + int.from_bytes(data[start : start + 8], "little")
+        try:
+            step = Event.FromString(data[start + 12 : end - 4]).step
+        except DecodeError:
+            return
+        if end <= len(data):
+            yield step, data[start:end]
+        start = end
+
+
+def _over_seeds(values_nS: np.ndarray, alive_nS: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean, its 95% t interval and the median over the runs alive, for all rows at once; NaN where there is none."""
+    known_nS = np.ma.masked_array(values_nS, mask=~(alive_nS & np.isfinite(values_nS)))
+    n_S = known_nS.count(axis=0)
+    mean_S = known_nS.mean(axis=0)
+    half_S = known_nS.std(axis=0, ddof=1) * stdtrit(n_S - 1.0, 0.975) / np.sqrt(n_S)
+    found = {"mean": mean_S, "lo": mean_S - half_S, "hi": mean_S + half_S, "median": np.ma.median(known_nS, axis=0)}
+    return {name: np.ma.filled(np.ma.asarray(values_S, dtype=float), math.nan) for name, values_S in found.items()}
+
+
+def _scalars(values: dict[str, float]) -> Summary:
+    """One record for all tags of a step: seven times faster than one for each."""
+    return Summary(
+        value=[Summary.Value(tag=tag, simple_value=value) for tag, value in values.items() if math.isfinite(value)]
+    )
+
+
+def _final(metrics: dict[str, float]) -> dict[str, float]:
+    """The tags of the HParams table; its page fails on a number that is not finite."""
+    return {f"final/{name}": float(value) for name, value in metrics.items() if math.isfinite(value)}
+
+
+def _plain(value: Any) -> bool | int | float | str:
+    """What the HParams page can show: JSON knows no infinity."""
+    return value if isinstance(value, bool | int) or isinstance(value, float) and math.isfinite(value) else str(value)

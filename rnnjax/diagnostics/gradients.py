@@ -1,0 +1,123 @@
+"""How far back the learning signal reaches, and what the state's own dynamics do to it."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.flatten_util import ravel_pytree
+
+from rnnjax.cells import CELLS
+from rnnjax.losses import cross_entropy
+from rnnjax.model import network, readout
+from rnnjax.settings import HParams, Spec
+from rnnjax.tasks.windows import spread_windows
+from rnnjax.train import TrainState
+from rnnjax.types import Carry, Cell, Params, Probe, Task, as_measured
+from rnnjax.unroll import advance
+
+LAGS = 24  # the longest lag that is measured
+WARM_UP = 16  # symbols read before, so that a window's state is not its start
+WINDOWS = 256
+JACOBIAN_STEPS = 18
+JACOBIAN_WINDOWS = 8
+
+
+def gradient_lags(spec: Spec, hp: HParams, params: Params, ids_NW: Array, lags: int) -> Array:
+    """|d l_t / d c_{t-k}|_2 for k = 0..lags in each of W windows, [W, lags + 1].
+
+    l_t is the loss of a window's last step only and c the whole carry of the cell, so for an LSTM (c, h) together.
+
+    Args:
+        ids_NW: windows of N > lags + 1 symbols; the last is the target of l_t.
+    """
+    model, cell = network(spec, hp), CELLS[spec.cell](spec, hp)
+    inputs_TW, targets_W = ids_NW[:-1], ids_NW[-1]
+    split = inputs_TW.shape[0] - lags - 1
+    carry, _, _ = model.apply(params, model.carry(ids_NW.shape[1]), inputs_TW[:split])
+
+    def norms(carry: Carry, inputs_T: Array, target: Array) -> Array:
+        nudges = jax.tree.map(lambda leaf: jnp.zeros((lags + 1, *leaf.shape)), carry)
+        gradient = jax.grad(partial(nudged_loss, cell, params, carry, jax.nn.one_hot(inputs_T, spec.inputs), target))
+        squares = jax.tree.map(lambda leaf: jnp.sum(leaf**2, axis=tuple(range(1, leaf.ndim))), gradient(nudges))
+        return jnp.sqrt(sum(jax.tree.leaves(squares)))[::-1]
+
+    return jax.vmap(norms, in_axes=(0, 1, 0))(carry, inputs_TW[split:], targets_W)
+
+
+def nudged_loss(cell: Cell, params: Params, carry: Carry, x_TD: Array, target: Array, nudges: Carry) -> Array:
+    """The loss of the last step when every step's carry has a nudge [T, ...] added: its gradient is d l / d c_t."""
+
+    def step(carry: Carry, inputs: Any) -> tuple[Carry, None]:
+        x, nudge = inputs
+        recurrent = cell.output(carry) @ params["cell"]["recurrent_kernel"]
+        carry = cell.gate(carry, cell.drive(params["cell"], x), recurrent)
+        return jax.tree.map(jnp.add, carry, nudge), None
+
+    carry, _ = jax.lax.scan(step, carry, (x_TD, nudges))
+    return cross_entropy(readout(params["readout"], cell.output(carry)), target)
+
+
+def reach(decay_L: Array, threshold: float) -> Array:
+    """The largest lag k such that the decay is at least `threshold` at every lag up to k."""
+    return jnp.sum(jnp.cumprod(decay_L >= threshold)) - 1
+
+
+def gradients(spec: Spec, task: Task) -> Probe:
+    """Decay by lag, decay(k) = geometric mean over 256 windows of |d l_t / d h_{t-k}| / |d l_t / d h_t|, and its reach.
+
+    Values: gradient_decay [25] as log10, gradient_decay_24, reach_0.1 and reach_0.05 (lags).
+    Source: Bengio et al. 1994; Pascanu et al. 2013, arXiv:1211.5063.
+    """
+    ids_NW = spread_windows(task.train_N, WARM_UP + LAGS + 2, WINDOWS)
+
+    def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
+        del step
+        norms_WL = gradient_lags(spec, hp, state.params, jnp.asarray(ids_NW), LAGS)
+        floor = jnp.finfo(norms_WL.dtype).tiny  # a gradient of exactly 0 has no logarithm
+        logs_WL = jnp.log10(jnp.maximum(norms_WL, floor))
+        decay_L = jnp.mean(logs_WL - logs_WL[:, :1], axis=0)
+        return {
+            "gradient_decay": decay_L,
+            "gradient_decay_24": decay_L[24],
+            "reach_0.1": reach(10**decay_L, 0.1),
+            "reach_0.05": reach(10**decay_L, 0.05),
+        }
+
+    return Probe(measure, as_measured)
+
+
+def state_jacobian(spec: Spec, hp: HParams, params: Params, ids_T: Array, steps: int) -> Array:
+    """d c_t / d c_{t-steps} as a matrix, along a trajectory that reads ids_T from the start state."""
+    cell = CELLS[spec.cell](spec, hp)
+    drives_TG = jax.vmap(partial(cell.drive, params["cell"]))(jax.nn.one_hot(ids_T, spec.inputs))
+
+    def walk(carry: Carry, drives: Array) -> Carry:
+        def step(carry: Carry, u: Array) -> tuple[Carry, None]:
+            return advance(cell, carry, u, cell.output(carry) @ params["cell"]["recurrent_kernel"])[0], None
+
+        return jax.lax.scan(step, carry, drives)[0]
+
+    flat, unflatten = ravel_pytree(walk(cell.carry(), drives_TG[:-steps]))
+    return jax.jacfwd(lambda c: ravel_pytree(walk(unflatten(c), drives_TG[-steps:]))[0])(flat)
+
+
+def jacobian(spec: Spec, task: Task) -> Probe:
+    """Singular values of the product of 18 step Jacobians: geometric means over windows of the largest and the mean."""
+    ids_NW = spread_windows(task.train_N, WARM_UP + JACOBIAN_STEPS, JACOBIAN_WINDOWS)
+
+    def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
+        del step
+        of_window = partial(state_jacobian, spec, hp, state.params, steps=JACOBIAN_STEPS)
+        return {"jacobian": jax.vmap(of_window)(jnp.asarray(ids_NW.T))}
+
+    def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        singular_RWH = np.linalg.svd(values["jacobian"], compute_uv=False)
+        return {
+            "jacobian_largest": np.exp(np.mean(np.log(singular_RWH[..., 0]), axis=1)),
+            "jacobian_mean": np.exp(np.mean(np.log(np.mean(singular_RWH, axis=2)), axis=1)),
+        }
+
+    return Probe(measure, summarise)

@@ -1,0 +1,45 @@
+"""What can go wrong outside our own code: each error is one line for the user and one exit code for the shell."""
+
+
+class RnnjaxError(Exception):
+    """Shown as `rnnjax: error: <message>`, without a traceback; the process ends with `exit_code`."""
+
+    exit_code = 1
+
+
+class BadInput(RnnjaxError):
+    """A config, file or argument that breaks a rule."""
+
+    exit_code = 2
+
+
+class FolderRefused(RnnjaxError):
+    """The run folder is busy, holds another config, or is not ours."""
+
+    exit_code = 3
+
+
+class DamagedState(RnnjaxError):
+    """No checkpoint verifies; never answered by a silent fresh start."""
+
+    exit_code = 4
+
+
+class AllDiverged(RnnjaxError):
+    """Every run left the finite numbers."""
+
+    exit_code = 5
+
+
+class StorageFailed(RnnjaxError):
+    """The disk is full, read-only or gone."""
+
+    exit_code = 6
+
+
+class Stopped(RnnjaxError):
+    """A signal asked to stop; the state is saved and `--resume` goes on from it."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__("stopped; the state is saved, go on with --resume")
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,103 @@
+"""Files that appear whole or not at all, and the disk that they need. Not promised: power loss."""
+
+import contextlib
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from rnnjax.errors import DamagedState, StorageFailed
+
+GIGABYTE = 10**9
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the name `path` when the block ends well; until then what was there stays.
+
+    Raises:
+        StorageFailed: the disk is full, read-only or gone.
+    """
+    draft = path.with_name(f".{path.name}.tmp")
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with draft.open("wb") as file:
+                yield file
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turns the system's refusal to write into one line that names `path` and the reason."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFailed(f"cannot write to {path}: {error.strerror or error}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 with the line ends as they are. Raises StorageFailed."""
+    with replacing(path) as file:
+        file.write(text.encode())
+
+
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes plain arrays; an array of objects would be a pickle: ValueError. Raises StorageFailed."""
+    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:  # as np.savez, but any name is allowed
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz, each checked against its checksum; never unpickles. Raises DamagedState."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except Exception as error:  # OSError, ValueError, BadZipFile, EOFError, zlib.error: all mean the same
+        raise DamagedState(f"cannot read {path}: {error}") from error
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file says. Raises DamagedState."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise DamagedState(f"cannot read {path}: {error}") from error
+
+
+def refuse_unwritable(folder: Path) -> None:
+    """Raises StorageFailed where `folder` could not be made or written to; writes nothing to find out."""
+    base = existing(folder)
+    if not base.is_dir():
+        raise StorageFailed(f"cannot write to {folder}: {base} is not a folder")
+    if not os.access(base, os.W_OK | os.X_OK):
+        read_only = os.statvfs(base).f_flag & os.ST_RDONLY
+        raise StorageFailed(
+            f"cannot write to {folder}: {'Read-only file system' if read_only else 'Permission denied'}"
+        )
+
+
+def check_space(folder: Path, bytes_needed: int) -> None:
+    """Raises StorageFailed if the disk of `folder`, which need not exist yet, has less than `bytes_needed` free."""
+    free = shutil.disk_usage(existing(folder)).free
+    if free < bytes_needed:
+        raise StorageFailed(
+            f"cannot write to {folder}: {free / GIGABYTE:.1f} GB free, need {bytes_needed / GIGABYTE:.1f} GB"
+        )
+
+
+def existing(path: Path) -> Path:
+    """`path`, or the nearest folder above it that is there."""
+    while not os.path.lexists(path) and path != path.parent:
+        path = path.parent
+    return path

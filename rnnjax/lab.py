@@ -1,0 +1,183 @@
+"""A study from its file to its report: the story of the program.
+
+    settings are checked -> the run folder is opened -> each group of runs is trained -> the statements are judged
+    -> the report is written -> DONE
+
+Bitwise promises (a run in any company, after any kill) come from `sweep` and `training`; here is only their order.
+"""
+
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from rnnjax import sweep
+from rnnjax.board import arms_of
+from rnnjax.checkpoints import digest
+from rnnjax.claims import judge
+from rnnjax.corpora import read_source
+from rnnjax.diagnostics.spectrum import spectrum_of
+from rnnjax.errors import AllDiverged
+from rnnjax.lookup import check_names
+from rnnjax.manifest import machine_fingerprint
+from rnnjax.progress import Clock, Display
+from rnnjax.report import write_report
+from rnnjax.results import ArmResult, curve_metrics, is_text, named, seed_values, written
+from rnnjax.runs import RunFolder, open_run
+from rnnjax.settings import TaskSpec
+from rnnjax.signals import Interruption
+from rnnjax.study import Arm, Study
+from rnnjax.tasks import TASKS
+from rnnjax.training import Shell, Training
+from rnnjax.types import Task
+from rnnjax.writeup import page, summary
+
+DRAW_SEEDS = 1_000_000  # fresh starts are drawn with seeds from here on, never with those of runs
+
+
+def run_study(study: Study, out: Path, resume: bool = False, strict: bool = False) -> None:
+    """Run a study into the folder `out`, or go on with it.
+
+    Raises: every error of `errors`; nothing is written before the settings, the data and the folder are accepted.
+    """
+    check_names(study)
+    tasks = load_tasks(study)
+    study = fitted(study, tasks)
+    with (
+        Display() as display,
+        open_run(out, study.config, machine_fingerprint(), resume, strict, display.say, data_hash(tasks)) as run,
+        Clock.running() as clock,
+        Interruption() as interruption,
+    ):
+        if run.finished:
+            display.say(f"{out} is finished; see {out / 'report.html'}")
+            return
+        shell = Shell(study, run, display, clock, interruption)
+        results = train_all(shell, tasks)
+        conclude(shell, results, tasks)
+    if all((arm.diverged_at >= 0).all() for arm in results):
+        raise AllDiverged(f"every run diverged; see {out / 'report.html'}")
+    display.say(f"done: {out / 'report.html'}; curves: tensorboard --logdir {out / 'tb'}")
+
+
+def load_tasks(study: Study) -> dict[TaskSpec, Task]:
+    """The tasks of a study, each made once."""
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    specs = dict.fromkeys(arm.spec.task for arm in study.arms)
+    return {spec: TASKS[spec.name](spec, read_source(spec, available)) for spec in specs}
+
+
+def fitted(study: Study, tasks: dict[TaskSpec, Task]) -> Study:
+    """The study with the sizes that its tasks have; windows that do not fit a task are refused here."""
+
+    def sized(arm: Arm) -> Arm:
+        size = len(tasks[arm.spec.task].vocabulary)
+        return arm._replace(spec=replace(arm.spec, inputs=size, outputs=size))
+
+    return study._replace(arms=[sized(arm) for arm in study.arms])
+
+
+def data_hash(tasks: dict[TaskSpec, Task]) -> str:
+    """One sha256 of all that is trained on."""
+    parts = (ids.tobytes() for task in tasks.values() for ids in (task.train_N, task.validation_N))
+    return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def train_all(shell: Shell, tasks: dict[TaskSpec, Task]) -> list[ArmResult]:
+    """Every arm with every seed, group by group; the results in the order of the arms."""
+    study = shell.study
+    runs = [
+        sweep.Run(index, arm.spec, arm.hp._replace(seed=seed))
+        for index, arm in enumerate(study.arms)
+        for seed in study.seeds
+    ]
+    results: dict[int, ArmResult] = {}
+    for number, group in enumerate(sweep.groups(runs)):
+        task = tasks[group[0].spec.task]
+        training = Training(shell, f"group-{number}", group, task)
+        diverged_at = training.run()
+        keep(shell, training, diverged_at)
+        for index, members in arms_of([run.arm for run in group]).items():
+            results[index] = arm_result(study, study.arms[index], training, diverged_at, members)
+    return [results[index] for index in sorted(results)]
+
+
+def keep(shell: Shell, training: Training, diverged_at: np.ndarray) -> None:
+    """The group's metrics file, from which all that follows can be made again, and the hash of its whole state."""
+    arrays = training.kept.record._asdict() | training.kept.probes
+    steps = {"row_steps": training.plan.row_steps, "probe_steps": np.array(training.plan.probe_steps)}
+    runs = {"arm": np.array([run.arm for run in training.runs]), "seed": np.array([run.hp.seed for run in training.runs])}
+    with shell.clock.phase("io"):
+        shell.run.write_npz(f"metrics/{training.name}.npz", {**arrays, **steps, **runs, "diverged_at": diverged_at})
+    shell.run.record(state_sha256=shell.run.manifest.get("state_sha256", {}) | {training.name: digest(training.tree())})
+
+
+def arm_result(study: Study, arm: Arm, training: Training, diverged_at: np.ndarray, members: np.ndarray) -> ArmResult:
+    """What one arm's runs have left."""
+    rows = {name: values[members] for name, values in training.kept.record._asdict().items()}
+    result = ArmResult(
+        name=arm.name,
+        axes=arm.axes,
+        seeds=np.array(study.seeds),
+        row_steps=training.plan.row_steps,
+        rows=rows,
+        probe_steps=np.array(training.plan.probe_steps),
+        probes={name: values[members] for name, values in training.kept.probes.items()},
+        diverged_at=diverged_at[members],
+        metrics=curve_metrics(rows["loss"], rows["clip_share"], training.plan.row_steps),
+    )
+    last = {name: seed_values(result, name) for name, values in result.probes.items() if values.ndim == 2}
+    return result._replace(metrics=result.metrics | last)
+
+
+def with_draws(study: Study, arms: list[ArmResult]) -> list[ArmResult]:
+    """The arms with the metric `drawn_radius`: the spectral radius of many fresh starts, where the study asks for it."""
+    draws = study.file.draws
+    if draws is None:
+        return arms
+    chosen = {arm.name for arm in named(arms, draws.arms)}
+    return [
+        result._replace(metrics=result.metrics | {"drawn_radius": drawn_radius(arm, draws.count)})
+        if arm.name in chosen
+        else result
+        for arm, result in zip(study.arms, arms, strict=True)
+    ]
+
+
+def drawn_radius(arm: Arm, count: int) -> np.ndarray:
+    """The spectral radius of `count` recurrent kernels at step 0."""
+    runs = [sweep.Run(0, arm.spec, arm.hp._replace(seed=DRAW_SEEDS + i)) for i in range(count)]
+    return spectrum_of(sweep.start(runs).params["cell"]["recurrent_kernel"])["spectral_radius"]
+
+
+def conclude(shell: Shell, arms: list[ArmResult], tasks: dict[TaskSpec, Task]) -> None:
+    """Judge, draw, write, and only then say that it is done."""
+    study, run = shell.study, shell.run
+    with shell.clock.phase("probe"):
+        arms = with_draws(study, arms)
+    with shell.clock.phase("report"):
+        judgements = [judge(claim, arms) for claim in study.file.claims]
+        run.write_json("summary.json", summary(study, arms, judgements))
+        write_samples(run, arms, tasks, study)
+    seconds = dict(shell.clock.seconds)
+    run.record(seconds=seconds, compilations=shell.clock.compilations)
+    write_report(run.path, page(study, arms, judgements, tasks, seconds, run.manifest))
+    run.done()
+
+
+def write_samples(run: RunFolder, arms: list[ArmResult], tasks: dict[TaskSpec, Task], study: Study) -> None:
+    """samples/<arm>.txt: what each seed of an arm writes at each step, decoder by decoder."""
+    for arm, result in zip(study.arms, arms, strict=True):
+        alphabet = tasks[arm.spec.task].vocabulary
+        texts = [
+            f"--- {probe.removeprefix('text_')}, step {step:,}, seed {seed}\n{written(ids_nQN[n, q], alphabet)}\n"
+            for probe, ids_nQN in result.probes.items()
+            if is_text(probe)
+            for q, step in enumerate(result.probe_steps)
+            if ids_nQN[:, q].any()
+            for n, seed in enumerate(result.seeds)
+        ]
+        if texts:
+            run.write_text(f"samples/{arm.name}.txt", "\n".join(texts))

@@ -1,0 +1,66 @@
+"""The names in a study against the tables that define them: cells, initializers, probes, rules, arms."""
+
+import difflib
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
+from rnnjax.activations import ACTIVATIONS
+from rnnjax.cells import CELLS
+from rnnjax.claims import RULES
+from rnnjax.diagnostics import PROBES
+from rnnjax.errors import BadInput
+from rnnjax.initializers import INITIALIZERS, SQUARE_ONLY
+from rnnjax.optimizers import OPTIMIZERS
+from rnnjax.study import Reading, Study
+from rnnjax.tasks import TASKS
+
+TABLES = {
+    "cell": CELLS,
+    "activation": ACTIVATIONS,
+    "recurrent_initializer": INITIALIZERS,
+    "kernel_initializer": [name for name in INITIALIZERS if name not in SQUARE_ONLY],
+    "optimizer": OPTIMIZERS,
+}
+EXPECTING = {"exact", "number", "share"}  # rules that need `expected`
+COMPARING = {"difference", "best"}  # rules that need `against`
+
+
+def check_names(study: Study) -> None:
+    """Raises BadInput for a name that no table has; before anything is written."""
+    for arm in study.arms:
+        for field, table in TABLES.items():
+            known(field, getattr(arm.spec, field), table)
+        known("task.name", arm.spec.task.name, TASKS)
+    for name in study.file.probes:
+        known("probes", name, PROBES)
+    for claim in study.file.claims:
+        for reading in claim.readings:
+            check_reading(f"claims.{claim.id}", reading, study)
+    patterns = [pattern for item in [*study.file.figures, *study.file.questions] for pattern in item.arms]
+    for pattern in [*patterns, *(study.file.draws.arms if study.file.draws else [])]:
+        check_pattern("arms", pattern, study)
+
+
+def known(field: str, value: str, table: Iterable[str]) -> None:
+    names = list(table)
+    if value not in names:
+        close = difflib.get_close_matches(value, names, 1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        raise BadInput(f"{field}: got {value!r}; expected one of: {', '.join(names)}.{hint}")
+
+
+def check_reading(where: str, reading: Reading, study: Study) -> None:
+    known(f"{where}.rule", reading.rule, RULES)
+    for pattern in [*reading.arms, *reading.against]:
+        check_pattern(where, pattern, study)
+    if reading.rule in EXPECTING and reading.expected is None:
+        raise BadInput(f"{where}: missing field 'expected', which the rule '{reading.rule}' needs")
+    if reading.rule in COMPARING and not reading.against:
+        raise BadInput(f"{where}: missing field 'against', which the rule '{reading.rule}' needs")
+    if reading.rule == "explained" and not reading.explained_by:
+        raise BadInput(f"{where}: missing field 'explained_by', which the rule 'explained' needs")
+
+
+def check_pattern(where: str, pattern: str, study: Study) -> None:
+    if not any(fnmatchcase(arm.name, pattern) for arm in study.arms):
+        raise BadInput(f"{where}: got {pattern!r}; expected one of the arms: {', '.join(arm.name for arm in study.arms)}")

@@ -1,0 +1,289 @@
+"""The report of a study, written from one tree of plain values: report.html, report.md and tables/*.csv.
+
+report.html is one offline file. Everything in it is escaped, and its content security policy allows nothing from
+outside and only the scripts that were in it when it was written, known by their hashes. Styles may be inline, because
+plotly sets `style` attributes while it draws; without network or foreign scripts they cannot carry anything out.
+"""
+
+import base64
+import csv
+import hashlib
+import io
+import json
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import jinja2
+import plotly.graph_objects as go
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from rnnjax.errors import StorageFailed
+from rnnjax.stats import Interval
+
+VERDICTS = {"confirmed": "✓", "refuted": "✗", "unresolved": "?", "not-as-stated": "≠", "definition": "≡"}
+TEMPLATES = Path(__file__).with_name("templates")
+NOTHING = "–"  # a value that is not there: the run diverged or never got that far
+
+Cell = str | int | float | Interval | None
+
+
+class Settings(NamedTuple):
+    """What the arms were run with: the fields in which they differ, derived ones too, and those they share."""
+
+    arms: Mapping[str, Mapping[str, Any]]  # arm -> field -> value
+    common: Mapping[str, Any]
+
+
+class Figure(Protocol):
+    """What `figures.py` makes."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def caption(self) -> str: ...
+    @property
+    def figure(self) -> go.Figure: ...
+
+
+class Table(NamedTuple):
+    """A table; `tables/<name>.csv` holds it in full precision."""
+
+    name: str  # letters, digits, "_", "-" and "."
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    note: str = ""
+
+
+class Sample(NamedTuple):
+    """A text that a network wrote."""
+
+    arm: str
+    decoder: str
+    step: int
+    text: str
+
+
+class Question(NamedTuple):
+    """An observation question of the guided study; the answer names a measured number."""
+
+    question: str
+    answer: str
+
+
+class Statement(NamedTuple):
+    """A statement of a source document, and what the data say of it."""
+
+    id: str
+    text: str  # in our words
+    source: str  # the document's file name
+    stated: str  # the figure given there; "" where it gives none
+    verdict: str  # a key of `VERDICTS`
+    estimate: Interval | None
+    expected: str
+    why: str
+
+
+class Cost(NamedTuple):
+    """What the study took."""
+
+    seconds: Mapping[str, float]  # phase -> seconds: compile, train, probe, io
+    machine: str
+
+
+class Page(NamedTuple):
+    """A report, in the order in which it is read."""
+
+    title: str
+    question: str
+    statements: Sequence[Statement]
+    hypothesis: str
+    protocol: Sequence[str]  # paragraphs
+    settings: Settings
+    figures: Sequence[Figure]
+    tables: Sequence[Table]
+    samples: Sequence[Sample]
+    questions: Sequence[Question]
+    advice: Sequence[str]  # what a user should do, one thing each
+    cost: Cost
+
+
+def write_report(folder: Path, page: Page) -> None:
+    """Write report.html, report.md and tables/*.csv into the folder; each file appears whole or not at all.
+
+    Raises: ValueError for an unknown verdict or a table name that is no file name; StorageFailed.
+    """
+    _check(page)
+    for table in page.tables:
+        _write(folder / "tables" / f"{table.name}.csv", _csv(table))
+    _write(folder / "report.md", _render("report.md.j2", page, autoescape=False))
+    _write(folder / "report.html", _render("report.html.j2", page, autoescape=True))
+
+
+def visible(text: str) -> str:
+    r"""The text with its control and direction characters spelled out, as \x1b and \u202e; lines and tabs stay."""
+    return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+# C0, delete and C1; marks, embeddings, overrides and isolates of direction; line separators; halves of a pair
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def shown(value: Any) -> Any:
+    """A value in the reader's form: an estimate with its interval and n, a number to 4 digits, a visible text."""
+    if isinstance(value, Interval):
+        bounds = "" if value.n < 2 else " [{1}, {2}]".format(*numbers(value))
+        return f"{numbers(value)[0]}{bounds}, n = {value.n}"
+    if isinstance(value, bool) or type(value) is str:
+        return visible(str(value))
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}" if not math.isnan(value) else NOTHING
+    return value if isinstance(value, str) else NOTHING if value is None else visible(str(value))
+
+
+def numbers(interval: Interval) -> list[str]:
+    """Estimate, low and high with the decimals that the interval's width deserves."""
+    width = interval.high - interval.low
+    fixed = math.isfinite(width) and width > 1e-4 and abs(interval.estimate) < 1e9
+    digits = f",.{max(0, 1 - math.floor(math.log10(width)))}f" if fixed else ".4g"
+    return [NOTHING if math.isnan(value) else format(value, digits) for value in interval[:3]]
+
+
+def _check(page: Page) -> None:
+    for statement in page.statements:
+        if statement.verdict not in VERDICTS:
+            raise ValueError(f"{statement.id}: verdict must be one of {', '.join(VERDICTS)}, got {statement.verdict!r}")
+    for table in page.tables:
+        if not re.fullmatch(r"\w[\w.-]*", table.name):
+            raise ValueError(f"a table's name must be a file name, got {table.name!r}")
+
+
+def _render(template: str, page: Page, autoescape: bool) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=autoescape,
+        finalize=shown,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"md": _markdown, "fenced": _fenced, "script": _script, "hash": _hash, "numbers": numbers}
+    environment.tests["interval"] = lambda value: isinstance(value, Interval)
+    return environment.get_template(template).render(
+        page=page,
+        verdicts={name: [s for s in page.statements if s.verdict == name] for name in VERDICTS},
+        marks=VERDICTS,
+        varied=list(dict.fromkeys(field for fields in page.settings.arms.values() for field in fields)),
+        samples=_grouped(page.samples),
+        methods=_methods,
+        plotly=Markup(get_plotlyjs()),
+        script=Markup((TEMPLATES / "report.js").read_text("utf-8")),
+        style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
+    )
+
+
+def _grouped(samples: Sequence[Sample]) -> dict[tuple[str, int], list[Sample]]:
+    """Texts to compare stand together: those of one decoder at one step."""
+    keys = dict.fromkeys((sample.decoder, sample.step) for sample in samples)
+    return {key: [sample for sample in samples if (sample.decoder, sample.step) == key] for key in keys}
+
+
+def _methods(cells: Iterable[Cell]) -> str:
+    """How the intervals among the cells were made."""
+    return "; ".join(dict.fromkeys(cell.method for cell in cells if isinstance(cell, Interval)))
+
+
+# HTML
+
+
+def _script(figure: Figure) -> Markup:
+    """A figure as JSON that can stand in a script element: no `<` can close it."""
+    tree = _map_strings(json.loads(figure.figure.to_json()))
+    return Markup(json.dumps(tree, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"))
+
+
+def _map_strings(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {visible(key): _map_strings(value) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_map_strings(value) for value in tree]
+    return visible(tree) if isinstance(tree, str) else tree
+
+
+def _hash(script: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+# Markdown
+
+
+def _markdown(value: Any) -> str:
+    """A value as GitHub-flavoured Markdown that shows it as it stands, in a table's cell too."""
+    text = " ".join(str(shown(value)).split())
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*\[\]|~]|(?<!\w)_|_(?!\w)|^[#+-])", r"\\\1", text)
+
+
+def _fenced(text: str) -> str:
+    """A code block whose fence is longer than any in the text."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}text\n{visible(text)}\n{fence}"
+
+
+# CSV
+
+
+def _csv(table: Table) -> str:
+    """Full precision; a column of estimates becomes five: the estimate, low, high, n and method."""
+    wide = [any(isinstance(row[i], Interval) for row in table.rows) for i in range(len(table.columns))]
+    body = [_wide_row(row, wide) for row in table.rows]
+    parts = ["", *(f" {name}" for name in Interval._fields[1:])]
+    header: list[Cell] = [
+        column + part
+        for column, is_wide in zip(table.columns, wide, strict=True)
+        for part in parts[: None if is_wide else 1]
+    ]
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([[_csv_cell(cell) for cell in row] for row in [header, *body]])
+    return out.getvalue()
+
+
+def _wide_row(row: Sequence[Cell], wide: Sequence[bool]) -> list[Cell]:
+    cells: list[Cell] = []
+    for cell, is_wide in zip(row, wide, strict=True):
+        parts: list[Any] = list(cell) if isinstance(cell, Interval) else [cell]
+        cells += [*parts, *[None] * (len(Interval._fields) - len(parts) if is_wide else 0)]
+    return cells
+
+
+def _csv_cell(cell: Cell) -> str:
+    """A text that a spreadsheet would take for a formula gets a quote in front."""
+    if cell is None or isinstance(cell, float) and math.isnan(cell):
+        return ""
+    text = visible(str(cell))
+    return "'" + text if text[:1] in "=+-@\t" and text and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(path.name + ".part")
+        part.write_bytes(text.encode())
+        os.replace(part, path)
+    except OSError as error:
+        raise StorageFailed(f"{path}: cannot write the report: {error.strerror or error}") from error

@@ -1,0 +1,25 @@
+"""When a run is looked at and saved. Pure arithmetic on optimizer steps."""
+
+import numpy as np
+
+
+def probe_points(count: int, steps: int, record_every: int) -> list[int]:
+    """At most `count` points of training: 0, the end, and log-spaced whole rows of the record between them."""
+    if count == 1:
+        return [steps]
+    spaced = np.geomspace(min(record_every, steps), steps, max(count - 1, 1))
+    rows = np.unique(np.round(spaced / record_every).astype(int))
+    inner = {int(row) * record_every for row in rows if 0 < row * record_every < steps}
+    return sorted({0, steps} | inner)
+
+
+def save_points(save_every: int | None, steps: int, record_every: int) -> list[int]:
+    """Every `save_every` steps, rounded up to whole rows of the record, and the end; a tenth of the steps if not given."""
+    wanted = save_every or -(-steps // 10)
+    every = -(-wanted // record_every) * record_every
+    return sorted({*range(every, steps, every), steps})
+
+
+def next_stop(step: int, stops: list[int], longest: int) -> int:
+    """The end of the next chunk: the next stop, or `longest` steps on if that comes first."""
+    return min(min(stop for stop in stops if stop > step), step + longest)

@@ -1,0 +1,28 @@
+"""Stopping on request: the first signal is remembered until the state can be saved, the second ends at once."""
+
+import os
+import signal
+from types import FrameType
+from typing import Any
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interruption:
+    """A context in which SIGINT, SIGTERM and SIGHUP set `number` instead of ending the process."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def __enter__(self) -> "Interruption":
+        self._before: dict[int, Any] = {number: signal.signal(number, self._asked) for number in STOPPING}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _asked(self, number: int, frame: FrameType | None) -> None:
+        if self.number:
+            os._exit(128 + number)  # a kill at any time is safe: nothing acknowledged is lost
+        self.number = number

@@ -1,0 +1,242 @@
+"""A small template grammar that knows itself: every probability and every level of its text is exact.
+
+A text is a row of independent sentences, each followed by one space. A sentence takes one template, all equally
+likely, and says each part as one word of its category, all equally likely; a part "DET+..." has "the" before it with
+probability `determiner`. What makes the text exact is that no sentence begins another: an intransitive verb ends its
+sentence, any other verb takes one object, so whoever has read from the start knows where each sentence ends.
+
+Source: the kind of grammar is that of Elman 1990, Cognitive Science 14:179; the templates are ours.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
+from itertools import pairwise, product
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnjax.settings import TaskSpec
+from rnnjax.tasks.text import encode
+from rnnjax.tasks.windows import levels
+from rnnjax.types import Task
+
+DETERMINER = "the"
+OPTIONAL = "DET+"  # before a category: the determiner may be said
+
+LEXICON = (
+    ("NOUN_HUMAN", ("boy", "girl", "man", "woman", "king", "queen")),
+    ("NOUN_ANIMAL", ("cat", "dog", "lion", "bird", "fish", "mouse")),
+    ("NOUN_FOOD", ("bread", "cake", "apple", "milk", "cookie")),
+    ("NOUN_OBJECT", ("book", "rock", "glass", "plate", "ball")),
+    ("VERB_INTRAN", ("sleep", "walk", "think", "swim")),
+    ("VERB_TRAN", ("chase", "eat", "see", "break", "read", "move")),
+    ("VERB_PERCEPT", ("smell", "hear", "watch")),
+)
+
+# Humans, animals and objects differ in what they do and in what is done to them: a word's category can be learned from
+# its company alone, as subject (which verbs, which objects) and as object (after which subjects and verbs).
+TEMPLATES = (
+    "DET+NOUN_HUMAN VERB_INTRAN",
+    "DET+NOUN_HUMAN VERB_TRAN DET+NOUN_OBJECT",
+    "DET+NOUN_HUMAN VERB_TRAN NOUN_FOOD",
+    "DET+NOUN_HUMAN VERB_TRAN DET+NOUN_ANIMAL",
+    "DET+NOUN_HUMAN VERB_PERCEPT DET+NOUN_HUMAN",
+    "DET+NOUN_HUMAN VERB_PERCEPT DET+NOUN_ANIMAL",
+    "DET+NOUN_ANIMAL VERB_INTRAN",
+    "DET+NOUN_ANIMAL VERB_TRAN DET+NOUN_HUMAN",
+    "DET+NOUN_ANIMAL VERB_TRAN DET+NOUN_ANIMAL",
+    "DET+NOUN_ANIMAL VERB_TRAN NOUN_FOOD",
+    "DET+NOUN_ANIMAL VERB_TRAN DET+NOUN_OBJECT",
+    "DET+NOUN_ANIMAL VERB_PERCEPT DET+NOUN_ANIMAL",
+    "DET+NOUN_OBJECT VERB_TRAN DET+NOUN_HUMAN",
+    "DET+NOUN_OBJECT VERB_TRAN DET+NOUN_ANIMAL",
+    "DET+NOUN_OBJECT VERB_TRAN DET+NOUN_OBJECT",
+    "DET+NOUN_OBJECT VERB_TRAN NOUN_FOOD",
+)
+
+
+class Grammar(NamedTuple):
+    """What decides a language; hashable, so that its tables are made once. `_replace` a field for a variant."""
+
+    lexicon: tuple[tuple[str, tuple[str, ...]], ...] = LEXICON  # category, its words
+    templates: tuple[str, ...] = TEMPLATES
+    determiner: float = TaskSpec.determiner  # probability that an optional "the" is said
+
+
+def grammar_task(settings: TaskSpec, source: str | None) -> Task:
+    """`characters` characters to train on, and round(characters * validation) more, drawn apart from them.
+
+    The level "floor" is the grammar's entropy rate: the least mean loss that a predictor with the whole past in its
+    state can expect on new text. The loss on one finite text may lie a little below, and far below it where that text
+    is learned by heart.
+
+    Args:
+        settings: `characters`, `corpus_seed`, `determiner` and `validation` are used.
+        source: not used; a grammar needs no file.
+    Raises:
+        BadInput: fewer than 3 characters.
+    """
+    grammar = Grammar(determiner=settings.determiner)
+    train_rng, validation_rng = np.random.default_rng(settings.corpus_seed).spawn(2)
+    letters = vocabulary(grammar)
+    train_N = encode(generate(grammar, settings.characters, train_rng), letters)
+    held_out = generate(grammar, round(settings.characters * settings.validation), validation_rng)
+    return Task(
+        vocabulary=letters,
+        train_N=train_N,
+        validation_N=encode(held_out, letters),
+        levels=levels(train_N, len(letters)) | {"floor": entropy_rate(grammar)},
+        text_measures=partial(text_measures, grammar),
+    )
+
+
+def word_categories(grammar: Grammar) -> dict[str, str]:
+    """The category of each word; that of the determiner is "DET"."""
+    return {DETERMINER: "DET"} | {word: category for category, words in grammar.lexicon for word in words}
+
+
+def vocabulary(grammar: Grammar) -> str:
+    """The letters of all words and the space, sorted: the characters of the text."""
+    return "".join(sorted(set(" ".join(word_categories(grammar)))))
+
+
+def generate(grammar: Grammar, characters: int, rng: np.random.Generator) -> str:
+    """The first characters of an endless text; from the same seed, a shorter text is the beginning of a longer one."""
+    known = list(sentences(grammar))
+    probabilities = list(sentences(grammar).values())
+    enough = characters // min(map(len, known)) + 1
+    return "".join(known[i] for i in rng.choice(len(known), size=enough, p=probabilities))[:characters]
+
+
+@lru_cache(maxsize=16)
+def sentences(grammar: Grammar) -> Mapping[str, float]:
+    """Every sentence that can be said, with its probability; the space that ends a sentence belongs to it.
+
+    The table is held in memory: 8,484 sentences in the built-in grammar, and with ten times the words a thousand times
+    as many.
+
+    Raises:
+        ValueError: a sentence begins another one; the exact levels need ends that can be known.
+    """
+    lexicon = dict(grammar.lexicon)
+    probabilities: defaultdict[str, float] = defaultdict(float)
+    for template in grammar.templates:
+        parts = [list(_part(grammar.determiner, lexicon, part)) for part in template.split()]
+        for said in product(*parts):
+            sentence = "".join(words for words, _ in said)
+            probabilities[sentence] += prod(probability for _, probability in said) / len(grammar.templates)
+    _refuse_unmarked_ends(sorted(probabilities))
+    return {sentence: probability for sentence, probability in probabilities.items() if probability > 0}
+
+
+def _refuse_unmarked_ends(in_order: list[str]) -> None:
+    """In sorted order a sentence that begins another one stands right before such a one."""
+    for one, other in pairwise(in_order):
+        if other.startswith(one):
+            raise ValueError(f"the sentence {one!r} begins {other!r}: where a sentence ends could not be known")
+
+
+def _part(determiner: float, lexicon: Mapping[str, tuple[str, ...]], part: str) -> Iterator[tuple[str, float]]:
+    """What can be said for one part of a template, with the probability of each."""
+    words = lexicon[part.removeprefix(OPTIONAL)]
+    silent = 1 - determiner if part.startswith(OPTIONAL) else 1.0
+    for word in words:
+        yield f"{word} ", silent / len(words)
+        yield f"{DETERMINER} {word} ", (1 - silent) / len(words)
+
+
+@lru_cache(maxsize=16)
+def openings(grammar: Grammar) -> Mapping[str, float]:
+    """The probability that a sentence begins like this, for every beginning of every sentence; "" has 1."""
+    probabilities: defaultdict[str, float] = defaultdict(float)
+    for sentence, probability in sentences(grammar).items():
+        for length in range(len(sentence) + 1):
+            probabilities[sentence[:length]] += probability
+    return dict(probabilities)
+
+
+def entropy_rate(grammar: Grammar) -> float:
+    """H(sentence) / E[characters of a sentence and its space], in nats per character.
+
+    The sentences of a text are independent and their ends are known, so the text's entropy is the sum of theirs.
+    """
+    probabilities = np.array(list(sentences(grammar).values()))
+    lengths = np.array(list(map(len, sentences(grammar))))
+    return float(-probabilities @ np.log(probabilities) / (probabilities @ lengths))
+
+
+def next_character(grammar: Grammar, history: str) -> np.ndarray:
+    """p(next character | everything said so far): [V], in the order of `vocabulary`.
+
+    It is the probability of the sentences that go on like this, over that of the sentences that begin like what has
+    been said of the current one. All zeros after a history that the grammar cannot have said.
+    """
+    known = openings(grammar)
+    *_, said = _unfinished(grammar, history)
+    return np.array([known.get(said + letter, 0.0) for letter in vocabulary(grammar)]) / known.get(said, 1.0)
+
+
+def surprisal(grammar: Grammar, text: str) -> np.ndarray:
+    """-log p of each character of a text given all before it, in nats: [N]; inf from the first impossible one on."""
+    known = openings(grammar)
+    said = _unfinished(grammar, text)
+    likely = [known.get(now + letter, 0.0) / known.get(now, 1.0) for now, letter in zip(said, text, strict=False)]
+    with np.errstate(divide="ignore"):
+        return -np.log(likely)
+
+
+def _unfinished(grammar: Grammar, text: str) -> Iterator[str]:
+    """What has been said of the current sentence: before each character of a text, and at its end."""
+    known, whole = openings(grammar), sentences(grammar)
+    said = ""
+    yield said
+    for character in text:
+        if said in known:  # what is impossible stays so, whatever follows
+            said += character
+        if said in whole:
+            said = ""
+        yield said
+
+
+def text_measures(grammar: Grammar, text: str) -> dict[str, float]:
+    """What is measured of a generated text: {"valid_words", "valid_sentences"}."""
+    return {"valid_words": valid_words(grammar, text), "valid_sentences": valid_sentences(grammar, text)}
+
+
+def valid_words(grammar: Grammar, text: str) -> float:
+    """Share of the words of a text that are in the lexicon; the first and last may be cut and do not count.
+
+    Words are what stands between single spaces, so a double space is a word that is wrong. 0 where there is no word.
+    """
+    words, known = text.split(" ")[1:-1], word_categories(grammar)
+    return sum(word in known for word in words) / len(words) if words else 0.0
+
+
+def valid_sentences(grammar: Grammar, text: str) -> float:
+    """Share of the words of a text that belong to complete sentences; the first and last word do not count.
+
+    The text is read from left to right: a sentence that starts at a word is taken whole, otherwise the word is skipped.
+    Words of a good beginning that the end of the text cuts are not judged. So the grammar's own text has 1 if it is
+    read from the space before a sentence, and a little less from the middle of one. 0 where no word is judged.
+    """
+    words = text.split(" ")[1:-1]
+    position = covered = 0
+    while (length := _sentence_length(grammar, words[position:])) is not None:
+        covered += length
+        position += length or 1
+    return covered / position if position else 0.0
+
+
+def _sentence_length(grammar: Grammar, words: list[str]) -> int | None:
+    """In words, of the sentence that these begin with; 0 where none does; None where they end before it does."""
+    known, whole = openings(grammar), sentences(grammar)
+    said = ""
+    for length, word in enumerate(words, start=1):
+        said += f"{word} "
+        if said in whole:
+            return length
+        if said not in known:
+            return 0
+    return None

@@ -1,0 +1,113 @@
+"""Any text as a task: its vocabulary, its ids, its split, and the share of real words in what a network writes.
+
+Reading the file (encoding, byte-order mark, line ends, binary refusal) is the shell's work; refused here is only what
+makes no sense as a task.
+"""
+
+import re
+import unicodedata
+from functools import partial
+
+import numpy as np
+
+from rnnjax.errors import BadInput
+from rnnjax.settings import TaskSpec
+from rnnjax.tasks.markdown import MARKDOWN, MARKDOWN_VALIDATION
+from rnnjax.tasks.windows import levels
+from rnnjax.types import Task
+
+VOCABULARY_LIMIT = 65_535
+WHOLE_WORD = re.compile(r"(?<=\s)\S+(?=\s)")  # between two spaces; the first and last word of a sample may be cut
+
+
+def text_task(settings: TaskSpec, source: str | None) -> Task:
+    """The first 1 - validation of a text to train on and its end held out; the vocabulary is that of the whole text.
+
+    Without a source the text is MARKDOWN + MARKDOWN_VALIDATION, whose last tenth is the second: with the default split
+    a network trains on all 4,044 characters of MARKDOWN, which are 7 batches of 32 streams with windows of 16.
+
+    There is no level "floor": the entropy rate of somebody's text is not known, and the floor of its own windows
+    (`windows.window_floor`) holds for the training text only. A loss on unseen text has no floor that could be stated.
+
+    Raises:
+        BadInput: the text is empty, has one distinct character, more than 65,535, or a lone surrogate, or leaves
+            fewer than 3 characters to train on.
+    """
+    text = MARKDOWN + MARKDOWN_VALIDATION if source is None else source
+    _refuse_surrogates(text)
+    vocabulary = "".join(sorted(set(text)))
+    _refuse_vocabulary(vocabulary)
+    ids_N = encode(text, vocabulary)
+    split = len(text) - round(len(text) * settings.validation)
+    return Task(
+        vocabulary=vocabulary,
+        train_N=ids_N[:split],
+        validation_N=ids_N[split:],
+        levels=levels(ids_N[:split], len(vocabulary)),
+        text_measures=partial(text_measures, frozenset(text.split())),
+    )
+
+
+def text_measures(words: frozenset[str], text: str) -> dict[str, float]:
+    """What is measured of a generated text: {"valid_words"}."""
+    return {"valid_words": valid_words(words, text)}
+
+
+def valid_words(words: frozenset[str], text: str) -> float:
+    """Share of the whole words of a text that are among the given ones; 0 where the text has no whole word."""
+    spoken = WHOLE_WORD.findall(text)
+    return sum(word in words for word in spoken) / len(spoken) if spoken else 0.0
+
+
+def encode(text: str, vocabulary: str) -> np.ndarray:
+    """The int32 ids of a text: the place of each character in the vocabulary, which is sorted by code point.
+
+    Raises:
+        BadInput: a character is not in the vocabulary.
+    """
+    known, codes_N = _code_points(vocabulary), _code_points(text)
+    ids_N = np.minimum(np.searchsorted(known, codes_N), len(known) - 1)
+    strange = np.flatnonzero(known[ids_N] != codes_N)
+    if strange.size:
+        raise BadInput(f"text: {_shown(text[strange[0]])} at character {strange[0]:,} is not in the vocabulary")
+    return ids_N.astype(np.int32)
+
+
+def double_forms(text: str) -> str:
+    """The characters that a text writes both composed and decomposed, so that one letter has two spellings in ids."""
+    characters = set(text)
+    apart = {character: unicodedata.normalize("NFD", character) for character in sorted(characters)}
+    return "".join(one for one, two in apart.items() if one != two and characters.issuperset(two) and two in text)
+
+
+def _code_points(text: str) -> np.ndarray:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+
+
+def _refuse_surrogates(text: str) -> None:
+    try:
+        text.encode("utf-32-le")
+    except UnicodeEncodeError as error:
+        found = f"U+{ord(text[error.start]):04X} at character {error.start:,}"
+        raise BadInput(
+            f"task.path: got the lone surrogate {found}; expected whole characters. Is task.encoding that of the file?"
+        ) from None
+
+
+def _refuse_vocabulary(vocabulary: str) -> None:
+    size = len(vocabulary)
+    if size == 0:
+        raise BadInput("task.path: got an empty corpus; expected at least 2 distinct characters. Is it the right file?")
+    if size == 1:
+        raise BadInput(
+            f"task.path: got only 1 distinct character, {_shown(vocabulary)}; expected at least 2. "
+            "There is nothing to predict."
+        )
+    if size > VOCABULARY_LIMIT:
+        raise BadInput(
+            f"task.path: got a vocabulary of {size:,} characters; expected at most {VOCABULARY_LIMIT:,}. Is this text?"
+        )
+
+
+def _shown(character: str) -> str:
+    return f"{character!r} (U+{ord(character):04X})"

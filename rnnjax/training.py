@@ -1,0 +1,187 @@
+"""One group of runs in training: chunk after chunk, with every effect between two chunks.
+
+What is kept of a group (states, record, probes) has one shape from the first step to the last. So a checkpoint is the
+whole of it, and a resumed group goes on bitwise as if it had never stopped.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from rnnjax import sweep
+from rnnjax.board import Board, arms_of
+from rnnjax.checkpoints import Checkpoints
+from rnnjax.diagnostics import PROBES
+from rnnjax.errors import Stopped
+from rnnjax.progress import Clock, Display
+from rnnjax.runs import RunFolder
+from rnnjax.schedule import next_stop, probe_points, save_points
+from rnnjax.settings import Spec
+from rnnjax.signals import Interruption
+from rnnjax.study import Study
+from rnnjax.tasks.windows import cut_windows
+from rnnjax.train import Row
+from rnnjax.types import Task
+
+LONGEST_RECORD = 60  # rows of one chunk
+PATIENCE = 2.0  # seconds that a chunk should take: how long a signal waits
+
+
+class Shell(NamedTuple):
+    """The effects that training may have."""
+
+    study: Study
+    run: RunFolder
+    display: Display
+    clock: Clock
+    interruption: Interruption
+
+
+class Plan(NamedTuple):
+    """Where a group stops to be looked at and to be saved; follows from its settings alone."""
+
+    row_steps: np.ndarray  # [S] optimizer steps done at the end of each row
+    probes: dict[str, list[int]]  # the steps of each
+    probe_steps: list[int]  # [Q] of all probes together
+    saves: list[int]
+
+    def stops(self) -> list[int]:
+        return sorted({*self.probe_steps, *self.saves})
+
+
+def plan_of(study: Study, spec: Spec) -> Plan:
+    """The plan of a program in a study."""
+    probes = {name: probe_points(count, spec.steps, spec.record_every) for name, count in study.file.probes.items()}
+    ends = np.arange(spec.record_every, spec.steps + spec.record_every, spec.record_every)
+    steps = sorted({0, spec.steps}.union(*probes.values()))
+    return Plan(np.minimum(ends, spec.steps), probes, steps, save_points(study.file.save_every, spec.steps, spec.record_every))
+
+
+class Kept(NamedTuple):
+    """What has been seen of a group, on the host and filled in place: NaN, or 0 for ids, where nothing has been yet."""
+
+    record: Row  # leaves [R, S]
+    probes: dict[str, np.ndarray]  # [R, Q, ...]
+
+
+class Training:
+    """A group on its way to its last step: the one object of a study that changes."""
+
+    def __init__(self, shell: Shell, name: str, runs: Sequence[sweep.Run], task: Task) -> None:
+        self.shell, self.name, self.runs = shell, name, list(runs)
+        self.spec = self.runs[0].spec.program
+        self.plan = plan_of(shell.study, self.spec)
+        self.probes = {probe: PROBES[probe](self.spec, task) for probe in self.plan.probes}
+        self.alphabet = task.vocabulary
+        shell.display.say(f"{name}: {len(runs):,} runs of {self.spec.steps:,} steps; compiling their one program ...")
+        shell.display.begin(name, self.spec.steps)
+        with shell.clock.phase("train"):
+            data = cut_windows(task.train_N, self.spec.batch, self.spec.window)
+            self.program = sweep.program(self.runs, data, LONGEST_RECORD)
+            self.states = self.program.blocks.scatter(sweep.start(self.runs))
+        self.step, self.longest = 0, self.spec.record_every
+        self.kept = self.nothing_yet(self.look(list(self.probes)))
+
+    def nothing_yet(self, seen: dict[str, np.ndarray]) -> Kept:
+        """Room for all that will be seen, shaped after a first look at every probe."""
+        rows = Row(*(np.full((len(self.runs), len(self.plan.row_steps)), np.nan, np.float32) for _ in Row._fields))
+        points = len(self.plan.probe_steps)
+        return Kept(rows, {name: empty((len(value), points, *value.shape[1:]), value.dtype) for name, value in seen.items()})
+
+    def look(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """The values [R, ...] of some probes, now."""
+        seen: dict[str, np.ndarray] = {}
+        with self.shell.clock.phase("probe"):
+            for name in names:
+                probe = self.probes[name]
+                seen |= probe.summarise(self.program.measure(probe.measure, self.states, self.step))
+        return seen
+
+    def run(self) -> np.ndarray:
+        """Train to the end. Returns: the step at which each run diverged [R], -1 = never.
+
+        Raises: Stopped, with the state saved; and what `Checkpoints` and `ArmCurves` raise.
+        """
+        with Checkpoints(self.shell.run.path / "checkpoints" / self.name, note=self.shell.display.say) as checkpoints:
+            resumed = self.restore(checkpoints)
+            with self.board(resumed) as board:
+                if resumed is None:
+                    self.draw(board, since=0, seen=self.observe())
+                while self.step < self.spec.steps:
+                    since = self.step
+                    self.advance()
+                    self.draw(board, since, self.observe())
+                    self.save(checkpoints)
+        return self.program.blocks.gather(self.states).diverged_at
+
+    def board(self, resumed: int | None) -> Board:
+        """The TensorBoard runs of this group's arms."""
+        names = [arm.name for arm in self.shell.study.arms]
+        arms = {names[arm]: members for arm, members in arms_of([run.arm for run in self.runs]).items()}
+        return Board(self.shell.run.path / "tb", arms, self.shell.run.attempt, resumed, self.alphabet)
+
+    def draw(self, board: Board, since: int, seen: dict[str, np.ndarray]) -> None:
+        """Send the rows recorded since a step, and what was just seen, to TensorBoard."""
+        new = (self.plan.row_steps > since) & (self.plan.row_steps <= self.step)
+        with self.shell.clock.phase("io"):
+            record = jax.tree.map(lambda leaf: leaf[:, new], self.kept.record)
+            board.draw(self.step, self.plan.row_steps[new], record, seen)
+
+    def advance(self) -> None:
+        """One chunk; its length follows the measured speed, which changes no result."""
+        stop = next_stop(self.step, self.plan.stops(), self.longest)
+        started = time.monotonic()
+        with self.shell.clock.phase("train"):
+            self.states, record = self.program.advance(self.states, stop - self.step)
+        seconds = time.monotonic() - started
+        first = self.step // self.spec.record_every
+        for kept, new in zip(self.kept.record, record, strict=True):
+            kept[:, first : first + new.shape[1]] = new
+        steps, self.step = stop - self.step, stop
+        self.longest = self.paced(steps, seconds)
+        self.shell.display.advance(stop, len(self.runs) * steps / seconds)
+
+    def paced(self, steps: int, seconds: float) -> int:
+        """How many steps fit into `PATIENCE`, in whole rows of the record."""
+        rows = int(steps * PATIENCE / seconds) // self.spec.record_every
+        return self.spec.record_every * min(max(rows, 1), LONGEST_RECORD)
+
+    def observe(self) -> dict[str, np.ndarray]:
+        """Take and keep the probes that are due."""
+        seen = self.look([name for name, steps in self.plan.probes.items() if self.step in steps])
+        for name, values in seen.items():
+            self.kept.probes[name][:, self.plan.probe_steps.index(self.step)] = values
+        return seen
+
+    def save(self, checkpoints: Checkpoints) -> None:
+        """Save where the plan says so, and where a signal asked to stop."""
+        stopping = self.shell.interruption.number
+        if self.step in self.plan.saves or stopping:
+            with self.shell.clock.phase("io"):
+                checkpoints.save(self.step, self.tree())
+        if stopping and self.step < self.spec.steps:
+            raise Stopped(stopping)
+
+    def tree(self) -> Any:
+        """All that a checkpoint holds."""
+        return {"state": self.program.blocks.gather(self.states), "seen": self.kept._asdict()}
+
+    def restore(self, checkpoints: Checkpoints) -> int | None:
+        """Go back to the newest good checkpoint. Returns: its step, None where there is none."""
+        with self.shell.clock.phase("io"):
+            found = checkpoints.restore(self.tree())
+            if found is None:
+                return None
+            self.step, tree = found
+            self.states = self.program.blocks.scatter(tree["state"])
+            self.kept = Kept(**jax.tree.map(np.array, tree["seen"]))
+        self.shell.display.say(f"{self.name}: going on from step {self.step:,}")
+        return self.step
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """NaN where the type has it, 0 elsewhere."""
+    return np.full(shape, np.nan, dtype) if np.issubdtype(dtype, np.floating) else np.zeros(shape, dtype)

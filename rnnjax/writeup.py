@@ -1,0 +1,242 @@
+"""From results to words: the page of the report and the summary. Every number in it comes from the data."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rnnjax import report, stats
+from rnnjax.claims import Judgement, Measurement
+from rnnjax.figures import Drawing, interval_figure, lag_figure, line_figure, probe_figure
+from rnnjax.results import ArmResult, is_text, measured_only, named, seed_values, written
+from rnnjax.settings import TaskSpec
+from rnnjax.stats import Interval
+from rnnjax.study import Figure, Question, Study
+from rnnjax.types import Task
+
+SEED = 0  # of the bootstrap
+FEWEST = 10  # values for a bootstrap interval
+UNITS = {"loss": "nats per character", "steps": "optimizer steps", "reach": "characters", "period": "characters"}
+
+
+def unit(metric: str) -> str:
+    """The unit of a metric, by the words of its name; shares and ratios have none."""
+    words = metric.partition("@")[0].split("_")
+    return next((name for word, name in UNITS.items() if word in words), "")
+
+
+def estimate(values: np.ndarray) -> Interval | None:
+    """The mean of what is finite with its t interval; None where there is nothing."""
+    kept = values[np.isfinite(values)]
+    if len(kept) == 0:
+        return None
+    return stats.mean_interval(kept) if len(kept) > 1 else Interval(float(kept[0]), np.nan, np.nan, 1, "one value")
+
+
+def summary(study: Study, arms: Sequence[ArmResult], judgements: Sequence[Judgement]) -> dict[str, Any]:
+    """The content of summary.json."""
+    return {
+        "study": study.name,
+        "question": study.file.question,
+        "arms": [
+            {
+                "name": arm.name,
+                "axes": arm.axes,
+                "runs": len(arm.seeds),
+                "diverged": int(np.sum(arm.diverged_at >= 0)),
+                "metrics": {name: metric_summary(name, values) for name, values in arm.metrics.items()},
+            }
+            for arm in arms
+        ],
+        "claims": [claim_summary(judgement) for judgement in judgements],
+    }
+
+
+def metric_summary(name: str, values: np.ndarray) -> dict[str, Any]:
+    interval = estimate(values)
+    kept = values[np.isfinite(values)]
+    return {
+        "values": [float(value) for value in values],
+        "mean": interval and interval.estimate,
+        "iqm": float(stats.iqm(kept)) if len(kept) else None,
+        "ci95": interval and [interval.low, interval.high],
+        "unit": unit(name),
+    }
+
+
+def claim_summary(judgement: Judgement) -> dict[str, Any]:
+    headline = decisive(judgement)
+    return {
+        "id": judgement.claim.id,
+        "verdict": judgement.verdict,
+        "estimate": headline and headline.interval.estimate,
+        "ci95": headline and [headline.interval.low, headline.interval.high],
+        "expected": judgement.claim.expected,
+        "why": reasons(judgement),
+    }
+
+
+def decisive(judgement: Judgement) -> Measurement | None:
+    """The measurement to show first: one that has the verdict of the whole, else the first."""
+    found = [m for _, _, measurements in judgement.readings for m in measurements]
+    return next((m for m in found if m.verdict == judgement.verdict), found[0] if found else None)
+
+
+def reasons(judgement: Judgement) -> str:
+    """Each reading, its verdict and its measurements, in one paragraph."""
+    parts = []
+    for reading, verdict, measurements in judgement.readings:
+        values = "; ".join(f"{m.what} {report.shown(m.interval)} ({m.interval.method})" for m in shortened(measurements))
+        words = reading.says or reading.metric
+        parts.append(f"{words}: {verdict}. Needed {needed(measurements)}; measured {values or 'too few seeds to tell'}.")
+    if judgement.excluded:
+        parts.append(f"{judgement.excluded} diverged runs are not in these numbers.")
+    return " ".join(parts)
+
+
+def shortened(measurements: Sequence[Measurement], most: int = 6) -> Sequence[Measurement]:
+    """At most six measurements, those against the statement first."""
+    return sorted(measurements, key=lambda m: ["refuted", "unresolved", "confirmed"].index(m.verdict))[:most]
+
+
+def needed(measurements: Sequence[Measurement]) -> str:
+    if not measurements:
+        return "more seeds"
+    low, high = measurements[0].low, measurements[0].high
+    if low == -np.inf:
+        return f"at most {high:.4g}"
+    return f"at least {low:.4g}" if high == np.inf else f"{low:.4g} to {high:.4g}"
+
+
+def page(
+    study: Study,
+    arms: Sequence[ArmResult],
+    judgements: Sequence[Judgement],
+    tasks: dict[TaskSpec, Task],
+    seconds: dict[str, float],
+    manifest: dict[str, Any],
+) -> report.Page:
+    """The report of a study."""
+    levels = dict(tasks[study.arms[0].spec.task].levels)
+    return report.Page(
+        title=study.name,
+        question=study.file.question,
+        statements=[statement(judgement) for judgement in judgements],
+        hypothesis=study.file.hypothesis,
+        protocol=[*study.file.protocol, corpus_line(study, tasks)],
+        settings=settings(study),
+        figures=[drawing(figure, arms, levels) for figure in figures_of(study)],
+        tables=tables(arms),
+        samples=samples(study, arms, tasks),
+        questions=[report.Question(question.asks, answer(question, arms)) for question in study.file.questions],
+        advice=study.file.advice,
+        cost=report.Cost(seconds, machine(manifest)),
+    )
+
+
+def statement(judgement: Judgement) -> report.Statement:
+    claim, headline = judgement.claim, decisive(judgement)
+    return report.Statement(
+        id=claim.id,
+        text=claim.says,
+        source=claim.source,
+        stated=claim.stated,
+        verdict=judgement.verdict,
+        estimate=headline.interval if headline else None,
+        expected=claim.expected,
+        why=reasons(judgement),
+    )
+
+
+def corpus_line(study: Study, tasks: dict[TaskSpec, Task]) -> str:
+    """What was trained on, and what loss is possible on it."""
+    lines = []
+    for spec, task in tasks.items():
+        levels = ", ".join(f"{name} {value:.3f}" for name, value in task.levels.items())
+        lines.append(
+            f"Task {spec.name}: {len(task.train_N):,} characters to train on, {len(task.validation_N):,} held out, "
+            f"{len(task.vocabulary)} distinct. Levels in nats per character: {levels}."
+        )
+    seeds = f"{len(study.seeds)} seeds per arm ({study.seeds[0]} to {study.seeds[-1]}), the same in every arm."
+    return " ".join([*lines, seeds])
+
+
+def settings(study: Study) -> report.Settings:
+    """Every field in which arms differ, the number of parameters and of characters read among them; and the rest."""
+    full = {arm.name: flat(study.config["arms"][arm.name]) | derived(arm.spec) for arm in study.arms}
+    fields = list(next(iter(full.values())))
+    differing = [name for name in fields if len({repr(values[name]) for values in full.values()}) > 1]
+    common = {name: value for name, value in next(iter(full.values())).items() if name not in differing}
+    return report.Settings({arm: {name: values[name] for name in differing} for arm, values in full.items()}, common)
+
+
+def flat(table: dict[str, Any]) -> dict[str, Any]:
+    task = {f"task.{name}": value for name, value in table["task"].items()}
+    return {name: value for name, value in table.items() if name != "task"} | task
+
+
+def derived(spec: Any) -> dict[str, Any]:
+    """What follows from the settings and may differ with them."""
+    return {"characters read": spec.steps * spec.window * spec.batch}
+
+
+def figures_of(study: Study) -> list[Figure]:
+    """The study's figures; for a study that names none, its loss."""
+    return study.file.figures or [Figure("curve", "loss", "Training loss", "nats per character")]
+
+
+def drawing(figure: Figure, arms: Sequence[ArmResult], levels: dict[str, float]) -> Drawing:
+    chosen, words = named(arms, figure.arms), (figure.title, figure.unit or unit(figure.metric))
+    shown_levels = levels if "loss" in figure.metric else None
+    if figure.form == "curve":
+        return line_figure(chosen, figure.metric, *words, shown_levels, log_x=figure.log)
+    if figure.form == "interval":
+        values = [arm._replace(metrics={figure.metric: seed_values(arm, figure.metric)}) for arm in chosen]
+        return interval_figure(values, figure.metric, *words, shown_levels, log_x=figure.log)
+    measured = [measured_only(arm, figure.metric) for arm in chosen]
+    draw = probe_figure if figure.form == "probe" else lag_figure
+    return draw(measured, figure.metric, *words, shown_levels, log_y=figure.log)
+
+
+def tables(arms: Sequence[ArmResult]) -> list[report.Table]:
+    """One table with every metric of every arm."""
+    metrics = [name for name in arms[0].metrics if any(np.isfinite(arm.metrics[name]).any() for arm in arms)]
+    rows = [
+        [arm.name, int(np.sum(arm.diverged_at >= 0)), *(estimate(arm.metrics[metric]) for metric in metrics)]
+        for arm in arms
+    ]
+    columns = ["arm", "diverged", *(f"{name} ({unit(name)})" if unit(name) else name for name in metrics)]
+    return [report.Table("metrics", "Every metric at the end of training", columns, rows)]
+
+
+def samples(study: Study, arms: Sequence[ArmResult], tasks: dict[TaskSpec, Task]) -> list[report.Sample]:
+    """What the first seed of each arm writes after training."""
+    return [
+        report.Sample(
+            arm.name,
+            probe.removeprefix("text_"),
+            int(arm.probe_steps[-1]),
+            written(ids_nQN[0, -1], tasks[point.spec.task].vocabulary),
+        )
+        for point, arm in zip(study.arms, arms, strict=True)
+        for probe, ids_nQN in arm.probes.items()
+        if is_text(probe)
+    ]
+
+
+def answer(question: Question, arms: Sequence[ArmResult]) -> str:
+    """The arms in order of a measured number, as a sentence."""
+    sign = -1 if question.best == "highest" else 1
+    ranked = [(arm.name, estimate(seed_values(arm, question.metric))) for arm in named(arms, question.arms)]
+    known = sorted(((name, value) for name, value in ranked if value), key=lambda item: sign * item[1].estimate)
+    if not known:
+        return f"No run has a finite {question.metric}."
+    words = question.unit or unit(question.metric)
+    listed = "; ".join(f"{name} {report.shown(value)}" for name, value in known)
+    return f"By {question.metric}{f' in {words}' if words else ''}, {question.best} first: {listed} (mean, 95% t interval)."
+
+
+def machine(manifest: dict[str, Any]) -> str:
+    fingerprint = manifest["machine"]
+    devices = fingerprint["devices"]
+    return f"{devices['count']} x {', '.join(devices['kinds'])}; jax {fingerprint['versions']['jax']}"

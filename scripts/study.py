@@ -1,0 +1,36 @@
+"""Run studies: train every arm for every seed, draw the curves, judge the statements, write the report."""
+
+import argparse
+from pathlib import Path
+
+from rnnjax import command, config, devices
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False, epilog=config.field_help(),
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("configs", nargs="+", type=Path, metavar="CONFIG", help="study files (configs/studies/*.toml)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the run folder; default runs/<study>")
+    parser.add_argument("--seeds", type=int, metavar="N", help="how many seeds (42, 43, ...) instead of the file's")
+    parser.add_argument("--steps", metavar="N", help="short for --set steps=N")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting; may be repeated")
+    parser.add_argument("--resume", action="store_true", help="go on with an interrupted study")
+    parser.add_argument("--strict", action="store_true", help="with --resume: refuse another machine or version")
+    parser.add_argument("--max-runs", type=int, default=10_000, metavar="N", help="refuse larger studies (default 10,000)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    asked = arguments()
+    command.check_one_folder(asked.configs, asked.out)
+    overrides = [*asked.set, *([f"steps={asked.steps}"] if asked.steps else [])]
+    studies = [config.load(path, overrides, asked.seeds, asked.max_runs) for path in asked.configs]
+    devices.prepare()
+    from rnnjax import lab  # imports JAX, which a bad config never reaches
+
+    for study in studies:
+        lab.run_study(study, asked.out or command.default_folder(study.name), asked.resume, asked.strict)
+
+
+if __name__ == "__main__":
+    command.run(main)
