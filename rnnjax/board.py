@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from rnnjax.curves import ArmCurves
-from rnnjax.results import is_text, written
+from rnnjax.results import is_text
+from rnnjax.tasks.text import decode
 from rnnjax.train import Row
 
 
@@ -39,10 +40,12 @@ class Board:
         steps_S, record = (steps_S, record) if len(steps_S) else (np.array([step]), nothing(len(record.loss)))
         for name, runs in self.arms.items():
             rows = {metric: values[runs] for metric, values in record._asdict().items()}
-            rows |= {probe: at_the_end(values[runs], len(steps_S)) for probe, values in seen.items() if values.ndim == 1}
+            rows |= {
+                probe: at_the_end(values[runs], len(steps_S)) for probe, values in seen.items() if values.ndim == 1
+            }
             self._curves[name].rows(steps_S, rows, np.isfinite(rows["loss"]) | (steps_S == 0))
             for probe in filter(is_text, seen):
-                self._curves[name].text(step, probe, written(seen[probe][runs[0]], self.alphabet))
+                self._curves[name].text(step, probe, decode(seen[probe][runs[0]], self.alphabet))
 
     def finish(self, step: int, settings: dict[str, dict], metrics: dict[str, dict[str, np.ndarray]]) -> None:
         """Add, for each arm, the distribution of its final numbers over seeds, its HParams line and the charts."""

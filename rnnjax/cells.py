@@ -31,7 +31,7 @@ def elman(spec: Spec, hp: HParams) -> Cell:
         return jnp.zeros(spec.hidden)
 
     def drive(params: Params, x: Array) -> Array:
-        return x @ params["kernel"] + params["bias"]
+        return project(params["kernel"], x) + params["bias"]
 
     def gate(h: Array, u: Array, r: Array) -> Array:
         return phi(u + r)
@@ -40,6 +40,13 @@ def elman(spec: Spec, hp: HParams) -> Cell:
         return h
 
     return Cell(init, carry, drive, gate, output)
+
+
+def project(kernel_DG: Array, x: Array) -> Array:
+    """x W for a vector x [D]; for an id, an integer scalar, the row that its one-hot vector would pick."""
+    if jnp.issubdtype(x.dtype, jnp.integer):
+        return kernel_DG.at[x].get(mode="promise_in_bounds")
+    return x @ kernel_DG
 
 
 CELLS = {"elman": elman}

@@ -71,7 +71,9 @@ def exact(reading: Reading, arms: Sequence[ArmResult]) -> list[Measurement]:
     found = []
     for arm in named(arms, reading.arms):
         values = finite(seed_values(arm, reading.metric))
-        extremes = Interval(float(values.mean()), float(values.min()), float(values.max()), len(values), "smallest to largest")
+        extremes = Interval(
+            float(values.mean()), float(values.min()), float(values.max()), len(values), "smallest to largest"
+        )
         found.append(measured(arm.name, extremes, low, high))
     return found
 

@@ -296,7 +296,9 @@ def check_size(study: Study, where: str, max_runs: int) -> None:
 
 def resolved(study: Study) -> dict[str, Any]:
     """All that decides a study's numbers, as plain values: every arm in full, the seeds, the probes."""
-    arms = {arm.name: asdict(arm.spec) | {k: v for k, v in arm.hp._asdict().items() if k != "seed"} for arm in study.arms}
+    arms = {
+        arm.name: asdict(arm.spec) | {k: v for k, v in arm.hp._asdict().items() if k != "seed"} for arm in study.arms
+    }
     return {"arms": arms, "seeds": study.seeds, "probes": study.file.probes, "save_every": study.file.save_every}
 
 

@@ -166,12 +166,17 @@ def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 def _over_seeds(values_nS: np.ndarray, alive_nS: np.ndarray) -> dict[str, np.ndarray]:
     """Mean, its 95% t interval and the median over the runs alive, for all rows at once; NaN where there is none."""
-    known_nS = np.ma.masked_array(values_nS, mask=~(alive_nS & np.isfinite(values_nS)))
-    n_S = known_nS.count(axis=0)
-    mean_S = known_nS.mean(axis=0)
-    half_S = known_nS.std(axis=0, ddof=1) * stdtrit(n_S - 1.0, 0.975) / np.sqrt(n_S)
-    found = {"mean": mean_S, "lo": mean_S - half_S, "hi": mean_S + half_S, "median": np.ma.median(known_nS, axis=0)}
-    return {name: np.ma.filled(np.ma.asarray(values_S, dtype=float), math.nan) for name, values_S in found.items()}
+    known_nS = np.where(alive_nS & np.isfinite(values_nS), values_nS, math.nan).astype(float)
+    n_S = np.isfinite(known_nS).sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean_S = np.nansum(known_nS, axis=0) / n_S
+        variance_S = np.nansum((known_nS - mean_S) ** 2, axis=0) / (n_S - 1)
+        half_S = np.sqrt(variance_S / n_S) * stdtrit(n_S - 1.0, 0.975)
+        # NaN sorts last, so the median of what is known stands around n_S / 2.
+        sorted_nS, column_S = np.sort(known_nS, axis=0), np.arange(len(n_S))
+        lower_S, upper_S = np.maximum(n_S - 1, 0) // 2, np.minimum(n_S // 2, len(known_nS) - 1)
+        median_S = (sorted_nS[lower_S, column_S] + sorted_nS[upper_S, column_S]) / 2
+    return {"mean": mean_S, "lo": mean_S - half_S, "hi": mean_S + half_S, "median": median_S}
 
 
 def _scalars(values: dict[str, float]) -> Summary:
@@ -188,4 +193,4 @@ def _final(metrics: dict[str, float]) -> dict[str, float]:
 
 def _plain(value: Any) -> bool | int | float | str:
     """What the HParams page can show: JSON knows no infinity."""
-    return value if isinstance(value, bool | int) or isinstance(value, float) and math.isfinite(value) else str(value)
+    return value if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)) else str(value)

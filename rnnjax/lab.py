@@ -24,12 +24,13 @@ from rnnjax.lookup import check_names
 from rnnjax.manifest import machine_fingerprint
 from rnnjax.progress import Clock, Display
 from rnnjax.report import write_report
-from rnnjax.results import ArmResult, curve_metrics, is_text, named, seed_values, written
+from rnnjax.results import ArmResult, curve_metrics, is_text, named, seed_values
 from rnnjax.runs import RunFolder, open_run
 from rnnjax.settings import TaskSpec
 from rnnjax.signals import Interruption
 from rnnjax.study import Arm, Study
 from rnnjax.tasks import TASKS
+from rnnjax.tasks.text import decode
 from rnnjax.training import Shell, Training
 from rnnjax.types import Task
 from rnnjax.writeup import page, summary
@@ -108,7 +109,10 @@ def keep(shell: Shell, training: Training, diverged_at: np.ndarray) -> None:
     """The group's metrics file, from which all that follows can be made again, and the hash of its whole state."""
     arrays = training.kept.record._asdict() | training.kept.probes
     steps = {"row_steps": training.plan.row_steps, "probe_steps": np.array(training.plan.probe_steps)}
-    runs = {"arm": np.array([run.arm for run in training.runs]), "seed": np.array([run.hp.seed for run in training.runs])}
+    runs = {
+        "arm": np.array([run.arm for run in training.runs]),
+        "seed": np.array([run.hp.seed for run in training.runs]),
+    }
     with shell.clock.phase("io"):
         shell.run.write_npz(f"metrics/{training.name}.npz", {**arrays, **steps, **runs, "diverged_at": diverged_at})
     shell.run.record(state_sha256=shell.run.manifest.get("state_sha256", {}) | {training.name: digest(training.tree())})
@@ -172,7 +176,7 @@ def write_samples(run: RunFolder, arms: list[ArmResult], tasks: dict[TaskSpec, T
     for arm, result in zip(study.arms, arms, strict=True):
         alphabet = tasks[arm.spec.task].vocabulary
         texts = [
-            f"--- {probe.removeprefix('text_')}, step {step:,}, seed {seed}\n{written(ids_nQN[n, q], alphabet)}\n"
+            f"--- {probe.removeprefix('text_')}, step {step:,}, seed {seed}\n{decode(ids_nQN[n, q], alphabet)}\n"
             for probe, ids_nQN in result.probes.items()
             if is_text(probe)
             for q, step in enumerate(result.probe_steps)

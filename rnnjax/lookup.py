@@ -63,4 +63,6 @@ def check_reading(where: str, reading: Reading, study: Study) -> None:
 
 def check_pattern(where: str, pattern: str, study: Study) -> None:
     if not any(fnmatchcase(arm.name, pattern) for arm in study.arms):
-        raise BadInput(f"{where}: got {pattern!r}; expected one of the arms: {', '.join(arm.name for arm in study.arms)}")
+        raise BadInput(
+            f"{where}: got {pattern!r}; expected one of the arms: {', '.join(arm.name for arm in study.arms)}"
+        )

@@ -24,7 +24,7 @@ class Model(NamedTuple):
 
 
 def network(spec: Spec, hp: HParams) -> Model:
-    """The network of a spec: one-hot symbols, its cell, and logits_t = h_t W_hy + b_y."""
+    """The network of a spec: symbols as one-hot vectors, its cell, and logits_t = h_t W_hy + b_y."""
     cell = CELLS[spec.cell](spec, hp)
 
     def init(key: Array) -> Params:
@@ -36,7 +36,7 @@ def network(spec: Spec, hp: HParams) -> Model:
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (streams, *leaf.shape)), cell.carry())
 
     def apply(params: Params, carry: Carry, ids_TB: Array) -> tuple[Carry, Array, Array]:
-        carry, h_TBH = unroll(cell, params["cell"], carry, jax.nn.one_hot(ids_TB, spec.inputs))
+        carry, h_TBH = unroll(cell, params["cell"], carry, ids_TB)
         logits_TBO = jax.vmap(jax.vmap(partial(readout, params["readout"])))(h_TBH)
         return carry, logits_TBO, h_TBH
 

@@ -265,7 +265,7 @@ def _wide_row(row: Sequence[Cell], wide: Sequence[bool]) -> list[Cell]:
 
 def _csv_cell(cell: Cell) -> str:
     """A text that a spreadsheet would take for a formula gets a quote in front."""
-    if cell is None or isinstance(cell, float) and math.isnan(cell):
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
     text = visible(str(cell))
     return "'" + text if text[:1] in "=+-@\t" and text and not _is_number(text) else text

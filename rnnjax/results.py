@@ -78,11 +78,6 @@ def is_text(probe: str) -> bool:
     return probe.startswith("text_")
 
 
-def written(ids_N: np.ndarray, alphabet: str) -> str:
-    """The text of an array of ids."""
-    return "".join(alphabet[i] for i in ids_N)
-
-
 def measured_only(arm: ArmResult, probe: str) -> ArmResult:
     """The arm with one probe, at the steps at which it was taken."""
     values = arm.probes[probe]

@@ -214,6 +214,6 @@ def _refuse_links(folder: Path) -> None:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    names = sorted(set(os.listdir(folder)) - LEFTOVERS) if folder.exists() else []
+    names = sorted({path.name for path in folder.glob("*")} - LEFTOVERS)
     if names:
         raise FolderRefused(f"{folder} contains files rnnjax did not write: {some([ascii(name) for name in names])}")

@@ -57,7 +57,9 @@ def plan_of(study: Study, spec: Spec) -> Plan:
     probes = {name: probe_points(count, spec.steps, spec.record_every) for name, count in study.file.probes.items()}
     ends = np.arange(spec.record_every, spec.steps + spec.record_every, spec.record_every)
     steps = sorted({0, spec.steps}.union(*probes.values()))
-    return Plan(np.minimum(ends, spec.steps), probes, steps, save_points(study.file.save_every, spec.steps, spec.record_every))
+    return Plan(
+        np.minimum(ends, spec.steps), probes, steps, save_points(study.file.save_every, spec.steps, spec.record_every)
+    )
 
 
 class Kept(NamedTuple):
@@ -89,7 +91,9 @@ class Training:
         """Room for all that will be seen, shaped after a first look at every probe."""
         rows = Row(*(np.full((len(self.runs), len(self.plan.row_steps)), np.nan, np.float32) for _ in Row._fields))
         points = len(self.plan.probe_steps)
-        return Kept(rows, {name: empty((len(value), points, *value.shape[1:]), value.dtype) for name, value in seen.items()})
+        return Kept(
+            rows, {name: empty((len(value), points, *value.shape[1:]), value.dtype) for name, value in seen.items()}
+        )
 
     def look(self, names: Sequence[str]) -> dict[str, np.ndarray]:
         """The values [R, ...] of some probes, now."""

@@ -30,7 +30,7 @@ class Cell(NamedTuple):
 
     init: Callable[[Array], Params]  # key -> {kernel [D, G*H], recurrent_kernel [H, G*H], bias [G*H]}
     carry: Callable[[], Carry]  # the carry at t = 0
-    drive: Callable[[Params, Array], Array]  # params, x [D] -> u [G*H], the half that needs no scan
+    drive: Callable[[Params, Array], Array]  # params, x [D] or an id -> u [G*H], outside the scan
     gate: Callable[[Carry, Array, Array], Carry]  # carry, u, r [G*H] -> carry, elementwise
     output: Callable[[Carry], Array]  # carry -> h [H]
 

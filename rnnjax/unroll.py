@@ -15,16 +15,17 @@ from jax import Array
 from rnnjax.types import Carry, Cell, Params
 
 
-def unroll(cell: Cell, params: Params, carry: Carry, x_TBD: Array) -> tuple[Carry, Array]:
+def unroll(cell: Cell, params: Params, carry: Carry, x: Array) -> tuple[Carry, Array]:
     """Run a cell over a window for B streams.
 
     Args:
-        params: of the cell. carry: leaves [B, ...], the state before the window. x_TBD: inputs.
+        params: of the cell. carry: leaves [B, ...], the state before the window.
+        x: inputs x_TBD, or ids [T, B] of symbols.
 
     Returns:
         The carry after the window and the outputs h_TBH.
     """
-    drive_TBG = jax.vmap(jax.vmap(partial(cell.drive, params)))(x_TBD)
+    drive_TBG = jax.vmap(jax.vmap(partial(cell.drive, params)))(x)
     return recurrence(cell, params["recurrent_kernel"], carry, drive_TBG)
 
 
@@ -49,32 +50,37 @@ def recurrence(cell: Cell, kernel_HG: Array, carry: Carry, drive_TBG: Array) -> 
 
 
 def recurrence_forward(cell: Cell, kernel_HG: Array, carry: Carry, drive_TBG: Array) -> tuple[Any, Any]:
-    """The same walk, keeping for every step how to walk it back."""
+    """The same walk, keeping what each step started from."""
 
     def step(state: tuple[Carry, Array], u_BG: Array) -> Any:
         carry, h_BH = state
-        (carry, h_BH), back = jax.vjp(jax.vmap(partial(advance, cell)), carry, u_BG, h_BH @ kernel_HG)
-        return (carry, h_BH), (h_BH, back)
+        r_BG = h_BH @ kernel_HG
+        new_carry, new_h_BH = jax.vmap(partial(advance, cell))(carry, u_BG, r_BG)
+        return (new_carry, new_h_BH), (new_h_BH, (carry, u_BG, r_BG))
 
     h0_BH = jax.vmap(cell.output)(carry)
-    (end, _), (h_TBH, back_T) = jax.lax.scan(step, (carry, h0_BH), drive_TBG)
-    return (end, h_TBH), (kernel_HG, carry, h0_BH, h_TBH, back_T)
+    (end, _), (h_TBH, starts_T) = jax.lax.scan(step, (carry, h0_BH), drive_TBG)
+    return (end, h_TBH), (kernel_HG, carry, h0_BH, h_TBH, starts_T)
 
 
 def recurrence_backward(cell: Cell, residuals: Any, gradients: tuple[Carry, Array]) -> tuple[Array, Carry, Array]:
-    """Reverse scan over the gates, then one product for the recurrent kernel."""
-    kernel_HG, carry, h0_BH, h_TBH, back_T = residuals
+    """Reverse scan over the gates, then one product for the recurrent kernel.
+
+    A gate is computed again on the way back: its elementwise work costs less than storing and reading its derivatives.
+    """
+    kernel_HG, carry, h0_BH, h_TBH, starts_T = residuals
     d_end, d_h_TBH = gradients
 
     def step(state: tuple[Carry, Array], inputs: Any) -> Any:
         d_carry, d_h_BH = state
-        d_output_BH, back = inputs
+        d_output_BH, start = inputs
+        back = jax.vjp(jax.vmap(partial(advance, cell)), *start)[1]
         d_carry, d_u_BG, d_r_BG = back((d_carry, d_output_BH + d_h_BH))
-        return (d_carry, d_r_BG @ kernel_HG.T), (d_u_BG, d_r_BG)
+        stacked = (d_u_BG,) if d_u_BG is d_r_BG else (d_u_BG, d_r_BG)  # one and the same where the gate adds u and r
+        return (d_carry, d_r_BG @ kernel_HG.T), stacked
 
-    (d_carry, d_h0_BH), (d_u_TBG, d_r_TBG) = jax.lax.scan(
-        step, (d_end, jnp.zeros_like(h0_BH)), (d_h_TBH, back_T), reverse=True
-    )
+    (d_carry, d_h0_BH), stacked = jax.lax.scan(step, (d_end, jnp.zeros_like(h0_BH)), (d_h_TBH, starts_T), reverse=True)
+    d_u_TBG, d_r_TBG = stacked[0], stacked[-1]
     (d_carry_of_output,) = jax.vjp(jax.vmap(cell.output), carry)[1](d_h0_BH)
     previous_TBH = jnp.concatenate([h0_BH[None], h_TBH[:-1]])
     d_kernel_HG = jnp.einsum("tbh,tbg->hg", previous_TBH, d_r_TBG)

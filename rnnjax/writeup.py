@@ -8,10 +8,11 @@ import numpy as np
 from rnnjax import report, stats
 from rnnjax.claims import Judgement, Measurement
 from rnnjax.figures import Drawing, interval_figure, lag_figure, line_figure, probe_figure
-from rnnjax.results import ArmResult, is_text, measured_only, named, seed_values, written
+from rnnjax.results import ArmResult, is_text, measured_only, named, seed_values
 from rnnjax.settings import TaskSpec
 from rnnjax.stats import Interval
 from rnnjax.study import Figure, Question, Study
+from rnnjax.tasks.text import decode
 from rnnjax.types import Task
 
 SEED = 0  # of the bootstrap
@@ -86,9 +87,13 @@ def reasons(judgement: Judgement) -> str:
     """Each reading, its verdict and its measurements, in one paragraph."""
     parts = []
     for reading, verdict, measurements in judgement.readings:
-        values = "; ".join(f"{m.what} {report.shown(m.interval)} ({m.interval.method})" for m in shortened(measurements))
+        values = "; ".join(
+            f"{m.what} {report.shown(m.interval)} ({m.interval.method})" for m in shortened(measurements)
+        )
         words = reading.says or reading.metric
-        parts.append(f"{words}: {verdict}. Needed {needed(measurements)}; measured {values or 'too few seeds to tell'}.")
+        parts.append(
+            f"{words}: {verdict}. Needed {needed(measurements)}; measured {values or 'too few seeds to tell'}."
+        )
     if judgement.excluded:
         parts.append(f"{judgement.excluded} diverged runs are not in these numbers.")
     return " ".join(parts)
@@ -216,7 +221,7 @@ def samples(study: Study, arms: Sequence[ArmResult], tasks: dict[TaskSpec, Task]
             arm.name,
             probe.removeprefix("text_"),
             int(arm.probe_steps[-1]),
-            written(ids_nQN[0, -1], tasks[point.spec.task].vocabulary),
+            decode(ids_nQN[0, -1], tasks[point.spec.task].vocabulary),
         )
         for point, arm in zip(study.arms, arms, strict=True)
         for probe, ids_nQN in arm.probes.items()

@@ -7,16 +7,24 @@ from rnnjax import command, config, devices
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False, epilog=config.field_help(),
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        allow_abbrev=False,
+        epilog=config.field_help(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("configs", nargs="+", type=Path, metavar="CONFIG", help="study files (configs/studies/*.toml)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run folder; default runs/<study>")
     parser.add_argument("--seeds", type=int, metavar="N", help="how many seeds (42, 43, ...) instead of the file's")
     parser.add_argument("--steps", metavar="N", help="short for --set steps=N")
-    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting; may be repeated")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting; may be repeated"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with an interrupted study")
     parser.add_argument("--strict", action="store_true", help="with --resume: refuse another machine or version")
-    parser.add_argument("--max-runs", type=int, default=10_000, metavar="N", help="refuse larger studies (default 10,000)")
+    parser.add_argument(
+        "--max-runs", type=int, default=10_000, metavar="N", help="refuse larger studies (default 10,000)"
+    )
     return parser.parse_args()
 
 

@@ -40,14 +40,14 @@ def gradient_lags(spec: Spec, hp: HParams, params: Params, ids_NW: Array, lags: 
 
     def norms(carry: Carry, inputs_T: Array, target: Array) -> Array:
         nudges = jax.tree.map(lambda leaf: jnp.zeros((lags + 1, *leaf.shape)), carry)
-        gradient = jax.grad(partial(nudged_loss, cell, params, carry, jax.nn.one_hot(inputs_T, spec.inputs), target))
+        gradient = jax.grad(partial(nudged_loss, cell, params, carry, inputs_T, target))
         squares = jax.tree.map(lambda leaf: jnp.sum(leaf**2, axis=tuple(range(1, leaf.ndim))), gradient(nudges))
         return jnp.sqrt(sum(jax.tree.leaves(squares)))[::-1]
 
     return jax.vmap(norms, in_axes=(0, 1, 0))(carry, inputs_TW[split:], targets_W)
 
 
-def nudged_loss(cell: Cell, params: Params, carry: Carry, x_TD: Array, target: Array, nudges: Carry) -> Array:
+def nudged_loss(cell: Cell, params: Params, carry: Carry, inputs_T: Array, target: Array, nudges: Carry) -> Array:
     """The loss of the last step when every step's carry has a nudge [T, ...] added: its gradient is d l / d c_t."""
 
     def step(carry: Carry, inputs: Any) -> tuple[Carry, None]:
@@ -56,7 +56,7 @@ def nudged_loss(cell: Cell, params: Params, carry: Carry, x_TD: Array, target: A
         carry = cell.gate(carry, cell.drive(params["cell"], x), recurrent)
         return jax.tree.map(jnp.add, carry, nudge), None
 
-    carry, _ = jax.lax.scan(step, carry, (x_TD, nudges))
+    carry, _ = jax.lax.scan(step, carry, (inputs_T, nudges))
     return cross_entropy(readout(params["readout"], cell.output(carry)), target)
 
 
@@ -92,7 +92,7 @@ def gradients(spec: Spec, task: Task) -> Probe:
 def state_jacobian(spec: Spec, hp: HParams, params: Params, ids_T: Array, steps: int) -> Array:
     """d c_t / d c_{t-steps} as a matrix, along a trajectory that reads ids_T from the start state."""
     cell = CELLS[spec.cell](spec, hp)
-    drives_TG = jax.vmap(partial(cell.drive, params["cell"]))(jax.nn.one_hot(ids_T, spec.inputs))
+    drives_TG = jax.vmap(partial(cell.drive, params["cell"]))(ids_T)
 
     def walk(carry: Carry, drives: Array) -> Carry:
         def step(carry: Carry, u: Array) -> tuple[Carry, None]:

@@ -8,6 +8,7 @@ from jax import Array
 from rnnjax.diagnostics.loops import compression_ratio, distinct, trailing_period
 from rnnjax.generate import sample
 from rnnjax.settings import HParams, Spec
+from rnnjax.tasks.text import decode
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.train import TrainState
 from rnnjax.types import Probe, Task
@@ -26,7 +27,6 @@ def text(spec: Spec, task: Task) -> Probe:
     loop), distinct_4_d, zlib_ratio_d, and the task's own measures such as valid_words_d.
     """
     prompts_TP = spread_windows(task.validation_N, PROMPT_LENGTH, PROMPTS)
-    alphabet = np.array(list(task.vocabulary))
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         key = jax.random.fold_in(jax.random.key(hp.seed), step)
@@ -37,7 +37,7 @@ def text(spec: Spec, task: Task) -> Probe:
 
     def of_run(ids_PN: np.ndarray) -> dict[str, float]:
         periods = trailing_period(ids_PN, LONGEST_PERIOD, LOOP_TAIL)
-        texts = ["".join(row) for row in alphabet[ids_PN]]
+        texts = [decode(ids_N, task.vocabulary) for ids_N in ids_PN]
         measures = [task.text_measures(written) for written in texts]
         return {
             "loop_rate": float(np.mean(periods > 0)),

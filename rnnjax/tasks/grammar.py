@@ -223,20 +223,22 @@ def valid_sentences(grammar: Grammar, text: str) -> float:
     """
     words = text.split(" ")[1:-1]
     position = covered = 0
-    while (length := _sentence_length(grammar, words[position:])) is not None:
+    known, whole = openings(grammar), sentences(grammar)
+    while (length := _sentence_length(known, whole, words, position)) is not None:
         covered += length
         position += length or 1
     return covered / position if position else 0.0
 
 
-def _sentence_length(grammar: Grammar, words: list[str]) -> int | None:
-    """In words, of the sentence that these begin with; 0 where none does; None where they end before it does."""
-    known, whole = openings(grammar), sentences(grammar)
+def _sentence_length(
+    known: Mapping[str, float], whole: Mapping[str, float], words: list[str], position: int
+) -> int | None:
+    """In words, of the sentence that begins at a word; 0 where none does; None where the text ends before it does."""
     said = ""
-    for length, word in enumerate(words, start=1):
-        said += f"{word} "
+    for end in range(position, len(words)):
+        said += words[end] + " "
         if said in whole:
-            return length
+            return end + 1 - position
         if said not in known:
             return 0
     return None

@@ -111,3 +111,9 @@ def _refuse_vocabulary(vocabulary: str) -> None:
 
 def _shown(character: str) -> str:
     return f"{character!r} (U+{ord(character):04X})"
+
+
+def decode(ids_N: np.ndarray, vocabulary: str) -> str:
+    """The text of ids: the inverse of `encode`."""
+    points = np.frombuffer(vocabulary.encode("utf-32-le"), np.uint32)
+    return points[ids_N].tobytes().decode("utf-32-le")
