@@ -4,10 +4,8 @@ import numpy as np
 
 
 def probe_points(count: int, steps: int, record_every: int) -> list[int]:
-    """At most `count` points of training: 0, the end, and log-spaced whole rows of the record between them."""
-    if count == 1:
-        return [steps]
-    spaced = np.geomspace(min(record_every, steps), steps, max(count - 1, 1))
+    """At most `count` >= 2 points of training: 0, the end, and log-spaced whole rows of the record between them."""
+    spaced = np.geomspace(min(record_every, steps), steps, count - 1)
     rows = np.unique(np.round(spaced / record_every).astype(int))
     inner = {int(row) * record_every for row in rows if 0 < row * record_every < steps}
     return sorted({0, steps} | inner)

@@ -15,6 +15,7 @@ from rnnjax.settings import HParams, Spec
 Text = Annotated[str, MinLen(1)]
 Number = Annotated[float, Strict()]
 Whole = Annotated[int, Strict(), Ge(1)]
+Points = Annotated[int, Strict(), Ge(2)]
 STRICT = {"extra": "forbid"}
 
 
@@ -68,6 +69,17 @@ class Question:
 
 
 @dataclass(frozen=True)
+class Advice:
+    """What a user should do, with the measured names and numbers filled in."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    says: Text  # may name {best}, {value}, {ties} (arms whose chance to be best is over 5%) and {worst}
+    metric: Text
+    arms: list[str] = field(default_factory=lambda: ["*"])
+    best: Literal["lowest", "highest"] = "lowest"
+
+
+@dataclass(frozen=True)
 class Figure:
     """A figure of the report."""
 
@@ -95,17 +107,18 @@ class StudyFile:
 
     __pydantic_config__: ClassVar[Any] = STRICT
     question: Text
+    title: str = ""
     hypothesis: str = ""
     protocol: list[str] = field(default_factory=list)
-    advice: list[str] = field(default_factory=list)
     seeds: Any = 32  # a count (42, 43, ...) or the seeds themselves
     save_every: Whole | None = None  # optimizer steps between checkpoints; a tenth of the steps by default
     base: dict[str, Any] = field(default_factory=dict)
     axes: list[dict[str, Any]] = field(default_factory=list)  # each a product; the arms are all of them
-    probes: dict[str, Whole] = field(default_factory=dict)  # name -> points of training, log-spaced
+    probes: dict[str, Points] = field(default_factory=dict)  # name -> points of training, log-spaced, ends included
     draws: Draws | None = None
     figures: list[Figure] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
+    advice: list[Advice] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
 
 

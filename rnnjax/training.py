@@ -85,14 +85,15 @@ class Training:
             self.program = sweep.program(self.runs, data, LONGEST_RECORD)
             self.states = self.program.blocks.scatter(sweep.start(self.runs))
         self.step, self.longest = 0, self.spec.record_every
-        self.kept = self.nothing_yet(self.look(list(self.probes)))
+        self.at_start = self.look(list(self.probes))  # on resume too: it tells the shapes of all that is kept
+        self.kept = self.nothing_yet()
 
-    def nothing_yet(self, seen: dict[str, np.ndarray]) -> Kept:
-        """Room for all that will be seen, shaped after a first look at every probe."""
+    def nothing_yet(self) -> Kept:
+        """Room for all that will be seen."""
         rows = Row(*(np.full((len(self.runs), len(self.plan.row_steps)), np.nan, np.float32) for _ in Row._fields))
         points = len(self.plan.probe_steps)
         return Kept(
-            rows, {name: empty((len(value), points, *value.shape[1:]), value.dtype) for name, value in seen.items()}
+            rows, {name: empty((len(value), points, *value.shape[1:]), value.dtype) for name, value in self.at_start.items()}
         )
 
     def look(self, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -113,7 +114,8 @@ class Training:
             resumed = self.restore(checkpoints)
             with self.board(resumed) as board:
                 if resumed is None:
-                    self.draw(board, since=0, seen=self.observe())
+                    self.keep(self.at_start)
+                    self.draw(board, since=0, seen=self.at_start)
                 while self.step < self.spec.steps:
                     since = self.step
                     self.advance()
@@ -156,9 +158,12 @@ class Training:
     def observe(self) -> dict[str, np.ndarray]:
         """Take and keep the probes that are due."""
         seen = self.look([name for name, steps in self.plan.probes.items() if self.step in steps])
+        self.keep(seen)
+        return seen
+
+    def keep(self, seen: dict[str, np.ndarray]) -> None:
         for name, values in seen.items():
             self.kept.probes[name][:, self.plan.probe_steps.index(self.step)] = values
-        return seen
 
     def save(self, checkpoints: Checkpoints) -> None:
         """Save where the plan says so, and where a signal asked to stop."""

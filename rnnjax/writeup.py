@@ -11,7 +11,7 @@ from rnnjax.figures import Drawing, interval_figure, lag_figure, line_figure, pr
 from rnnjax.results import ArmResult, is_text, measured_only, named, seed_values
 from rnnjax.settings import TaskSpec
 from rnnjax.stats import Interval
-from rnnjax.study import Figure, Question, Study
+from rnnjax.study import Advice, Figure, Question, Study
 from rnnjax.tasks.text import decode
 from rnnjax.types import Task
 
@@ -124,7 +124,7 @@ def page(
     """The report of a study."""
     levels = dict(tasks[study.arms[0].spec.task].levels)
     return report.Page(
-        title=study.name,
+        title=study.file.title or study.name,
         question=study.file.question,
         statements=[statement(judgement) for judgement in judgements],
         hypothesis=study.file.hypothesis,
@@ -134,7 +134,7 @@ def page(
         tables=tables(arms),
         samples=samples(study, arms, tasks),
         questions=[report.Question(question.asks, answer(question, arms)) for question in study.file.questions],
-        advice=study.file.advice,
+        advice=[advised(advice, arms) for advice in study.file.advice],
         cost=report.Cost(seconds, machine(manifest)),
     )
 
@@ -239,6 +239,31 @@ def answer(question: Question, arms: Sequence[ArmResult]) -> str:
     words = question.unit or unit(question.metric)
     listed = "; ".join(f"{name} {report.shown(value)}" for name, value in known)
     return f"By {question.metric}{f' in {words}' if words else ''}, {question.best} first: {listed} (mean, 95% t interval)."
+
+
+def advised(advice: Advice, arms: Sequence[ArmResult]) -> str:
+    """The advice with the names and numbers that were measured."""
+    sign = -1 if advice.best == "highest" else 1
+    values = {arm.name: seed_values(arm, advice.metric) for arm in named(arms, advice.arms)}
+    known = {name: of_arm for name, of_arm in values.items() if np.isfinite(of_arm).all()}
+    ranked = sorted(known, key=lambda name: sign * known[name].mean())
+    if not ranked:
+        return f"No arm has a finite {advice.metric} for every seed."
+    return advice.says.format(
+        best=ranked[0],
+        value=report.shown(estimate(known[ranked[0]])),
+        ties=", ".join(ties(known, ranked, sign)) or "none",
+        worst=ranked[-1],
+    )
+
+
+def ties(values: dict[str, np.ndarray], ranked: Sequence[str], sign: int) -> list[str]:
+    """The arms besides the first whose bootstrap probability of being the best is over 5%."""
+    table = sign * np.stack([values[name] for name in ranked])
+    if table.shape[1] < FEWEST:
+        return [f"too few seeds to tell ({table.shape[1]})"]
+    chances = stats.best_arm(SEED, table).probability_A
+    return [name for name, chance in zip(ranked[1:], chances[1:], strict=True) if chance > 0.05]
 
 
 def machine(manifest: dict[str, Any]) -> str:
