@@ -92,16 +92,29 @@ class Checkpoints:
             FolderRefused: the checkpoint has other leaves, shapes or dtypes; nothing is ever cast.
             DamagedState: there are steps and none verifies, or one is from a newer rnnjax or leads outside.
         """
-        expected = _named(like)
+        found = self._newest(_named(like))
+        if found is None:
+            return None
+        step, values, damage = found
+        self._set_aside(damage, step)
+        return step, _rebuilt(like, values)
+
+    def read(self) -> tuple[int, dict[str, np.ndarray]] | None:
+        """The newest step that verifies, as its leaves by path, changing nothing on the disk: for readers.
+
+        Raises: DamagedState.
+        """
+        found = self._newest(None)
+        return found and found[:2]
+
+    def _newest(self, expected: Leaves | None) -> tuple[int, dict[str, np.ndarray], dict[int, str]] | None:
+        """(step, its leaves, what was wrong with newer steps); None if nothing was ever saved here."""
         damage: dict[int, str] = {}
         for step in self._steps(self._note):
             try:
-                values = self._verified(step, expected)
+                return step, self._verified(step, expected), damage
             except _Damaged as error:
                 damage[step] = str(error)
-                continue
-            self._set_aside(damage, step)
-            return step, _rebuilt(like, values)
         if damage or list(self.folder.glob("*.damaged")):
             reasons = [f"step {step}: {reason}" for step, reason in damage.items()]
             raise DamagedState("; ".join([f"no checkpoint in {self.folder} verifies", *reasons]))
@@ -140,12 +153,13 @@ class Checkpoints:
             moved = _move(self.folder / str(step), "damaged")
             self._note(f"step {step}: {reason}; using step {good}; moved to {moved}")
 
-    def _verified(self, step: int, expected: Leaves) -> dict[str, np.ndarray]:
+    def _verified(self, step: int, expected: Leaves | None) -> dict[str, np.ndarray]:
         """The values of the leaves of one step, each with the shape, dtype and bytes that were saved."""
         folder = self.folder / str(step)
         _refuse_links(folder)
         table = _opened(self._read(folder, checks=ocp.args.JsonRestore()), step)
-        _refuse_other_tree(table, expected)
+        if expected is not None:
+            _refuse_other_tree(table, expected)
         values = self._arrays(folder, table)
         for name, entry in table.items():
             if _entry(values[name]) != entry:

@@ -1,11 +1,26 @@
 """What all scripts share: one line for an error, one exit code, no traceback."""
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from rnnjax.errors import BadInput, RnnjaxError
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose usage errors are one line like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(f"{message}; see --help")
+
+
+def parser(description: str | None, epilog: str = "") -> Parser:
+    """A parser that takes no abbreviations: a prefix must not set a field by accident."""
+    layout = argparse.RawDescriptionHelpFormatter
+    return Parser(description=description, epilog=epilog, allow_abbrev=False, formatter_class=layout)
 
 
 def run(main: Callable[[], None]) -> None:

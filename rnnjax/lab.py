@@ -98,6 +98,9 @@ def train_all(shell: Shell, tasks: dict[TaskSpec, Task]) -> list[ArmResult]:
     for number, group in enumerate(sweep.groups(runs)):
         task = tasks[group[0].spec.task]
         training = Training(shell, f"group-{number}", group, task)
+        arms = [study.arms[index].name for index in arms_of([run.arm for run in group])]
+        described = {training.name: {"arms": arms, "vocabulary": task.vocabulary}}
+        shell.run.record(groups=shell.run.manifest.get("groups", {}) | described)
         diverged_at = training.run()
         keep(shell, training, diverged_at)
         for index, members in arms_of([run.arm for run in group]).items():

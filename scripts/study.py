@@ -7,12 +7,7 @@ from rnnjax import command, config, devices
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        allow_abbrev=False,
-        epilog=config.field_help(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command.parser(__doc__, config.field_help())
     parser.add_argument("configs", nargs="+", type=Path, metavar="CONFIG", help="study files (configs/studies/*.toml)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run folder; default runs/<study>")
     parser.add_argument("--seeds", type=int, metavar="N", help="how many seeds (42, 43, ...) instead of the file's")

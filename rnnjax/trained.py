@@ -1,0 +1,67 @@
+"""Networks out of a run folder: read-only, from the newest checkpoint that verifies."""
+
+import difflib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from flax.traverse_util import unflatten_dict
+
+from rnnjax.checkpoints import Checkpoints
+from rnnjax.errors import BadInput
+from rnnjax.manifest import read_manifest
+from rnnjax.settings import HParams, Spec, TaskSpec
+from rnnjax.types import Params
+
+PARAMETERS = "state/params/"
+
+
+class Network(NamedTuple):
+    """One trained network: an arm with one seed."""
+
+    arm: str
+    step: int
+    spec: Spec
+    hp: HParams
+    params: Params
+    vocabulary: str
+
+
+def load_network(folder: Path, arm: str | None, seed: int | None) -> Network:
+    """The network of an arm (the first by default) and a seed (its first by default).
+
+    Raises: BadInput where there is no such run, arm or seed; DamagedState.
+    """
+    manifest = read_manifest(folder) if folder.is_dir() else None
+    if manifest is None or "groups" not in manifest:
+        raise BadInput(f"{folder}: no trained network here; expected the run folder of a study")
+    config = manifest["config"]
+    name = one_of("--arm", arm, list(config["arms"]))
+    seed = one_of("--seed", seed, config["seeds"])
+    group = next((key for key, value in manifest["groups"].items() if name in value["arms"]), None)
+    with Checkpoints(folder / "checkpoints" / str(group)) as checkpoints:
+        found = checkpoints.read() if group else None
+    if group is None or found is None:
+        raise BadInput(f"{folder}: arm {name} has no checkpoint yet")
+    step, leaves = found
+    members = manifest["groups"][group]["arms"]
+    row = members.index(name) * len(config["seeds"]) + config["seeds"].index(seed)
+    params = {path.removeprefix(PARAMETERS): leaf[row] for path, leaf in leaves.items() if path.startswith(PARAMETERS)}
+    spec, hp = settings_of(config["arms"][name], seed)
+    return Network(name, step, spec, hp, unflatten_dict(params, sep="/"), manifest["groups"][group]["vocabulary"])
+
+
+def one_of(option: str, value: Any, known: list[Any]) -> Any:
+    """The value if it is known, the first that is known if none was asked for."""
+    if value is None:
+        return known[0]
+    if value not in known:
+        close = difflib.get_close_matches(str(value), map(str, known), 3, 0.3) or [str(item) for item in known[:6]]
+        raise BadInput(f"{option}: got {value!r}; expected one of {len(known)}, nearest: {', '.join(close)}")
+    return value
+
+
+def settings_of(values: dict[str, Any], seed: int) -> tuple[Spec, HParams]:
+    """Spec and hyperparameters as the manifest keeps them, where infinity is a word."""
+    plain = {name: float(value) if value == "inf" else value for name, value in values.items()}
+    hp = HParams(**{name: plain.pop(name) for name in HParams._fields if name in plain})._replace(seed=seed)
+    return Spec(**plain | {"task": TaskSpec(**plain["task"])}), hp
