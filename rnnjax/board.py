@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,19 +48,20 @@ class Board:
             for probe in filter(is_text, seen):
                 self._curves[name].text(step, probe, decode(seen[probe][runs[0]], self.alphabet))
 
-    def finish(self, step: int, settings: dict[str, dict], metrics: dict[str, dict[str, np.ndarray]]) -> None:
-        """Add, for each arm, the distribution of its final numbers over seeds, its HParams line and the charts."""
-        for name, curves in self._curves.items():
-            finite = {metric: values[np.isfinite(values)] for metric, values in metrics[name].items()}
+    def finish(self, step: int, arms: dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]]) -> None:
+        """Add each arm's final numbers, (settings, metrics): their distribution over seeds, its HParams line, the charts."""
+        for name, (settings, metrics) in arms.items():
+            curves = self._curves[name]
+            finite = {metric: values[np.isfinite(values)] for metric, values in metrics.items()}
             for metric, values in finite.items():
                 curves.histogram(step, f"seeds/{metric}", values)
             curves.layout(Row._fields)
-            curves.hparams(settings[name], {metric: float(v.mean()) for metric, v in finite.items() if v.size})
+            curves.hparams(settings, {metric: float(v.mean()) for metric, v in finite.items() if v.size})
 
 
 def nothing(runs: int) -> Row:
     """One row [R, 1] in which nothing was recorded."""
-    return Row(*(np.full((runs, 1), np.nan) for _ in Row._fields))
+    return Row._make(np.full((runs, 1), np.nan) for _ in Row._fields)
 
 
 def at_the_end(values_n: np.ndarray, length: int) -> np.ndarray:

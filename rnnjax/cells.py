@@ -16,14 +16,13 @@ def elman(spec: Spec, hp: HParams) -> Cell:
     Source: Elman 1990, Cognitive Science 14:179.
     """
     phi = ACTIVATIONS[spec.activation]
+    kernel_start, recurrent_start = INITIALIZERS[spec.kernel_initializer], INITIALIZERS[spec.recurrent_initializer]
 
     def init(key: Array) -> Params:
-        input_key, recurrent_key = jax.random.split(key)
+        kernel_key, recurrent_key = jax.random.split(key)
         return {
-            "kernel": INITIALIZERS[spec.kernel_initializer](input_key, (spec.inputs, spec.hidden), hp.kernel_gain),
-            "recurrent_kernel": INITIALIZERS[spec.recurrent_initializer](
-                recurrent_key, (spec.hidden, spec.hidden), hp.recurrent_gain
-            ),
+            "kernel": kernel_start(kernel_key, (spec.inputs, spec.hidden), jnp.asarray(hp.kernel_gain)),
+            "recurrent_kernel": recurrent_start(recurrent_key, (spec.hidden, spec.hidden), jnp.asarray(hp.recurrent_gain)),
             "bias": jnp.zeros(spec.hidden),
         }
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnjax import stats
 from rnnjax.results import ArmResult, named, seed_values
-from rnnjax.stats import Interval
+from rnnjax.stats import Interval, TooFew
 from rnnjax.study import Claim, Reading
 
 CONFIRMED, REFUTED, UNRESOLVED, NOT_AS_STATED = "confirmed", "refuted", "unresolved", "not-as-stated"
@@ -71,6 +71,8 @@ def exact(reading: Reading, arms: Sequence[ArmResult]) -> list[Measurement]:
     found = []
     for arm in named(arms, reading.arms):
         values = finite(seed_values(arm, reading.metric))
+        if not len(values):
+            raise TooFew(f"{arm.name}: every run diverged")
         extremes = Interval(
             float(values.mean()), float(values.min()), float(values.max()), len(values), "smallest to largest"
         )
@@ -90,7 +92,7 @@ def number(reading: Reading, arms: Sequence[ArmResult]) -> list[Measurement]:
     for arm in named(arms, reading.arms):
         values = finite(seed_values(arm, reading.metric))
         interval = stats.prediction_interval(values)
-        reproduced = interval.low <= reading.expected <= interval.high or low <= interval.estimate <= high
+        reproduced = place(interval, (low + high) / 2, (low + high) / 2) != REFUTED or low <= interval.estimate <= high
         found.append(Measurement(arm.name, interval, low, high, CONFIRMED if reproduced else REFUTED))
     return found
 
@@ -103,6 +105,8 @@ def difference(reading: Reading, arms: Sequence[ArmResult]) -> list[Measurement]
         if first.name != second.name
     ]
     values = [both_finite(seed_values(a, reading.metric), seed_values(b, reading.metric)) for a, b in pairs]
+    if not all(len(a) for a, _ in values):
+        raise TooFew("two arms have no seed in common that did not diverge")
     if reading.scale == "relative":
         values = [(a / b.mean(), b / b.mean()) for a, b in values]
     intervals = stats.paired_differences(SEED, values)
@@ -172,18 +176,28 @@ RULES: dict[str, Callable[[Reading, Sequence[ArmResult]], list[Measurement]]] = 
 
 
 def combined(verdicts: Sequence[str], quantifier: str) -> str:
-    """`all` of several: refuted by one that is; `any`: confirmed by one that is."""
+    """`all` of several: refuted by one that is; `any`: confirmed by one that is; of none: unresolved."""
+    if not verdicts:
+        return UNRESOLVED
     decisive, other = (REFUTED, CONFIRMED) if quantifier == "all" else (CONFIRMED, REFUTED)
     if decisive in verdicts:
         return decisive
     return other if all(verdict == other for verdict in verdicts) else UNRESOLVED
 
 
+def measurements_of(reading: Reading, arms: Sequence[ArmResult]) -> list[Measurement]:
+    """What the reading's rule measures; nothing where too few runs are left to measure."""
+    try:
+        return RULES[reading.rule](reading, arms)
+    except TooFew:
+        return []
+
+
 def judge(claim: Claim, arms: Sequence[ArmResult]) -> Judgement:
     """The verdict on one statement: that of its readings where they agree, `not-as-stated` where they do not."""
     readings = []
     for reading in claim.readings:
-        measurements = RULES[reading.rule](reading, arms)
+        measurements = measurements_of(reading, arms)
         verdict = combined([m.verdict for m in measurements], reading.quantifier)
         readings.append((reading, verdict, measurements))
     verdicts = {verdict for _, verdict, _ in readings}

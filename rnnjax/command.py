@@ -3,11 +3,12 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
 from rnnjax.errors import BadInput, RnnjaxError
+from rnnjax.runs import check_name
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,9 +27,10 @@ def parser(description: str | None, epilog: str = "") -> Parser:
 def run(main: Callable[[], None]) -> None:
     """Run a script's main function and end the process with its exit code."""
     try:
+        check_arguments(sys.argv[1:])
         main()
     except RnnjaxError as error:
-        print(f"rnnjax: error: {error}", file=sys.stderr)
+        print(f"rnnjax: error: {printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -37,12 +39,29 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(141)
 
 
-def default_folder(study: str) -> Path:
-    """Where a study goes if not told otherwise."""
-    return Path("runs") / study
+def printable(text: str) -> str:
+    """`text` without what could steer a terminal: a user's file and its name may hold escape codes."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
-def check_one_folder(configs: list[Path], out: Path | None) -> None:
-    """Raises BadInput where several studies would share one folder."""
-    if out is not None and len(configs) > 1:
-        raise BadInput(f"--out: got one folder for {len(configs)} studies; expected one study")
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Raises BadInput for bytes that are no text: no file that we write could name them."""
+    for argument in arguments:
+        if any("\ud800" <= c <= "\udfff" for c in argument):
+            raise BadInput(f"argument {argument!a}: expected UTF-8")
+
+
+def folders(studies: Sequence[str], out: Path | None) -> list[Path]:
+    """The run folder of each study: `out`, which only one can have, or runs/<study>.
+
+    Raises:
+        BadInput: two studies would share a folder, or a folder's name is none.
+    """
+    if out is not None and len(studies) > 1:
+        raise BadInput(f"--out: got one folder for {len(studies)} studies; expected one study")
+    found = [out if out is not None else Path("runs") / study for study in studies]
+    for folder in found:
+        check_name(folder.name)
+        if found.count(folder) > 1:
+            raise BadInput(f"got {found.count(folder)} studies called {folder.name!r}; expected one in each folder")
+    return found

@@ -6,9 +6,13 @@ its rule. pydantic checks types and ranges; the words are ours.
 
 import difflib
 import itertools
+import math
 import os
 import re
+import stat
+import struct
 import tomllib
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -24,6 +28,8 @@ from rnnjax.study import Arm, Study, StudyFile
 LARGEST_FILE = 1_000_000  # bytes
 DEEPEST = 32  # nested tables or arrays
 FIRST_SEED = 42
+LONGEST_NAME = 200  # of an arm: a file system allows 255 bytes
+BYTES_PER_CHARACTER = 16  # of a text: its ids, the inputs and targets, and the text itself
 DERIVED = ("task", "inputs", "outputs", "seed")  # not for the user to set one by one
 
 
@@ -55,35 +61,48 @@ def load(path: Path, overrides: Iterable[str] = (), seeds: int | None = None, ma
     Raises:
         BadInput: one line `<file>:<field>: got <value>; expected <rule>.`
     """
+    where = str(path)
     table = read_toml(path)
     base = table.setdefault("base", {})
+    asked = dict(parse_override(text) for text in overrides)
     if isinstance(base, dict):
-        table["base"] = flat(base) | dict(parse_override(text) for text in overrides)
-    file = checked_file(table, str(path))
+        table["base"] = flat(base) | asked
+    file = checked_file(table, where)
+    refuse_overridden_axes(asked, file)
     if seeds is not None:
         file = replace(file, seeds=seeds)
-    arms = expand(file, str(path))
-    study = Study(path.stem, file, arms, seed_list(file, str(path)), {})
-    check_size(study, str(path), max_runs)
+    check_count(file, where, max_runs)
+    study = Study(path.stem, file, expand(file, where), seed_list(file, where), {})
+    check_saves(study, where)
+    check_size(study, where)
     return study._replace(config=resolved(study))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file, with every way in which that can fail as one line."""
-    if path.is_dir():
-        raise BadInput(f"{path}: is a directory; expected a TOML file")
-    try:
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        raise BadInput(f"no such config file '{path}'{nearest_files(path)}") from None
-    except OSError as error:
-        raise BadInput(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    raw = read_limited(path)
     if len(raw) > LARGEST_FILE:
-        raise BadInput(f"{path}: config larger than 1 MB ({len(raw):,} bytes)")
+        raise BadInput(f"{path}: config larger than 1 MB")
     text = decoded(raw, path)
     if not text.strip():
         raise BadInput(f"{path}: config is empty")
     return parsed(text, path)
+
+
+def read_limited(path: Path) -> bytes:
+    """The bytes of a regular file, and no more than it takes to see that there are too many."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise BadInput(f"{path}: is a directory; expected a TOML file")
+        if not stat.S_ISREG(mode):  # a pipe would make us wait, and /dev/zero has no end
+            raise BadInput(f"{path}: is not a regular file; expected a TOML file")
+        with path.open("rb") as file:
+            return file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise BadInput(f"no such config file {str(path)!r}{nearest_files(path)}") from None
+    except OSError as error:
+        raise BadInput(f"{path}: {(error.strerror or str(error)).lower()}") from None
 
 
 def nearest_files(path: Path) -> str:
@@ -150,10 +169,10 @@ def parse_override(text: str) -> tuple[str, Any]:
     if not equals or not name.strip():
         raise BadInput(f"--set: got {text!r}; expected field=value")
     try:
-        parsed_value = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
-        parsed_value = value
-    return name.strip(), parsed_value
+        table = tomllib.loads(f"value = {value}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        table = {}
+    return name.strip(), table["value"] if table.keys() == {"value"} else value  # else: no TOML, or more than a value
 
 
 def checked_file(table: dict[str, Any], where: str) -> StudyFile:
@@ -194,10 +213,24 @@ def checked(name: str, value: Any, where: str) -> Any:
     """A field's value if it keeps the field's rule."""
     if name not in FIELDS:
         raise BadInput(f"{where}: {unknown(name, FIELDS)}")
+    owner, annotation, _ = FIELDS[name]
+    expected = rule(annotation)
     try:
-        return TypeAdapter(FIELDS[name].annotation).validate_python(value, strict=True)
+        found = TypeAdapter(annotation).validate_python(value, strict=True)
+        if owner == "hp":  # it is used as the nearest float32, which may be 0, 1 or infinite
+            expected += " in float32"
+            TypeAdapter(annotation).validate_python(as_float32(found))
     except ValidationError:
-        raise BadInput(f"{where}:{name}: got {shown(value)}; expected {rule(FIELDS[name].annotation)}") from None
+        raise BadInput(f"{where}:{name}: got {shown(value)}; expected {expected}") from None
+    return found
+
+
+def as_float32(value: float) -> float:
+    """The float32 next to a number; infinite above the largest one."""
+    try:
+        return float(struct.unpack("f", struct.pack("f", value))[0])
+    except OverflowError:
+        return math.copysign(math.inf, value)
 
 
 def rule(annotation: Any) -> str:
@@ -217,30 +250,59 @@ def bound_text(bound: Any) -> str:
     return "finite" if limit == float("inf") else f"{symbol} {limit}"
 
 
-def expand(file: StudyFile, where: str) -> list[Arm]:
-    """The arms: every table of `axes` is a product of its lists; without axes there is one arm, "base"."""
-    base = {name: checked(name, value, where) for name, value in file.base.items()}
-    points = [point for table in file.axes for point in product(flat(table), base, where)] or [{}]
-    varying = [name for name in FIELDS if any(name in point for point in points)]
-    arms = [arm(point, base, varying) for point in points]
-    for first, second in itertools.combinations(range(len(arms)), 2):
-        if arms[first][2:] == arms[second][2:]:
-            raise BadInput(f"{where}:axes: arms {first + 1} and {second + 1} are identical ({arms[first].name})")
-    return arms
+def refuse_overridden_axes(asked: dict[str, Any], file: StudyFile) -> None:
+    """Raises BadInput for a `--set` that the axes would override, in some arms or in all."""
+    axes = {name for table in file.axes for name in flat(table)}
+    for name in asked:
+        if name in axes:
+            raise BadInput(f"--set {name}: is an axis of this study; expected a field that its arms share")
 
 
-def product(table: dict[str, Any], base: dict[str, Any], where: str) -> list[dict[str, Any]]:
+def check_count(file: StudyFile, where: str, max_runs: int) -> None:
+    """Raises BadInput for an axis without values or more runs than allowed; before any list of them is made."""
+    seeds = file.seeds if is_integer(file.seeds) else len(file.seeds) if isinstance(file.seeds, list) else 1
+    runs = seeds * (sum(math.prod(axis_lengths(flat(table), where)) for table in file.axes) or 1)
+    if runs > max_runs:
+        raise BadInput(f"{where}: {runs:,} runs; limit {max_runs:,} (--max-runs)")
+
+
+def axis_lengths(table: dict[str, Any], where: str) -> list[int]:
     for name, values in table.items():
         if not isinstance(values, list):
             raise BadInput(f"{where}:axes.{name}: got {shown(values)}; expected a list of values")
         if not values:
             raise BadInput(f"{where}: axis '{name}' has no values")
-    checked_values = [[checked(name, value, f"{where}:axes") for value in values] for name, values in table.items()]
-    count = 1
-    for values in checked_values:
-        count *= len(values)
-    if count > 10_000:
-        raise BadInput(f"{where}:axes: {count:,} arms; expected at most 10,000")
+    return [len(values) for values in table.values()]
+
+
+def is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def expand(file: StudyFile, where: str) -> list[Arm]:
+    """The arms: every table of `axes` is a product of its lists; without axes there is one arm, "base"."""
+    base = {name: checked(name, value, where) for name, value in file.base.items()}
+    points = [point for table in file.axes for point in product(flat(table), f"{where}:axes")] or [{}]
+    varying = [name for name in FIELDS if any(name in point for point in points)]
+    arms = [arm(point, base, varying) for point in points]
+    refuse_twins([(one.spec, *map(as_float32, one.hp)) for one in arms], "are identical", arms, where)
+    refuse_twins([one.name for one in arms], "have one name", arms, where)
+    for one in arms:
+        if len(one.name) > LONGEST_NAME:
+            raise BadInput(f"{where}:axes: the arm {one.name[:40]!r}... has a name longer than {LONGEST_NAME}")
+    return arms
+
+
+def refuse_twins(keys: list[Any], what: str, arms: list[Arm], where: str) -> None:
+    """Raises BadInput for the first two arms, counted from 1, that have one key."""
+    first: dict[Any, int] = {}
+    for number, (key, one) in enumerate(zip(keys, arms, strict=True), 1):
+        if first.setdefault(key, number) != number:
+            raise BadInput(f"{where}:axes: arms {first[key]} and {number} {what} ({one.name})")
+
+
+def product(table: dict[str, Any], where: str) -> list[dict[str, Any]]:
+    checked_values = [[checked(name, value, where) for value in values] for name, values in table.items()]
     return [dict(zip(table, combination, strict=True)) for combination in itertools.product(*checked_values)]
 
 
@@ -250,48 +312,87 @@ def arm(point: dict[str, Any], base: dict[str, Any], varying: list[str]) -> Arm:
     for name, value in values.items():
         owned[FIELDS[name].owner][name.removeprefix("task.")] = value
     spec = Spec(task=TaskSpec(**owned["task"]), **owned["spec"])
-    return Arm(arm_name(point), {name: values[name] for name in varying}, spec, HParams(**owned["hp"]))
+    return Arm(arm_name(point, varying), {name: values[name] for name in varying}, spec, HParams(**owned["hp"]))
 
 
-def arm_name(point: dict[str, Any]) -> str:
-    """Words bare, numbers with the last word of their field: `orthogonal,gain=0.5`."""
-    parts = [v if isinstance(v, str) else f"{re.split(r'[._]', name)[-1]}={v:g}" for name, v in point.items()]
+def arm_name(point: dict[str, Any], varying: list[str]) -> str:
+    """Words bare, numbers with the last word of their field, or all of it if two fields share that: `normal,gain=0.5`."""
+    words = [last_word(name) for name in varying]
+    parts = [
+        value
+        if isinstance(value, str)
+        else f"{last_word(name) if words.count(last_word(name)) == 1 else name}={short(value)}"
+        for name, value in point.items()
+    ]
     return re.sub(r"[^A-Za-z0-9._=,+-]", "-", ",".join(parts)) or "base"
+
+
+def last_word(name: str) -> str:
+    return re.split(r"[._]", name)[-1]
+
+
+def short(number: float) -> str:
+    """Six digits where they say it all."""
+    return f"{number:g}" if float(f"{number:g}") == number else str(number)
 
 
 def seed_list(file: StudyFile, where: str) -> list[int]:
     """The seeds themselves, from a count or from a list."""
-    seeds = file.seeds
-    if isinstance(seeds, int) and not isinstance(seeds, bool):
-        seeds = list(range(FIRST_SEED, FIRST_SEED + seeds))
-    if not isinstance(seeds, list):
+    seeds: Any = file.seeds
+    if is_integer(seeds):
+        seeds = range(FIRST_SEED, FIRST_SEED + min(seeds, 2**32))  # that many reach beyond the last seed
+    if not isinstance(seeds, list | range):
         raise BadInput(f"{where}:seeds: got {shown(seeds)}; expected integer or list of integers")
     if not seeds:
         raise BadInput(f"{where}:seeds: got {shown(file.seeds)}; expected at least one seed")
-    for seed in seeds:
-        try:
-            TypeAdapter(Seed).validate_python(seed, strict=True)
-        except ValidationError:
-            raise BadInput(f"{where}:seeds: got {shown(seed)}; expected {rule(Seed)}") from None
-    twice = next((seed for seed in seeds if seeds.count(seed) > 1), None)
+    for seed in seeds[-1:] if isinstance(seeds, range) else seeds:
+        check_seed(seed, where)
+    twice = next((seed for seed, times in Counter(seeds).items() if times > 1), None)
     if twice is not None:
         raise BadInput(f"{where}:seeds: seed {twice} given twice; duplicates would count one run as two")
-    return seeds
+    return list(seeds)
 
 
-def check_size(study: Study, where: str, max_runs: int) -> None:
-    """Refuse what this machine cannot hold before anything is written."""
-    runs = len(study.arms) * len(study.seeds)
-    if runs > max_runs:
-        raise BadInput(f"{where}: {runs:,} runs; limit {max_runs:,} (--max-runs)")
-    widest = max(arm.spec.hidden for arm in study.arms)
+def check_seed(seed: Any, where: str) -> None:
+    try:
+        TypeAdapter(Seed).validate_python(seed, strict=True)
+    except ValidationError:
+        raise BadInput(f"{where}:seeds: got {shown(seed)}; expected {rule(Seed)}") from None
+
+
+def check_saves(study: Study, where: str) -> None:
+    """Raises BadInput for checkpoints further apart than the end of training."""
+    steps, every = min(arm.spec.steps for arm in study.arms), study.file.save_every
+    if every is not None and every > steps:
+        raise BadInput(f"{where}:save_every: got {every}; expected integer >= 1 and <= {steps} (steps)")
+
+
+def check_size(study: Study, where: str) -> None:
+    """Raises BadInput for what this machine cannot hold."""
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    needed = 4 * widest**2 * max(study.arms[0].spec.block, 1)
-    if needed > available:
-        raise BadInput(
-            f"{where}:hidden: got {widest}; needs {needed / 1e9:,.0f} GB for the recurrent kernels of one block; "
-            f"available {available / 1e9:,.0f} GB"
-        )
+    for name, (needed, what) in memory(study).items():
+        if needed > available:
+            raise BadInput(
+                f"{where}:{name}: needs {needed / 1e9:,.0f} GB for {what}; available {available / 1e9:,.0f} GB"
+            )
+
+
+def memory(study: Study) -> dict[str, tuple[int, str]]:
+    """The bytes of what grows with each setting, at least."""
+    specs, runs = [arm.spec for arm in study.arms], len(study.arms) * len(study.seeds)
+    hidden, block = max(spec.hidden for spec in specs), max(spec.block for spec in specs)
+    rows = max(-(-spec.steps // spec.record_every) for spec in specs)
+    states = max(spec.window * spec.batch * spec.hidden * spec.block for spec in specs)
+    characters = max(spec.task.characters if spec.task.name == "grammar" else 0 for spec in specs)
+    draws = study.file.draws.count if study.file.draws else 0
+    return {
+        "hidden": (4 * hidden**2 * runs, f"Wh of {runs:,} runs with hidden {hidden:,}"),
+        "block": (4 * hidden**2 * block, f"Wh of one block of {block:,} runs"),
+        "steps": (16 * rows * runs, f"the record of {runs:,} runs, {rows:,} rows each"),
+        "window": (4 * states, f"the states of one block's windows, {states:,} numbers"),
+        "task.characters": (BYTES_PER_CHARACTER * characters, f"a text of {characters:,} characters"),
+        "draws": (4 * hidden**2 * draws, f"{draws:,} starts"),
+    }
 
 
 def resolved(study: Study) -> dict[str, Any]:

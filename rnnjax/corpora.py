@@ -3,18 +3,33 @@
 import codecs
 import stat
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from rnnjax.config import BYTES_PER_CHARACTER
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
+from rnnjax.tasks.text import double_forms
 
-BYTES_PER_CHARACTER = 16  # ids, inputs and targets as int32, and the text itself
 MOST_CONTROL = 0.02  # a text has tabs and line ends, hardly any other control character
-BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+BYTE_ORDER_MARKS = {  # the longer first: one begins with another
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+BYTE_ORDER_MARK = "\ufeff"
 
 
-def read_source(task: TaskSpec, available_bytes: int) -> str | None:
+class Source(NamedTuple):
+    """The text of a user's file, and what its owner may not know about it."""
+
+    text: str
+    remarks: list[str]
+
+
+def read_source(task: TaskSpec, available_bytes: int) -> Source | None:
     """The text of `task.path`, None where the task's own text is meant. Line ends are kept as they are.
 
     Raises:
@@ -23,12 +38,28 @@ def read_source(task: TaskSpec, available_bytes: int) -> str | None:
     if not task.path:
         return None
     path = Path(task.path)
-    raw = read_regular(path, available_bytes)
-    text = decode(raw, task.encoding, path)
+    decoded = decode(read_regular(path, available_bytes), task.encoding, path)
+    text = decoded.removeprefix(BYTE_ORDER_MARK)
+    refuse_binary(text, path)
+    return Source(text, [f"{path}: {remark}" for remark in remarks(decoded)])
+
+
+def remarks(text: str) -> list[str]:
+    """What a network will learn that nobody sees in an editor."""
+    crlf, doubles = text.count("\r\n"), double_forms(text)
+    found = {
+        "the byte-order mark is left out": text.startswith(BYTE_ORDER_MARK),
+        f"{crlf:,} line ends are CR LF, two characters each, and are kept": crlf,
+        f"{text.count(chr(13)) - crlf:,} lone CR are kept": text.count("\r") - crlf,
+        f"{', '.join(doubles)}: written in 2 forms, which are different characters to a network": doubles,
+    }
+    return [remark for remark, there in found.items() if there]
+
+
+def refuse_binary(text: str, path: Path) -> None:
     control = np.mean([ord(c) < 32 and c not in "\n\r\t\f" for c in text[:100_000]]) if text else 0
     if control > MOST_CONTROL:
         raise BadInput(f"task.path: {path} looks binary ({control:.0%} control characters); expected a text")
-    return text
 
 
 def read_regular(path: Path, available_bytes: int) -> bytes:
@@ -41,23 +72,22 @@ def read_regular(path: Path, available_bytes: int) -> bytes:
             raise BadInput(f"task.path: {path} needs {needed / 1e9:,.0f} GB; available {available_bytes / 1e9:,.0f} GB")
         return path.read_bytes()
     except FileNotFoundError:
-        raise BadInput(f"task.path: no such file '{path}'") from None
-    except (OSError, ValueError) as error:
-        raise BadInput(f"task.path: cannot read '{path}': {error}") from None
+        raise BadInput(f"task.path: no such file {str(path)!r}") from None
+    except OSError as error:
+        raise BadInput(f"task.path: cannot read {str(path)!r}: {(error.strerror or str(error)).lower()}") from None
+    except ValueError as error:  # a NUL in the name
+        raise BadInput(f"task.path: cannot read {str(path)!r}: {error}") from None
 
 
 def decode(raw: bytes, encoding: str, path: Path) -> str:
-    """Decode, dropping a byte-order mark; an error names the byte and a likely encoding."""
+    """Decode, or name the first bad byte and a likely encoding."""
     try:
-        codec = codecs.lookup(encoding)
-    except LookupError:
-        raise BadInput(f"task.encoding: got {encoding!r}; expected an encoding such as utf-8 or latin-1") from None
-    guess = next((name for mark, name in BYTE_ORDER_MARKS.items() if raw.startswith(mark)), "latin-1")
-    try:
-        return raw.decode("utf-8-sig" if codec.name == "utf-8" else codec.name)
+        return raw.decode(encoding)
     except UnicodeDecodeError as error:
-        bad = raw[error.start]
+        guess = next((name for mark, name in BYTE_ORDER_MARKS.items() if raw.startswith(mark)), "latin-1")
+        at = f"byte {error.start:,} (0x{raw[error.start]:02x})" if error.start < len(raw) else "its end"
         raise BadInput(
-            f"task.path: {path}: invalid {encoding.upper()} at byte {error.start:,} (0x{bad:02x}); "
-            f"use --set task.encoding={guess}"
+            f"task.path: {path}: invalid {encoding.upper()} at {at}; use --set task.encoding={guess}"
         ) from None
+    except (LookupError, ValueError):  # no such encoding, or one that is not of texts, such as hex
+        raise BadInput(f"task.encoding: got {encoding!r}; expected an encoding such as utf-8 or latin-1") from None

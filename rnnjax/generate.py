@@ -8,7 +8,7 @@ from jax import Array
 
 from rnnjax.model import network
 from rnnjax.settings import HParams, Spec
-from rnnjax.types import Params
+from rnnjax.types import Carry, Params
 
 
 def sample(
@@ -27,7 +27,7 @@ def sample(
     prompts = prompts_TP.shape[1]
     carry, logits_TPV, _ = model.apply(params, model.carry(prompts), prompts_TP)
 
-    def step(state: tuple, uniform_P: Array) -> tuple[tuple, Array]:
+    def step(state: tuple[Carry, Array], uniform_P: Array) -> tuple[tuple[Carry, Array], Array]:
         carry, logits_PV = state
         ids_P = jax.vmap(partial(draw, temperature))(uniform_P, logits_PV)
         carry, logits_1PV, _ = model.apply(params, carry, ids_P[None])

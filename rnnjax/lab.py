@@ -10,28 +10,29 @@ import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from rnnjax import sweep
-from rnnjax.board import arms_of
-from rnnjax.checkpoints import digest
 from rnnjax.claims import judge
 from rnnjax.corpora import read_source
 from rnnjax.diagnostics.spectrum import spectrum_of
 from rnnjax.errors import AllDiverged
+from rnnjax.files import check_space
 from rnnjax.lookup import check_names
 from rnnjax.manifest import machine_fingerprint
 from rnnjax.progress import Clock, Display
+from rnnjax.rehearsal import check_metrics, disk_bytes, rehearse
 from rnnjax.report import write_report
-from rnnjax.results import ArmResult, curve_metrics, is_text, named, seed_values
+from rnnjax.results import ArmResult, is_text, named
 from rnnjax.runs import RunFolder, open_run
 from rnnjax.settings import TaskSpec
 from rnnjax.signals import Interruption
 from rnnjax.study import Arm, Study
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.text import decode
-from rnnjax.training import Shell, Training
+from rnnjax.training import Shell, Training, plan_of
 from rnnjax.types import Task
 from rnnjax.writeup import page, summary
 
@@ -43,35 +44,65 @@ def run_study(study: Study, out: Path, resume: bool = False, strict: bool = Fals
 
     Raises: every error of `errors`; nothing is written before the settings, the data and the folder are accepted.
     """
-    check_names(study)
-    tasks = load_tasks(study)
-    study = fitted(study, tasks)
+    study, tasks, remarks, size = prepare(study)
+    if not out.exists():
+        check_space(out, size)
     with (
         Display() as display,
         open_run(out, study.config, machine_fingerprint(), resume, strict, display.say, data_hash(tasks)) as run,
-        Clock.running() as clock,
+        Clock.running(run.manifest.get("seconds", {})) as clock,
         Interruption() as interruption,
     ):
         if run.finished:
             display.say(f"{out} is finished; see {out / 'report.html'}")
             return
+        for remark in remarks:
+            display.say(remark)
+        run.record(remarks=remarks)
         shell = Shell(study, run, display, clock, interruption)
-        results = train_all(shell, tasks)
+        try:
+            results = train_all(shell, tasks)
+        finally:
+            run.record(seconds=clock.seconds, compilations=clock.compilations)
         conclude(shell, results, tasks)
     if all((arm.diverged_at >= 0).all() for arm in results):
         raise AllDiverged(f"every run diverged; see {out / 'report.html'}")
     display.say(f"done: {out / 'report.html'}; curves: tensorboard --logdir {out / 'tb'}")
 
 
-def load_tasks(study: Study) -> dict[TaskSpec, Task]:
-    """The tasks of a study, each made once."""
+class Prepared(NamedTuple):
+    """A study of which all is known that can be wrong with it."""
+
+    study: Study
+    tasks: dict[TaskSpec, Task]
+    remarks: list[str]  # about the user's texts
+    disk_bytes: int
+
+
+def prepare(study: Study) -> Prepared:
+    """Check names, data, sizes and metrics; nothing is written. Raises BadInput."""
+    check_names(study)
+    tasks, remarks = load_tasks(study)
+    study = fitted(study, tasks)
+    rehearsed = {
+        spec: rehearse(spec, tasks[spec.task], list(study.file.probes), len(plan_of(study, spec).probe_steps))
+        for spec in dict.fromkeys(arm.spec.program for arm in study.arms)
+    }
+    check_metrics(study, rehearsed)
+    return Prepared(study, tasks, remarks, disk_bytes(study, rehearsed))
+
+
+def load_tasks(study: Study) -> tuple[dict[TaskSpec, Task], list[str]]:
+    """The tasks of a study, each made once, and remarks about their texts."""
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     specs = dict.fromkeys(arm.spec.task for arm in study.arms)
-    return {spec: TASKS[spec.name](spec, read_source(spec, available)) for spec in specs}
+    sources = {spec: read_source(spec, available) for spec in specs}
+    tasks = {spec: TASKS[spec.name](spec, source and source.text) for spec, source in sources.items()}
+    return tasks, [remark for source in sources.values() if source for remark in source.remarks]
 
 
 def fitted(study: Study, tasks: dict[TaskSpec, Task]) -> Study:
-    """The study with the sizes that its tasks have; windows that do not fit a task are refused here."""
+    """The study with the sizes that its tasks have."""
 
     def sized(arm: Arm) -> Arm:
         size = len(tasks[arm.spec.task].vocabulary)
@@ -96,47 +127,8 @@ def train_all(shell: Shell, tasks: dict[TaskSpec, Task]) -> list[ArmResult]:
     ]
     results: dict[int, ArmResult] = {}
     for number, group in enumerate(sweep.groups(runs)):
-        task = tasks[group[0].spec.task]
-        training = Training(shell, f"group-{number}", group, task)
-        arms = [study.arms[index].name for index in arms_of([run.arm for run in group])]
-        described = {training.name: {"arms": arms, "vocabulary": task.vocabulary}}
-        shell.run.record(groups=shell.run.manifest.get("groups", {}) | described)
-        diverged_at = training.run()
-        keep(shell, training, diverged_at)
-        for index, members in arms_of([run.arm for run in group]).items():
-            results[index] = arm_result(study, study.arms[index], training, diverged_at, members)
+        results |= Training(shell, f"group-{number}", group, tasks[group[0].spec.task]).run()
     return [results[index] for index in sorted(results)]
-
-
-def keep(shell: Shell, training: Training, diverged_at: np.ndarray) -> None:
-    """The group's metrics file, from which all that follows can be made again, and the hash of its whole state."""
-    arrays = training.kept.record._asdict() | training.kept.probes
-    steps = {"row_steps": training.plan.row_steps, "probe_steps": np.array(training.plan.probe_steps)}
-    runs = {
-        "arm": np.array([run.arm for run in training.runs]),
-        "seed": np.array([run.hp.seed for run in training.runs]),
-    }
-    with shell.clock.phase("io"):
-        shell.run.write_npz(f"metrics/{training.name}.npz", {**arrays, **steps, **runs, "diverged_at": diverged_at})
-    shell.run.record(state_sha256=shell.run.manifest.get("state_sha256", {}) | {training.name: digest(training.tree())})
-
-
-def arm_result(study: Study, arm: Arm, training: Training, diverged_at: np.ndarray, members: np.ndarray) -> ArmResult:
-    """What one arm's runs have left."""
-    rows = {name: values[members] for name, values in training.kept.record._asdict().items()}
-    result = ArmResult(
-        name=arm.name,
-        axes=arm.axes,
-        seeds=np.array(study.seeds),
-        row_steps=training.plan.row_steps,
-        rows=rows,
-        probe_steps=np.array(training.plan.probe_steps),
-        probes={name: values[members] for name, values in training.kept.probes.items()},
-        diverged_at=diverged_at[members],
-        metrics=curve_metrics(rows["loss"], rows["clip_share"], training.plan.row_steps),
-    )
-    last = {name: seed_values(result, name) for name, values in result.probes.items() if values.ndim == 2}
-    return result._replace(metrics=result.metrics | last)
 
 
 def with_draws(study: Study, arms: list[ArmResult]) -> list[ArmResult]:
@@ -168,9 +160,8 @@ def conclude(shell: Shell, arms: list[ArmResult], tasks: dict[TaskSpec, Task]) -
         judgements = [judge(claim, arms) for claim in study.file.claims]
         run.write_json("summary.json", summary(study, arms, judgements))
         write_samples(run, arms, tasks, study)
-    seconds = dict(shell.clock.seconds)
-    run.record(seconds=seconds, compilations=shell.clock.compilations)
-    write_report(run.path, page(study, arms, judgements, tasks, seconds, run.manifest))
+        write_report(run.path, page(study, arms, judgements, tasks, shell.clock.seconds, run.manifest))
+    run.record(seconds=shell.clock.seconds)
     run.done()
 
 

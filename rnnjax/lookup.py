@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from itertools import chain
 
 from rnnjax.activations import ACTIVATIONS
 from rnnjax.cells import CELLS
@@ -14,13 +15,14 @@ from rnnjax.optimizers import OPTIMIZERS
 from rnnjax.study import Reading, Study
 from rnnjax.tasks import TASKS
 
-TABLES = {
+TABLES: dict[str, Iterable[str]] = {
     "cell": CELLS,
     "activation": ACTIVATIONS,
     "recurrent_initializer": INITIALIZERS,
     "kernel_initializer": [name for name in INITIALIZERS if name not in SQUARE_ONLY],
     "optimizer": OPTIMIZERS,
 }
+READING = ("text",)  # tasks that read the user's file
 EXPECTING = {"exact", "number", "share"}  # rules that need `expected`
 COMPARING = {"difference", "best"}  # rules that need `against`
 
@@ -31,13 +33,20 @@ def check_names(study: Study) -> None:
         for field, table in TABLES.items():
             known(field, getattr(arm.spec, field), table)
         known("task.name", arm.spec.task.name, TASKS)
+        if arm.spec.task.path and arm.spec.task.name not in READING:
+            raise BadInput(
+                f"task.path: got {arm.spec.task.path!r}; the task '{arm.spec.task.name}' reads no file. "
+                f"Did you mean task.name = {' or '.join(map(repr, READING))}?"
+            )
     for name in study.file.probes:
         known("probes", name, PROBES)
     for claim in study.file.claims:
         for reading in claim.readings:
             check_reading(f"claims.{claim.id}", reading, study)
-    patterns = [pattern for item in [*study.file.figures, *study.file.questions] for pattern in item.arms]
-    for pattern in [*patterns, *(study.file.draws.arms if study.file.draws else [])]:
+    file = study.file
+    asking = [*[item.arms for item in file.figures], *[item.arms for item in file.questions]]
+    asking += [*[item.arms for item in file.advice], file.draws.arms if file.draws else []]
+    for pattern in chain(*asking):
         check_pattern("arms", pattern, study)
 
 

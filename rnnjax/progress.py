@@ -15,14 +15,15 @@ COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
 class Clock:
     """Seconds by phase. Compiling is taken out of the phase in which it happened."""
 
-    def __init__(self) -> None:
-        self.seconds = {"compile": 0.0, "train": 0.0, "probe": 0.0, "io": 0.0, "report": 0.0}
+    def __init__(self, before: dict[str, float]) -> None:
+        """`before` are the seconds of earlier attempts at the same study."""
+        self.seconds = {name: before.get(name, 0.0) for name in ("compile", "train", "probe", "io", "report")}
         self.compilations = 0
 
-    def _compiled(self, event: str, seconds: float, **_: object) -> None:
+    def _compiled(self, event: str, duration_secs: float, **_: str | int) -> None:
         if event == COMPILE_EVENT:
             self.compilations += 1
-            self.seconds["compile"] += seconds
+            self.seconds["compile"] += duration_secs
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -34,9 +35,9 @@ class Clock:
 
     @classmethod
     @contextmanager
-    def running(cls) -> Iterator["Clock"]:
+    def running(cls, before: dict[str, float]) -> Iterator["Clock"]:
         """A clock that hears of compilations while the context lasts."""
-        clock = cls()
+        clock = cls(before)
         jax.monitoring.register_event_duration_secs_listener(clock._compiled)
         try:
             yield clock

@@ -21,6 +21,14 @@ class ArmResult(NamedTuple):
     metrics: dict[str, np.ndarray]  # name -> [n] float, NaN where the run diverged or never got there
 
 
+def arm_result(**known: Any) -> ArmResult:
+    """An arm's result from all but its metrics, which follow: those of the curves and the last value of each probe."""
+    result = ArmResult(**known, metrics={})
+    curves = curve_metrics(result.rows["loss"], result.rows["clip_share"], result.row_steps)
+    last = {name: seed_values(result, name) for name, values in result.probes.items() if values.ndim == 2}
+    return result._replace(metrics=curves | last)
+
+
 THRESHOLDS = (1.5, 1.2, 1.0)  # nats per character
 FINAL_STEPS = 1_000
 SMOOTHING = 0.999

@@ -2,7 +2,7 @@
 
 Two habits hold everywhere. A random draw comes from an explicit integer seed, so a report can be made again to the
 last digit. A NaN or an infinity is a ValueError that names the argument: a diverged run is counted by the caller and
-never averaged in silently.
+never averaged in silently. Fewer values than a method needs are `TooFew`, a ValueError that a caller may answer.
 """
 
 import warnings
@@ -16,6 +16,10 @@ Statistic = Callable[..., np.ndarray]  # statistic(values, axis=-1) reduces the 
 
 FEWEST_FOR_BOOTSTRAP = 10  # measured: nominal 95% bootstrap intervals of 5 seeds cover 86%
 BATCH_ELEMENTS = 10**6  # numbers resampled at once: 8 MB an array
+
+
+class TooFew(ValueError):
+    """Fewer values, or fewer distinct ones, than the method needs: the question cannot be answered from them."""
 
 
 class Interval(NamedTuple):
@@ -42,7 +46,7 @@ def mean_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
     """Student's interval of the mean, m +- t(n - 1) s / sqrt(n).
 
     Args: values [n], n >= 2; confidence in (0, 1).
-    Raises: ValueError for fewer than 2 values, NaN or infinity.
+    Raises: TooFew for fewer than 2 values; ValueError for NaN or infinity.
     """
     sample = _sample("values", values, fewest=2)
     return _student(sample, 1 / np.sqrt(sample.size), confidence, f"t, {_percent(confidence)}")
@@ -52,7 +56,7 @@ def prediction_interval(values: np.ndarray, confidence: float = 0.95) -> Interva
     """Where one new seed falls, m +- t(n - 1) s sqrt(1 + 1/n); exact for normal values only.
 
     Args: values [n], n >= 2; confidence in (0, 1).
-    Raises: ValueError for fewer than 2 values, NaN or infinity.
+    Raises: TooFew for fewer than 2 values; ValueError for NaN or infinity.
     """
     sample = _sample("values", values, fewest=2)
     return _student(sample, np.sqrt(1 + 1 / sample.size), confidence, f"t for one new seed, {_percent(confidence)}")
@@ -74,7 +78,7 @@ def bootstrap_interval(
     """Bootstrap interval of any statistic: BCa, or percentile where BCa is undefined (constant data).
 
     Args: values [n], n >= 10; statistic(values, axis=-1), for instance np.median or `iqm`.
-    Raises: ValueError for fewer than 10 values, NaN or infinity.
+    Raises: TooFew for fewer than 10 values; ValueError for NaN or infinity.
     Source: Efron 1987, JASA 82:171.
     """
     sample = _sample("values", values, fewest=FEWEST_FOR_BOOTSTRAP)
@@ -93,11 +97,13 @@ def share_interval(successes: int, n: int, confidence: float = 0.95) -> Interval
 
     The n trials must be independent: count seeds; 32 texts of one network are not 32 trials.
 
-    Raises: ValueError unless 0 <= successes <= n and n >= 1.
+    Raises: TooFew for n = 0; ValueError unless 0 <= successes <= n.
     Source: Wilson 1927, JASA 22:209.
     """
-    if not 0 <= successes <= n or n < 1:
-        raise ValueError(f"successes must be in [0, n] and n >= 1, got successes = {successes}, n = {n}")
+    if not 0 <= successes <= n:
+        raise ValueError(f"successes must be in [0, n], got successes = {successes}, n = {n}")
+    if n < 1:
+        raise TooFew("successes must be of n >= 1 trials, got n = 0")
     bounds = scipy.stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
     return Interval(successes / n, float(bounds.low), float(bounds.high), n, f"Wilson, {_percent(confidence)}")
 
@@ -111,7 +117,7 @@ def paired_difference(seed: int, first: np.ndarray, second: np.ndarray, confiden
     Measured on normal differences, a nominal 95% of BCa covers 89% at n = 10, 92% at 16, 94% at 32 and 64.
 
     Args: seed of the bootstrap; first, second [n], n >= 2, the same seed at the same index.
-    Raises: ValueError for unequal shapes, fewer than 2 pairs, NaN or infinity.
+    Raises: TooFew for fewer than 2 pairs; ValueError for unequal shapes, NaN or infinity.
     """
     differences = _differences(first, second)
     if differences.size < FEWEST_FOR_BOOTSTRAP:
@@ -139,7 +145,7 @@ def paired_differences(
 def paired_p_value(first: np.ndarray, second: np.ndarray) -> float:
     """Two-sided paired t-test of mean(first - second) = 0; 1 where all differences are zero.
 
-    Raises: ValueError for unequal shapes, fewer than 2 pairs, NaN or infinity.
+    Raises: TooFew for fewer than 2 pairs; ValueError for unequal shapes, NaN or infinity.
     """
     differences = _differences(first, second)
     return float(2 * scipy.stats.t.sf(abs(_t_statistic(differences, 0.0)), differences.size - 1))
@@ -151,7 +157,7 @@ def equivalence_p_value(first: np.ndarray, second: np.ndarray, margin: float) ->
     p = max(P(T >= t(-margin)), P(T <= t(margin))), t(c) = (mean - c) / standard error.
 
     Args: first, second [n], n >= 2, paired; margin > 0 in their unit.
-    Raises: ValueError for a margin <= 0, unequal shapes, fewer than 2 pairs, NaN or infinity.
+    Raises: TooFew for fewer than 2 pairs; ValueError for a margin <= 0, unequal shapes, NaN or infinity.
     Source: Schuirmann 1987, J. Pharmacokinet. Biopharm. 15:657.
     """
     if not margin > 0:
@@ -185,12 +191,14 @@ def best_arm(seed: int, values_An: np.ndarray, resamples: int = 10_000) -> BestA
 
     The n seeds are resampled jointly for all A arms, because they are paired; arms that tie share the resample.
 
-    Raises: ValueError unless values_An has rank 2 with A >= 1 and n >= 10, and for NaN or infinity.
+    Raises: TooFew for n < 10; ValueError unless values_An has rank 2 with A >= 1, and for NaN or infinity.
     """
     values_An = _finite("values_An", values_An)
-    if values_An.ndim != 2 or not len(values_An) or values_An.shape[1] < FEWEST_FOR_BOOTSTRAP:
+    if values_An.ndim != 2 or not len(values_An):
         raise ValueError(f"values_An must be [arms, at least {FEWEST_FOR_BOOTSTRAP} seeds], got {values_An.shape}")
     n = values_An.shape[1]
+    if n < FEWEST_FOR_BOOTSTRAP:
+        raise TooFew(f"values_An must be [arms, at least {FEWEST_FOR_BOOTSTRAP} seeds], got {values_An.shape}")
     # How often each seed is drawn: the means of all resamples are then one matrix product.
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
     means = values_An @ counts.T / n  # [A, resamples]
@@ -206,15 +214,15 @@ def explained_share(seed: int, x: np.ndarray, y: np.ndarray, degree: int = 3) ->
     there is nothing to explain and R^2 is 0.
 
     Args: x, y [n], n >= 10, y at index i belongs to x at index i; degree >= 1 of the polynomial.
-    Raises: ValueError for unequal shapes, fewer than 10 points, constant y, x with at most `degree` distinct values,
-        NaN or infinity.
+    Raises: TooFew for fewer than 10 points, constant y or x with at most `degree` distinct values; ValueError for
+        unequal shapes, NaN or infinity.
     """
     x, y = _sample("x", x, FEWEST_FOR_BOOTSTRAP), _sample("y", y, FEWEST_FOR_BOOTSTRAP)
     _same_shape("x", x, "y", y)
     if np.ptp(y) == 0:
-        raise ValueError("y is constant: there is nothing to explain")
+        raise TooFew("y is constant: there is nothing to explain")
     if np.unique(x).size <= degree:
-        raise ValueError(f"x must have more than degree = {degree} distinct values, got {np.unique(x).size}")
+        raise TooFew(f"x must have more than degree = {degree} distinct values, got {np.unique(x).size}")
     powers = np.vander((x - x.mean()) / x.std(), degree + 1, increasing=True)
     # Orthonormal columns keep the normal equations of the resamples well conditioned; the first one is constant.
     basis = np.linalg.qr(powers)[0] * np.sqrt(x.size)
@@ -238,8 +246,10 @@ def _finite(name: str, values: np.ndarray) -> np.ndarray:
 
 def _sample(name: str, values: np.ndarray, fewest: int) -> np.ndarray:
     array = _finite(name, values)
-    if array.ndim != 1 or array.size < fewest:
-        raise ValueError(f"{name} must be one row of at least {fewest} values, got shape {array.shape}")
+    if array.ndim != 1:
+        raise ValueError(f"{name} must be one row of values, got shape {array.shape}")
+    if array.size < fewest:
+        raise TooFew(f"{name} must be one row of at least {fewest} values, got {array.size}")
     return array
 
 

@@ -7,7 +7,7 @@ refused. `Study` is the file with its axes expanded.
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from annotated_types import Ge, MinLen
+from annotated_types import Ge, Le, MinLen
 from pydantic import Strict
 
 from rnnjax.settings import HParams, Spec
@@ -15,7 +15,7 @@ from rnnjax.settings import HParams, Spec
 Text = Annotated[str, MinLen(1)]
 Number = Annotated[float, Strict()]
 Whole = Annotated[int, Strict(), Ge(1)]
-Points = Annotated[int, Strict(), Ge(2)]
+Points = Annotated[int, Strict(), Ge(2), Le(10_000)]
 STRICT = {"extra": "forbid"}
 
 
@@ -97,7 +97,7 @@ class Draws:
     """Fresh starts, not trained: the distribution of what a start is like."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    count: Whole
+    count: Annotated[Whole, Le(100_000)]
     arms: Annotated[list[str], MinLen(1)]
 
 

@@ -45,9 +45,9 @@ def groups(runs: Sequence[Run]) -> list[list[Run]]:
 
 def batched(runs: Sequence[Run]) -> HParams:
     """The hyperparameters of R runs as arrays [R]."""
-    columns = HParams(*zip(*(run.hp for run in runs), strict=True))
-    floats = HParams(*(np.asarray(column, np.float32) for column in columns))
-    return floats._replace(seed=np.asarray(columns.seed, np.uint32))
+    columns = {name: [getattr(run.hp, name) for run in runs] for name in HParams._fields}
+    dtypes = {"seed": np.uint32}
+    return HParams._make(np.asarray(column, dtypes.get(name, np.float32)) for name, column in columns.items())
 
 
 class Blocks:

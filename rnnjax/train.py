@@ -20,8 +20,7 @@ from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Data, Params
 
 
-@struct.dataclass
-class TrainState:
+class TrainState(struct.PyTreeNode):
     """All that the next optimizer step depends on besides the settings and the data."""
 
     params: Params
@@ -103,7 +102,7 @@ def train_step(spec: Spec, hp: HParams, data: Data, state: TrainState) -> tuple[
         diverged_at=jnp.where(state.alive & ~alive, state.step, state.diverged_at),
     )
     row = Row(loss, norm, (norm > hp.clip_norm).astype(loss.dtype), update_norm)
-    return state, jax.tree.map(partial(jnp.where, alive), row, Row(*[jnp.nan] * len(row)))
+    return state, jax.tree.map(lambda value: jnp.where(alive, value, jnp.nan), row)
 
 
 def mean_row(spec: Spec, hp: HParams, data: Data, state: TrainState, steps: Array) -> tuple[TrainState, Row]:

@@ -62,6 +62,6 @@ def one_of(option: str, value: Any, known: list[Any]) -> Any:
 
 def settings_of(values: dict[str, Any], seed: int) -> tuple[Spec, HParams]:
     """Spec and hyperparameters as the manifest keeps them, where infinity is a word."""
-    plain = {name: float(value) if value == "inf" else value for name, value in values.items()}
+    plain: dict[str, Any] = {name: float(value) if value == "inf" else value for name, value in values.items()}
     hp = HParams(**{name: plain.pop(name) for name in HParams._fields if name in plain})._replace(seed=seed)
     return Spec(**plain | {"task": TaskSpec(**plain["task"])}), hp

@@ -13,10 +13,11 @@ import numpy as np
 
 from rnnjax import sweep
 from rnnjax.board import Board, arms_of
-from rnnjax.checkpoints import Checkpoints
+from rnnjax.checkpoints import Checkpoints, digest
 from rnnjax.diagnostics import PROBES
 from rnnjax.errors import Stopped
 from rnnjax.progress import Clock, Display
+from rnnjax.results import ArmResult, arm_result
 from rnnjax.runs import RunFolder
 from rnnjax.schedule import next_stop, probe_points, save_points
 from rnnjax.settings import Spec
@@ -74,6 +75,7 @@ class Training:
 
     def __init__(self, shell: Shell, name: str, runs: Sequence[sweep.Run], task: Task) -> None:
         self.shell, self.name, self.runs = shell, name, list(runs)
+        self.arms = arms_of([run.arm for run in runs])
         self.spec = self.runs[0].spec.program
         self.plan = plan_of(shell.study, self.spec)
         self.probes = {probe: PROBES[probe](self.spec, task) for probe in self.plan.probes}
@@ -84,13 +86,20 @@ class Training:
             data = cut_windows(task.train_N, self.spec.batch, self.spec.window)
             self.program = sweep.program(self.runs, data, LONGEST_RECORD)
             self.states = self.program.blocks.scatter(sweep.start(self.runs))
+        self.introduce()
         self.step, self.longest = 0, self.spec.record_every
         self.at_start = self.look(list(self.probes))  # on resume too: it tells the shapes of all that is kept
         self.kept = self.nothing_yet()
 
+    def introduce(self) -> None:
+        """Tell the manifest what is in this group's checkpoints, so that they can be read without the study."""
+        arms = [self.shell.study.arms[arm].name for arm in self.arms]
+        known = self.shell.run.manifest.get("groups", {})
+        self.shell.run.record(groups=known | {self.name: {"arms": arms, "vocabulary": self.alphabet}})
+
     def nothing_yet(self) -> Kept:
         """Room for all that will be seen."""
-        rows = Row(*(np.full((len(self.runs), len(self.plan.row_steps)), np.nan, np.float32) for _ in Row._fields))
+        rows = Row._make(np.full((len(self.runs), len(self.plan.row_steps)), np.nan, np.float32) for _ in Row._fields)
         points = len(self.plan.probe_steps)
         return Kept(
             rows, {name: empty((len(value), points, *value.shape[1:]), value.dtype) for name, value in self.at_start.items()}
@@ -105,8 +114,8 @@ class Training:
                 seen |= probe.summarise(self.program.measure(probe.measure, self.states, self.step))
         return seen
 
-    def run(self) -> np.ndarray:
-        """Train to the end. Returns: the step at which each run diverged [R], -1 = never.
+    def run(self) -> dict[int, ArmResult]:
+        """Train to the end and leave the metrics file. Returns: the results by arm.
 
         Raises: Stopped, with the state saved; and what `Checkpoints` and `ArmCurves` raise.
         """
@@ -121,12 +130,39 @@ class Training:
                     self.advance()
                     self.draw(board, since, self.observe())
                     self.save(checkpoints)
-        return self.program.blocks.gather(self.states).diverged_at
+                return self.finish(board)
+
+    def finish(self, board: Board) -> dict[int, ArmResult]:
+        """The results, also where TensorBoard and later readers look for them."""
+        state = self.program.blocks.gather(self.states)
+        results = {arm: self.result(arm, members, state.diverged_at) for arm, members in self.arms.items()}
+        runs = {"arm": [run.arm for run in self.runs], "seed": [run.hp.seed for run in self.runs]}
+        steps = {"row_steps": self.plan.row_steps, "probe_steps": self.plan.probe_steps}
+        arrays = self.kept.record._asdict() | self.kept.probes | steps | runs | {"diverged_at": state.diverged_at}
+        with self.shell.clock.phase("io"):
+            board.finish(self.step, {result.name: (result.axes, result.metrics) for result in results.values()})
+            self.shell.run.write_npz(f"metrics/{self.name}.npz", {name: np.asarray(a) for name, a in arrays.items()})
+            hashes = self.shell.run.manifest.get("state_sha256", {})
+            self.shell.run.record(state_sha256=hashes | {self.name: digest(self.tree())})
+        return results
+
+    def result(self, index: int, members: np.ndarray, diverged_at: np.ndarray) -> ArmResult:
+        """One arm over its seeds."""
+        arm = self.shell.study.arms[index]
+        return arm_result(
+            name=arm.name,
+            axes=arm.axes,
+            seeds=np.array([self.runs[run].hp.seed for run in members]),
+            row_steps=self.plan.row_steps,
+            rows={name: values[members] for name, values in self.kept.record._asdict().items()},
+            probe_steps=np.array(self.plan.probe_steps),
+            probes={name: values[members] for name, values in self.kept.probes.items()},
+            diverged_at=diverged_at[members],
+        )
 
     def board(self, resumed: int | None) -> Board:
         """The TensorBoard runs of this group's arms."""
-        names = [arm.name for arm in self.shell.study.arms]
-        arms = {names[arm]: members for arm, members in arms_of([run.arm for run in self.runs]).items()}
+        arms = {self.shell.study.arms[arm].name: members for arm, members in self.arms.items()}
         return Board(self.shell.run.path / "tb", arms, self.shell.run.attempt, resumed, self.alphabet)
 
     def draw(self, board: Board, since: int, seen: dict[str, np.ndarray]) -> None:

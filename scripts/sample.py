@@ -12,7 +12,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("folder", type=Path, metavar="OUT", help="the run folder of a study")
     parser.add_argument("--arm", metavar="A", help="which arm; default the first")
     parser.add_argument("--seed", type=int, metavar="N", help="which of the arm's seeds; default the first")
-    parser.add_argument("--prompt", default="", metavar="TEXT", help="what the network reads first; default a line end or space")
+    parser.add_argument(
+        "--prompt", default="", metavar="TEXT", help="what the network reads first; default a line end or space"
+    )
     parser.add_argument("--temperature", type=float, default=1.0, metavar="T", help="> 0; default 1")
     parser.add_argument("--greedy", action="store_true", help="always the most likely character")
     parser.add_argument("--length", type=int, default=500, metavar="N", help="characters to write; default 500")

@@ -25,14 +25,16 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     asked = arguments()
-    command.check_one_folder(asked.configs, asked.out)
-    overrides = [*asked.set, *([f"steps={asked.steps}"] if asked.steps else [])]
+    overrides = [*asked.set, *([] if asked.steps is None else [f"steps={asked.steps}"])]
     studies = [config.load(path, overrides, asked.seeds, asked.max_runs) for path in asked.configs]
+    folders = command.folders([study.name for study in studies], asked.out)
     devices.prepare()
     from rnnjax import lab  # imports JAX, which a bad config never reaches
 
-    for study in studies:
-        lab.run_study(study, asked.out or command.default_folder(study.name), asked.resume, asked.strict)
+    for study in studies[1:]:
+        lab.prepare(study)  # so that a mistake in the last study is told before the first is trained
+    for study, folder in zip(studies, folders, strict=True):
+        lab.run_study(study, folder, asked.resume, asked.strict)
 
 
 if __name__ == "__main__":

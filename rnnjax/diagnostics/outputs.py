@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from rnnjax.errors import BadInput
 from rnnjax.losses import cross_entropy
 from rnnjax.model import network
 from rnnjax.settings import HParams, Spec
@@ -12,9 +13,18 @@ from rnnjax.types import Probe, Task, as_measured
 
 
 def validation(spec: Spec, task: Task) -> Probe:
-    """validation_loss: nats per character of the held-out text, with the state carried or reset as in training."""
+    """validation_loss: nats per character of the held-out text, with the state carried or reset as in training.
+
+    Raises:
+        BadInput: the held-out text is shorter than one window.
+    """
     length = len(task.validation_N) - 1
-    window = length if spec.carry == "carried" else min(spec.window, length)
+    if length < spec.window:
+        raise BadInput(
+            f"task.validation: its split leaves {length + 1} characters; need >= {spec.window + 1} "
+            f"(window {spec.window} + 1)"
+        )
+    window = length if spec.carry == "carried" else spec.window
     windows = length // window
     inputs_TW = task.validation_N[: windows * window].reshape(windows, window).T
     targets_TW = task.validation_N[1 : windows * window + 1].reshape(windows, window).T

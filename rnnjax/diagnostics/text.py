@@ -47,7 +47,7 @@ def text(spec: Spec, task: Task) -> Probe:
         } | {name: float(np.mean([m[name] for m in measures])) for name in measures[0]}
 
     def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        summary = {}
+        summary: dict[str, np.ndarray] = {}
         for decoder, ids_RPN in values.items():
             runs = [of_run(ids_PN) for ids_PN in ids_RPN]
             summary |= {f"{name}_{decoder}": np.array([run[name] for run in runs], np.float32) for name in runs[0]}

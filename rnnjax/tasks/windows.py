@@ -145,6 +145,12 @@ def _counts_of_rest(numbers: np.ndarray, known: int) -> np.ndarray:
 
 
 def spread_windows(ids_N: np.ndarray, length: int, windows: int) -> np.ndarray:
-    """Windows of a text at evenly spaced places, as columns [length, windows]; they overlap where the text is short."""
+    """Windows of a text at evenly spaced places, as columns [length, windows]; they overlap where the text is short.
+
+    Raises:
+        BadInput: the text is shorter than a window.
+    """
+    if len(ids_N) < length:
+        raise BadInput(f"task: has {len(ids_N):,} characters; need >= {length} (to read windows of {length})")
     starts = np.linspace(0, len(ids_N) - length, windows).astype(int)
     return ids_N[starts[None, :] + np.arange(length)[:, None]]
