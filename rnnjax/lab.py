@@ -113,8 +113,8 @@ def fitted(study: Study, tasks: dict[TaskSpec, Task]) -> Study:
 
 def data_hash(tasks: dict[TaskSpec, Task]) -> str:
     """One sha256 of all that is trained on."""
-    parts = (ids.tobytes() for task in tasks.values() for ids in (task.train_N, task.validation_N))
-    return hashlib.sha256(b"".join(parts)).hexdigest()
+    texts = (decode(ids, task.vocabulary) for task in tasks.values() for ids in (task.train_N, task.validation_N))
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()  # ids alone are equal where the alphabets differ
 
 
 def train_all(shell: Shell, tasks: dict[TaskSpec, Task]) -> list[ArmResult]:

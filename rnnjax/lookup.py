@@ -46,7 +46,7 @@ def check_names(study: Study) -> None:
     file = study.file
     asking = [*[item.arms for item in file.figures], *[item.arms for item in file.questions]]
     asking += [*[item.arms for item in file.advice], file.draws.arms if file.draws else []]
-    for pattern in chain(*asking):
+    for pattern in chain(*asking, [file.baseline or "*"]):
         check_pattern("arms", pattern, study)
 
 

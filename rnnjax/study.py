@@ -110,6 +110,7 @@ class StudyFile:
     title: str = ""
     hypothesis: str = ""
     protocol: list[str] = field(default_factory=list)
+    baseline: str = ""  # the arm that the others are compared with; the first if not given
     seeds: Any = 32  # a count (42, 43, ...) or the seeds themselves
     save_every: Whole | None = None  # optimizer steps between checkpoints; a tenth of the steps by default
     base: dict[str, Any] = field(default_factory=dict)

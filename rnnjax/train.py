@@ -93,7 +93,7 @@ def train_step(spec: Spec, hp: HParams, data: Data, state: TrainState) -> tuple[
     params = optax.apply_updates(state.params, update)
 
     # Finite parameters plus a finite update are finite, so the parameters need no look of their own.
-    norm, update_norm = optax.global_norm(gradient), optax.global_norm(update)
+    norm, update_norm = optax.tree.norm(gradient), optax.tree.norm(update)
     alive = state.alive & jnp.isfinite(loss) & jnp.isfinite(norm) & jnp.isfinite(update_norm)
     new = state.replace(params=params, opt_state=opt_state, carry=carry)
     state = jax.tree.map(partial(jnp.where, alive), new, state).replace(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rnnjax import report, stats
-from rnnjax.claims import Judgement, Measurement
+from rnnjax.claims import Judgement, Measurement, both_finite
 from rnnjax.figures import Drawing, interval_figure, lag_figure, line_figure, probe_figure
 from rnnjax.results import ArmResult, is_text, measured_only, named, seed_values
 from rnnjax.settings import TaskSpec
@@ -16,7 +16,8 @@ from rnnjax.tasks.text import decode
 from rnnjax.types import Task
 
 SEED = 0  # of the bootstrap
-FEWEST = 10  # values for a bootstrap interval
+FEWEST = 10  # seeds for a bootstrap
+EQUIVALENT = 0.05  # of the baseline's mean
 UNITS = {"loss": "nats per character", "steps": "optimizer steps", "reach": "characters", "period": "characters"}
 
 
@@ -131,7 +132,7 @@ def page(
         protocol=[*study.file.protocol, corpus_line(study, tasks)],
         settings=settings(study),
         figures=[drawing(figure, arms, levels) for figure in figures_of(study)],
-        tables=tables(arms),
+        tables=[against_baseline(study, arms), every_metric(arms)],
         samples=samples(study, arms, tasks),
         questions=[report.Question(question.asks, answer(question, arms)) for question in study.file.questions],
         advice=[advised(advice, arms) for advice in study.file.advice],
@@ -203,15 +204,46 @@ def drawing(figure: Figure, arms: Sequence[ArmResult], levels: dict[str, float])
     return draw(measured, figure.metric, *words, shown_levels, log_y=figure.log)
 
 
-def tables(arms: Sequence[ArmResult]) -> list[report.Table]:
-    """One table with every metric of every arm."""
+def against_baseline(study: Study, arms: Sequence[ArmResult]) -> report.Table:
+    """Each arm's final loss minus the baseline's, seed by seed: interval, Holm's p-value and equivalence within 5%."""
+    baseline = named(arms, [study.file.baseline])[0] if study.file.baseline else arms[0]
+    pairs = {
+        arm.name: both_finite(arm.metrics["final_loss"], baseline.metrics["final_loss"])
+        for arm in arms
+        if arm is not baseline
+    }
+    enough = {name: pair for name, pair in pairs.items() if len(pair[0]) >= FEWEST}
+    intervals = stats.paired_differences(SEED, list(enough.values()))
+    p_values = stats.holm(np.array([stats.paired_p_value(*pair) for pair in enough.values()]))
+    rows = [
+        [name, interval, float(p_value), "yes" if equal(*pair) else "not shown"]
+        for (name, pair), interval, p_value in zip(enough.items(), intervals, p_values, strict=True)
+    ]
+    left_out = "".join(f" {name}: fewer than {FEWEST} seeds." for name in pairs if name not in enough)
+    return report.Table(
+        name="baseline",
+        title=f"Final loss against the baseline, {baseline.name}",
+        columns=["arm", "difference (nats per character)", "p (paired t, Holm)", "equal within 5%"],
+        rows=rows,
+        note="Differences of the same seeds, arm minus baseline; the intervals hold for all rows at once. Equal within "
+        f"5%: two one-sided paired t-tests at 0.05 each.{left_out}",
+    )
+
+
+def equal(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two arms are shown to differ by less than 5% of the second's mean."""
+    return stats.equivalence_p_value(first, second, EQUIVALENT * float(second.mean())) < 0.05
+
+
+def every_metric(arms: Sequence[ArmResult]) -> report.Table:
+    """Every metric of every arm."""
     metrics = [name for name in arms[0].metrics if any(np.isfinite(arm.metrics[name]).any() for arm in arms)]
     rows = [
         [arm.name, int(np.sum(arm.diverged_at >= 0)), *(estimate(arm.metrics[metric]) for metric in metrics)]
         for arm in arms
     ]
     columns = ["arm", "diverged", *(f"{name} ({unit(name)})" if unit(name) else name for name in metrics)]
-    return [report.Table("metrics", "Every metric at the end of training", columns, rows)]
+    return report.Table("metrics", "Every metric at the end of training", columns, rows)
 
 
 def samples(study: Study, arms: Sequence[ArmResult], tasks: dict[TaskSpec, Task]) -> list[report.Sample]:

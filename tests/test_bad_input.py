@@ -77,7 +77,7 @@ def corpus(content: str | bytes, name: str = "corpus.txt") -> Callable[[Path], N
 
 def sparse(folder: Path) -> None:
     with (folder / "corpus.txt").open("wb") as file:
-        file.truncate(50 * 10**12)
+        file.truncate(5 * 10**12)
 
 
 def made(folder: Path, out: str, done: bool = False, machine: dict[str, Any] | None = None, **change: Any) -> None:
@@ -299,7 +299,7 @@ ROWS: dict[str, Case] = {
                          before=corpus(b"ab+2AA-cd")),
     "56 vocabulary": Case("got a vocabulary of 70,000 characters; expected at most 65,535. Is this text?", text_study(),
                           before=corpus("".join(map(chr, range(0x10000, 0x10000 + 70_000))))),
-    "57 too large": Case("needs 800,000 GB; available", text_study(), before=sparse),
+    "57 too large": Case("needs 80,000 GB; available", text_study(), before=sparse),
     "58 directory": Case("is not a regular file", text_study(), before=lambda f: (f / "corpus.txt").mkdir()),
     "58 pipe": Case("is not a regular file", text_study(), before=lambda f: os.mkfifo(f / "corpus.txt")),
     "58 endless": Case("/dev/zero is not a regular file", text_study(path="/dev/zero")),
@@ -415,7 +415,7 @@ def test_row_2_a_config_that_cannot_be_read(
 def test_row_57_is_refused_before_reading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sparse(tmp_path)
     monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("read"))
-    with pytest.raises(BadInput, match="needs 800,000 GB; available 1 GB"):
+    with pytest.raises(BadInput, match="needs 80,000 GB; available 1 GB"):
         read_source(TaskSpec(name="text", path=str(tmp_path / "corpus.txt")), MEMORY)
 
 
