@@ -1,8 +1,8 @@
 """The judge: a statement holds, does not, or cannot be told, by a rule on measured numbers.
 
-A rule turns a reading into measurements, each an interval and the range in which the statement says that it lies. Inside
-the range: confirmed. Outside of it altogether: refuted. Otherwise unresolved. A rule is one function and one line of
-`RULES`.
+A rule turns a reading into measurements, each an interval and the range in which the statement says that it lies.
+Inside the range: confirmed. Outside of it altogether: refuted. Otherwise, and where too few runs are left to measure,
+unresolved. A rule is one function and one line of `RULES`.
 """
 
 from collections.abc import Callable, Sequence
@@ -122,9 +122,9 @@ def both_finite(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def best(reading: Reading, arms: Sequence[ArmResult]) -> list[Measurement]:
-    """Among `arms` and `against` together, the arm with the lowest (or highest) mean is one of `arms`: a bootstrap probability.
+    """Among `arms` and `against` together, the arm with the lowest (or highest) mean is one of `arms`.
 
-    Confirmed at 0.95 and above, refuted at 0.05 and below.
+    A bootstrap probability: confirmed at 0.95 and above, refuted at 0.05 and below.
     """
     contenders = named(arms, [*reading.arms, *reading.against])
     values = np.stack([seed_values(arm, reading.metric) for arm in contenders])
@@ -156,7 +156,7 @@ def explained(reading: Reading, arms: Sequence[ArmResult]) -> list[Measurement]:
     chosen = named(arms, reading.arms)
     x = np.concatenate([seed_values(arm, reading.explained_by) for arm in chosen])
     y = np.concatenate([seed_values(arm, reading.metric) for arm in chosen])
-    kept = np.isfinite(x) & np.isfinite(y)
+    kept = np.isfinite(x) & np.isfinite(y) & (x > 0)  # what is not has no logarithm
     if reading.expected is not None:
         low, high = around(reading)
         kept &= (low <= x) & (x <= high)

@@ -316,7 +316,7 @@ def arm(point: dict[str, Any], base: dict[str, Any], varying: list[str]) -> Arm:
 
 
 def arm_name(point: dict[str, Any], varying: list[str]) -> str:
-    """Words bare, numbers with the last word of their field, or all of it if two fields share that: `normal,gain=0.5`."""
+    """Words bare, numbers with the last word of their field, or all of it if two share that: `orthogonal,gain=0.5`."""
     words = [last_word(name) for name in varying]
     parts = [
         value

@@ -5,14 +5,14 @@ import numpy as np
 
 def probe_points(count: int, steps: int, record_every: int) -> list[int]:
     """At most `count` >= 2 points of training: 0, the end, and log-spaced whole rows of the record between them."""
-    spaced = np.geomspace(min(record_every, steps), steps, count - 1)
+    spaced = np.geomspace(min(record_every, steps), steps, count - 1)[:-1]
     rows = np.unique(np.round(spaced / record_every).astype(int))
     inner = {int(row) * record_every for row in rows if 0 < row * record_every < steps}
     return sorted({0, steps} | inner)
 
 
 def save_points(save_every: int | None, steps: int, record_every: int) -> list[int]:
-    """Every `save_every` steps, rounded up to whole rows of the record, and the end; a tenth of the steps if not given."""
+    """Every `save_every` steps (by default a tenth of all), rounded up to whole rows of the record, and the end."""
     wanted = save_every or -(-steps // 10)
     every = -(-wanted // record_every) * record_every
     return sorted({*range(every, steps, every), steps})

@@ -1,9 +1,9 @@
 """Many runs at once: arms x seeds, grouped by program, laid out in blocks of a fixed width over all devices.
 
 XLA picks other kernels for other batch widths, so the same run in a `vmap` of 8 and in one of 64 differs in the last
-bits and, in time, altogether. Here every device always executes one program of width K (`Spec.block`); a sweep is padded
-with copies of a real run and the padding dropped. A run is therefore bitwise the same alone, in any company and at any
-chunk length, and a sweep of any size needs one compilation and bounded memory.
+bits and, in time, altogether. Here every device always executes one program of width K (`Spec.block`); a sweep is
+padded with copies of a real run and the padding dropped. A run is therefore bitwise the same alone, in any company and
+at any chunk length, and a sweep of any size needs one compilation and bounded memory.
 """
 
 from collections.abc import Callable, Sequence
@@ -51,11 +51,14 @@ def batched(runs: Sequence[Run]) -> HParams:
 
 
 class Blocks:
-    """Runs functions of one run for R runs, K to a device, a round of D blocks at a time."""
+    """Runs functions of one run for R runs, K to a device, a round of D blocks at a time.
+
+    A round takes all devices even where one block would do: XLA compiles other code for a mesh of another size, and a
+    run must not depend on how many others there are.
+    """
 
     def __init__(self, runs: int, width: int, devices: Sequence[jax.Device] | None = None) -> None:
-        blocks = -(-runs // width)
-        devices = (devices or jax.devices())[:blocks]
+        devices = devices or jax.devices()
         self.runs = runs
         self.round_size = width * len(devices)
         self.mesh = Mesh(np.array(devices), ("runs",))
@@ -89,15 +92,11 @@ class Blocks:
 
 
 def start(runs: Sequence[Run]) -> train.TrainState:
-    """The states [R] before training: one small program for each way to start, apart from the training program.
-
-    On one device: an orthogonal start is a QR factorisation, and XLA's batched LAPACK calls can hang when several CPU
-    devices run them at once.
-    """
+    """The states [R] before training: one small program for each way to start, apart from the training program."""
     states: list[Any] = [None] * len(runs)
     for spec in dict.fromkeys(run.spec for run in runs):
         members = [i for i, run in enumerate(runs) if run.spec == spec]
-        blocks = Blocks(len(members), spec.block, jax.devices()[:1])
+        blocks = Blocks(len(members), spec.block)
         init = blocks.compile(partial(train.init, spec))
         started = blocks.gather([init(hp) for hp in blocks.scatter(batched([runs[i] for i in members]))])
         for row, i in enumerate(members):

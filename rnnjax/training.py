@@ -140,7 +140,8 @@ class Training:
         steps = {"row_steps": self.plan.row_steps, "probe_steps": self.plan.probe_steps}
         arrays = self.kept.record._asdict() | self.kept.probes | steps | runs | {"diverged_at": state.diverged_at}
         with self.shell.clock.phase("io"):
-            board.finish(self.step, {result.name: (result.axes, result.metrics) for result in results.values()})
+            # One step on, so that a resumed study, which forgets all behind its checkpoint, does not show this twice.
+            board.finish(self.step + 1, {result.name: (result.axes, result.metrics) for result in results.values()})
             self.shell.run.write_npz(f"metrics/{self.name}.npz", {name: np.asarray(a) for name, a in arrays.items()})
             hashes = self.shell.run.manifest.get("state_sha256", {})
             self.shell.run.record(state_sha256=hashes | {self.name: digest(self.tree())})
@@ -222,7 +223,10 @@ class Training:
                 return None
             self.step, tree = found
             self.states = self.program.blocks.scatter(tree["state"])
-            self.kept = Kept(**jax.tree.map(np.array, tree["seen"]))
+            for kept, saved in zip(self.kept.record, tree["seen"]["record"], strict=True):
+                kept[...] = saved
+            for name, values in tree["seen"]["probes"].items():  # in place: jax has sorted the names
+                self.kept.probes[name][...] = values
         self.shell.display.say(f"{self.name}: going on from step {self.step:,}")
         return self.step
 

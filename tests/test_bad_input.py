@@ -5,7 +5,6 @@ that a bad config is refused before JAX is imported.
 """
 
 import codecs
-import contextlib
 import importlib.util
 import json
 import os
@@ -13,7 +12,7 @@ import subprocess
 import sys
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -164,7 +163,8 @@ ROWS: dict[str, Case] = {
     "7 unknown of a task": Case("unknown field 'task.pth'; did you mean 'task.path'?", base("task.pth = 'x'")),
     "7 one by one": Case("unknown field 'inputs'", base("inputs = 3")),
     "8 missing": Case("missing field 'question'", "seeds = 2"),
-    "8 all at once": Case("missing field 'claims.0.says' ... missing field 'claims.0.readings'", top("[[claims]]\nid='c'")),
+    "8 all at once": Case("missing field 'claims.0.says' ... missing field 'claims.0.readings'",
+        top("[[claims]]\nid='c'")),
     # the fields
     "9 text": Case("learning_rate: got 'fast'; expected number > 0 and finite", base("learning_rate = 'fast'")),
     "10 negative": Case("learning_rate: got -0.1; expected number > 0", base("learning_rate = -0.1")),
@@ -182,7 +182,8 @@ ROWS: dict[str, Case] = {
     "16 record": Case("steps: needs ... GB for the record", base("steps = 2_147_483_647", "record_every = 1")),
     "16 window": Case("window: needs ... GB for the states", base("window = 2_000_000", "batch = 1_000")),
     "16 characters": Case("task.characters: needs 32 GB", base("task.characters = 2_000_000_000")),
-    "16 draws": Case("draws: needs ... GB for 100,000 starts", base("hidden = 2000") + "\n" + DRAWS + "count = 100_000"),
+    "16 draws": Case("draws: needs ... GB for 100,000 starts",
+        base("hidden = 2000") + "\n" + DRAWS + "count = 100_000"),
     "16 draws at most": Case("draws.count: got 10000000; expected", base() + "\n" + DRAWS + "count = 10_000_000"),
     "16 probes at most": Case("probes.text: got 1000000; expected", base() + "\n[probes]\ntext = 1_000_000"),
     "17 window 0": Case("window: got 0; expected integer >= 1", base("window = 0")),
@@ -200,7 +201,8 @@ ROWS: dict[str, Case] = {
     "23 --seeds -1": Case("seeds: got -1; expected at least one seed", options=(STUDY, "--seeds", "-1")),
     "23 --seeds x": Case("argument --seeds: invalid int value: 'x'", options=(STUDY, "--seeds", "x")),
     "24 twice": Case("seed 7 given twice; duplicates would count one run as two", top("seeds = [7, 8, 7]")),
-    "25 seed 2**32": Case("seeds: got 4294967296; expected integer >= 0 and <= 4294967295", top("seeds = [4294967296]")),
+    "25 seed 2**32": Case("seeds: got 4294967296; expected integer >= 0 and <= 4294967295",
+        top("seeds = [4294967296]")),
     "26 seed -1": Case("seeds: got -1; expected integer >= 0", top("seeds = [-1]")),
     "27 seed 1.5": Case("seeds: got 1.5; expected integer", top("seeds = [1.5]")),
     "27 seed true": Case("seeds: got boolean true; expected integer", top("seeds = [true]")),
@@ -217,16 +219,21 @@ ROWS: dict[str, Case] = {
     "32 b2 in float32": Case("adam_b2: got 0.9999999999; expected ... < 1 in float32", base("adam_b2 = 0.9999999999")),
     "34 optimizer": Case("optimizer: got 'adm'; expected one of: sgd, adam", base("optimizer = 'adm'")),
     "34 cell": Case("cell: got 'x'; expected one of: elman", base("cell = 'x'")),
-    "34 activation": Case("activation: got 'than'; expected one of: ... Did you mean 'tanh'?", base("activation = 'than'")),
+    "34 activation": Case("activation: got 'than'; expected one of: ... Did you mean 'tanh'?",
+        base("activation = 'than'")),
     "34 initializer": Case("kernel_initializer: got 'radius'; expected one of", base("kernel_initializer = 'radius'")),
     "34 task": Case("task.name: got 'txt'; expected one of: ... text", base("task.name = 'txt'")),
     "34 probe": Case("probes: got 'spectra'; expected one of", base() + "\n[probes]\nspectra = 3"),
-    "34 rule": Case("claims.c.rule: got 'bind'; expected one of", top(CLAIM.replace("bound", "bind"), "metric = 'loss'")),
+    "34 rule": Case("claims.c.rule: got 'bind'; expected one of",
+        top(CLAIM.replace("bound", "bind"), "metric = 'loss'")),
     "34 arm of a claim": Case("got 'x'; expected one of the arms: base",
                               top(CLAIM.replace("*", "x"), "metric = 'final_loss'")),
-    "34 metric of a claim": Case("claims.c: got metric 'loss'; expected one of: ... final_loss", top(CLAIM, "metric = 'loss'")),
-    "34 metric not probed": Case("claims.c: got metric 'henrici@0'; expected one of", top(CLAIM, "metric = 'henrici@0'")),
-    "34 metric at no step": Case("claims.c: got metric 'henrici@x'", top("[probes]\nspectrum = 2", CLAIM, "metric = 'henrici@x'")),
+    "34 metric of a claim": Case("claims.c: got metric 'loss'; expected one of: ... final_loss",
+        top(CLAIM, "metric = 'loss'")),
+    "34 metric not probed": Case("claims.c: got metric 'henrici@0'; expected one of",
+        top(CLAIM, "metric = 'henrici@0'")),
+    "34 metric at no step": Case("claims.c: got metric 'henrici@x'",
+        top("[probes]\nspectrum = 2", CLAIM, "metric = 'henrici@x'")),
     "34 metric of a figure": Case("figures: got metric 'los'; expected one of: ... loss",
                                   top("[[figures]]\nform = 'curve'\nmetric = 'los'\ntitle = 't'")),
     "34 metric of a question": Case("questions: got metric 'los'", top("[[questions]]\nasks = 'a'\nmetric = 'los'")),
@@ -264,7 +271,7 @@ ROWS: dict[str, Case] = {
     "39 split 0": Case("task.validation: got 0.0; expected number > 0 and < 1", base("task.validation = 0.0")),
     "39 split 1": Case("task.validation: got 1; expected number > 0 and < 1", base("task.validation = 1")),
     "39 split 1.2": Case("task.validation: got 1.2; expected", base("task.validation = 1.2")),
-    "39 split too short": Case("probes.validation: task.validation: its split leaves 12 characters; need >= 26 (window 25 + 1)",
+    "39 split too short": Case("probes.validation: task.validation: its split leaves 12 characters; need >= 26",
                                base("task.characters = 120") + "\n[probes]\nvalidation = 2"),
     "39 prompts too short": Case("probes.text: ... has 12 characters; need >= 25",
                                  base("task.characters = 120") + "\n[probes]\ntext = 2"),
@@ -290,10 +297,13 @@ ROWS: dict[str, Case] = {
     "49 UTF-16": Case("use --set task.encoding=utf-16", text_study(), before=corpus("some text".encode("utf-16"))),
     "49 UTF-32": Case("use --set task.encoding=utf-32", text_study(), before=corpus("some text".encode("utf-32"))),
     "49 cut short": Case("invalid UTF-16 at", text_study("task.encoding = 'utf-16'"), before=corpus(b"\xff\xfea\0b")),
-    "49 unknown encoding": Case("task.encoding: got 'klingon'", text_study("task.encoding = 'klingon'"), before=corpus("ab" * 99)),
-    "49 no text encoding": Case("task.encoding: got 'hex'", text_study("task.encoding = 'hex'"), before=corpus("ab" * 99)),
+    "49 unknown encoding": Case("task.encoding: got 'klingon'",
+        text_study("task.encoding = 'klingon'"), before=corpus("ab" * 99)),
+    "49 no text encoding": Case("task.encoding: got 'hex'",
+        text_study("task.encoding = 'hex'"), before=corpus("ab" * 99)),
     "49 empty encoding": Case("task.encoding: got ''", text_study("task.encoding = ''"), before=corpus("ab" * 99)),
-    "49 encoding with NUL": Case("task.encoding: got 'a\\x00'", text_study('task.encoding = "a\\u0000"'), before=corpus("ab" * 99)),
+    "49 encoding with NUL": Case("task.encoding: got 'a\\x00'",
+        text_study('task.encoding = "a\\u0000"'), before=corpus("ab" * 99)),
     "52 binary": Case("corpus.txt looks binary (50% control characters)", text_study(), before=corpus(b"\0a" * 500)),
     "53 surrogate": Case("got the lone surrogate U+D800 at character 2", text_study("task.encoding = 'utf-7'"),
                          before=corpus(b"ab+2AA-cd")),
@@ -305,22 +315,27 @@ ROWS: dict[str, Case] = {
     "58 endless": Case("/dev/zero is not a regular file", text_study(path="/dev/zero")),
     "a task that reads no file": Case("task.path: got 'corpus.txt'; the task 'grammar' reads no file",
                                       base("task.path = 'corpus.txt'")),
-    "59 other data": Case("corpus sha256 differs from run", text_study("steps = 100", "hidden = 4"), (STUDY, *OUT, "--resume"), 3,
+    "59 other data": Case("corpus sha256 differs from run",
+        text_study("steps = 100", "hidden = 4"), (STUDY, *OUT, "--resume"), 3,
                           other_data),
     # the folder
     **{f"60 61 --out {name[:9]!r}": Case(NAMED, options=(STUDY, f"--out={name}")) for name in
        (".", "..", "", "~", "/", "a/..", "-rf", "<b>", "a\nb", "a b", "é", "x" * 81, "../.hidden")},
-    "61 study name": Case(NAMED, options=("<b>.toml",), before=lambda f: (f / "<b>.toml").write_text("question='q'") and None),
+    "61 study name": Case(NAMED, options=("<b>.toml",),
+        before=lambda f: (f / "<b>.toml").write_text("question='q'") and None),
     "62 a file": Case("cannot write to out: ... is not a folder", options=(STUDY, *OUT), code=6,
                       before=lambda f: (f / "out").write_text("") and None),
-    "62 under a file": Case("cannot write to study.toml/out: study.toml is not a folder", options=(STUDY, "--out", "study.toml/out"),
+    "62 under a file": Case("cannot write to study.toml/out: study.toml is not a folder",
+        options=(STUDY, "--out", "study.toml/out"),
                             code=6),
-    "64 another config": Case("out holds another config: ... hidden 4, config says 8", base("steps = 100", "hidden = 4"),
+    "64 another config": Case("out holds another config: ... hidden 4, config says 8",
+        base("steps = 100", "hidden = 4"),
                               (STUDY, *OUT), 3, other_hidden),
     "64 unfinished": Case("holds an unfinished run of this config; use --resume", options=(STUDY, *OUT), code=3,
                           before=lambda f: made(f, "out")),
     "65 held": Case(f"out: in use by pid {os.getpid()} on host", options=(STUDY, *OUT), code=3, before=held),
-    "66 foreign": Case("out contains files rnnjax did not write: 'thesis.tex'", options=(STUDY, *OUT), code=3, before=foreign),
+    "66 foreign": Case("out contains files rnnjax did not write: 'thesis.tex'",
+        options=(STUDY, *OUT), code=3, before=foreign),
     "67 link": Case("out: refuses to follow tb, which leads to /etc outside", options=(STUDY, *OUT, "--resume"), code=3,
                     before=linked),
     "68 nothing to resume": Case("nothing to resume in out", options=(STUDY, *OUT, "--resume"), code=3),
@@ -328,7 +343,8 @@ ROWS: dict[str, Case] = {
                                      (STUDY, *OUT, "--resume"), 3, other_hidden),
     "29 resume another block": Case("block 16, config says 8", base("steps = 100", "hidden = 4"),
                                     (STUDY, *OUT, "--resume"), 3, other_block),
-    "71 strict": Case("another machine, and --strict is given: ... jaxlib", options=(STUDY, *OUT, "--resume", "--strict"),
+    "71 strict": Case("another machine, and --strict is given: ... jaxlib",
+        options=(STUDY, *OUT, "--resume", "--strict"),
                       code=3, before=other_machine),
     "83 numerics": Case("other numerics: it has jax_enable_x64 true, this one says false",
                         options=(STUDY, *OUT, "--resume"), code=3, before=other_numerics),
@@ -482,7 +498,9 @@ def said(finished: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in finished.stderr.splitlines() if not line.startswith("import time:")]
 
 
-@pytest.mark.parametrize("row", ["1 missing", "9 text", "16 hidden 10**9", "40 too many", "61 study name", "23 --seeds x"])
+@pytest.mark.parametrize(
+    "row", ["1 missing", "9 text", "16 hidden 10**9", "40 too many", "61 study name", "23 --seeds x"]
+)
 def test_a_bad_config_never_imports_jax(row: str, tmp_path: Path) -> None:
     case = ROWS[row]
     assert isinstance(case.config, str)
@@ -523,10 +541,12 @@ NUMBERS = st.one_of(
 )
 WORDS = st.one_of(st.sampled_from(["tanh", "sum", "carried", "", "text", "orthogonal"]), st.text(max_size=8))
 VALUES = st.one_of(NUMBERS, WORDS, st.booleans(), st.lists(NUMBERS, max_size=2), st.just({"a": 1}))
-GOOD = {"hidden": st.integers(1, 99), "learning_rate": st.floats(0.01, 1), "carry": st.sampled_from(["carried", "reset"])}
-TABLE = st.one_of(
-    st.fixed_dictionaries({}, optional=GOOD), st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=3)
-)
+GOOD = {
+    "hidden": st.integers(1, 99),
+    "learning_rate": st.floats(0.01, 1),
+    "carry": st.sampled_from(["carried", "reset"]),
+}
+TABLE = st.one_of(st.fixed_dictionaries({}, optional=GOOD), st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=3))
 AXIS = st.one_of(
     st.fixed_dictionaries({}, optional={name: st.lists(good, max_size=3) for name, good in GOOD.items()}),
     st.dictionaries(st.sampled_from(NAMES), st.one_of(VALUES, st.lists(VALUES, max_size=4)), max_size=2),
@@ -559,7 +579,9 @@ SEEN = {"studies": 0, "refusals": 0}
 
 
 @settings(max_examples=300, derandomize=True, deadline=2000, suppress_health_check=[*HealthCheck])
-@given(CONFIG, st.lists(st.sampled_from(["hidden=3", "steps=0", "hidden", "x=1", "task.path=[", "steps=7"]), max_size=2))
+@given(
+    CONFIG, st.lists(st.sampled_from(["hidden=3", "steps=0", "hidden", "x=1", "task.path=[", "steps=7"]), max_size=2)
+)
 def check_config(folder: Path, table: dict[str, Any], overrides: list[str]) -> None:
     path = folder / STUDY
     path.write_text("\n".join(f"{name} = {toml(value)}" for name, value in table.items()))
@@ -584,7 +606,9 @@ PIECES = st.one_of(
     st.text("ab \r\n", max_size=60).map(str.encode),
     st.sampled_from([codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF32_LE, b"\0", b"the cat sat " * 20]),
 )
-ENCODINGS = st.sampled_from(["utf-8", "utf-8", "latin-1", "utf-16", "utf-32", "utf-7", "idna", "punycode", "undefined", "?"])
+ENCODINGS = st.sampled_from(
+    ["utf-8", "utf-8", "latin-1", "utf-16", "utf-32", "utf-7", "idna", "punycode", "undefined", "?"]
+)
 
 
 @settings(max_examples=200, derandomize=True, deadline=2000, suppress_health_check=[*HealthCheck])
@@ -608,5 +632,3 @@ def test_any_corpus_is_a_task_or_refused(tmp_path: Path) -> None:
     SEEN.update(studies=0, refusals=0)
     check_corpus(tmp_path)
     assert min(SEEN.values()) >= 20, SEEN
-
-

@@ -42,7 +42,6 @@ def _arm(name: str, diverged: int = 0) -> ArmResult:
         rows={"loss": loss_nS},
         probe_steps=PROBE_STEPS,
         probes={"spectral_radius": radius_nQ, "gradient_decay": decay_nQL},
-        samples={},
         diverged_at=diverged_at,
         metrics={"final_loss": np.where(diverged_at < 0, loss_nS[:, -1], np.nan)},
     )

@@ -1,4 +1,4 @@
-"""Every initializer against the distribution that it names; new entries of the dict get the general tests by themselves."""
+"""Every initializer against the distribution it names; a new entry of the dict gets the general tests by itself."""
 
 from collections.abc import Callable
 
@@ -40,7 +40,10 @@ class TestEveryInitializer:
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_runs_with_their_own_gain_are_batched(name: str) -> None:
     gains = np.array([0.5, 2.0], np.float32)
-    start = jax.jit(jax.vmap(lambda seed, gain: INITIALIZERS[name](jax.random.key(seed), (7, 7), gain)))
+    start = jax.jit(
+        jax.vmap(lambda seed, gain: INITIALIZERS[name](jax.random.key(seed), (7, 7), gain)),
+        compiler_options={"xla_backend_optimization_level": 0},  # compiles faster
+    )
     for seed, matrix in enumerate(start(np.arange(2), gains)):
         np.testing.assert_allclose(matrix, draw(name, (7, 7), float(gains[seed]), seed), rtol=1e-4, atol=1e-6)
 
@@ -113,4 +116,4 @@ def test_identity_is_the_identity() -> None:
 def test_spectral_radius_by_hand() -> None:
     """A rotation by 90 degrees times 3 has eigenvalues +-3i; a triangular matrix has its diagonal."""
     assert spectral_radius(jnp.array([[0.0, -3.0], [3.0, 0.0]])) == pytest.approx(3)
-    assert spectral_radius(jnp.array([[1.0, 50.0], [0.0, -2.0]])) == pytest.approx(2)
+    assert spectral_radius(jnp.array([[1.0, 50.0], [0.0, -2.0]])) == pytest.approx(2, rel=1e-5)

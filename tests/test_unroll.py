@@ -21,6 +21,8 @@ from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Cell, Params
 from rnnjax.unroll import recurrence, unroll
 
+fast_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})  # compiles faster
+
 T, B, D, H = 5, 3, 4, 6
 INPUTS = ("vectors", "ids")
 NUMPY_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -45,7 +47,9 @@ class Case:
         self.rng = np.random.default_rng(7)
         self.cell: Cell = CELLS[cell](spec, HParams(recurrent_gain=0.4))
         self.params: Params = jax.tree.map(self.like, self.cell.init(jax.random.key(0)))
-        self.carry: Carry = jax.tree.map(lambda leaf: self.like(np.broadcast_to(leaf, (B, *leaf.shape))), self.cell.carry())
+        self.carry: Carry = jax.tree.map(
+            lambda leaf: self.like(np.broadcast_to(leaf, (B, *leaf.shape))), self.cell.carry()
+        )
         self.x = self.rng.normal(size=(T, B, D)) if inputs == "vectors" else self.rng.integers(D, size=(T, B))
 
     def like(self, leaf: Any) -> Array:
@@ -72,7 +76,9 @@ class Case:
         return self.params, self.carry, jnp.asarray(self.x)
 
 
-def plain_loop(params: Params, h_BH: np.ndarray, x_TBD: np.ndarray, phi: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def plain_loop(
+    params: Params, h_BH: np.ndarray, x_TBD: np.ndarray, phi: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
     """Oracle: h_t = phi(x_t W_xh + h_{t-1} W_hh + b), [T, B, H]."""
     outputs = []
     for x_BD in x_TBD:
@@ -85,7 +91,7 @@ def differences(loss: Callable[[Any], Array], arguments: Any) -> np.ndarray:
     """Oracle: central finite differences in every coordinate, error about 1e-9."""
     flat, unflatten = ravel_pytree(arguments)
     step = 1e-5
-    moved = jax.jit(jax.vmap(lambda move: loss(unflatten(flat + move))))
+    moved = fast_jit(jax.vmap(lambda move: loss(unflatten(flat + move))))
     moves = step * np.eye(len(flat))
     return np.asarray(moved(moves) - moved(-moves)) / (2 * step)
 
@@ -105,7 +111,9 @@ def test_every_activation_has_an_oracle() -> None:
 def test_elman_is_a_plain_loop(activation: str, inputs: str) -> None:
     case = Case(activation=activation, inputs=inputs)
     vectors = case.x if inputs == "vectors" else np.eye(D)[case.x]
-    expected = plain_loop(jax.tree.map(np.asarray, case.params), np.asarray(case.carry), vectors, NUMPY_ACTIVATIONS[activation])
+    expected = plain_loop(
+        jax.tree.map(np.asarray, case.params), np.asarray(case.carry), vectors, NUMPY_ACTIVATIONS[activation]
+    )
     carry, h_TBH = case.run(case.params, case.carry)
     np.testing.assert_allclose(h_TBH, expected, rtol=1e-12, atol=1e-12)
     np.testing.assert_array_equal(carry, h_TBH[-1])
@@ -118,17 +126,17 @@ class TestGradients:
     def test_are_finite_differences(self, cell: str, activation: str, inputs: str) -> None:
         case = Case(cell, activation, inputs)
         loss = case.loss()
-        gradient, _ = ravel_pytree(jax.jit(jax.grad(loss))(case.arguments))
+        gradient, _ = ravel_pytree(fast_jit(jax.grad(loss))(case.arguments))
         np.testing.assert_allclose(gradient, differences(loss, case.arguments), rtol=1e-6, atol=1e-7)
 
     def test_are_those_of_autodiff_through_the_plain_scan(
         self, cell: str, activation: str, inputs: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         case = Case(cell, activation, inputs)
-        by_hand = jax.jit(jax.value_and_grad(case.loss()))(case.arguments)
+        by_hand = fast_jit(jax.value_and_grad(case.loss()))(case.arguments)
         monkeypatch.setattr("rnnjax.unroll.recurrence", recurrence.fun)
         again = Case(cell, activation, inputs)
-        assert_same_trees(by_hand, jax.jit(jax.value_and_grad(again.loss()))(again.arguments), 1e-11)
+        assert_same_trees(by_hand, fast_jit(jax.value_and_grad(again.loss()))(again.arguments), 1e-11)
 
 
 def test_elman_and_its_gradients_are_flax_simple_cell() -> None:
@@ -152,9 +160,7 @@ def test_elman_and_its_gradients_are_flax_simple_cell() -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_ids_are_one_hot_vectors(cell: str) -> None:
     case = Case(cell, inputs="ids")
-    assert_same_trees(
-        case.run(case.params, case.carry), case.run(case.params, case.carry, np.eye(D)[case.x]), 1e-12
-    )
+    assert_same_trees(case.run(case.params, case.carry), case.run(case.params, case.carry, np.eye(D)[case.x]), 1e-12)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -173,7 +179,11 @@ class TestContractOfACell:
         params = case.cell.init(jax.random.key(3))
         gates = params["bias"].size
         assert gates % H == 0
-        assert jax.tree.map(jnp.shape, params) == {"kernel": (D, gates), "recurrent_kernel": (H, gates), "bias": (gates,)}
+        assert jax.tree.map(jnp.shape, params) == {
+            "kernel": (D, gates),
+            "recurrent_kernel": (H, gates),
+            "bias": (gates,),
+        }
         u_G = case.cell.drive(params, jnp.asarray(case.x[0, 0]))
         assert u_G.shape == case.cell.drive(params, jnp.int32(1)).shape == (gates,)
         start = case.cell.carry()
@@ -204,7 +214,7 @@ class TestContractOfACell:
             of_units = np.abs(np.moveaxis(jacobian.reshape(H, -1, H), 1, 0)).max(axis=0)
             assert np.all(of_units[~np.eye(H, dtype=bool)] == 0)
 
-    def test_the_start_does_not_depend_on_the_batch(self, cell: str) -> None:
+    def test_streams_do_not_mix(self, cell: str) -> None:
         case = Case(cell)
         one = partial(jax.tree.map, lambda leaf: leaf[:1])
         _, h_TBH = case.run(case.params, case.carry)

@@ -41,10 +41,16 @@ def gradient_lags(spec: Spec, hp: HParams, params: Params, ids_NW: Array, lags: 
     def norms(carry: Carry, inputs_T: Array, target: Array) -> Array:
         nudges = jax.tree.map(lambda leaf: jnp.zeros((lags + 1, *leaf.shape)), carry)
         gradient = jax.grad(partial(nudged_loss, cell, params, carry, inputs_T, target))
-        squares = jax.tree.map(lambda leaf: jnp.sum(leaf**2, axis=tuple(range(1, leaf.ndim))), gradient(nudges))
-        return jnp.sqrt(sum(jax.tree.leaves(squares)))[::-1]
+        leaves = jax.tree.leaves(gradient(nudges))
+        return norm_of_rows(jnp.concatenate([leaf.reshape(lags + 1, -1) for leaf in leaves], axis=1))[::-1]
 
     return jax.vmap(norms, in_axes=(0, 1, 0))(carry, inputs_TW[split:], targets_W)
+
+
+def norm_of_rows(rows: Array) -> Array:
+    """Euclidean norms [L] of rows [L, ...], scaled: in float32 the square of 1e-20 is 0 and that of 1e20 infinite."""
+    largest = jnp.maximum(jnp.max(jnp.abs(rows), axis=1, keepdims=True), jnp.finfo(rows.dtype).tiny)
+    return largest[:, 0] * jnp.linalg.norm(rows / largest, axis=1)
 
 
 def nudged_loss(cell: Cell, params: Params, carry: Carry, inputs_T: Array, target: Array, nudges: Carry) -> Array:

@@ -14,7 +14,7 @@ def spectrum_of(kernels_RHH: np.ndarray) -> dict[str, np.ndarray]:
     spectral_radius       max |lambda|
     eigenvalue_departure  max | |lambda| - 1 |, the distance of the eigenvalues from the unit circle
     spectral_norm         max singular value
-    henrici               sqrt(|W|_F^2 - sum |lambda|^2) / |W|_F, the departure from normality, in [0, 1)
+    henrici               sqrt(|W|_F^2 - sum |lambda|^2) / |W|_F, the departure from normality, in [0, 1]
 
     Source: Henrici 1962, Numerische Mathematik 4:24.
     """

@@ -1,0 +1,346 @@
+"""Training of one run against back-propagation through time written out in NumPy, and the promises of the state."""
+
+from dataclasses import replace
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rnnjax import train
+from rnnjax.cells import CELLS
+from rnnjax.initializers import INITIALIZERS
+from rnnjax.losses import REDUCTIONS
+from rnnjax.optimizers import OPTIMIZERS
+from rnnjax.settings import HParams, Spec
+from rnnjax.types import Data, Params
+
+V, H, T, W = 5, 7, 4, 3
+STEPS = 5  # more than W, so that the text starts anew on the way
+WHEN = "may change only if the definition of an optimizer step changes: then every stored result is void"
+
+
+def spec_of(**fields: Any) -> Spec:
+    return Spec(**{"inputs": V, "outputs": V, "hidden": H, "window": T, "record_every": 1} | fields)
+
+
+def text(batch: int = 1, windows: int = W) -> Data:
+    ids = np.random.default_rng(3).integers(V, size=(windows * T + 1, batch), dtype=np.int32)
+    return Data(ids[:-1].reshape(windows, T, batch), ids[1:].reshape(windows, T, batch))
+
+
+@cache
+def first_windows(windows: int, float64: bool) -> np.ndarray:
+    """Which window the runs of seeds 0 to 99 read first; float64 draws other integers."""
+    places = np.arange(windows, dtype=np.int32).reshape(windows, 1, 1)
+    with jax.enable_x64(float64):
+        first = jax.vmap(lambda seed: train.window_at(HParams(seed=seed), Data(places, places), jnp.int32(0))[0])
+        return np.asarray(jax.jit(first)(np.arange(100)))[:, 0, 0]
+
+
+def first_window(seed: int, windows: int) -> int:
+    """Only its place is taken from the code under test: the order is written in the oracle."""
+    return int(first_windows(windows, jax.config.jax_enable_x64)[seed])
+
+
+class Bptt(NamedTuple):
+    """What one window gives, by hand."""
+
+    reported: float
+    gradient: Params
+    carry: np.ndarray
+
+
+def bptt(spec: Spec, params: Params, h_BH: np.ndarray, inputs_TB: np.ndarray, targets_TB: np.ndarray) -> Bptt:
+    """Oracle: an Elman network with a tanh or identity activation, its losses and their gradient, step by step."""
+    cell, readout = params["cell"], params["readout"]
+    linear = spec.activation == "identity"
+    streams = np.arange(inputs_TB.shape[1])
+    states, errors, losses = [h_BH], [], []
+    for inputs_B, targets_B in zip(inputs_TB, targets_TB, strict=True):
+        z_BH = cell["kernel"][inputs_B] + states[-1] @ cell["recurrent_kernel"] + cell["bias"]
+        states.append(z_BH if linear else np.tanh(z_BH))
+        logits_BV = states[-1] @ readout["kernel"] + readout["bias"]
+        logits_BV = logits_BV - logits_BV.max(axis=1, keepdims=True)
+        total_B1 = np.exp(logits_BV).sum(axis=1, keepdims=True)
+        losses.append((np.log(total_B1[:, 0]) - logits_BV[streams, targets_B]).mean())
+        p_BV = np.exp(logits_BV) / total_B1
+        p_BV[streams, targets_B] -= 1
+        errors.append(p_BV / len(streams))
+    weights_T = {"sum": np.ones(T), "mean": np.full(T, 1 / T), "last": np.eye(T)[-1]}[spec.reduction]
+    gradient = jax.tree.map(np.zeros_like, params)
+    d_h_BH = np.zeros_like(h_BH)
+    for t in reversed(range(T)):
+        error_BV = weights_T[t].astype(h_BH.dtype) * errors[t]
+        gradient["readout"]["kernel"] += states[t + 1].T @ error_BV
+        gradient["readout"]["bias"] += error_BV.sum(axis=0)
+        d_h_BH = d_h_BH + error_BV @ readout["kernel"].T
+        d_z_BH = d_h_BH if linear else d_h_BH * (1 - states[t + 1] ** 2)
+        np.add.at(gradient["cell"]["kernel"], inputs_TB[t], d_z_BH)
+        gradient["cell"]["recurrent_kernel"] += states[t].T @ d_z_BH
+        gradient["cell"]["bias"] += d_z_BH.sum(axis=0)
+        d_h_BH = d_z_BH @ cell["recurrent_kernel"].T
+    return Bptt(float(np.mean(losses)), gradient, states[-1])
+
+
+def norm_of(tree: Any) -> Any:
+    return np.sqrt(sum((leaf**2).sum() for leaf in jax.tree.leaves(tree)))
+
+
+class Sgd:
+    def __init__(self, hp: HParams, params: Params) -> None:
+        self.hp = hp
+
+    def update(self, gradient: Params) -> Params:
+        return jax.tree.map(lambda g: -self.hp.learning_rate * g, gradient)
+
+
+class Adam:
+    """Kingma and Ba 2015, algorithm 1."""
+
+    def __init__(self, hp: HParams, params: Params) -> None:
+        self.hp, self.t = hp, 0
+        self.m = self.v = jax.tree.map(np.zeros_like, params)
+
+    def update(self, gradient: Params) -> Params:
+        b1, b2, self.t = self.hp.adam_b1, self.hp.adam_b2, self.t + 1
+        self.m = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, self.m, gradient)
+        self.v = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g**2, self.v, gradient)
+
+        def change(m: np.ndarray, v: np.ndarray) -> np.ndarray:
+            return -self.hp.learning_rate * (m / (1 - b1**self.t)) / (np.sqrt(v / (1 - b2**self.t)) + 1e-8)
+
+        return jax.tree.map(change, self.m, self.v)
+
+
+ORACLES = {"sgd": Sgd, "adam": Adam}
+
+
+def trained_by_hand(
+    spec: Spec, hp: HParams, data: Data, params: Params, steps: int
+) -> tuple[Params, np.ndarray, np.ndarray]:
+    """Oracle: (parameters, carry, rows [steps, loss | norm | fired | update norm]) of some steps, nothing guarded."""
+    windows, _, streams = data.inputs_WTB.shape
+    h_BH = np.zeros((streams, spec.hidden), params["cell"]["bias"].dtype)
+    optimizer, rows = ORACLES[spec.optimizer](hp, params), []
+    for step in range(steps):
+        window = (first_window(int(hp.seed), windows) + step) % windows
+        if window == 0 or spec.carry == "reset":
+            h_BH = np.zeros_like(h_BH)
+        loss, gradient, h_BH = bptt(spec, params, h_BH, data.inputs_WTB[window], data.targets_WTB[window])
+        norm = norm_of(gradient)
+        if norm > hp.clip_norm:
+            gradient = jax.tree.map(lambda g, scale=hp.clip_norm / norm: g * scale, gradient)
+        update = optimizer.update(gradient)
+        params = jax.tree.map(np.add, params, update)
+        rows.append((loss, norm, norm > hp.clip_norm, norm_of(update)))
+    return params, h_BH, np.array(rows, float)
+
+
+@cache
+def compiled(function: Any, *settings: Any) -> Any:
+    """One compilation for each function and its static arguments, over all tests; fast rather than optimised code."""
+    return jax.jit(partial(function, *settings), compiler_options={"xla_backend_optimization_level": 0})
+
+
+def start_of(spec: Spec, hp: HParams) -> train.TrainState:
+    """What only a later step looks at is set to its default, so that starts are compiled once."""
+    return compiled(train.init, replace(spec, reduction="sum", carry="carried", record_every=1))(hp)
+
+
+def step_of(spec: Spec) -> Any:
+    return compiled(train.train_step, spec)
+
+
+def chunk_of(spec: Spec, rows: int) -> Any:
+    """As the program compiles it."""
+    return jax.jit(partial(train.chunk, spec, rows))
+
+
+def as_numpy(tree: Any) -> Any:
+    return jax.tree.map(np.asarray, tree)
+
+
+def assert_golden(spec: Spec, hp: HParams) -> np.ndarray:
+    """`STEPS` steps in float64 are those of the oracle; returns the oracle's rows."""
+    with jax.enable_x64(True):
+        data, state = text(spec.batch), start_of(spec, hp)
+        start = as_numpy(state.params)
+        step = step_of(spec)
+        rows = []
+        for _ in range(STEPS):
+            state, row = step(hp, data, state)
+            rows.append(np.array(row, float))
+        params, carry, expected = trained_by_hand(spec, hp, data, start, STEPS)
+    np.testing.assert_allclose(np.array(rows), expected, rtol=1e-9, err_msg=WHEN)
+    np.testing.assert_allclose(state.carry, carry, rtol=1e-8, atol=1e-10, err_msg=WHEN)
+    for (path, leaf), by_hand in zip(jax.tree.leaves_with_path(state.params), jax.tree.leaves(params), strict=True):
+        np.testing.assert_allclose(leaf, by_hand, rtol=1e-8, atol=1e-10, err_msg=f"{jax.tree_util.keystr(path)} {WHEN}")
+    assert (int(state.step), bool(state.alive), int(state.diverged_at)) == (STEPS, True, -1)
+    return expected
+
+
+GOLDEN = [(reduction, batch, carry) for reduction in REDUCTIONS for batch, carry in ((1, "carried"), (3, "reset"))]
+
+
+@pytest.mark.parametrize(("reduction", "batch", "carry"), [*GOLDEN, ("sum", 1, "reset"), ("sum", 3, "carried")])
+def test_golden_sgd_steps(reduction: str, batch: int, carry: str) -> None:
+    """The clip is where the gradient's norm passes through it, so that some steps are clipped and some are not."""
+    spec = spec_of(reduction=reduction, batch=batch, carry=carry)
+    unclipped = HParams(seed=1, learning_rate=0.3, clip_norm=np.inf)
+    with jax.enable_x64(True):
+        start = as_numpy(start_of(spec, unclipped).params)
+        norms = trained_by_hand(spec, unclipped, text(batch), start, STEPS)[2][:, 1]
+    rows = assert_golden(spec, unclipped._replace(clip_norm=float(np.quantile(norms, 0.4))))
+    assert 0 < rows[:, 2].sum() < STEPS, "both sides of the clip"
+    assert rows[0, 0] == pytest.approx(np.log(V), rel=0.5), "nats per character, whatever the reduction"
+
+
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name in ORACLES])
+@pytest.mark.parametrize("clip_norm", [0.05, np.inf])
+def test_golden_steps_of_the_optimizers(name: str, clip_norm: float) -> None:
+    hp = HParams(learning_rate=0.05, clip_norm=clip_norm, adam_b1=0.8)
+    rows = assert_golden(spec_of(optimizer=name, batch=2), hp)
+    assert rows[:, 2].tolist() == [clip_norm < 1] * STEPS
+
+
+def assert_bitwise(first: Any, second: Any) -> None:
+    for (path, one), other in zip(jax.tree.leaves_with_path(first), jax.tree.leaves(second), strict=True):
+        one, other = np.asarray(one), np.asarray(other)
+        assert (one.dtype, one.tobytes()) == (other.dtype, other.tobytes()), jax.tree_util.keystr(path)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_50_and_50_steps_are_100(cell: str, name: str) -> None:
+    spec, hp = spec_of(cell=cell, optimizer=name, batch=2, record_every=25), HParams(learning_rate=0.01)
+    data = text(spec.batch)
+    chunk = chunk_of(spec, 4)
+    start = start_of(spec, hp)
+    once, record = chunk(hp, data, start, jnp.int32(100))
+    half, first = chunk(hp, data, start, jnp.int32(50))
+    twice, second = chunk(hp, data, half, jnp.int32(50))
+    assert_bitwise(once, twice)
+    assert_bitwise(record, jax.tree.map(lambda a, b: np.concatenate([a[:2], b[:2]]), first, second))
+    assert np.isnan(first.loss[2:]).all(), "rows that were not reached are NaN"
+    assert record.loss[-1] < record.loss[0], "it learns its text of 12 characters"
+
+
+def test_a_row_is_the_mean_of_its_steps() -> None:
+    hp, data = HParams(), text()
+    by_step = compiled(train.chunk, spec_of(record_every=1), 7)
+    by_three = compiled(train.chunk, spec_of(record_every=3), 4)
+    start = start_of(spec_of(), hp)
+    _, steps = by_step(hp, data, start, jnp.int32(7))
+    _, rows = by_three(hp, data, start, jnp.int32(7))
+    for one, three in zip(steps, rows, strict=True):
+        expected = [np.mean(one[:3]), np.mean(one[3:6]), np.mean(one[6:]), np.nan]
+        np.testing.assert_allclose(three, expected, rtol=1e-6)
+
+
+def test_where_the_text_starts_anew_nothing_is_carried() -> None:
+    spec, data = spec_of(), text()
+    step = step_of(spec)
+    for seed in range(4):
+        hp = HParams(seed=seed)
+        start = start_of(spec, hp)
+        for done in range(W):
+            clean = start.replace(step=jnp.int32(done))
+            stained = clean.replace(carry=jnp.full_like(start.carry, 0.9))
+            same = np.array_equal(step(hp, data, clean)[0].carry, step(hp, data, stained)[0].carry)
+            assert same == ((first_window(seed, W) + done) % W == 0)
+
+
+@pytest.fixture(scope="module")
+def exploding() -> tuple[Spec, HParams, Data, int]:
+    """A linear network with a tiny rate: its carried state grows by 4^T = 256 a window, until float32 ends.
+
+    The step is where NumPy, with no guard at all, first meets a number that is not finite.
+    """
+    spec = spec_of(activation="identity", recurrent_initializer="identity")
+    hp, data = HParams(learning_rate=1e-30, recurrent_gain=4.0, clip_norm=np.inf), text(windows=60)
+    hp = next(hp._replace(seed=seed) for seed in range(100) if first_window(seed, 60) < 10)
+    params = as_numpy(start_of(spec, hp).params)
+    with np.errstate(all="ignore"):
+        rows = trained_by_hand(spec, hp, data, params, 40)[2]
+    return spec, hp, data, int(np.argmax(~np.isfinite(rows).all(axis=1)))
+
+
+def test_a_diverged_run_is_frozen(exploding: tuple[Spec, HParams, Data, int]) -> None:
+    spec, hp, data, fatal = exploding
+    assert 2 < fatal < 30
+    chunk, start = chunk_of(spec, 40), start_of(spec, hp)
+    before, _ = chunk(hp, data, start, jnp.int32(fatal))
+    after, record = chunk(hp, data, start, jnp.int32(40))
+    assert (bool(before.alive), int(before.diverged_at)) == (True, -1)
+    assert (bool(after.alive), int(after.diverged_at), int(after.step)) == (False, fatal, 40)
+    for part in ("params", "opt_state", "carry"):
+        assert_bitwise(getattr(before, part), getattr(after, part))
+    for column in record:
+        assert np.isfinite(column[:fatal]).all()
+        assert np.isnan(column[fatal:]).all()
+    later, record = chunk(hp, data, after, jnp.int32(5))
+    assert (int(later.diverged_at), int(later.step)) == (fatal, 45)
+    assert np.isnan(record.loss).all()
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_step_that_is_not_finite_is_not_taken(name: str) -> None:
+    spec, hp, data = spec_of(optimizer=name), HParams(learning_rate=1e20), text()
+    start = start_of(spec, hp)
+    start = start.replace(params=jax.tree.map(lambda leaf: leaf * np.float32(1e30), start.params))
+    state, row = step_of(spec)(hp, data, start)
+    assert (bool(state.alive), int(state.diverged_at)) == (False, 0)
+    assert np.isnan(row).all()
+    assert_bitwise((start.params, start.opt_state, start.carry), (state.params, state.opt_state, state.carry))
+
+
+def test_infinity_turns_the_clip_off() -> None:
+    spec, data = spec_of(), text()
+    step = step_of(spec)
+    start = start_of(spec, HParams())
+    off, huge = (step(HParams(clip_norm=clip), data, start) for clip in (np.inf, 1e30))
+    assert_bitwise(off, huge)
+    assert off[1].clip_share == 0
+
+
+def windows_read(hp: HParams, windows: int, steps: int) -> list[int]:
+    places = np.arange(windows, dtype=np.int32).reshape(windows, 1, 1)
+    inputs, _, first = jax.vmap(partial(train.window_at, hp, Data(places, places)))(jnp.arange(steps))
+    assert np.array_equal(first, inputs[:, 0, 0] == 0)
+    return inputs[:, 0, 0].tolist()
+
+
+def test_the_order_of_the_data_depends_on_the_seed_only() -> None:
+    runs = {seed: windows_read(HParams(seed=seed), 50, 120) for seed in (0, 1, 2, 2**32 - 1)}
+    for first, *rest in runs.values():
+        assert [first, *rest] == [(first + step) % 50 for step in range(120)], "in the order of the text"
+    assert len({order[0] for order in runs.values()}) > 1
+    other = HParams(seed=1, learning_rate=0.5, clip_norm=1.0, kernel_gain=3.0, adam_b1=0.1)
+    assert windows_read(other, 50, 120) == runs[1]
+
+
+def test_the_places_where_runs_start_are_spread_evenly() -> None:
+    """1,000 seeds over 10 windows: 100 each, with a deviation of 9.5."""
+    places = np.arange(10, dtype=np.int32).reshape(10, 1, 1)
+    starts = jax.vmap(lambda seed: train.window_at(HParams(seed=seed), Data(places, places), jnp.int32(0))[0][0, 0])
+    counts = np.bincount(np.asarray(starts(jnp.arange(1_000, dtype=jnp.uint32))), minlength=10)
+    assert np.abs(counts - 100).max() < 45
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_runs_with_one_seed_are_paired_over_the_arms(name: str) -> None:
+    """Arms that differ in the recurrent start share every other parameter; another seed shares none of them."""
+    base, arm = (start_of(spec_of(recurrent_initializer=one), HParams(seed=5)).params for one in ("normal", name))
+    other = start_of(spec_of(recurrent_initializer=name), HParams(seed=6)).params
+    for shared in (lambda p: p["cell"]["kernel"], lambda p: p["readout"]["kernel"]):
+        assert_bitwise(shared(base), shared(arm))
+        assert not np.array_equal(shared(arm), shared(other))
+
+
+def test_the_keys_of_a_run_differ_from_each_other_and_from_other_seeds() -> None:
+    keys = jax.vmap(lambda seed: jnp.stack([jax.random.key_data(key) for key in train.keys(HParams(seed=seed))]))
+    drawn = np.asarray(keys(jnp.arange(200, dtype=jnp.uint32))).reshape(400, -1)
+    assert len(np.unique(drawn, axis=0)) == 400
