@@ -49,7 +49,7 @@ class Board:
                 self._curves[name].text(step, probe, decode(seen[probe][runs[0]], self.alphabet))
 
     def finish(self, step: int, arms: dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]]) -> None:
-        """Add each arm's final numbers, (settings, metrics): their distribution over seeds, its HParams line, the charts."""
+        """Add each arm's (settings, final metrics): distributions over seeds, its HParams line, the charts."""
         for name, (settings, metrics) in arms.items():
             curves = self._curves[name]
             finite = {metric: values[np.isfinite(values)] for metric, values in metrics.items()}

@@ -22,7 +22,9 @@ def elman(spec: Spec, hp: HParams) -> Cell:
         kernel_key, recurrent_key = jax.random.split(key)
         return {
             "kernel": kernel_start(kernel_key, (spec.inputs, spec.hidden), jnp.asarray(hp.kernel_gain)),
-            "recurrent_kernel": recurrent_start(recurrent_key, (spec.hidden, spec.hidden), jnp.asarray(hp.recurrent_gain)),
+            "recurrent_kernel": recurrent_start(
+                recurrent_key, (spec.hidden, spec.hidden), jnp.asarray(hp.recurrent_gain)
+            ),
             "bias": jnp.zeros(spec.hidden),
         }
 

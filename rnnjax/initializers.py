@@ -16,7 +16,7 @@ def orthogonal(key: Array, shape: Shape, gain: Array) -> Array:
     """gain * Q with Q Haar-distributed: every singular value is `gain`; of a larger Q the part that fits the shape.
 
     Q is a product of Householder reflections of Gaussian vectors, which is what a QR factorisation of a Gaussian matrix
-    gives. It is written out because XLA's calls of LAPACK in batches can hang on several CPU devices, and TPUs have none.
+    gives. It is written out because XLA's batched calls of LAPACK can hang on several CPU devices, and TPUs have none.
     Source: Stewart 1980, SIAM J. Numer. Anal. 17:403; Saxe et al. 2014, arXiv:1312.6120.
     """
     size = max(shape)

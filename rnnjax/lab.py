@@ -132,7 +132,7 @@ def train_all(shell: Shell, tasks: dict[TaskSpec, Task]) -> list[ArmResult]:
 
 
 def with_draws(study: Study, arms: list[ArmResult]) -> list[ArmResult]:
-    """The arms with the metric `drawn_radius`: the spectral radius of many fresh starts, where the study asks for it."""
+    """The arms with the metric `drawn_radius`, the spectral radius of fresh starts, where the study asks for it."""
     draws = study.file.draws
     if draws is None:
         return arms

@@ -29,7 +29,9 @@ def network(spec: Spec, hp: HParams) -> Model:
 
     def init(key: Array) -> Params:
         cell_key, readout_key = jax.random.split(key)
-        kernel = INITIALIZERS[spec.kernel_initializer](readout_key, (spec.hidden, spec.outputs), jnp.asarray(hp.kernel_gain))
+        kernel = INITIALIZERS[spec.kernel_initializer](
+            readout_key, (spec.hidden, spec.outputs), jnp.asarray(hp.kernel_gain)
+        )
         return {"cell": cell.init(cell_key), "readout": {"kernel": kernel, "bias": jnp.zeros(spec.outputs)}}
 
     def carry(streams: int) -> Carry:

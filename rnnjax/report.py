@@ -11,7 +11,6 @@ import hashlib
 import io
 import json
 import math
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from rnnjax.errors import StorageFailed
+from rnnjax.files import write_text
 from rnnjax.stats import Interval
 
 VERDICTS = {"confirmed": "✓", "refuted": "✗", "unresolved": "?", "not-as-stated": "≠", "definition": "≡"}
@@ -120,9 +119,9 @@ def write_report(folder: Path, page: Page) -> None:
     """
     _check(page)
     for table in page.tables:
-        _write(folder / "tables" / f"{table.name}.csv", _csv(table))
-    _write(folder / "report.md", _render("report.md.j2", page, autoescape=False))
-    _write(folder / "report.html", _render("report.html.j2", page, autoescape=True))
+        write_text(folder / "tables" / f"{table.name}.csv", _csv(table))
+    write_text(folder / "report.md", _render("report.md.j2", page, autoescape=False))
+    write_text(folder / "report.html", _render("report.html.j2", page, autoescape=True))
 
 
 def visible(text: str) -> str:
@@ -277,13 +276,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(path.name + ".part")
-        part.write_bytes(text.encode())
-        os.replace(part, path)
-    except OSError as error:
-        raise StorageFailed(f"{path}: cannot write the report: {error.strerror or error}") from error

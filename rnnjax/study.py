@@ -1,7 +1,7 @@
 """What a study file says, and what becomes of it: arms x seeds with everything that is asked of them.
 
-The dataclasses ending in `File`, `Claim`, `Reading`, `Question` and `Figure` are the tables of the TOML file; unknown keys are
-refused. `Study` is the file with its axes expanded.
+The dataclasses are the tables of the TOML file, in which unknown keys are refused; `Study` is the file with its axes
+expanded.
 """
 
 from dataclasses import dataclass, field

@@ -102,7 +102,8 @@ class Training:
         rows = Row._make(np.full((len(self.runs), len(self.plan.row_steps)), np.nan, np.float32) for _ in Row._fields)
         points = len(self.plan.probe_steps)
         return Kept(
-            rows, {name: empty((len(value), points, *value.shape[1:]), value.dtype) for name, value in self.at_start.items()}
+            rows,
+            {name: empty((len(value), points, *value.shape[1:]), value.dtype) for name, value in self.at_start.items()},
         )
 
     def look(self, names: Sequence[str]) -> dict[str, np.ndarray]:

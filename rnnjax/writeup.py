@@ -270,7 +270,8 @@ def answer(question: Question, arms: Sequence[ArmResult]) -> str:
         return f"No run has a finite {question.metric}."
     words = question.unit or unit(question.metric)
     listed = "; ".join(f"{name} {report.shown(value)}" for name, value in known)
-    return f"By {question.metric}{f' in {words}' if words else ''}, {question.best} first: {listed} (mean, 95% t interval)."
+    by = f"{question.metric} in {words}" if words else question.metric
+    return f"By {by}, {question.best} first: {listed} (mean, 95% t interval)."
 
 
 def advised(advice: Advice, arms: Sequence[ArmResult]) -> str:

@@ -177,7 +177,7 @@ def peak_gflops(size: int = 1024) -> float:
 
     def multiply(times: int) -> None:
         for _ in range(times):
-            a @ a  # noqa: B018
+            a @ a
 
     seconds = min(timed(multiply, 5) / 5 for _ in range(5))
     return 2 * size**3 / seconds / 1e9

@@ -15,8 +15,8 @@ LAYERS = [
     "model generate train diagnostics",
     "sweep",
     "study schedule results",
-    "config corpora files manifest runs checkpoints curves figures report claims lookup progress signals devices "
-    "command",
+    "files",
+    "config corpora manifest runs checkpoints curves figures report claims lookup progress signals devices command",
     "board training writeup trained rehearsal",
     "lab speak",
     "scripts",
@@ -28,14 +28,9 @@ SIBLINGS = {  # importer, imported: why
     ("diagnostics", "model"): "or be looked at",
     ("diagnostics", "train"): "a probe looks at a TrainState",
     ("diagnostics", "generate"): "and at what the network writes",
-    ("manifest", "files"): "the run folder is three modules: plain files, what stands in them,",
-    ("runs", "files"): "and the folder itself,",
-    ("runs", "manifest"): "each a part of the next",
+    ("runs", "manifest"): "the run folder is two modules: what stands in the manifest, and who may write",
     ("corpora", "config"): "one limit on memory holds for sizes in a config and for the text's",
-    (
-        "command",
-        "runs",
-    ): "the rule for a run's name is the folder's, and a bad one is refused before anything is loaded",
+    ("command", "runs"): "a bad name of a run folder is refused before anything is loaded",
     ("lookup", "claims"): "names in a study are looked up in every dict of things, RULES too",
     ("training", "board"): "training hands the board its curves",
 }

@@ -461,7 +461,8 @@ def test_the_main_job_end_to_end(tmp_path: Path, cache: Path) -> None:
     study, out, log = ROOT / "configs" / "studies" / "init.toml", tmp_path / "init", tmp_path / "log"
     with process(log, cache, study, "--out", out, "--seeds", 2, "--steps", 200, "--set", "hidden=16") as child:
         assert child.wait(150) == 0, log.read_text()
-    arms = [arm.name for arm in config.load(study).arms]
+    loaded = config.load(study)
+    arms, claims = [arm.name for arm in loaded.arms], [claim.id for claim in loaded.file.claims]
     files = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     expected = {
         ".lock", "DONE.json", "manifest.json", "report.html", "report.md", "summary.json",
@@ -476,10 +477,10 @@ def test_the_main_job_end_to_end(tmp_path: Path, cache: Path) -> None:
     newest = max((path for path in out.iterdir() if path.is_file()), key=lambda path: path.stat().st_mtime_ns)
     assert newest.name == "DONE.json"
     assert manifest(out)["state"] == "done" and manifest(out)["attempt"] == 1
-    check_summary(no_constants((out / "summary.json").read_text()), arms)
+    check_summary(no_constants((out / "summary.json").read_text()), arms, claims)
 
 
-def check_summary(summary: dict[str, Any], arms: list[str]) -> None:
+def check_summary(summary: dict[str, Any], arms: list[str], claims: list[str]) -> None:
     assert {"study", "arms", "claims"} <= summary.keys() and summary["study"] == "init"
     assert [arm["name"] for arm in summary["arms"]] == arms
     for arm in summary["arms"]:
@@ -488,7 +489,7 @@ def check_summary(summary: dict[str, Any], arms: list[str]) -> None:
         for name, metric in arm["metrics"].items():
             assert metric.keys() == {"values", "mean", "iqm", "ci95", "unit"}
             assert len(metric["values"]) == (1000 if name == "drawn_radius" else 2)
-    assert len(summary["claims"]) == 20
+    assert [claim["id"] for claim in summary["claims"]] == claims
     for claim in summary["claims"]:
         assert claim.keys() == {"id", "verdict", "estimate", "ci95", "expected", "why"}
         assert claim["verdict"] in {"confirmed", "refuted", "unresolved", "not-as-stated", "definition"}
