@@ -1,6 +1,7 @@
 """Networks out of a run folder: read-only, from the newest checkpoint that verifies."""
 
 import difflib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,7 +48,9 @@ def load_network(folder: Path, arm: str | None, seed: int | None) -> Network:
     row = members.index(name) * len(config["seeds"]) + config["seeds"].index(seed)
     params = {path.removeprefix(PARAMETERS): leaf[row] for path, leaf in leaves.items() if path.startswith(PARAMETERS)}
     spec, hp = settings_of(config["arms"][name], seed)
-    return Network(name, step, spec, hp, unflatten_dict(params, sep="/"), manifest["groups"][group]["vocabulary"])
+    vocabulary = manifest["groups"][group]["vocabulary"]
+    sized = replace(spec, inputs=len(vocabulary), outputs=len(vocabulary))
+    return Network(name, step, sized, hp, unflatten_dict(params, sep="/"), vocabulary)
 
 
 def one_of(option: str, value: Any, known: list[Any]) -> Any:
