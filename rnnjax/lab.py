@@ -30,11 +30,12 @@ from rnnjax.runs import RunFolder, open_run
 from rnnjax.settings import TaskSpec
 from rnnjax.signals import Interruption
 from rnnjax.study import Arm, Study
+from rnnjax.summary import summary
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.text import decode
 from rnnjax.training import Shell, Training, plan_of
 from rnnjax.types import Task
-from rnnjax.writeup import page, summary
+from rnnjax.writeup import page
 
 DRAW_SEEDS = 1_000_000  # fresh starts are drawn with seeds from here on, never with those of runs
 

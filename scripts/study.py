@@ -3,11 +3,11 @@
 import argparse
 from pathlib import Path
 
-from rnnjax import command, config, devices
+from rnnjax import command, config, devices, fields
 
 
 def arguments() -> argparse.Namespace:
-    parser = command.parser(__doc__, config.field_help())
+    parser = command.parser(__doc__, fields.field_help())
     parser.add_argument("configs", nargs="+", type=Path, metavar="CONFIG", help="study files (configs/studies/*.toml)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run folder; default runs/<study>")
     parser.add_argument("--seeds", type=int, metavar="N", help="how many seeds (42, 43, ...) instead of the file's")

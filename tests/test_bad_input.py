@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from rnnjax import command, config, devices, files, lab
 from rnnjax.corpora import read_source
 from rnnjax.errors import BadInput
+from rnnjax.fields import FIELDS
 from rnnjax.manifest import machine_fingerprint
 from rnnjax.runs import open_run
 from rnnjax.settings import TaskSpec
@@ -532,7 +533,7 @@ def test_rows_82_84_a_bad_environment(environment: dict[str, str], words: str, t
 
 # ------------------------------------------------------------------------------------------- generated configs
 
-NAMES = [*config.FIELDS, "inputs", "task", "seed", "learing_rate", "x"]
+NAMES = [*FIELDS, "inputs", "task", "seed", "learing_rate", "x"]
 NUMBERS = st.one_of(
     st.integers(-3, 100),
     st.sampled_from([2**31 - 1, 2**31, 2**32, 2**63, 10**12, -(10**30)]),

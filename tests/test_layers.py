@@ -15,9 +15,11 @@ LAYERS = [
     "model generate train diagnostics",
     "sweep",
     "study schedule results",
-    "files",
+    "files tomlfile fields",
+    "arms",
     "config corpora manifest runs checkpoints curves figures report claims lookup progress signals devices command",
-    "board training writeup trained rehearsal",
+    "summary board training trained rehearsal",
+    "writeup",
     "lab speak",
     "scripts",
 ]
@@ -50,7 +52,16 @@ EFFECTS = {
 }
 RANDOM = ("np.random.default_rng", "np.random.Generator")
 HEAVY = {"jax", "flax", "optax", "orbax", "tensorboardX", "plotly"}
-LIGHT = ["settings", "errors", "study", "config", "command"]  # on the way of a user's bad value, before JAX is loaded
+LIGHT = [
+    "settings",
+    "errors",
+    "study",
+    "tomlfile",
+    "fields",
+    "arms",
+    "config",
+    "command",
+]  # on the way of a user's bad value, before JAX is loaded
 
 
 def files() -> dict[str, Path]:

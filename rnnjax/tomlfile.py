@@ -1,0 +1,89 @@
+"""Reading a TOML file: everything that can be wrong with it before its meaning, each as one line. Imports no JAX."""
+
+import difflib
+import re
+import stat
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from rnnjax.errors import BadInput
+
+LARGEST_FILE = 1_000_000  # bytes
+DEEPEST = 32  # nested tables or arrays
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file, with every way in which that can fail as one line."""
+    raw = read_limited(path)
+    if len(raw) > LARGEST_FILE:
+        raise BadInput(f"{path}: config larger than 1 MB")
+    text = decoded(raw, path)
+    if not text.strip():
+        raise BadInput(f"{path}: config is empty")
+    return parsed(text, path)
+
+
+def read_limited(path: Path) -> bytes:
+    """The bytes of a regular file, and no more than it takes to see that there are too many."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise BadInput(f"{path}: is a directory; expected a TOML file")
+        if not stat.S_ISREG(mode):  # a pipe would make us wait, and /dev/zero has no end
+            raise BadInput(f"{path}: is not a regular file; expected a TOML file")
+        with path.open("rb") as file:
+            return file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise BadInput(f"no such config file {str(path)!r}{nearest_files(path)}") from None
+    except OSError as error:
+        raise BadInput(f"{path}: {(error.strerror or str(error)).lower()}") from None
+
+
+def nearest_files(path: Path) -> str:
+    known = [str(p) for p in sorted(Path("configs").glob("*/*.toml"))] + [str(p) for p in path.parent.glob("*.toml")]
+    close = difflib.get_close_matches(str(path), known, 3, 0.4)
+    return f"; nearest: {', '.join(dict.fromkeys(close))}" if close else ""
+
+
+def decoded(raw: bytes, path: Path) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path}: invalid UTF-8 at byte {error.start:,}; expected a TOML file in UTF-8") from None
+
+
+def parsed(text: str, path: Path) -> dict[str, Any]:
+    try:
+        table = tomllib.loads(text)
+    except RecursionError:
+        raise BadInput(f"{path}: nested deeper than {DEEPEST}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(located(str(error), text, path)) from None
+    if depth(table) > DEEPEST:
+        raise BadInput(f"{path}: nested deeper than {DEEPEST}")
+    return table
+
+
+def located(message: str, text: str, path: Path) -> str:
+    """The parser's message with the line that it means and a caret under the column."""
+    place = re.search(r"\(at line (\d+), column (\d+)\)", message)
+    lines = text.splitlines()
+    line, column = (int(place[1]), int(place[2])) if place else (len(lines), len(lines[-1]) + 1)
+    reason = message.split(" (at ")[0]
+    shown = lines[min(line, len(lines)) - 1][:200]
+    return f"{path}:{line}:{column}: {reason[0].lower()}{reason[1:]}\n    {shown}\n    {' ' * (column - 1)}^"
+
+
+def depth(value: Any) -> int:
+    """How deep tables and arrays are nested; without recursion, because the value is the user's."""
+    level, layer = 0, [value]
+    while layer:
+        level += 1
+        layer = [
+            item
+            for outer in layer
+            if isinstance(outer, dict | list)
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return level
