@@ -51,7 +51,7 @@ def metric_summary(name: str, values: np.ndarray) -> dict[str, Any]:
     interval = estimate(values)
     kept = values[np.isfinite(values)]
     return {
-        "values": [float(value) for value in values],
+        "values": [float(f"{value:.6g}") for value in values],
         "mean": interval and interval.estimate,
         "iqm": float(stats.iqm(kept)) if len(kept) else None,
         "ci95": interval and [interval.low, interval.high],
