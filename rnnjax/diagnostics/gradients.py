@@ -68,7 +68,7 @@ def nudged_loss(cell: Cell, params: Params, carry: Carry, inputs_T: Array, targe
 
 def reach(decay_L: Array, threshold: float) -> Array:
     """The largest lag k such that the decay is at least `threshold` at every lag up to k."""
-    return jnp.sum(jnp.cumprod(decay_L >= threshold)) - 1
+    return jnp.sum(jnp.cumprod(decay_L >= threshold)) - 1.0  # a float: only those can say "not measured"
 
 
 def gradients(spec: Spec, task: Task) -> Probe:
