@@ -379,8 +379,9 @@ def _inked(arms: Sequence[ArmResult]) -> list[tuple[ArmResult, Ink]]:
 def _ink(part: list[str], hue: int, siblings: list[list[str]]) -> Ink:
     color, symbol = HUES[hue % len(HUES)], SYMBOLS[hue % len(SYMBOLS)]
     share = siblings.index(part) / (len(siblings) - 1) if len(siblings) > 1 else 0.5
+    label = part[-1] if len(siblings) > 1 else ", ".join(part)  # alone, an arm stands under no family's name
     # From strong to weak against either background, and never too weak to see.
-    return Ink(_mixed(color, 0.7 * share - 0.5), _mixed(color, 0.65 - 0.65 * share), symbol, part[0], part[-1])
+    return Ink(_mixed(color, 0.7 * share - 0.5), _mixed(color, 0.65 - 0.65 * share), symbol, part[0], label)
 
 
 def _mixed(color: str, share: float) -> str:

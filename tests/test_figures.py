@@ -7,6 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
+from rnnjax import figures
 from rnnjax.figures import (
     FAMOUS_SEED,
     MOST_POINTS,
@@ -164,3 +165,10 @@ def test_a_name_is_no_markup() -> None:
         figure = draw([arm]).figure
         shown = [trace.name for trace in figure.data] + list(figure.layout.yaxis.ticktext or ())
         assert all("<" not in text for text in shown)
+
+
+def test_an_arm_that_is_alone_in_its_family_keeps_its_whole_name() -> None:
+    """Where a family has several arms its name stands over them, and each is called by the rest."""
+    arms = [_arm(name) for name in ("orthogonal,gain=1", "normal,gain=0.1", "normal,gain=0.3")]
+    labels = [ink.label for _, ink in figures._inked(arms)]
+    assert labels == ["orthogonal, gain=1", "gain=0.1", "gain=0.3"]
