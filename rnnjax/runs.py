@@ -1,4 +1,4 @@
-"""The run folder: who may write into it, and what the manifest says. Its layout is section 6 of DESIGN.md.
+"""The run folder: who may write into it, and what the manifest says. Its layout is in the README.
 
 One process holds a folder for as long as it works on it (`flock` on OUT/.lock; a kill frees it at once). Not
 promised: locks on NFS.

@@ -1,4 +1,4 @@
-"""Every bad input of the table in FAULTS.md that scripts/study.py can meet: one line, its exit code, nothing written.
+"""Every bad input that scripts/study.py can meet, by number: one line, its exit code, nothing written.
 
 The script's `main` runs in this process, because a process that imports JAX takes seconds; a few real processes prove
 that a bad config is refused before JAX is imported.

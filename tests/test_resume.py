@@ -457,7 +457,7 @@ def no_constants(text: str) -> Any:
 
 
 def test_the_main_job_end_to_end(tmp_path: Path, cache: Path) -> None:
-    """configs/studies/init.toml, short and small: the files and the summary that section 6 of DESIGN.md promises."""
+    """configs/studies/init.toml, short and small: the files and the summary that the README promises."""
     study, out, log = ROOT / "configs" / "studies" / "init.toml", tmp_path / "init", tmp_path / "log"
     with process(log, cache, study, "--out", out, "--seeds", 2, "--steps", 200, "--set", "hidden=16") as child:
         assert child.wait(150) == 0, log.read_text()
