@@ -15,6 +15,7 @@ from rnnjax.fields import FIELDS, flat, shown, unknown
 from rnnjax.study import Study, StudyFile
 from rnnjax.tomlfile import read_toml
 
+BYTES_PER_STEP = 40  # of a series or an example: its numbers in float64 and float32, the inputs and targets
 BYTES_PER_CHARACTER = 16  # of a text: its ids, the inputs and targets, and the text itself
 
 
@@ -103,10 +104,14 @@ def check_size(study: Study, where: str) -> None:
 def memory(study: Study) -> dict[str, tuple[int, str]]:
     """The bytes of what grows with each setting, at least."""
     specs, runs = [arm.spec for arm in study.arms], len(study.arms) * len(study.seeds)
-    hidden, block = max(spec.hidden for spec in specs), max(spec.block for spec in specs)
+    hidden, block = max(spec.hidden for spec in specs), max(spec.block for spec in specs) or 1
     rows = max(-(-spec.steps // spec.record_every) for spec in specs)
-    states = max(spec.window * spec.batch * spec.hidden * spec.block for spec in specs)
-    characters = max(spec.task.characters if spec.task.name == "grammar" else 0 for spec in specs)
+    states = max(spec.window * spec.batch * spec.hidden * (spec.block or 1) for spec in specs)
+    drawn = ("grammar", "recall")
+    characters = max(spec.task.characters if spec.task.name in drawn else 0 for spec in specs)
+    series = max(spec.task.length if spec.task.name == "series" else 0 for spec in specs)
+    adding = [s.task for s in specs if (s.task.name, s.task.recall) == ("recall", "adding")]
+    examples = max((task.examples * task.length for task in adding), default=0)
     draws = study.file.draws.count if study.file.draws else 0
     return {
         "hidden": (4 * hidden**2 * runs, f"Wh of {runs:,} runs with hidden {hidden:,}"),
@@ -114,6 +119,8 @@ def memory(study: Study) -> dict[str, tuple[int, str]]:
         "steps": (16 * rows * runs, f"the record of {runs:,} runs, {rows:,} rows each"),
         "window": (4 * states, f"the states of one block's windows, {states:,} numbers"),
         "task.characters": (BYTES_PER_CHARACTER * characters, f"a text of {characters:,} characters"),
+        "task.length": (BYTES_PER_STEP * series, f"a series of {series:,} steps"),
+        "task.examples": (BYTES_PER_STEP * examples, f"examples of {examples:,} steps together"),
         "draws": (4 * hidden**2 * draws, f"{draws:,} starts"),
     }
 

@@ -1,4 +1,4 @@
-"""Reading the user's text file: everything that can be wrong with it is said in one line, before training."""
+"""Reading the user's file, a text or a table: what can be wrong with it is said in one line, before training."""
 
 import codecs
 import stat
@@ -20,6 +20,7 @@ BYTE_ORDER_MARKS = {  # the longer first: one begins with another
     codecs.BOM_UTF16_BE: "utf-16",
 }
 BYTE_ORDER_MARK = "\ufeff"
+EXPECTED = {"text": "a text", "series": "a CSV file"}  # of the tasks that read a file
 
 
 class Source(NamedTuple):
@@ -33,15 +34,16 @@ def read_source(task: TaskSpec, available_bytes: int) -> Source | None:
     """The text of `task.path`, None where the task's own text is meant. Line ends are kept as they are.
 
     Raises:
-        BadInput: no such file, not a regular file, too large, not in the encoding, or not a text.
+        BadInput: no such file, not a regular file, too large, not in the encoding, or binary.
     """
     if not task.path:
         return None
     path = Path(task.path)
     decoded = decode(read_regular(path, available_bytes), task.encoding, path)
     text = decoded.removeprefix(BYTE_ORDER_MARK)
-    refuse_binary(text, path)
-    return Source(text, [f"{path}: {remark}" for remark in remarks(decoded)])
+    refuse_binary(text, path, EXPECTED[task.name])
+    found = remarks(decoded) if task.name == "text" else []  # no line end of a table reaches a network
+    return Source(text, [f"{path}: {remark}" for remark in found])
 
 
 def remarks(text: str) -> list[str]:
@@ -56,10 +58,10 @@ def remarks(text: str) -> list[str]:
     return [remark for remark, there in found.items() if there]
 
 
-def refuse_binary(text: str, path: Path) -> None:
+def refuse_binary(text: str, path: Path, expected: str) -> None:
     control = np.mean([ord(c) < 32 and c not in "\n\r\t\f" for c in text[:100_000]]) if text else 0
     if control > MOST_CONTROL:
-        raise BadInput(f"task.path: {path} looks binary ({control:.0%} control characters); expected a text")
+        raise BadInput(f"task.path: {path} looks binary ({control:.0%} control characters); expected {expected}")
 
 
 def read_regular(path: Path, available_bytes: int) -> bytes:

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Spec, TaskSpec
 
-DERIVED = ("task", "inputs", "outputs", "seed")  # not for the user to set one by one
+DERIVED = ("task", "inputs", "outputs", "loss", "seed")  # not for the user to set one by one
 
 
 class Field(NamedTuple):
@@ -79,14 +79,14 @@ def rule(annotation: Any) -> str:
     if get_origin(annotation) is not Annotated:
         return {str: "text", bool: "true or false", int: "integer", float: "number"}[annotation]
     kind, *bounds = get_args(annotation)
-    return " ".join([rule(kind), " and ".join(bound_text(bound) for bound in bounds)])
+    return " ".join([rule(kind), " and ".join(dict.fromkeys(bound_text(bound) for bound in bounds))])
 
 
 def bound_text(bound: Any) -> str:
     symbols = {Ge: ("ge", ">="), Gt: ("gt", ">"), Le: ("le", "<="), Lt: ("lt", "<")}
     attribute, symbol = symbols[type(bound)]
     limit = getattr(bound, attribute)
-    return "finite" if limit == float("inf") else f"{symbol} {limit}"
+    return "finite" if math.isinf(limit) else f"{symbol} {limit}"
 
 
 def shown(value: Any) -> str:

@@ -347,7 +347,7 @@ def _arms_axis(arms: Sequence[ArmResult], known: list[np.ndarray]) -> dict[str, 
 def _add_levels(figure: go.Figure, levels: Levels | None, log: bool, vertical: bool = False) -> None:
     """Dashed lines across the whole plot, named at their end; the value axis makes room for them."""
     along, across = ("y", "x") if vertical else ("x", "y")
-    levels = levels or {}
+    levels = {name: value for name, value in (levels or {}).items() if value > 0 or not log}  # 0 has no logarithm
     for i, (name, value) in enumerate(levels.items()):
         span = {
             f"{along}0": 0,

@@ -17,7 +17,7 @@ import numpy as np
 from rnnjax import sweep
 from rnnjax.claims import judge
 from rnnjax.corpora import read_source
-from rnnjax.diagnostics.spectrum import spectrum_of
+from rnnjax.diagnostics.spectrum import recurrent_kernels, spectrum_of
 from rnnjax.errors import AllDiverged
 from rnnjax.files import check_space
 from rnnjax.lookup import check_names
@@ -103,19 +103,29 @@ def load_tasks(study: Study) -> tuple[dict[TaskSpec, Task], list[str]]:
 
 
 def fitted(study: Study, tasks: dict[TaskSpec, Task]) -> Study:
-    """The study with the sizes that its tasks have."""
+    """The study with the sizes that its tasks have, and the width of its blocks."""
 
     def sized(arm: Arm) -> Arm:
-        size = len(tasks[arm.spec.task].vocabulary)
-        return arm._replace(spec=replace(arm.spec, inputs=size, outputs=size))
+        task = tasks[arm.spec.task]
+        spec = replace(arm.spec, inputs=task.inputs, outputs=task.outputs, loss=task.loss)
+        return arm._replace(spec=replace(spec, block=sweep.block_width(spec)))
 
-    return study._replace(arms=[sized(arm) for arm in study.arms])
+    arms = [sized(arm) for arm in study.arms]
+    found = ("inputs", "outputs", "loss", "block")
+    resolved = {
+        arm.name: study.config["arms"][arm.name] | {name: getattr(arm.spec, name) for name in found} for arm in arms
+    }
+    return study._replace(arms=arms, config=study.config | {"arms": resolved})
 
 
 def data_hash(tasks: dict[TaskSpec, Task]) -> str:
     """One sha256 of all that is trained on."""
-    texts = (decode(ids, task.vocabulary) for task in tasks.values() for ids in (task.train_N, task.validation_N))
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()  # ids alone are equal where the alphabets differ
+    digest = hashlib.sha256()
+    for task in tasks.values():
+        digest.update(repr((task.vocabulary, task.columns)).encode())  # ids alone are equal where the alphabets differ
+        for values_N in (task.train_N, task.validation_N):
+            digest.update(repr((values_N.dtype, values_N.shape)).encode() + values_N.tobytes())
+    return digest.hexdigest()
 
 
 def train_all(shell: Shell, tasks: dict[TaskSpec, Task]) -> list[ArmResult]:
@@ -147,9 +157,10 @@ def with_draws(study: Study, arms: list[ArmResult]) -> list[ArmResult]:
 
 
 def drawn_radius(arm: Arm, count: int) -> np.ndarray:
-    """The spectral radius of `count` recurrent kernels at step 0."""
+    """The spectral radius of `count` recurrent kernels at step 0; of the first layer's first gate."""
     runs = [sweep.Run(0, arm.spec, arm.hp._replace(seed=DRAW_SEEDS + i)) for i in range(count)]
-    return spectrum_of(sweep.start(runs).params["cell"]["recurrent_kernel"])["spectral_radius"]
+    kernels_RHH = next(iter(recurrent_kernels(arm.spec, sweep.start(runs).params).values()))
+    return spectrum_of(kernels_RHH)["spectral_radius"]
 
 
 def conclude(shell: Shell, arms: list[ArmResult], tasks: dict[TaskSpec, Task]) -> None:

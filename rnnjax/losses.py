@@ -1,7 +1,8 @@
 """What is optimised and what is reported.
 
-A window gives one loss per step. The reduction over steps decides the gradient's scale and coverage; the report is
-always the mean, in nats per character, so that runs with different reductions and windows can be compared.
+A window gives one loss per step and stream. The reduction over steps decides the gradient's scale and coverage; the
+report is always the mean over what counts, in nats per character or squared units of the target, so that runs with
+different reductions and windows can be compared.
 """
 
 import jax
@@ -14,19 +15,29 @@ def cross_entropy(logits_V: Array, target: Array) -> Array:
     return jax.nn.logsumexp(logits_V) - logits_V[target]
 
 
-def total(losses_T: Array) -> Array:
+def squared_error(prediction_O: Array, target_O: Array) -> Array:
+    """Mean over the O outputs of (prediction - target)^2; a scalar."""
+    return jnp.mean((prediction_O - target_O) ** 2)
+
+
+LOSSES = {"cross_entropy": cross_entropy, "squared_error": squared_error}
+UNITS = {"cross_entropy": "nats per character", "squared_error": "squared units of the target"}
+
+
+def total(losses_T: Array, counted_T: Array | None) -> Array:
     """The sum over the window: the gradient grows with T."""
     return jnp.sum(losses_T)
 
 
-def mean(losses_T: Array) -> Array:
-    """The mean over the window: the gradient's scale does not depend on T."""
-    return jnp.mean(losses_T)
+def mean(losses_T: Array, counted_T: Array | None) -> Array:
+    """The mean over the steps that count: the gradient's scale does not depend on T."""
+    return jnp.mean(losses_T) if counted_T is None else jnp.sum(losses_T) / jnp.maximum(jnp.sum(counted_T), 1e-6)
 
 
-def last(losses_T: Array) -> Array:
+def last(losses_T: Array, counted_T: Array | None) -> Array:
     """The last step alone: earlier steps get a gradient only through the state."""
     return losses_T[-1]
 
 
 REDUCTIONS = {"sum": total, "mean": mean, "last": last}
+"""Of the losses [T] of a window, each the mean over streams of what counts, and the share of streams that count [T]."""

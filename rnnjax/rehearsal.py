@@ -14,10 +14,11 @@ import numpy as np
 from rnnjax import sweep, train
 from rnnjax.diagnostics import PROBES
 from rnnjax.errors import BadInput
-from rnnjax.results import curve_metrics
+from rnnjax.losses import UNITS
+from rnnjax.results import curve_metrics, thresholds
 from rnnjax.settings import HParams, Spec
 from rnnjax.study import Arm, Study
-from rnnjax.tasks.windows import cut_windows
+from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.train import Row
 from rnnjax.types import Task
 
@@ -37,7 +38,9 @@ def rehearse(spec: Spec, task: Task, probes: Sequence[str], points: int) -> Rehe
     Raises:
         BadInput: the task's text is too short for a window or a probe.
     """
-    cut_windows(task.train_N, spec.batch, spec.window)
+    task_windows(task, task.train_N, spec.batch, spec.window)
+    if spec.check_every:
+        held_out_window(task, spec.window, spec.carry == "carried")
     hp = jax.tree.map(lambda leaf: leaf[0], sweep.batched([sweep.Run(0, spec, HParams())]))
     state = jax.eval_shape(partial(train.init, spec), hp)
     seen: dict[str, np.ndarray] = {}
@@ -90,7 +93,7 @@ def asked(study: Study) -> Iterator[tuple[str, str, list[str]]]:
 def known_metrics(study: Study, arm: Arm, rehearsed: Rehearsed) -> set[str]:
     """What may be asked of an arm; a name that ends in "@" wants a step after it."""
     of_rank = [{name for name, values in rehearsed.probes.items() if values.ndim == rank} for rank in (1, 2)]
-    ending = curve_metrics(np.ones((1, 1)), np.ones((1, 1)), np.ones(1))
+    ending = curve_metrics(np.ones((1, 1)), np.ones((1, 1)), np.ones(1), thresholds(UNITS[arm.spec.loss]))
     drawn = study.file.draws is not None and any(fnmatchcase(arm.name, pattern) for pattern in study.file.draws.arms)
     return {
         *ending,

@@ -19,12 +19,14 @@ class ArmResult(NamedTuple):
     probes: dict[str, np.ndarray]  # name -> [n, Q] or [n, Q, L], L = lag: "spectral_radius", "gradient_decay", ...
     diverged_at: np.ndarray  # [n] int, the step at which a run left the finite numbers; -1 = never
     metrics: dict[str, np.ndarray]  # name -> [n] float, NaN where the run diverged or never got there
+    loss_unit: str = "nats per character"
 
 
 def arm_result(**known: Any) -> ArmResult:
     """An arm's result from all but its metrics, which follow: those of the curves and the last value of each probe."""
     result = ArmResult(**known, metrics={})
-    curves = curve_metrics(result.rows["loss"], result.rows["clip_share"], result.row_steps)
+    limits = thresholds(result.loss_unit)
+    curves = curve_metrics(result.rows["loss"], result.rows["clip_share"], result.row_steps, limits)
     last = {name: seed_values(result, name) for name, values in result.probes.items() if values.ndim == 2}
     return result._replace(metrics=curves | last)
 
@@ -34,7 +36,14 @@ FINAL_STEPS = 1_000
 SMOOTHING = 0.999
 
 
-def curve_metrics(loss_nS: np.ndarray, clip_share_nS: np.ndarray, steps_S: np.ndarray) -> dict[str, np.ndarray]:
+def thresholds(loss_unit: str) -> tuple[float, ...]:
+    """The losses whose first reaching is counted; none where a series has units of its own."""
+    return THRESHOLDS if loss_unit == ArmResult._field_defaults["loss_unit"] else ()
+
+
+def curve_metrics(
+    loss_nS: np.ndarray, clip_share_nS: np.ndarray, steps_S: np.ndarray, limits: tuple[float, ...] = THRESHOLDS
+) -> dict[str, np.ndarray]:
     """One number per seed from the record.
 
     final_loss     mean loss of the last 1,000 steps
@@ -47,7 +56,7 @@ def curve_metrics(loss_nS: np.ndarray, clip_share_nS: np.ndarray, steps_S: np.nd
     last = steps_S > steps_S[-1] - FINAL_STEPS
     reached = {
         f"steps_to_{x:g}": np.where((loss_nS <= x).any(1), steps_S[np.argmax(loss_nS <= x, axis=1)], steps_S[-1])
-        for x in THRESHOLDS
+        for x in limits
     }
     return {
         "final_loss": np.average(loss_nS[:, last], axis=1, weights=weights_S[last]),

@@ -11,10 +11,9 @@ def probe_points(count: int, steps: int, record_every: int) -> list[int]:
     return sorted({0, steps} | inner)
 
 
-def save_points(save_every: int | None, steps: int, record_every: int) -> list[int]:
-    """Every `save_every` steps (by default a tenth of all), rounded up to whole rows of the record, and the end."""
-    wanted = save_every or -(-steps // 10)
-    every = -(-wanted // record_every) * record_every
+def regular_points(every: int, steps: int, record_every: int) -> list[int]:
+    """Every so many steps, rounded up to whole rows of the record, and the end."""
+    every = -(-every // record_every) * record_every
     return sorted({*range(every, steps, every), steps})
 
 

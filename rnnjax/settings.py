@@ -15,7 +15,10 @@ Count = Annotated[int, Ge(1), Le(2**31 - 1)]
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 Positive = Annotated[float, Gt(0), Lt(math.inf)]
 PositiveOrInf = Annotated[float, Gt(0)]
+Finite = Annotated[float, Gt(-math.inf), Lt(math.inf)]
 Share = Annotated[float, Gt(0), Lt(1)]
+NonNegative = Annotated[float, Ge(0), Lt(math.inf)]
+Fraction = Annotated[float, Ge(0), Lt(1)]
 Probability = Annotated[float, Ge(0), Le(1)]
 
 
@@ -23,13 +26,26 @@ Probability = Annotated[float, Ge(0), Le(1)]
 class TaskSpec:
     """What is learned. A task ignores the fields of other tasks."""
 
-    name: str = "grammar"
+    name: str = "grammar"  # grammar, text, series, recall
     characters: Count = 18_710  # grammar: length of the training text
     corpus_seed: Seed = 0  # grammar: which text is drawn
     determiner: Probability = 0.5  # grammar: how often an optional "the" is said
-    path: str = ""  # text: the file; empty is the Markdown text that comes with rnnjax
-    encoding: str = "utf-8"  # text: of the file
-    validation: Share = 0.1  # held out: the end of a file, or that share of `characters` drawn afresh
+    path: str = ""  # text, series: the file; empty is the Markdown text that comes with rnnjax, or a generated series
+    encoding: str = "utf-8"  # text, series: of the file
+    validation: Share = 0.1  # held out: the end of a file, or that share of the training part drawn afresh
+    series: Literal["sines", "ar", "mackey_glass", "walk", "noise"] = "sines"  # series: which one is generated
+    recall: Literal["copy", "adding"] = "copy"  # recall: which problem
+    length: Count = 5_000  # series: steps to train on; recall adding: steps of one example
+    columns: str = ""  # series: names of a CSV file's columns, with commas between; empty = all
+    scale: Positive = 1.0  # series: multiplies what is generated or read
+    offset: Finite = 0.0  # series: is then added
+    redundancy: Count = 1  # series: the training part is its first 1/redundancy, said that many times
+    standardise: bool = True  # series: by mean and deviation of the training part
+    readout: Literal["every", "last"] = "every"  # series: which steps of a window are predicted from
+    lag: Count = 10  # recall copy: steps between hearing a symbol and saying it
+    symbols: Annotated[int, Ge(2), Le(26)] = 8  # recall copy
+    examples: Count = 2_000  # recall adding: to train on
+    shortest: Annotated[float, Gt(0), Le(1)] = 1.0  # recall adding: examples end after this share of `length` or later
 
 
 @dataclass(frozen=True)
@@ -38,20 +54,29 @@ class Spec:
 
     task: TaskSpec = field(default_factory=TaskSpec)
     cell: str = "elman"
-    activation: str = "tanh"
+    activation: str = "tanh"  # of elman and leaky
     hidden: Count = 64  # H
+    layers: Count = 1  # each reads the outputs of the one below
+    bidirectional: bool = False  # a second network reads each window backwards
+    layer_norm: bool = False  # of what enters a gate, u and r each
+    dropout: bool = False  # of what enters the recurrent product, one draw for a whole window
     kernel_initializer: str = "xavier_normal"  # of the input kernel
     recurrent_initializer: str = "orthogonal"
     window: Count = 25  # T, steps of truncated back-propagation through time
     batch: Count = 1  # B, parallel streams of the text
     carry: Literal["carried", "reset"] = "carried"  # what a window starts from
+    start: str = "zero"  # the state where nothing is carried
     reduction: Literal["sum", "mean", "last"] = "sum"  # over T: the loss that is optimised
     optimizer: str = "sgd"
+    clip_elementwise: bool = False  # each element of the gradient by clip_value, before the whole by clip_norm
+    schedule: str = "constant"  # of the learning rate, after the warm-up
     steps: Count = 30_000  # optimizer steps
+    check_every: Annotated[int, Ge(0), Le(2**31 - 1)] = 0  # steps between looks at the held-out loss; 0 = none
     record_every: Count = 25  # steps averaged into one row of the record
-    block: Count = 16  # K, runs that one device advances together; part of a run's numerical identity
+    block: Count = 0  # K, runs that one device advances together; part of a run's numerical identity; 0 = by its size
     inputs: Annotated[int, Ge(0)] = 0  # D; 0 = whatever the task has
     outputs: Annotated[int, Ge(0)] = 0  # O; 0 = whatever the task has
+    loss: str = "cross_entropy"  # whatever the task has
 
     @property
     def program(self) -> "Spec":
@@ -68,7 +93,20 @@ class HParams(NamedTuple):
     seed: Seed = 42
     learning_rate: Positive = 0.01
     clip_norm: PositiveOrInf = 5.0  # of the whole gradient; inf = off
+    clip_value: PositiveOrInf = math.inf  # of each element, with clip_elementwise = true; inf = off
     kernel_gain: Positive = 1.0  # multiplies the kernel initializer
     recurrent_gain: Positive = 1.0  # multiplies the recurrent initializer
-    adam_b1: Annotated[float, Ge(0), Lt(1)] = 0.9
-    adam_b2: Annotated[float, Ge(0), Lt(1)] = 0.999
+    forget_bias: Finite = 1.0  # lstm: at the start, added to that of the forget gate
+    leak: Annotated[float, Gt(0), Le(1)] = 0.5  # leaky: dt / tau
+    dropout_rate: Fraction = 0.0  # with dropout = true
+    start_scale: NonNegative = 1.0  # of start = constant, random, fixed and learned
+    momentum: Fraction = 0.9  # momentum, nesterov
+    rms_decay: Fraction = 0.9  # rmsprop
+    adam_b1: Fraction = 0.9  # adam, adamw
+    adam_b2: Fraction = 0.999  # adam, adamw
+    weight_decay: NonNegative = 0.0001  # adamw
+    warmup_steps: NonNegative = 0.0  # the rate rises in a line; 0 = off
+    decay_steps: Positive = 10_000.0  # step, exponential, cosine: until the rate has fallen to decay_factor of itself
+    decay_factor: Annotated[float, Gt(0), Le(1)] = 0.5  # step, exponential, cosine, plateau
+    plateau_checks: PositiveOrInf = 2.0  # plateau: looks without a better held-out loss until the rate falls
+    patience: PositiveOrInf = math.inf  # looks without a better held-out loss until a run stops; inf = off

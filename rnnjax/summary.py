@@ -11,13 +11,13 @@ from rnnjax.results import ArmResult
 from rnnjax.stats import Interval
 from rnnjax.study import Study
 
-UNITS = {"loss": "nats per character", "steps": "optimizer steps", "reach": "characters", "period": "characters"}
+UNITS = {"steps": "optimizer steps", "reach": "steps", "period": "characters"}
 
 
-def unit(metric: str) -> str:
+def unit(metric: str, loss_unit: str) -> str:
     """The unit of a metric, by the words of its name; shares and ratios have none."""
     words = metric.partition("@")[0].split("_")
-    return next((name for word, name in UNITS.items() if word in words), "")
+    return next((name for word, name in ({"loss": loss_unit} | UNITS).items() if word in words), "")
 
 
 def estimate(values: np.ndarray) -> Interval | None:
@@ -39,7 +39,9 @@ def summary(study: Study, arms: Sequence[ArmResult], judgements: Sequence[Judgem
                 "axes": arm.axes,
                 "runs": len(arm.seeds),
                 "diverged": int(np.sum(arm.diverged_at >= 0)),
-                "metrics": {name: metric_summary(name, values) for name, values in arm.metrics.items()},
+                "metrics": {
+                    name: metric_summary(values, unit(name, arm.loss_unit)) for name, values in arm.metrics.items()
+                },
             }
             for arm in arms
         ],
@@ -47,7 +49,7 @@ def summary(study: Study, arms: Sequence[ArmResult], judgements: Sequence[Judgem
     }
 
 
-def metric_summary(name: str, values: np.ndarray) -> dict[str, Any]:
+def metric_summary(values: np.ndarray, unit: str) -> dict[str, Any]:
     interval = estimate(values)
     kept = values[np.isfinite(values)]
     return {
@@ -55,7 +57,7 @@ def metric_summary(name: str, values: np.ndarray) -> dict[str, Any]:
         "mean": interval and interval.estimate,
         "iqm": float(stats.iqm(kept)) if len(kept) else None,
         "ci95": interval and [interval.low, interval.high],
-        "unit": unit(name),
+        "unit": unit,
     }
 
 

@@ -6,6 +6,7 @@ padded with copies of a real run and the padding dropped. A run is therefore bit
 at any chunk length, and a sweep of any size needs one compilation and bounded memory.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnjax import train
+from rnnjax.model import network
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Data
 
@@ -48,6 +50,24 @@ def batched(runs: Sequence[Run]) -> HParams:
     columns = {name: [getattr(run.hp, name) for run in runs] for name in HParams._fields}
     dtypes = {"seed": np.uint32}
     return HParams._make(np.asarray(column, dtypes.get(name, np.float32)) for name, column in columns.items())
+
+
+CACHE_BYTES = 2**20  # of one core's own cache
+WIDEST_BLOCK = 16
+
+
+def block_width(spec: Spec) -> int:
+    """`spec.block`; where it is 0, the power of two up to 16 whose networks and windows come nearest to a core's cache.
+
+    A wide block spreads the cost of each call over more runs; but every step of time reads all kernels of a block and
+    writes what the way back needs, and memory further away takes longer than the products. The width must not depend on
+    the machine: it is part of a run's numerical identity.
+    """
+    params = jax.eval_shape(network(spec, HParams()).init, jax.random.key(0))
+    kernels = sum(leaf.size for leaf in jax.tree.leaves(params))
+    wide = max(leaf.shape[-1] for leaf in jax.tree.leaves(params))  # G*H: what one step of one stream writes
+    fitting = CACHE_BYTES / (4 * (kernels + spec.window * spec.batch * spec.layers * wide))
+    return spec.block or 2 ** round(math.log2(min(max(fitting, 1), WIDEST_BLOCK)))
 
 
 class Blocks:
@@ -96,7 +116,7 @@ def start(runs: Sequence[Run]) -> train.TrainState:
     states: list[Any] = [None] * len(runs)
     for spec in dict.fromkeys(run.spec for run in runs):
         members = [i for i, run in enumerate(runs) if run.spec == spec]
-        blocks = Blocks(len(members), spec.block)
+        blocks = Blocks(len(members), block_width(spec))
         init = blocks.compile(partial(train.init, spec))
         started = blocks.gather([init(hp) for hp in blocks.scatter(batched([runs[i] for i in members]))])
         for row, i in enumerate(members):
@@ -110,17 +130,19 @@ class Program(NamedTuple):
     blocks: Blocks
     hp: list[Any]  # per round, on the devices
     advance: Callable[[list[Any], int], tuple[list[Any], train.Row]]  # states, steps -> states, record [R, rows]
+    look: Callable[[list[Any]], list[Any]]  # states -> states, after a look at the held-out loss
     measure: Callable[[Measure, list[Any], int], dict[str, np.ndarray]]  # probe, states, step -> values [R, ...]
 
 
-def program(runs: Sequence[Run], data: Data, rows: int) -> Program:
+def program(runs: Sequence[Run], data: Data, rows: int, held_out: Data | None = None) -> Program:
     """Compile the training of a group on all devices.
 
     Args:
         runs: that share `spec.program`. data: the training windows. rows: the longest record of one `advance`.
+        held_out: what `look` looks at, one window.
     """
     spec = runs[0].spec.program
-    blocks = Blocks(len(runs), spec.block)
+    blocks = Blocks(len(runs), block_width(spec))
     hp = blocks.scatter(batched(runs))
     data = jax.device_put(data, blocks.shared)
 
@@ -135,6 +157,12 @@ def program(runs: Sequence[Run], data: Data, rows: int) -> Program:
         record = jax.tree.map(lambda leaf: leaf[:, :written], blocks.gather([record for _, record in rounds]))
         return [state for state, _ in rounds], record
 
+    look_at_run = blocks.compile(lambda state, hp, data: train.look(spec, hp, data, state), batched=2, donate=(0,))
+
+    def look(states: list[Any]) -> list[Any]:
+        seen = jax.device_put(held_out, blocks.shared)
+        return [look_at_run(state, hp_round, seen) for state, hp_round in zip(states, hp, strict=True)]
+
     @cache
     def compiled(probe: Measure) -> Compiled:
         return blocks.compile(probe, batched=2)
@@ -143,4 +171,4 @@ def program(runs: Sequence[Run], data: Data, rows: int) -> Program:
         rounds = zip(states, hp, strict=True)
         return blocks.gather([compiled(probe)(state, hp_round, jnp.int32(step)) for state, hp_round in rounds])
 
-    return Program(blocks, hp, advance, measure)
+    return Program(blocks, hp, advance, look, measure)

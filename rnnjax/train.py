@@ -13,11 +13,24 @@ import optax
 from flax import struct
 from jax import Array
 
-from rnnjax.losses import REDUCTIONS, cross_entropy
-from rnnjax.model import Model, network
-from rnnjax.optimizers import clipped
+from rnnjax.keys import key_of
+from rnnjax.losses import LOSSES, REDUCTIONS
+from rnnjax.model import network
+from rnnjax.optimizers import descent
+from rnnjax.schedules import rate
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Data, Params
+
+
+class Patience(struct.PyTreeNode):
+    """What looks at the held-out loss have found."""
+
+    best_loss: Array  # inf before the first look
+    best_params: Params
+    waited: Array  # int32, looks since the best
+    waited_at_rate: Array  # int32, looks since the best or since the rate last fell
+    rate_scale: Array  # multiplies the learning rate; 0 once the run has stopped
+    stopped_at: Array  # int32, the step; -1 = not
 
 
 class TrainState(struct.PyTreeNode):
@@ -29,65 +42,90 @@ class TrainState(struct.PyTreeNode):
     step: Array  # int32, optimizer steps done
     alive: Array  # bool: false once a loss, a gradient or a parameter was not finite; the state is then frozen
     diverged_at: Array  # int32, the step that was not finite; -1 = none
+    patience: Patience | None  # None where `check_every` is 0
 
 
 class Row(NamedTuple):
     """One optimizer step as the reader sees it, or the mean of several; a leaf per scalar."""
 
-    loss: Array  # nats per character, mean over the window
-    gradient_norm: Array  # of the whole gradient, before the clip
-    clip_share: Array  # share of steps on which the clip fired
+    loss: Array  # nats per character, or squared units of the target: mean over what counts in the window
+    gradient_norm: Array  # of the whole gradient, before the clips
+    clip_share: Array  # share of steps on which the norm was above clip_norm
     update_norm: Array  # of what was added to the parameters
-
-
-def keys(hp: HParams) -> tuple[Array, Array]:
-    """(start key, data key) of a run: functions of its seed alone, so that runs with one seed are paired over arms."""
-    start_key, data_key = jax.random.split(jax.random.key(hp.seed))
-    return start_key, data_key
 
 
 def init(spec: Spec, hp: HParams) -> TrainState:
     """The state of a run before its first step."""
     model = network(spec, hp)
-    params = model.init(keys(hp)[0])
+    params = model.init(key_of(hp, "start"))
+    nothing = Patience(jnp.float32(jnp.inf), params, jnp.int32(0), jnp.int32(0), jnp.float32(1), jnp.int32(-1))
     return TrainState(
         params=params,
-        opt_state=clipped(spec.optimizer, hp).init(params),
-        carry=model.carry(spec.batch),
+        opt_state=descent(spec, hp, 0).init(params),
+        carry=model.carry(params, key_of(hp, "noise"), spec.batch),
         step=jnp.int32(0),
         alive=jnp.bool_(True),
         diverged_at=jnp.int32(-1),
+        patience=nothing if spec.check_every else None,
     )
 
 
-def window_at(hp: HParams, data: Data, step: Array) -> tuple[Array, Array, Array]:
-    """(inputs_TB, targets_TB, first) of a step: windows in the order of the text, from a place of the seed's choice.
+def window_at(hp: HParams, data: Data, step: Array) -> tuple[Data, Array]:
+    """(window, first) of a step: the windows [T, B, ...] in their order, from a place of the seed's choice.
 
     `first` is true where the text starts anew, so that a carried state must not be carried.
     """
     windows = data.inputs_WTB.shape[0]
-    index = (jax.random.randint(keys(hp)[1], (), 0, windows) + step) % windows
-    return jnp.asarray(data.inputs_WTB)[index], jnp.asarray(data.targets_WTB)[index], index == 0
+    index = (jax.random.randint(key_of(hp, "data"), (), 0, windows) + step) % windows
+    return nth_window(data, index), index == 0
+
+
+def nth_window(data: Data, index: Array) -> Data:
+    """The leaves [W, ...] at one window; what all windows share stays."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], data._replace(unit_O=None))._replace(unit_O=data.unit_O)
 
 
 def window_loss(
-    spec: Spec, model: Model, carry: Carry, inputs_TB: Array, targets_TB: Array, params: Params
+    spec: Spec, hp: HParams, carried: Carry, fresh: Array, key: Array, window: Data, params: Params
 ) -> tuple[Array, tuple[Carry, Array]]:
-    """(loss to optimise, (carry after the window, loss to report in nats per character))."""
-    carry, logits_TBO, _ = model.apply(params, carry, inputs_TB)
-    losses_T = jnp.mean(jax.vmap(jax.vmap(cross_entropy))(logits_TBO, targets_TB), axis=1)
-    return REDUCTIONS[spec.reduction](losses_T), (carry, jnp.mean(losses_T))
+    """(loss to optimise, (carry after the window, loss to report)).
+
+    Args:
+        carried: the state after the window before. fresh: true where the start state takes its place.
+    """
+    model = network(spec, hp)
+    start_key, dropout_key = jax.random.split(key)
+    start = model.carry(params, start_key, spec.batch)  # here, so that a learned one gets its gradient
+    carry = jax.tree.map(partial(jnp.where, fresh), start, carried)
+    carry, outputs_TBO, _ = model.apply(params, carry, window.inputs_WTB, window.mask_WTB, dropout_key)
+    optimised, reported = window_losses(spec, outputs_TBO, window)
+    return optimised, (carry, reported)
+
+
+def window_losses(spec: Spec, outputs_TBO: Array, window: Data) -> tuple[Array, Array]:
+    """(the reduction that is optimised, the mean in the target's own unit) of one window's outputs."""
+    counted_TB = window.counted_WTB
+
+    def per_step(outputs_TBO: Array, targets: Any) -> Array:
+        losses_TB = jax.vmap(jax.vmap(LOSSES[spec.loss]))(outputs_TBO, targets)
+        return jnp.mean(losses_TB if counted_TB is None else losses_TB * counted_TB, axis=1)
+
+    counted_T = None if counted_TB is None else jnp.mean(counted_TB, axis=1)
+    losses_T = own_T = per_step(outputs_TBO, window.targets_WTB)
+    if window.unit_O is not None:
+        unit_11O = jnp.asarray(window.unit_O)[None, None]
+        own_T = per_step(outputs_TBO * unit_11O, window.targets_WTB * unit_11O)
+    return REDUCTIONS[spec.reduction](losses_T, counted_T), REDUCTIONS["mean"](own_T, counted_T)
 
 
 def train_step(spec: Spec, hp: HParams, data: Data, state: TrainState) -> tuple[TrainState, Row]:
     """One optimizer step of one run. A step that is not finite is not taken, and none after it."""
-    model, optimizer = network(spec, hp), clipped(spec.optimizer, hp)
-    inputs_TB, targets_TB, first = window_at(hp, data, state.step)
-    start = model.carry(spec.batch)
-    fresh = first | (spec.carry == "reset")
-    carry = jax.tree.map(partial(jnp.where, fresh), start, state.carry)
+    scale = 1 if state.patience is None else state.patience.rate_scale
+    optimizer = descent(spec, hp, rate(spec.schedule, hp, state.step) * scale)
+    window, first = window_at(hp, data, state.step)
+    fresh, key = first | (spec.carry == "reset"), jax.random.fold_in(key_of(hp, "noise"), state.step)
 
-    loss_of = partial(window_loss, spec, model, carry, inputs_TB, targets_TB)
+    loss_of = partial(window_loss, spec, hp, state.carry, fresh, key, window)
     (_, (carry, loss)), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
     update, opt_state = optimizer.update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, update)
@@ -103,6 +141,44 @@ def train_step(spec: Spec, hp: HParams, data: Data, state: TrainState) -> tuple[
     )
     row = Row(loss, norm, (norm > hp.clip_norm).astype(loss.dtype), update_norm)
     return state, jax.tree.map(lambda value: jnp.where(alive, value, jnp.nan), row)
+
+
+def evaluate(spec: Spec, hp: HParams, params: Params, held_out: Data) -> Array:
+    """The mean loss on data that is one window, [1, T, B, ...], read from the start state."""
+    model, window = network(spec, hp), nth_window(held_out, jnp.int32(0))
+    carry = model.carry(params, key_of(hp, "evaluation"), held_out.inputs_WTB.shape[2])
+    _, outputs_TBO, _ = model.apply(params, carry, window.inputs_WTB, window.mask_WTB)
+    return window_losses(spec, outputs_TBO, window)[1]
+
+
+def look(spec: Spec, hp: HParams, held_out: Data, state: TrainState) -> TrainState:
+    """A look at the held-out loss: the best parameters are kept, the rate may fall (`plateau`), the run may stop.
+
+    A run stops after `patience` looks without a better loss. It then has its best parameters, and rate 0: it goes on
+    reading, so that its record is that of the network it has become. A run that never stops takes its best parameters
+    at the end of training.
+    """
+    assert state.patience is not None, "check_every is 0"
+    seen, loss = state.patience, evaluate(spec, hp, state.params, held_out)
+    better = loss < seen.best_loss
+    best_params = jax.tree.map(partial(jnp.where, better), state.params, seen.best_params)
+    waited, at_rate = (jnp.where(better, 0, count + 1) for count in (seen.waited, seen.waited_at_rate))
+
+    falls = (at_rate >= hp.plateau_checks) & (spec.schedule == "plateau")
+    stops = (waited >= hp.patience) & (seen.stopped_at < 0)
+    scale = seen.rate_scale * jnp.where(falls, hp.decay_factor, 1) * jnp.where(stops, 0, 1)
+    patience = Patience(
+        best_loss=jnp.minimum(loss, seen.best_loss),
+        best_params=best_params,
+        waited=waited,
+        waited_at_rate=jnp.where(falls, 0, at_rate),
+        rate_scale=scale,
+        stopped_at=jnp.where(stops, state.step, seen.stopped_at),
+    )
+    takes_best = stops | ((state.step >= spec.steps) & jnp.isfinite(hp.patience))
+    params = jax.tree.map(partial(jnp.where, takes_best), best_params, state.params)
+    new = state.replace(params=params, patience=patience)
+    return jax.tree.map(partial(jnp.where, state.alive), new, state)
 
 
 def mean_row(spec: Spec, hp: HParams, data: Data, state: TrainState, steps: Array) -> tuple[TrainState, Row]:

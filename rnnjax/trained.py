@@ -5,11 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flax.traverse_util import unflatten_dict
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
 
 from rnnjax.checkpoints import Checkpoints
 from rnnjax.errors import BadInput
 from rnnjax.manifest import read_manifest
+from rnnjax.model import network
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.types import Params
 
@@ -24,7 +28,11 @@ class Network(NamedTuple):
     spec: Spec
     hp: HParams
     params: Params
-    vocabulary: str
+    vocabulary: str  # of a text, else empty
+    columns: tuple[str, ...] = ()  # of a series, else empty, and so are the others
+    mean_O: tuple[float, ...] = ()  # what the network says is mean + unit * y in the series' own units
+    unit_O: tuple[float, ...] = ()
+    last: tuple[tuple[float, ...], ...] = ()  # rows of the end of the training part, as the network sees them
 
 
 def load_network(folder: Path, arm: str | None, seed: int | None) -> Network:
@@ -44,13 +52,25 @@ def load_network(folder: Path, arm: str | None, seed: int | None) -> Network:
     if group is None or found is None:
         raise BadInput(f"{folder}: arm {name} has no checkpoint yet")
     step, leaves = found
-    members = manifest["groups"][group]["arms"]
-    row = members.index(name) * len(config["seeds"]) + config["seeds"].index(seed)
-    params = {path.removeprefix(PARAMETERS): leaf[row] for path, leaf in leaves.items() if path.startswith(PARAMETERS)}
+    entry = manifest["groups"][group]
+    if "last" not in entry:
+        raise BadInput(f"{folder}: was written by an older rnnjax; expected a run folder of this one")
+    row = entry["arms"].index(name) * len(config["seeds"]) + config["seeds"].index(seed)
     spec, hp = settings_of(config["arms"][name], seed)
-    vocabulary = manifest["groups"][group]["vocabulary"]
-    sized = replace(spec, inputs=len(vocabulary), outputs=len(vocabulary))
-    return Network(name, step, sized, hp, unflatten_dict(params, sep="/"), vocabulary)
+    sized = replace(spec, inputs=entry["inputs"], outputs=entry["outputs"], loss=entry["loss"])
+    mean_O, unit_O, last = tuple(entry["mean"]), tuple(entry["unit"]), tuple(map(tuple, entry["last"]))
+    params = parameters_of(sized, hp, leaves, row)
+    return Network(name, step, sized, hp, params, entry["vocabulary"], tuple(entry["columns"]), mean_O, unit_O, last)
+
+
+def parameters_of(spec: Spec, hp: HParams, leaves: dict[str, np.ndarray], row: int) -> Params:
+    """The parameters of one run out of a checkpoint's leaves [R, ...]; the network says which it has."""
+
+    def found(path: Any, _: Any) -> Array:
+        return jnp.asarray(leaves[PARAMETERS + jax.tree_util.keystr(path, simple=True, separator="/")][row])
+
+    like = jax.eval_shape(network(spec, hp).init, jax.random.key(0))
+    return jax.tree_util.tree_map_with_path(found, like)
 
 
 def one_of(option: str, value: Any, known: list[Any]) -> Any:

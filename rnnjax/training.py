@@ -16,14 +16,15 @@ from rnnjax.board import Board, arms_of
 from rnnjax.checkpoints import Checkpoints, digest
 from rnnjax.diagnostics import PROBES
 from rnnjax.errors import Stopped
+from rnnjax.losses import UNITS
 from rnnjax.progress import Clock, Display
 from rnnjax.results import ArmResult, arm_result
 from rnnjax.runs import RunFolder
-from rnnjax.schedule import next_stop, probe_points, save_points
+from rnnjax.schedule import next_stop, probe_points, regular_points
 from rnnjax.settings import Spec
 from rnnjax.signals import Interruption
 from rnnjax.study import Study
-from rnnjax.tasks.windows import cut_windows
+from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.train import Row
 from rnnjax.types import Task
 
@@ -48,9 +49,10 @@ class Plan(NamedTuple):
     probes: dict[str, list[int]]  # the steps of each
     probe_steps: list[int]  # [Q] of all probes together
     saves: list[int]
+    looks: list[int]  # at the held-out loss
 
     def stops(self) -> list[int]:
-        return sorted({*self.probe_steps, *self.saves})
+        return sorted({*self.probe_steps, *self.saves, *self.looks})
 
 
 def plan_of(study: Study, spec: Spec) -> Plan:
@@ -58,9 +60,9 @@ def plan_of(study: Study, spec: Spec) -> Plan:
     probes = {name: probe_points(count, spec.steps, spec.record_every) for name, count in study.file.probes.items()}
     ends = np.arange(spec.record_every, spec.steps + spec.record_every, spec.record_every)
     steps = sorted({0, spec.steps}.union(*probes.values()))
-    return Plan(
-        np.minimum(ends, spec.steps), probes, steps, save_points(study.file.save_every, spec.steps, spec.record_every)
-    )
+    saves = regular_points(study.file.save_every or -(-spec.steps // 10), spec.steps, spec.record_every)
+    looks = regular_points(spec.check_every, spec.steps, spec.record_every) if spec.check_every else []
+    return Plan(np.minimum(ends, spec.steps), probes, steps, saves, looks)
 
 
 class Kept(NamedTuple):
@@ -83,19 +85,22 @@ class Training:
         shell.display.say(f"{name}: {len(runs):,} runs of {self.spec.steps:,} steps; compiling their one program ...")
         shell.display.begin(name, self.spec.steps)
         with shell.clock.phase("train"):
-            data = cut_windows(task.train_N, self.spec.batch, self.spec.window)
-            self.program = sweep.program(self.runs, data, LONGEST_RECORD)
+            data = task_windows(task, task.train_N, self.spec.batch, self.spec.window)
+            held_out = (
+                held_out_window(task, self.spec.window, self.spec.carry == "carried") if self.plan.looks else None
+            )
+            self.program = sweep.program(self.runs, data, LONGEST_RECORD, held_out)
             self.states = self.program.blocks.scatter(sweep.start(self.runs))
-        self.introduce()
+        self.introduce(task)
         self.step, self.longest = 0, self.spec.record_every
         self.at_start = self.look(list(self.probes))  # on resume too: it tells the shapes of all that is kept
         self.kept = self.nothing_yet()
 
-    def introduce(self) -> None:
+    def introduce(self, task: Task) -> None:
         """Tell the manifest what is in this group's checkpoints, so that they can be read without the study."""
         arms = [self.shell.study.arms[arm].name for arm in self.arms]
         known = self.shell.run.manifest.get("groups", {})
-        self.shell.run.record(groups=known | {self.name: {"arms": arms, "vocabulary": self.alphabet}})
+        self.shell.run.record(groups=known | {self.name: {"arms": arms} | introduction(task, self.spec.window)})
 
     def nothing_yet(self) -> Kept:
         """Room for all that will be seen."""
@@ -160,6 +165,7 @@ class Training:
             probe_steps=np.array(self.plan.probe_steps),
             probes={name: values[members] for name, values in self.kept.probes.items()},
             diverged_at=diverged_at[members],
+            loss_unit=UNITS[self.spec.loss],
         )
 
     def board(self, resumed: int | None) -> Board:
@@ -186,6 +192,9 @@ class Training:
             kept[:, first : first + new.shape[1]] = new
         steps, self.step = stop - self.step, stop
         self.longest = self.paced(steps, seconds)
+        if stop in self.plan.looks:
+            with self.shell.clock.phase("probe"):
+                self.states = self.program.look(self.states)
         self.shell.display.advance(stop, len(self.runs) * steps / seconds)
 
     def paced(self, steps: int, seconds: float) -> int:
@@ -230,6 +239,13 @@ class Training:
                 self.kept.probes[name][...] = values
         self.shell.display.say(f"{self.name}: going on from step {self.step:,}")
         return self.step
+
+
+def introduction(task: Task, window: int) -> dict[str, Any]:
+    """What a later reader must know of a task to let a network speak: for a series also where it goes on from."""
+    known = ("vocabulary", "columns", "mean_O", "unit_O", "inputs", "outputs", "loss")
+    last = task.train_N[-window:].tolist() if task.columns else []  # rows as the network sees them
+    return {name.removesuffix("_O"): getattr(task, name) for name in known} | {"last": last}
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

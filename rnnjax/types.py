@@ -5,7 +5,7 @@ Axis letters, used as suffixes of arrays of rank >= 2; time comes first (`inputs
     R runs (arm x seed)      T time, the TBPTT window    V vocabulary     L lag
     K runs of one block      D input                     O output         P prompts
     S rows of the record     H hidden                    G gates          N characters
-    B batch                  W windows of the text
+    B batch                  W windows of the text       M texts of a beam
 
 Losses are in nats per character whatever the reduction that is optimised. A run is one arm with one seed; an arm is
 one point of a study's axes; a group is the runs that share one compiled program.
@@ -28,28 +28,64 @@ class Cell(NamedTuple):
     `r = h @ recurrent_kernel` is done by `unroll`, which can therefore own its backward pass too.
     """
 
-    init: Callable[[Array], Params]  # key -> {kernel [D, G*H], recurrent_kernel [H, G*H], bias [G*H]}
+    gates: tuple[str, ...]  # the G blocks of the kernels, by name
+    init: Callable[[Array], Params]  # key -> {kernel [D, G*H], recurrent_kernel [H, G*H], bias [G*H], gate: {...}}
     carry: Callable[[], Carry]  # the carry at t = 0
     drive: Callable[[Params, Array], Array]  # params, x [D] or an id -> u [G*H], outside the scan
-    gate: Callable[[Carry, Array, Array], Carry]  # carry, u, r [G*H] -> carry, elementwise
+    gate: Callable[[Params, Carry, Array, Array], Carry]  # params["gate"], carry, u, r [G*H] -> carry, elementwise
     output: Callable[[Carry], Array]  # carry -> h [H]
+
+    def step(self, params: Params, carry: Carry, x: Array) -> Carry:
+        """One whole step of one example."""
+        recurrent = self.output(carry) @ params["recurrent_kernel"]
+        return self.gate(params["gate"], carry, self.drive(params, x), recurrent)
+
+
+class OpaqueCell(NamedTuple):
+    """A cell for ONE example whose step cannot be taken apart, such as any of Flax's."""
+
+    init: Callable[[Array], Params]  # key -> params
+    carry: Callable[[], Carry]
+    step: Callable[[Params, Carry, Array], Carry]  # params, carry, x [D] or an id -> carry
+    output: Callable[[Carry], Array]
+
+
+class Pairs(NamedTuple):
+    """A sequence to learn from: what a network reads at each place and what it should then say."""
+
+    inputs_N: np.ndarray  # [N] int32 ids, or [N, D] float32
+    targets_N: np.ndarray  # [N] int32 ids, or [N, O] float32
+    counted_N: np.ndarray | None = None  # [N] 1 where the loss counts, else 0; None = everywhere
+    mask_N: np.ndarray | None = None  # [N] false where a sequence has already ended; None = nowhere
+    period: int = 1  # windows start at multiples of this: the length of an example, 1 where the sequence is one piece
 
 
 class Data(NamedTuple):
-    """A sequence to learn, cut into windows: what stands at [w, t, b] is followed by what stands at [w, t+1, b]."""
+    """Pairs cut into windows; in a stream [:, :, b] the end of window w is followed by the start of window w + 1."""
 
-    inputs_WTB: np.ndarray  # int32 ids
-    targets_WTB: np.ndarray  # int32 ids, one character later
+    inputs_WTB: np.ndarray  # int32 ids, or float32 [W, T, B, D]
+    targets_WTB: np.ndarray  # int32 ids, or float32 [W, T, B, O]
+    counted_WTB: np.ndarray | None = None  # as in `Pairs`
+    mask_WTB: np.ndarray | None = None
+    unit_O: np.ndarray | None = None  # a prediction times this is in the target's own unit; None = it already is
 
 
 class Task(NamedTuple):
     """What there is to learn, with what is known about it exactly."""
 
-    vocabulary: str  # the character of id i is vocabulary[i]
-    train_N: np.ndarray  # int32 ids
-    validation_N: np.ndarray  # int32 ids, held out
-    levels: dict[str, float]  # nats per character: "chance", "unigram", "bigram", "trigram", "floor"
-    text_measures: Callable[[str], dict[str, float]]  # of a generated text, "valid_words" in [0, 1] and the like
+    train_N: np.ndarray  # [N] int32 ids, or [N, ...] float32
+    validation_N: np.ndarray  # held out, of the same kind
+    pairs: Callable[[np.ndarray], Pairs]  # of one of the two
+    inputs: int  # D, or how many ids there are
+    outputs: int  # O
+    loss: str  # of one prediction, one of `losses.LOSSES`
+    levels: dict[str, float]  # of the loss: "chance", "floor", and others of a text or a series
+    vocabulary: str = ""  # of a text: the character of id i is vocabulary[i]
+    text_measures: Callable[[str], dict[str, float]] | None = None  # of a generated text, "valid_words" in [0, 1] ...
+    columns: tuple[str, ...] = ()  # of a series: its names
+    mean_O: tuple[float, ...] = ()  # of a series: what was taken from each column of what the network sees
+    unit_O: tuple[float, ...] = ()  # and then divided by
+    last_only: bool = False  # the loss counts at the last step of each window only
 
 
 class Probe(NamedTuple):

@@ -12,79 +12,146 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from rnnjax.types import Carry, Cell, Params
+from rnnjax.types import Carry, Cell, OpaqueCell, Params
 
 
-def unroll(cell: Cell, params: Params, carry: Carry, x: Array) -> tuple[Carry, Array]:
+def unroll(
+    cell: Cell | OpaqueCell,
+    params: Params,
+    carry: Carry,
+    x: Array,
+    mask_TB: Array | None = None,
+    dropout_BH: Array | None = None,
+) -> tuple[Carry, Array]:
     """Run a cell over a window for B streams.
 
     Args:
         params: of the cell. carry: leaves [B, ...], the state before the window.
         x: inputs x_TBD, or ids [T, B] of symbols.
+        mask_TB: false where a sequence has ended: its carry is held and its output 0.
+        dropout_BH: multiplies h before the recurrent product, the same at every step; none for an opaque cell.
 
     Returns:
         The carry after the window and the outputs h_TBH.
+
+    Raises:
+        ValueError: a mask of another shape than [T, B].
     """
+    if mask_TB is not None and mask_TB.shape != x.shape[:2]:
+        raise ValueError(f"mask: got shape {mask_TB.shape}; expected [T, B] = {x.shape[:2]}")
+    if isinstance(cell, OpaqueCell):
+        return plain_scan(cell, params, carry, x, mask_TB)
     drive_TBG = jax.vmap(jax.vmap(partial(cell.drive, params)))(x)
-    return recurrence(cell, params["recurrent_kernel"], carry, drive_TBG)
+    learned = {"kernel": params["recurrent_kernel"], "gate": params["gate"]}
+    return recurrence(cell, learned, carry, drive_TBG, mask_TB, dropout_BH)
 
 
-def advance(cell: Cell, carry: Carry, u: Array, r: Array) -> tuple[Carry, Array]:
-    """One step of one example without its matrix product: the new carry and its output."""
-    carry = cell.gate(carry, u, r)
-    return carry, cell.output(carry)
+def reversed_within(x: Array, mask_TB: Array | None) -> Array:
+    """The first `length` steps of each stream [T, B, ...] in reverse, where its mask is true; what follows stays."""
+    if mask_TB is None:
+        return x[::-1]
+    step_TB = jnp.broadcast_to(jnp.arange(x.shape[0])[:, None], mask_TB.shape)
+    length_1B = jnp.sum(mask_TB, axis=0, keepdims=True)
+    mirrored_TB = jnp.where(step_TB < length_1B, length_1B - 1 - step_TB, step_TB)
+    return x[mirrored_TB, jnp.arange(x.shape[1])[None, :]]
+
+
+def plain_scan(cell: OpaqueCell, params: Params, carry: Carry, x: Array, mask_TB: Array | None) -> tuple[Carry, Array]:
+    """A scan that autodiff walks back, for a cell that cannot be taken apart."""
+
+    def step(carry: Carry, inputs: tuple[Array, Array | None]) -> tuple[Carry, Array]:
+        x_B, mask_B = inputs
+        carry = held(mask_B, jax.vmap(partial(cell.step, params))(carry, x_B), carry)
+        return carry, shown(mask_B, jax.vmap(cell.output)(carry))
+
+    return jax.lax.scan(step, carry, (x, mask_TB))
+
+
+def held(mask_B: Array | None, new: Any, old: Any) -> Any:
+    """`new` where the mask is true, `old` where a sequence has ended; leaves [B, ...]."""
+    if mask_B is None:
+        return new
+    return jax.tree.map(lambda a, b: jnp.where(mask_B.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, old)
+
+
+def shown(mask_B: Array | None, h_BH: Array) -> Array:
+    """An output, 0 where a sequence has ended."""
+    return held(mask_B, h_BH, jnp.zeros_like(h_BH))
+
+
+def advance(cell: Cell, gate: Params, carry: Carry, u_BG: Array, r_BG: Array, mask_B: Array | None) -> Carry:
+    """One step of B streams without its matrix product."""
+    return held(mask_B, jax.vmap(partial(cell.gate, gate))(carry, u_BG, r_BG), carry)
+
+
+def heard(cell: Cell, kernel_HG: Array, carry: Carry, dropout_BH: Array | None) -> Array:
+    """r_BG = (dropout * output(carry)) W."""
+    h_BH = jax.vmap(cell.output)(carry)
+    return (h_BH if dropout_BH is None else h_BH * dropout_BH) @ kernel_HG
+
+
+def outputs(cell: Cell, carry_TB: Carry) -> Array:
+    """h_TBH of carries [T, B, ...]."""
+    return jax.vmap(jax.vmap(cell.output))(carry_TB)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def recurrence(cell: Cell, kernel_HG: Array, carry: Carry, drive_TBG: Array) -> tuple[Carry, Array]:
-    """h_t = output(gate(carry, u_t, h_{t-1} W)) for t = 1..T."""
+def recurrence(
+    cell: Cell, learned: Params, carry: Carry, drive_TBG: Array, mask_TB: Array | None, dropout_BH: Array | None
+) -> tuple[Carry, Array]:
+    """carry_t = gate(carry_{t-1}, u_t, r_t) with r_t = (dropout * output(carry_{t-1})) W, for t = 1..T.
 
-    def step(state: tuple[Carry, Array], u_BG: Array) -> tuple[tuple[Carry, Array], Array]:
-        carry, h_BH = state
-        carry, h_BH = jax.vmap(partial(advance, cell))(carry, u_BG, h_BH @ kernel_HG)
-        return (carry, h_BH), h_BH
-
-    h0_BH = jax.vmap(cell.output)(carry)
-    (carry, _), h_TBH = jax.lax.scan(step, (carry, h0_BH), drive_TBG)
-    return carry, h_TBH
+    Args:
+        learned: {"kernel": W [H, G*H], "gate": the gate's own parameters}.
+    """
+    return recurrence_forward(cell, learned, carry, drive_TBG, mask_TB, dropout_BH)[0]
 
 
-def recurrence_forward(cell: Cell, kernel_HG: Array, carry: Carry, drive_TBG: Array) -> tuple[Any, Any]:
-    """The same walk, keeping what each step started from."""
+def recurrence_forward(
+    cell: Cell, learned: Params, carry: Carry, drive_TBG: Array, mask_TB: Array | None, dropout_BH: Array | None
+) -> tuple[Any, Any]:
+    """The walk, keeping what each step came to and what it heard: all that the way back cannot have otherwise."""
 
-    def step(state: tuple[Carry, Array], u_BG: Array) -> Any:
-        carry, h_BH = state
-        r_BG = h_BH @ kernel_HG
-        new_carry, new_h_BH = jax.vmap(partial(advance, cell))(carry, u_BG, r_BG)
-        return (new_carry, new_h_BH), (new_h_BH, (carry, u_BG, r_BG))
+    def step(carry: Carry, inputs: tuple[Array, Array | None]) -> tuple[Carry, tuple[Carry, Array]]:
+        r_BG = heard(cell, learned["kernel"], carry, dropout_BH)
+        carry = advance(cell, learned["gate"], carry, inputs[0], r_BG, inputs[1])
+        return carry, (carry, r_BG)
 
-    h0_BH = jax.vmap(cell.output)(carry)
-    (end, _), (h_TBH, starts_T) = jax.lax.scan(step, (carry, h0_BH), drive_TBG)
-    return (end, h_TBH), (kernel_HG, carry, h0_BH, h_TBH, starts_T)
+    end, (after_TB, r_TBG) = jax.lax.scan(step, carry, (drive_TBG, mask_TB))
+    h_TBH = outputs(cell, after_TB)
+    if mask_TB is not None:
+        h_TBH = jnp.where(mask_TB[..., None], h_TBH, 0)
+    return (end, h_TBH), (learned, carry, after_TB, drive_TBG, r_TBG, mask_TB, dropout_BH)
 
 
-def recurrence_backward(cell: Cell, residuals: Any, gradients: tuple[Carry, Array]) -> tuple[Array, Carry, Array]:
+def recurrence_backward(cell: Cell, residuals: Any, gradients: tuple[Carry, Array]) -> tuple[Any, ...]:
     """Reverse scan over the gates, then one product for the recurrent kernel.
 
     A gate is computed again on the way back: its elementwise work costs less than storing and reading its derivatives.
     """
-    kernel_HG, carry, h0_BH, h_TBH, starts_T = residuals
+    learned, carry, after_TB, drive_TBG, r_TBG, mask_TB, dropout_BH = residuals
     d_end, d_h_TBH = gradients
+    if mask_TB is not None:
+        d_h_TBH = jnp.where(mask_TB[..., None], d_h_TBH, 0)
+    (d_after_TB,) = jax.vjp(partial(outputs, cell), after_TB)[1](d_h_TBH)
+    before_TB = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest[:-1]]), carry, after_TB)
+    through = partial(heard, cell, learned["kernel"], dropout_BH=dropout_BH)
 
-    def step(state: tuple[Carry, Array], inputs: Any) -> Any:
-        d_carry, d_h_BH = state
-        d_output_BH, start = inputs
-        back = jax.vjp(jax.vmap(partial(advance, cell)), *start)[1]
-        d_carry, d_u_BG, d_r_BG = back((d_carry, d_output_BH + d_h_BH))
+    def step(state: tuple[Carry, Params], inputs: Any) -> Any:
+        (d_carry, d_gate), (d_after, before, u_BG, r_BG, mask_B) = state, inputs
+        back = jax.vjp(partial(advance, cell, mask_B=mask_B), learned["gate"], before, u_BG, r_BG)[1]
+        d_gate_now, d_carry, d_u_BG, d_r_BG = back(jax.tree.map(jnp.add, d_carry, d_after))
+        (d_heard,) = jax.vjp(through, before)[1](d_r_BG)
         stacked = (d_u_BG,) if d_u_BG is d_r_BG else (d_u_BG, d_r_BG)  # one and the same where the gate adds u and r
-        return (d_carry, d_r_BG @ kernel_HG.T), stacked
+        return jax.tree.map(jnp.add, (d_carry, d_gate), (d_heard, d_gate_now)), stacked
 
-    (d_carry, d_h0_BH), stacked = jax.lax.scan(step, (d_end, jnp.zeros_like(h0_BH)), (d_h_TBH, starts_T), reverse=True)
+    start = d_end, jax.tree.map(jnp.zeros_like, learned["gate"])
+    inputs_T = d_after_TB, before_TB, drive_TBG, r_TBG, mask_TB
+    (d_carry, d_gate), stacked = jax.lax.scan(step, start, inputs_T, reverse=True)
     d_u_TBG, d_r_TBG = stacked[0], stacked[-1]
-    (d_carry_of_output,) = jax.vjp(jax.vmap(cell.output), carry)[1](d_h0_BH)
-    previous_TBH = jnp.concatenate([h0_BH[None], h_TBH[:-1]])
-    d_kernel_HG = jnp.einsum("tbh,tbg->hg", previous_TBH, d_r_TBG)
-    return d_kernel_HG, jax.tree.map(jnp.add, d_carry, d_carry_of_output), d_u_TBG
+    h_TBH = outputs(cell, before_TB)
+    d_kernel_HG = jnp.einsum("tbh,tbg->hg", h_TBH if dropout_BH is None else h_TBH * dropout_BH[None], d_r_TBG)
+    return {"kernel": d_kernel_HG, "gate": d_gate}, d_carry, d_u_TBG, None, None
 
 
 recurrence.defvjp(recurrence_forward, recurrence_backward)

@@ -1,6 +1,7 @@
 """From results to words: the page of the report. Every number in it comes from the data."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from rnnjax import report, stats
 from rnnjax.claims import Judgement, both_finite
 from rnnjax.figures import Drawing, interval_figure, lag_figure, line_figure, probe_figure
+from rnnjax.losses import UNITS
 from rnnjax.results import ArmResult, is_text, measured_only, named, seed_values
 from rnnjax.settings import TaskSpec
 from rnnjax.study import Advice, Figure, Question, Study
@@ -64,21 +66,30 @@ def corpus_line(study: Study, tasks: dict[TaskSpec, Task]) -> str:
     """What was trained on, and what loss is possible on it."""
     lines = []
     for spec, task in tasks.items():
-        levels = ", ".join(f"{name} {value:.3f}" for name, value in task.levels.items())
+        levels = ", ".join(f"{name} {value:.4g}" for name, value in task.levels.items())
+        what, kind = ("characters", f", {len(task.vocabulary)} distinct") if task.vocabulary else ("steps", "")
         lines.append(
-            f"Task {spec.name}: {len(task.train_N):,} characters to train on, {len(task.validation_N):,} held out, "
-            f"{len(task.vocabulary)} distinct. Levels in nats per character: {levels}."
+            f"Task {spec.name}: {len(task.train_N):,} {what} to train on, {len(task.validation_N):,} held out{kind}. "
+            f"Levels in {UNITS[task.loss]}: {levels}."
         )
     seeds = f"{len(study.seeds)} seeds per arm ({study.seeds[0]} to {study.seeds[-1]}), the same in every arm."
     return " ".join([*lines, seeds])
 
 
 def settings(study: Study) -> report.Settings:
-    """Every field in which arms differ, the number of parameters and of characters read among them; and the rest."""
+    """Every field in which arms differ, the number of characters read among them; and the rest.
+
+    Of the task only what was set: most of its fields belong to other tasks.
+    """
     full = {arm.name: flat(study.config["arms"][arm.name]) | derived(arm.spec) for arm in study.arms}
     fields = list(next(iter(full.values())))
     differing = [name for name in fields if len({repr(values[name]) for values in full.values()}) > 1]
-    common = {name: value for name, value in next(iter(full.values())).items() if name not in differing}
+    usual = {f"task.{name}": value for name, value in asdict(TaskSpec()).items() if name != "name"}
+    common = {
+        name: value
+        for name, value in next(iter(full.values())).items()
+        if name not in differing and (name not in usual or value != usual[name])
+    }
     return report.Settings({arm: {name: values[name] for name in differing} for arm, values in full.items()}, common)
 
 
@@ -98,7 +109,7 @@ def figures_of(study: Study) -> list[Figure]:
 
 
 def drawing(figure: Figure, arms: Sequence[ArmResult], levels: dict[str, float]) -> Drawing:
-    chosen, words = named(arms, figure.arms), (figure.title, figure.unit or unit(figure.metric))
+    chosen, words = named(arms, figure.arms), (figure.title, figure.unit or unit(figure.metric, arms[0].loss_unit))
     shown_levels = levels if "loss" in figure.metric else None
     if figure.form == "curve":
         return line_figure(chosen, figure.metric, *words, shown_levels, log_x=figure.log)
@@ -129,7 +140,7 @@ def against_baseline(study: Study, arms: Sequence[ArmResult]) -> report.Table:
     return report.Table(
         name="baseline",
         title=f"Final loss against the baseline, {baseline.name}",
-        columns=["arm", "difference (nats per character)", "p (paired t, Holm)", "equal within 5%"],
+        columns=["arm", f"difference ({baseline.loss_unit})", "p (paired t, Holm)", "equal within 5%"],
         rows=rows,
         note="Differences of the same seeds, arm minus baseline; the intervals hold for all rows at once. Equal within "
         f"5%: two one-sided paired t-tests at 0.05 each.{left_out}",
@@ -143,12 +154,15 @@ def equal(first: np.ndarray, second: np.ndarray) -> bool:
 
 def every_metric(arms: Sequence[ArmResult]) -> report.Table:
     """Every metric of every arm."""
-    metrics = [name for name in arms[0].metrics if any(np.isfinite(arm.metrics[name]).any() for arm in arms)]
+    all_metrics = dict.fromkeys(name for arm in arms for name in arm.metrics)
+    nothing = np.array([])  # a metric that an arm does not have: its cell has other gates
+    metrics = [name for name in all_metrics if any(np.isfinite(arm.metrics.get(name, nothing)).any() for arm in arms)]
     rows = [
-        [arm.name, int(np.sum(arm.diverged_at >= 0)), *(estimate(arm.metrics[metric]) for metric in metrics)]
+        [arm.name, int(np.sum(arm.diverged_at >= 0)), *(estimate(arm.metrics.get(m, nothing)) for m in metrics)]
         for arm in arms
     ]
-    columns = ["arm", "diverged", *(f"{name} ({unit(name)})" if unit(name) else name for name in metrics)]
+    units = {name: unit(name, arms[0].loss_unit) for name in metrics}
+    columns = ["arm", "diverged", *(f"{name} ({words})" if words else name for name, words in units.items())]
     return report.Table("metrics", "Every metric at the end of training", columns, rows)
 
 
@@ -174,7 +188,7 @@ def answer(question: Question, arms: Sequence[ArmResult]) -> str:
     known = sorted(((name, value) for name, value in ranked if value), key=lambda item: sign * item[1].estimate)
     if not known:
         return f"No run has a finite {question.metric}."
-    words = question.unit or unit(question.metric)
+    words = question.unit or unit(question.metric, arms[0].loss_unit)
     listed = "; ".join(f"{name} {report.shown(value)}" for name, value in known)
     by = f"{question.metric} in {words}" if words else question.metric
     return f"By {by}, {question.best} first: {listed} (mean, 95% t interval)."

@@ -1,241 +1,168 @@
-"""Time one optimizer step of one run: ours against what one would use instead, all in one process and in turns.
+"""Time one optimizer step of one run: rnnjax against what one would use instead, all in one process and in turns.
 
 Absolute times drift with the machine; the ratios of one call do not.
 """
 
 import argparse
-import json
-import platform
-import time
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 from rich.console import Console
-from rich.table import Table
 
+import tables
+import tuning
+from peers import GATES, Contender, Size, Stepper, flax_one, ours, plain_vmap, windows
+from peers_numpy import numpy_one
+from racing import Entry, Found, Scaling, Timing, grown, peak_gflops, race
 from rnnjax import command, devices
 from rnnjax.errors import BadInput
 
-VOCABULARY, CHARACTERS = 24, 18_710
-LEARNING_RATE, CLIP_NORM = 0.01, 5.0
-SHORTEST = 0.5  # seconds that one timing should take
-
-
-class Size(NamedTuple):
-    """What is trained: H, T, B and the number of runs."""
-
-    hidden: int = 64
-    window: int = 25
-    batch: int = 1
-    runs: int = 64
-
-    @property
-    def flops(self) -> float:
-        """Of one optimizer step of one run: forward, and twice that backward, counting matrix products only."""
-        return 3 * 2 * self.window * self.batch * self.hidden * (self.hidden + VOCABULARY)
-
-
-Stepper = Callable[[int], None]  # takes n optimizer steps of every run and waits for them
-Contender = Callable[[Size], tuple[Stepper, int]]  # -> the stepper and how many runs it advances
-
-
-def text() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, VOCABULARY, CHARACTERS).astype(np.int32)
-
-
-def ours(size: Size) -> tuple[Stepper, int]:
-    """rnnjax: blocks over all devices, hand-written backward pass, record and alive mask included."""
-    import jax
-
-    from rnnjax import sweep
-    from rnnjax.settings import HParams, Spec
-    from rnnjax.tasks.windows import cut_windows
-
-    spec = Spec(hidden=size.hidden, window=size.window, batch=size.batch, inputs=VOCABULARY, outputs=VOCABULARY)
-    runs = [sweep.Run(0, spec, HParams(seed=seed)) for seed in range(size.runs)]
-    program = sweep.program(runs, cut_windows(text(), size.batch, size.window), rows=400)
-    states = [program.blocks.scatter(sweep.start(runs))]
-
-    def step(steps: int) -> None:
-        states[0], _ = program.advance(states[0], steps)
-        jax.block_until_ready(states[0])
-
-    return step, size.runs
-
-
-def plain_vmap(size: Size) -> tuple[Stepper, int]:
-    """JAX as one writes it first: lax.scan, jax.grad, optax, one vmap over all runs, one device."""
-    import jax
-    import jax.numpy as jnp
-    import optax
-
-    from rnnjax.tasks.windows import cut_windows
-
-    data = cut_windows(text(), size.batch, size.window)
-    inputs, targets = jnp.asarray(data.inputs_WTB), jnp.asarray(data.targets_WTB)
-    optimizer = optax.chain(optax.clip_by_global_norm(CLIP_NORM), optax.sgd(LEARNING_RATE))
-
-    def init(key: Any) -> Any:
-        a, b, c = jax.random.split(key, 3)
-        shapes = (VOCABULARY, size.hidden), (size.hidden, size.hidden), (size.hidden, VOCABULARY)
-        kernels = [jax.random.normal(k, shape) / shape[0] ** 0.5 for k, shape in zip((a, b, c), shapes, strict=True)]
-        return kernels, jnp.zeros(size.hidden), jnp.zeros(VOCABULARY)
-
-    def loss(params: Any, h: Any, x: Any, y: Any) -> Any:
-        (kernel, recurrent, readout), bias, out_bias = params
-
-        def cell(h: Any, x: Any) -> Any:
-            h = jnp.tanh(kernel[x] + h @ recurrent + bias)
-            return h, h
-
-        h, hs = jax.lax.scan(cell, h, x)
-        losses = optax.softmax_cross_entropy_with_integer_labels(hs @ readout + out_bias, y)
-        return losses.sum() / size.batch, h
-
-    def train_step(i: Any, state: Any) -> Any:
-        params, opt_state, h = state
-        x, y = inputs[i % len(inputs)], targets[i % len(inputs)]
-        gradient, h = jax.grad(loss, has_aux=True)(params, h, x, y)
-        update, opt_state = optimizer.update(gradient, opt_state)
-        return optax.apply_updates(params, update), opt_state, h
-
-    run = jax.jit(lambda steps, state: jax.lax.fori_loop(0, steps, jax.vmap(train_step, in_axes=(None, 0)), state))
-    params = jax.vmap(init)(jax.random.split(jax.random.key(0), size.runs))
-    state = [(params, jax.vmap(optimizer.init)(params), jnp.zeros((size.runs, size.batch, size.hidden)))]
-
-    def step(steps: int) -> None:
-        state[0] = jax.block_until_ready(run(steps, state[0]))
-
-    return step, size.runs
+SAY = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def torch_eager(size: Size) -> tuple[Stepper, int]:
-    """torch.nn.RNN, one run at a time, one thread (more are slower at these sizes)."""
-    import torch
+    import peers_torch  # not at the top: torch need not be installed
 
-    torch.set_num_threads(1)
-    rnn, readout = torch.nn.RNN(VOCABULARY, size.hidden), torch.nn.Linear(size.hidden, VOCABULARY)
-    params = [*rnn.parameters(), *readout.parameters()]
-    optimizer = torch.optim.SGD(params, lr=LEARNING_RATE)
-    ids = torch.as_tensor(text(), dtype=torch.int64)
-    state = [torch.zeros(1, size.batch, size.hidden)]
-
-    def step(steps: int) -> None:
-        length = size.window * size.batch
-        for i in range(steps):
-            start = i * length % (CHARACTERS - length - 1)
-            x = ids[start : start + length].view(size.window, size.batch)
-            y = ids[start + 1 : start + length + 1]
-            outputs, hidden = rnn(torch.nn.functional.one_hot(x, VOCABULARY).float(), state[0])
-            logits = readout(outputs).view(-1, VOCABULARY)
-            loss = torch.nn.functional.cross_entropy(logits, y, reduction="sum") / size.batch
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(params, CLIP_NORM)
-            optimizer.step()
-            state[0] = hidden.detach()
-
-    return step, 1
+    return peers_torch.torch_eager(size)
 
 
-CONTENDERS: dict[str, Contender] = {"rnnjax": ours, "plain_vmap": plain_vmap, "torch": torch_eager}
+def torch_bmm(size: Size) -> tuple[Stepper, int]:
+    import peers_torch
+
+    return peers_torch.torch_bmm(size)
 
 
-class Timing(NamedTuple):
-    contender: str
-    size: Size
-    microseconds: float  # per optimizer step of one run, the median over rounds
-    compile_seconds: float
-
-
-def timed(step: Stepper, steps: int) -> float:
-    start = time.perf_counter()
-    step(steps)
-    return time.perf_counter() - start
-
-
-def race(names: list[str], size: Size, rounds: int) -> list[Timing]:
-    """Time the contenders in turns, so that a slow moment of the machine hits all of them."""
-    built = {}
-    for name in names:
-        stepper, runs = CONTENDERS[name](size)
-        first = timed(stepper, 2)
-        per_step = max(timed(stepper, 10) / 10, 1e-7)
-        built[name] = (stepper, runs, max(10, min(10_000, int(SHORTEST / per_step))), first)
-    times: dict[str, list[float]] = {name: [] for name in names}
-    for _ in range(rounds):
-        for name, (stepper, runs, steps, _) in built.items():
-            times[name].append(timed(stepper, steps) / steps / runs * 1e6)
-    return [Timing(name, size, float(np.median(times[name])), built[name][3]) for name in names]
-
-
-def peak_gflops(size: int = 1024) -> float:
-    """This machine's own f32 matrix product, on all cores."""
-    a = np.random.default_rng(0).normal(size=(size, size)).astype(np.float32)
-
-    def multiply(times: int) -> None:
-        for _ in range(times):
-            a @ a
-
-    seconds = min(timed(multiply, 5) / 5 for _ in range(5))
-    return 2 * size**3 / seconds / 1e9
-
-
-def show(timings: list[Timing], peak: float) -> None:
-    table = Table(
-        "H", "T", "batch", "runs", "contender", "us / step / run", "GF/s", "of peak", "times slower", "first call s"
-    )
-    for timing in timings:
-        size, rate = timing.size, timing.size.flops / timing.microseconds / 1e3
-        reference = next(t for t in timings if t.size == size)
-        row = [*map(str, size), timing.contender, f"{timing.microseconds:,.1f}", f"{rate:.1f}", f"{rate / peak:.0%}"]
-        table.add_row(*row, f"{timing.microseconds / reference.microseconds:.1f}", f"{timing.compile_seconds:.1f}")
-    Console().print(table)
+CONTENDERS: dict[str, Contender] = {
+    "rnnjax": ours,
+    "plain_vmap": plain_vmap,
+    "flax": flax_one,
+    "torch": torch_eager,
+    "torch_bmm": torch_bmm,
+    "numpy": numpy_one,
+}
+ONE_RUN = ("flax", "torch", "numpy")  # advance one run at a time, whatever the number of runs
+GRID: dict[str, Any] = {  # of the suite "full"
+    "cell": tuple(GATES),
+    "hidden": (64, 128, 256),
+    "window": (25,),
+    "batch": (1, 8, 32),
+    "runs": (1, 8, 64, 256),
+}
+AXES = {"runs": (16, 32, 64, 128, 256), "hidden": (32, 64, 128, 256), "window": (10, 25, 50, 100)}  # of scaling
+# Suites: what is timed
 
 
 def sizes(asked: argparse.Namespace) -> list[Size]:
-    return [
-        Size(hidden=hidden, batch=batch, runs=runs)
-        for hidden in asked.hidden
-        for batch in asked.batch
-        for runs in asked.runs
-    ]
+    """quick: one size and one more for each cell, or the product of the options; full: the grid, or parts of it."""
+    given = {name: getattr(asked, name) for name in Size._fields}
+    if asked.suite == "full":
+        return [Size(*values) for values in product(*(given[name] or GRID[name] for name in Size._fields))]
+    if any(given.values()):
+        return [Size(*values) for values in product(*(given[name] or [getattr(Size(), name)] for name in given))]
+    return [Size(), *(Size(cell=cell, hidden=128, batch=8) for cell in GATES)]
 
 
-def arguments() -> argparse.Namespace:
-    parser = command.parser(__doc__)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here too")
-    parser.add_argument("--against", nargs="*", choices=[*CONTENDERS], default=[*CONTENDERS], help="default all")
-    parser.add_argument("--hidden", nargs="+", type=int, default=[64], metavar="H")
-    parser.add_argument("--batch", nargs="+", type=int, default=[1], metavar="B")
-    parser.add_argument("--runs", nargs="+", type=int, default=[64], metavar="R")
-    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="timings of each; the median counts")
-    return parser.parse_args()
+def left_out(asked: argparse.Namespace, entry: Entry) -> bool:
+    """What the full suite does not time unless numbers of runs are asked for, so that it ends; see `tables.NOTES`."""
+    if asked.suite != "full" or asked.runs:
+        return False
+    one_run_again = entry.name in ONE_RUN and entry.size.runs not in (1, 64)
+    return one_run_again or (entry.size.cell != "elman" and entry.size.runs != 64)
 
 
-def main() -> None:
-    asked = arguments()
-    devices.prepare()
+def base(asked: argparse.Namespace, **more: int) -> Size:
+    """One size: the first of what each option gives, but for `more`."""
+    from rnnjax.cells import CELLS
+
+    given = {name: getattr(asked, name)[0] for name in Size._fields if getattr(asked, name)}
+    size = Size(**(given | more))
+    if size.cell not in CELLS:
+        raise BadInput(f"--cell: rnnjax has no cell {size.cell!r}; it has {', '.join(CELLS)}")
+    return size
+
+
+def races(asked: argparse.Namespace) -> list[Timing]:
+    """A race for each size whose cell rnnjax has."""
+    from rnnjax.cells import CELLS
+
     names = list(dict.fromkeys(["rnnjax", *asked.against]))
-    if "torch" in names:
+    found: list[Timing] = []
+    asked_for = list(dict.fromkeys(sizes(asked)))
+    for size in asked_for:
+        windows(size)  # so that a text too short for the last size is told before the first is timed
+    for size in asked_for:
+        if size.cell not in CELLS:
+            SAY.print(f"left out: rnnjax has no cell {size.cell!r}: {size}")
+            continue
+        entries = [Entry(name, CONTENDERS[name], size) for name in names]
+        entries = [entry for entry in entries if not left_out(asked, entry)]
+        if entries:
+            SAY.print(f"racing at {size}")
+            found += race(entries, asked.rounds)
+    return found
+
+
+def scaling(asked: argparse.Namespace) -> list[Scaling]:
+    """rnnjax along one axis at a time, all points of an axis in one race."""
+    found = []
+    for axis, defaults in AXES.items():
+        values = dict.fromkeys(getattr(asked, axis) or defaults)
+        points = [base(asked, **{axis: value}) for value in values]
+        if len(points) > 1:
+            timings = race([Entry("rnnjax", CONTENDERS["rnnjax"], size) for size in points], asked.rounds)
+            found.append(grown(axis, timings))
+    return found
+
+
+def tuned(asked: argparse.Namespace) -> list[Timing]:
+    """Every variant at one size, with runs enough to fill the widest block on each device."""
+    import jax
+
+    filled = max(tuning.BLOCKS) * len(jax.devices())
+    size = base(asked) if asked.runs else base(asked, runs=filled)
+    return race([Entry(name, contender, size) for name, contender in tuning.variants(size).items()], asked.rounds)
+
+
+FIND: dict[str, Callable[[argparse.Namespace], Found]] = {
+    "quick": lambda asked: Found(timings=races(asked)),
+    "full": lambda asked: Found(timings=races(asked)),
+    "scaling": lambda asked: Found(scaling=scaling(asked)),
+    "tuning": lambda asked: Found(variants=tuned(asked), starts=tuning.study_starts()),
+}
+
+
+# The script
+
+
+def count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number from 1 to 1,000,000")
+    return int(text)
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = command.parser(__doc__)
+    parser.add_argument("--suite", choices=[*FIND], default="quick", help="default quick; full takes about 40 minutes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, and the tables as FILE.md")
+    parser.add_argument("--against", nargs="*", choices=[*CONTENDERS], default=[*CONTENDERS], help="default all")
+    parser.add_argument("--cell", nargs="+", choices=[*GATES], default=[])
+    parser.add_argument("--hidden", nargs="+", type=count, default=[], metavar="H")
+    parser.add_argument("--window", nargs="+", type=count, default=[], metavar="T")
+    parser.add_argument("--batch", nargs="+", type=count, default=[], metavar="B")
+    parser.add_argument("--runs", nargs="+", type=count, default=[], metavar="R")
+    parser.add_argument("--rounds", type=count, default=7, metavar="N", help="timings of each; the median counts")
+    return parser.parse_args(given)
+
+
+def check(asked: argparse.Namespace) -> None:
+    """Raises BadInput for what would only fail after the timing."""
+    if asked.json and (asked.json.suffix == ".md" or asked.json.is_dir() or not asked.json.parent.is_dir()):
+        raise BadInput(f"--json: got {asked.json}; expected a file, not .md, in a folder that is there")
+    if asked.suite in ("quick", "full") and any(name.startswith("torch") for name in asked.against):
         require_torch()
-    peak = peak_gflops()
-    timings = [timing for size in sizes(asked) for timing in race(names, size, asked.rounds)]
-    show(timings, peak)
-    if asked.json:
-        rows = [
-            timing.size._asdict()
-            | {
-                "contender": timing.contender,
-                "microseconds": timing.microseconds,
-                "first_call_seconds": timing.compile_seconds,
-            }
-            for timing in timings
-        ]
-        machine = {"cpu": platform.processor() or platform.machine(), "peak_gflops": peak}
-        asked.json.write_text(json.dumps({"machine": machine, "timings": rows}, indent=1) + "\n")
 
 
 def require_torch() -> None:
@@ -243,6 +170,21 @@ def require_torch() -> None:
         import torch  # noqa: F401
     except ImportError:
         raise BadInput("--against: torch is not installed; pip install -e '.[bench]', or leave it out") from None
+
+
+def main() -> None:
+    asked = arguments()
+    check(asked)
+    os.environ[devices.CACHE] = ""  # else the seconds of compiling would be those of an earlier call
+    devices.prepare()
+    before = peak_gflops()
+    found = FIND[asked.suite](asked)
+    after = peak_gflops()
+    peak = max(before, after)
+    shown = tables.sheets(found, peak, asked.suite)
+    tables.show(shown)
+    if asked.json:
+        tables.write(asked.json, {"machine": tables.machine(before, after)} | tables.figures(found, peak), shown)
 
 
 if __name__ == "__main__":

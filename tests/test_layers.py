@@ -9,8 +9,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     "settings types errors",
-    "activations initializers losses optimizers stats",
-    "cells tasks",
+    "activations initializers keys losses optimizers schedules stats flax_bridge",
+    "cells tasks starts",
     "unroll",
     "model generate train diagnostics",
     "sweep",

@@ -42,6 +42,13 @@ seeds = 3
 save_every = {save_every}
 [base]
 optimizer = "adam"
+schedule = "plateau"
+plateau_checks = 3.0
+patience = 3.0
+check_every = {check_every}
+start = "random"
+dropout = true
+dropout_rate = 0.1
 hidden = 8
 window = 5
 steps = {steps}
@@ -56,10 +63,11 @@ spectrum = 5
 validation = 5
 """
 DIVERGING = 1e30
+RATES = [0.01, 1.0, DIVERGING]  # one learns, one gets worse and is stopped
 
 
 def study_file(folder: Path, **settings: Any) -> Path:
-    values = {"save_every": EVERY, "steps": STEPS, "record_every": 10, "rates": [0.01, DIVERGING]} | settings
+    values = {"save_every": EVERY, "steps": STEPS, "record_every": 10, "rates": RATES, "check_every": EVERY} | settings
     path = folder / "tiny.toml"
     path.write_text(TINY.format(**values))
     return path
@@ -121,7 +129,7 @@ def compiled_once() -> Iterator[None]:
     """The attempts of a study share what is a pure function of it; the real processes below make all of it anew."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lab, "prepare", once(lab.prepare, key=lambda study: repr(study.config)))
-        patch.setattr(sweep, "program", once(sweep.program, key=lambda runs, data, rows: (tuple(runs), rows)))
+        patch.setattr(sweep, "program", once(sweep.program, key=lambda runs, data, rows, held_out: (tuple(runs), rows)))
         patch.setattr(sweep, "start", once(sweep.start, key=tuple))
         probes = {name: once(probe, key=lambda spec, task: spec) for name, probe in training.PROBES.items()}
         patch.setattr(training, "PROBES", probes)
@@ -184,7 +192,7 @@ def half(tiny: Path) -> Path:
 
 def test_the_study_is_what_it_should_be(whole: Path) -> None:
     found = arrays(whole)
-    assert (found["diverged_at"] >= 0).tolist() == [False] * 3 + [True] * 3
+    assert (found["diverged_at"] >= 0).tolist() == [False] * 6 + [True] * 3
     assert found["row_steps"].tolist() == [*range(10, 201, 10), 205]
     assert np.isfinite(found["loss"][:3]).all() and np.isfinite(found["validation_loss"][:3, [0, -1]]).all()
     assert not repeated_events(whole, found["row_steps"])
@@ -251,13 +259,16 @@ def test_a_stop_between_the_saves_changes_nothing(
 
 
 def leaves_of_a_checkpoint() -> list[str]:
-    weights = ["cell/bias", "cell/kernel", "cell/recurrent_kernel", "readout/bias", "readout/kernel"]
-    state = ["alive", "carry", "diverged_at", "step", "opt_state/1/0/count"]
+    weights = ["layer_0/bias", "layer_0/kernel", "layer_0/recurrent_kernel", "readout/bias", "readout/kernel"]
+    state = ["alive", "carry/layer_0", "diverged_at", "step", "opt_state/2/count"]
+    patience = ["best_loss", "waited", "waited_at_rate", "rate_scale", "stopped_at"]
+    trees = ["params", "opt_state/2/mu", "opt_state/2/nu", "patience/best_params"]
     record = ["loss", "gradient_norm", "clip_share", "update_norm"]
     probes = ["spectral_radius", "eigenvalue_departure", "spectral_norm", "henrici", "validation_loss"]
     return [
-        *(f"state/{place}/{name}" for place in ("params", "opt_state/1/0/mu", "opt_state/1/0/nu") for name in weights),
+        *(f"state/{tree}/{name}" for tree in trees for name in weights),
         *(f"state/{name}" for name in state),
+        *(f"state/patience/{name}" for name in patience),
         *(f"seen/record/{name}" for name in record),
         *(f"seen/probes/{name}" for name in probes),
     ]
@@ -310,7 +321,7 @@ def test_the_length_of_chunks_does_not_matter(
     monkeypatch.setattr(Training, "advance", counted)
     monkeypatch.setattr(training, "PATIENCE", patience)
     out = run(file, tmp_path / "out")
-    assert max(chunks) == (10 if patience == 0 else max(np.diff(arrays(out)["probe_steps"])))
+    assert max(chunks) == (10 if patience == 0 else EVERY), "the looks at the held-out loss part them"
     assert differences(out, whole) == []
 
 

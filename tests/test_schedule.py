@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnjax.schedule import next_stop, probe_points, save_points
+from rnnjax.schedule import next_stop, probe_points, regular_points
 
 counts = st.integers(2, 200)
 lengths = st.integers(1, 10**6)
@@ -38,28 +38,25 @@ def test_probe_points_by_hand() -> None:
     assert probe_points(50, 10, 25) == [0, 10]
 
 
-@given(st.none() | st.integers(1, 10**6), lengths, rows)
+@given(st.integers(1, 10**6), lengths, rows)
 @settings(max_examples=50)
-def test_save_points_leave_no_gap(save_every: int | None, steps: int, record_every: int) -> None:
-    wanted = save_every or -(-steps // 10)
-    if steps // wanted > 10_000:
+def test_regular_points_leave_no_gap(every: int, steps: int, record_every: int) -> None:
+    if steps // every > 10_000:
         return
-    points = save_points(save_every, steps, record_every)
+    points = regular_points(every, steps, record_every)
     assert points == sorted(set(points))
     assert points[-1] == steps
     assert all(point % record_every == 0 for point in points[:-1])
     gaps = {after - before for before, after in zip([0, *points], points, strict=False)}
-    assert max(gaps) < wanted + record_every
-    if save_every is None:
-        assert len(points) <= 10
+    assert max(gaps) < every + record_every
 
 
-def test_save_points_by_hand() -> None:
-    assert save_points(300, 1_000, 100) == [300, 600, 900, 1_000]
-    assert save_points(250, 1_000, 100) == [300, 600, 900, 1_000]
-    assert save_points(500, 1_000, 100) == [500, 1_000]
-    assert save_points(None, 1_000, 25) == [*range(100, 1_001, 100)]
-    assert save_points(5_000, 1_000, 25) == [1_000]
+def test_regular_points_by_hand() -> None:
+    assert regular_points(300, 1_000, 100) == [300, 600, 900, 1_000]
+    assert regular_points(250, 1_000, 100) == [300, 600, 900, 1_000]
+    assert regular_points(500, 1_000, 100) == [500, 1_000]
+    assert regular_points(100, 1_000, 25) == [*range(100, 1_001, 100)]
+    assert regular_points(5_000, 1_000, 25) == [1_000]
 
 
 @given(st.sets(st.integers(1, 10_000), min_size=1, max_size=30), st.integers(1, 500))

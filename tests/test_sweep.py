@@ -16,7 +16,7 @@ import pytest
 from rnnjax import sweep, train
 from rnnjax.settings import HParams, Spec
 from rnnjax.sweep import Blocks, Run
-from rnnjax.tasks.windows import cut_windows
+from rnnjax.tasks.windows import cut_windows, next_step
 from rnnjax.types import Data
 
 V = 6
@@ -32,7 +32,7 @@ def spec_of(**fields: Any) -> Spec:
 
 def text(spec: Spec) -> Data:
     ids = np.random.default_rng(0).integers(V, size=DATA_SIZE, dtype=np.int32)
-    return cut_windows(ids, spec.batch, spec.window)
+    return cut_windows(next_step(ids), spec.batch, spec.window)
 
 
 def sha256(tree: Any) -> str:
@@ -97,6 +97,7 @@ def starts_of(runs: list[Run]) -> train.TrainState:
     return empty.replace(
         params=jax.tree.map(lambda leaf: rng.normal(size=leaf.shape, scale=0.3).astype(leaf.dtype), empty.params),
         alive=np.ones_like(empty.alive),
+        patience=empty.patience and empty.patience.replace(rate_scale=np.ones_like(empty.patience.rate_scale)),
         diverged_at=np.full_like(empty.diverged_at, -1),
     )
 
@@ -129,16 +130,22 @@ def pool_of(spec: Spec) -> list[Run]:
             learning_rate=1e20 if i % 8 == 3 else float(rng.choice([0.001, 0.1, 0.5])),
             clip_norm=float(rng.choice([0.5, 5.0, np.inf])),
             recurrent_gain=float(rng.choice([0.5, 1.0, 1.5])),
+            clip_value=float(rng.choice([0.01, np.inf])),
+            dropout_rate=float(rng.choice([0.0, 0.5])),
+            warmup_steps=float(rng.choice([0.0, 3.0])),
+            decay_steps=float(rng.choice([5.0, 50.0])),
         )
         return Run(0, replace(spec, recurrent_initializer=str(rng.choice(["orthogonal", "normal"]))), hp)
 
     return [run(i) for i in range(POOL)]
 
 
+SWITCHES: dict[str, Any] = {"dropout": True, "clip_elementwise": True, "schedule": "cosine"}
 SHAPES = [
     (2, spec_of(hidden=16, batch=1, block=4)),
     (1, spec_of(hidden=64, batch=2, block=8, optimizer="adam")),
     (2, spec_of(hidden=33, batch=1, block=8)),
+    (2, spec_of(cell="lstm", layers=2, layer_norm=True, start="random", optimizer="adamw", **SWITCHES)),
 ]
 
 
@@ -223,6 +230,18 @@ def test_one_training_compilation_for_arms_that_differ_in_start_and_numbers() ->
     with counted() as compilations:
         sweep.start(runs)
         assert compilations() == len(starts), "one for each way to start"
+
+
+def test_one_training_compilation_whatever_number_differs() -> None:
+    """Every field of HParams is an axis that costs no compilation, in a program that has a use for it."""
+    for settings in ({"optimizer": "adamw", "start": "constant", "cell": "leaky"}, {"optimizer": "nesterov"}):
+        spec = spec_of(**SWITCHES, **settings, check_every=5)
+        other = {
+            name: 0.5 if default == 0 or np.isinf(default) else default / 2
+            for name, default in HParams()._asdict().items()
+        }
+        runs = runs_of(spec, seeds=1) + [Run(0, spec, HParams()._replace(**{name: other[name]})) for name in other]
+        assert training_compilations(runs) == 1
 
 
 def test_one_more_training_compilation_per_point_of_a_spec_axis() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,9 @@ import pytest
 from rnnjax import train
 from rnnjax.cells import CELLS
 from rnnjax.initializers import INITIALIZERS
+from rnnjax.keys import Purpose, key_of
 from rnnjax.losses import REDUCTIONS
-from rnnjax.optimizers import OPTIMIZERS
+from rnnjax.optimizers import OPTIMIZERS, descent
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Data, Params
 
@@ -36,7 +37,7 @@ def first_windows(windows: int, float64: bool) -> np.ndarray:
     """Which window the runs of seeds 0 to 99 read first; float64 draws other integers."""
     places = np.arange(windows, dtype=np.int32).reshape(windows, 1, 1)
     with jax.enable_x64(float64):
-        first = jax.vmap(lambda seed: train.window_at(HParams(seed=seed), Data(places, places), jnp.int32(0))[0])
+        first = jax.vmap(lambda seed: train.window_at(HParams(seed=seed), Data(places, places), jnp.int32(0))[0][0])
         return np.asarray(jax.jit(first)(np.arange(100)))[:, 0, 0]
 
 
@@ -55,7 +56,7 @@ class Bptt(NamedTuple):
 
 def bptt(spec: Spec, params: Params, h_BH: np.ndarray, inputs_TB: np.ndarray, targets_TB: np.ndarray) -> Bptt:
     """Oracle: an Elman network with a tanh or identity activation, its losses and their gradient, step by step."""
-    cell, readout = params["cell"], params["readout"]
+    cell, readout = params["layer_0"], params["readout"]
     linear = spec.activation == "identity"
     streams = np.arange(inputs_TB.shape[1])
     states, errors, losses = [h_BH], [], []
@@ -78,9 +79,9 @@ def bptt(spec: Spec, params: Params, h_BH: np.ndarray, inputs_TB: np.ndarray, ta
         gradient["readout"]["bias"] += error_BV.sum(axis=0)
         d_h_BH = d_h_BH + error_BV @ readout["kernel"].T
         d_z_BH = d_h_BH if linear else d_h_BH * (1 - states[t + 1] ** 2)
-        np.add.at(gradient["cell"]["kernel"], inputs_TB[t], d_z_BH)
-        gradient["cell"]["recurrent_kernel"] += states[t].T @ d_z_BH
-        gradient["cell"]["bias"] += d_z_BH.sum(axis=0)
+        np.add.at(gradient["layer_0"]["kernel"], inputs_TB[t], d_z_BH)
+        gradient["layer_0"]["recurrent_kernel"] += states[t].T @ d_z_BH
+        gradient["layer_0"]["bias"] += d_z_BH.sum(axis=0)
         d_h_BH = d_z_BH @ cell["recurrent_kernel"].T
     return Bptt(float(np.mean(losses)), gradient, states[-1])
 
@@ -115,7 +116,71 @@ class Adam:
         return jax.tree.map(change, self.m, self.v)
 
 
-ORACLES = {"sgd": Sgd, "adam": Adam}
+class Momentum:
+    """Sutskever et al. 2013: v = mu v - rate g; Nesterov's step looks ahead by mu v."""
+
+    ahead = False
+
+    def __init__(self, hp: HParams, params: Params) -> None:
+        self.hp, self.v = hp, jax.tree.map(np.zeros_like, params)
+
+    def update(self, gradient: Params) -> Params:
+        rate, mu = self.hp.learning_rate, self.hp.momentum
+        self.v = jax.tree.map(lambda v, g: mu * v - rate * g, self.v, gradient)
+        return jax.tree.map(lambda v, g: mu * v - rate * g if self.ahead else v, self.v, gradient)
+
+
+class Nesterov(Momentum):
+    ahead = True
+
+
+class Squares:
+    """A step divided by the root of what the squares of the gradient have come to."""
+
+    start, epsilon = 0.0, 1e-8
+
+    def __init__(self, hp: HParams, params: Params) -> None:
+        self.hp, self.v = hp, jax.tree.map(lambda leaf: np.full_like(leaf, self.start), params)
+
+    def grown(self, v: np.ndarray, g: np.ndarray) -> np.ndarray:
+        return self.hp.rms_decay * v + (1 - self.hp.rms_decay) * g**2
+
+    def update(self, gradient: Params) -> Params:
+        self.v = jax.tree.map(self.grown, self.v, gradient)
+        rate = self.hp.learning_rate
+        return jax.tree.map(lambda v, g: -rate * g / np.sqrt(v + self.epsilon), self.v, gradient)
+
+
+class Adagrad(Squares):
+    start, epsilon = 0.1, 1e-7
+
+    def grown(self, v: np.ndarray, g: np.ndarray) -> np.ndarray:
+        return v + g**2
+
+
+class AdamW(Adam):
+    """Loshchilov and Hutter 2019, algorithm 2, with the decay multiplied by the rate."""
+
+    def __init__(self, hp: HParams, params: Params) -> None:
+        super().__init__(hp, params)
+        self.params = params
+
+    def update(self, gradient: Params) -> Params:
+        decay = self.hp.learning_rate * self.hp.weight_decay
+        step = jax.tree.map(lambda d, p: d - decay * p, super().update(gradient), self.params)
+        self.params = jax.tree.map(np.add, self.params, step)
+        return step
+
+
+ORACLES = {
+    "sgd": Sgd,
+    "momentum": Momentum,
+    "nesterov": Nesterov,
+    "rmsprop": Squares,
+    "adagrad": Adagrad,
+    "adam": Adam,
+    "adamw": AdamW,
+}
 
 
 def trained_by_hand(
@@ -123,7 +188,7 @@ def trained_by_hand(
 ) -> tuple[Params, np.ndarray, np.ndarray]:
     """Oracle: (parameters, carry, rows [steps, loss | norm | fired | update norm]) of some steps, nothing guarded."""
     windows, _, streams = data.inputs_WTB.shape
-    h_BH = np.zeros((streams, spec.hidden), params["cell"]["bias"].dtype)
+    h_BH = np.zeros((streams, spec.hidden), params["layer_0"]["bias"].dtype)
     optimizer, rows = ORACLES[spec.optimizer](hp, params), []
     for step in range(steps):
         window = (first_window(int(hp.seed), windows) + step) % windows
@@ -175,7 +240,7 @@ def assert_golden(spec: Spec, hp: HParams) -> np.ndarray:
             rows.append(np.array(row, float))
         params, carry, expected = trained_by_hand(spec, hp, data, start, STEPS)
     np.testing.assert_allclose(np.array(rows), expected, rtol=1e-9, err_msg=WHEN)
-    np.testing.assert_allclose(state.carry, carry, rtol=1e-8, atol=1e-10, err_msg=WHEN)
+    np.testing.assert_allclose(state.carry["layer_0"], carry, rtol=1e-8, atol=1e-10, err_msg=WHEN)
     for (path, leaf), by_hand in zip(jax.tree.leaves_with_path(state.params), jax.tree.leaves(params), strict=True):
         np.testing.assert_allclose(leaf, by_hand, rtol=1e-8, atol=1e-10, err_msg=f"{jax.tree_util.keystr(path)} {WHEN}")
     assert (int(state.step), bool(state.alive), int(state.diverged_at)) == (STEPS, True, -1)
@@ -198,10 +263,14 @@ def test_golden_sgd_steps(reduction: str, batch: int, carry: str) -> None:
     assert rows[0, 0] == pytest.approx(np.log(V), rel=0.5), "nats per character, whatever the reduction"
 
 
-@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if name in ORACLES])
+def test_every_optimizer_has_an_oracle() -> None:
+    assert ORACLES.keys() == OPTIMIZERS.keys(), "write the new optimizer in NumPy"
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("clip_norm", [0.05, np.inf])
 def test_golden_steps_of_the_optimizers(name: str, clip_norm: float) -> None:
-    hp = HParams(learning_rate=0.05, clip_norm=clip_norm, adam_b1=0.8)
+    hp = HParams(learning_rate=0.05, clip_norm=clip_norm, adam_b1=0.8, momentum=0.7, rms_decay=0.8, weight_decay=0.1)
     rows = assert_golden(spec_of(optimizer=name, batch=2), hp)
     assert rows[:, 2].tolist() == [clip_norm < 1] * STEPS
 
@@ -212,8 +281,9 @@ def assert_bitwise(first: Any, second: Any) -> None:
         assert (one.dtype, one.tobytes()) == (other.dtype, other.tobytes()), jax.tree_util.keystr(path)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize(
+    ("cell", "name"), [*((cell, "sgd") for cell in CELLS), *(("elman", name) for name in OPTIMIZERS if name != "sgd")]
+)
 def test_50_and_50_steps_are_100(cell: str, name: str) -> None:
     spec, hp = spec_of(cell=cell, optimizer=name, batch=2, record_every=25), HParams(learning_rate=0.01)
     data = text(spec.batch)
@@ -248,8 +318,9 @@ def test_where_the_text_starts_anew_nothing_is_carried() -> None:
         start = start_of(spec, hp)
         for done in range(W):
             clean = start.replace(step=jnp.int32(done))
-            stained = clean.replace(carry=jnp.full_like(start.carry, 0.9))
-            same = np.array_equal(step(hp, data, clean)[0].carry, step(hp, data, stained)[0].carry)
+            stained = clean.replace(carry=jax.tree.map(lambda leaf: jnp.full_like(leaf, 0.9), start.carry))
+            after = [step(hp, data, state)[0].carry["layer_0"] for state in (clean, stained)]
+            same = np.array_equal(*after)
             assert same == ((first_window(seed, W) + done) % W == 0)
 
 
@@ -308,9 +379,9 @@ def test_infinity_turns_the_clip_off() -> None:
 
 def windows_read(hp: HParams, windows: int, steps: int) -> list[int]:
     places = np.arange(windows, dtype=np.int32).reshape(windows, 1, 1)
-    inputs, _, first = jax.vmap(partial(train.window_at, hp, Data(places, places)))(jnp.arange(steps))
-    assert np.array_equal(first, inputs[:, 0, 0] == 0)
-    return inputs[:, 0, 0].tolist()
+    read, first = jax.vmap(partial(train.window_at, hp, Data(places, places)))(jnp.arange(steps))
+    assert np.array_equal(first, read.inputs_WTB[:, 0, 0] == 0)
+    return read.inputs_WTB[:, 0, 0].tolist()
 
 
 def test_the_order_of_the_data_depends_on_the_seed_only() -> None:
@@ -325,7 +396,9 @@ def test_the_order_of_the_data_depends_on_the_seed_only() -> None:
 def test_the_places_where_runs_start_are_spread_evenly() -> None:
     """1,000 seeds over 10 windows: 100 each, with a deviation of 9.5."""
     places = np.arange(10, dtype=np.int32).reshape(10, 1, 1)
-    starts = jax.vmap(lambda seed: train.window_at(HParams(seed=seed), Data(places, places), jnp.int32(0))[0][0, 0])
+    starts = jax.vmap(
+        lambda seed: train.window_at(HParams(seed=seed), Data(places, places), jnp.int32(0))[0].inputs_WTB[0, 0]
+    )
     counts = np.bincount(np.asarray(starts(jnp.arange(1_000, dtype=jnp.uint32))), minlength=10)
     assert np.abs(counts - 100).max() < 45
 
@@ -335,12 +408,136 @@ def test_runs_with_one_seed_are_paired_over_the_arms(name: str) -> None:
     """Arms that differ in the recurrent start share every other parameter; another seed shares none of them."""
     base, arm = (start_of(spec_of(recurrent_initializer=one), HParams(seed=5)).params for one in ("normal", name))
     other = start_of(spec_of(recurrent_initializer=name), HParams(seed=6)).params
-    for shared in (lambda p: p["cell"]["kernel"], lambda p: p["readout"]["kernel"]):
+    for shared in (lambda p: p["layer_0"]["kernel"], lambda p: p["readout"]["kernel"]):
         assert_bitwise(shared(base), shared(arm))
         assert not np.array_equal(shared(arm), shared(other))
 
 
 def test_the_keys_of_a_run_differ_from_each_other_and_from_other_seeds() -> None:
-    keys = jax.vmap(lambda seed: jnp.stack([jax.random.key_data(key) for key in train.keys(HParams(seed=seed))]))
-    drawn = np.asarray(keys(jnp.arange(200, dtype=jnp.uint32))).reshape(400, -1)
-    assert len(np.unique(drawn, axis=0)) == 400
+    purposes = get_args(Purpose)
+    keys = jax.vmap(lambda seed: jnp.stack([jax.random.key_data(key_of(HParams(seed=seed), p)) for p in purposes]))
+    drawn = np.asarray(keys(jnp.arange(200, dtype=jnp.uint32))).reshape(200 * len(purposes), -1)
+    assert len(np.unique(drawn, axis=0)) == len(drawn)
+
+
+# What a loss is
+
+
+def test_what_is_counted_and_in_what_unit() -> None:
+    """By hand: two columns of their own units; the last step counts in one stream, the first two in the other."""
+    rng = np.random.default_rng(0)
+    outputs, targets = rng.normal(size=(2, 3, 2, 2)).astype(np.float32)
+    counted = np.array([[0, 1], [0, 1], [1, 0]], np.float32)
+    unit = np.array([10.0, 0.5], np.float32)
+    window = Data(np.zeros((3, 2)), targets, counted, None, unit)
+    seen = [((outputs - targets) ** 2)[t, b].mean() for t, b in ((2, 0), (0, 1), (1, 1))]
+    own = [(((outputs - targets) * unit) ** 2)[t, b].mean() for t, b in ((2, 0), (0, 1), (1, 1))]
+    for reduction, expected in {"sum": sum(seen) / 2, "mean": np.mean(seen), "last": seen[0] / 2}.items():
+        spec = spec_of(reduction=reduction, loss="squared_error")
+        optimised, reported = train.window_losses(spec, jnp.asarray(outputs), jax.tree.map(jnp.asarray, window))
+        assert optimised == pytest.approx(expected, rel=1e-5)
+        assert reported == pytest.approx(np.mean(own), rel=1e-5)
+
+
+def test_without_a_unit_everything_counts_as_it_is() -> None:
+    outputs, targets = np.random.default_rng(0).normal(size=(2, 3, 2, 1)).astype(np.float32)
+    spec = spec_of(reduction="mean", loss="squared_error")
+    optimised, reported = train.window_losses(spec, jnp.asarray(outputs), Data(np.zeros((3, 2)), targets))
+    assert optimised == reported == pytest.approx(((outputs - targets) ** 2).mean(), rel=1e-5)
+
+
+def test_the_clip_of_elements_comes_before_that_of_the_norm() -> None:
+    hp = HParams(learning_rate=1.0, clip_norm=0.5, clip_value=0.1)
+    gradient = {"a": np.array([3.0, -0.05, 0.02]), "b": np.array([-7.0])}
+    clipped = np.array([0.1, -0.05, 0.02, -0.1])
+    for norm in (np.inf, 0.05):
+        optimizer = descent(spec_of(clip_elementwise=True), hp._replace(clip_norm=norm), 1.0)
+        update, _ = optimizer.update(jax.tree.map(jnp.asarray, gradient), optimizer.init(gradient))
+        expected = -clipped * min(1, norm / np.linalg.norm(clipped))
+        np.testing.assert_allclose(np.concatenate([update["a"], update["b"]]), expected, rtol=1e-5)
+
+
+# Looks at the held-out loss
+
+
+def looked(losses: list[float], spec: Spec, hp: HParams, monkeypatch: pytest.MonkeyPatch) -> list[train.TrainState]:
+    """The states after looks that find these losses; the parameters of look i are all i."""
+    seen = iter(losses)
+    monkeypatch.setattr(train, "evaluate", lambda *_: jnp.float32(next(seen)))
+    state, states = train.init(spec, hp), []
+    nothing = Data(np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
+    for number in range(len(losses)):
+        params = state.params if state.patience.stopped_at >= 0 else numbered(state.params, number)
+        state = train.look(spec, hp, nothing, state.replace(params=params, step=jnp.int32(10 * (number + 1))))
+        states.append(state)
+    return states
+
+
+def numbered(params: Params, number: int) -> Params:
+    return jax.tree.map(lambda leaf: jnp.full_like(leaf, number), params)
+
+
+def number_of(params: Params) -> int:
+    return int(params["readout"]["bias"][0])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_patience_by_hand(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop over random losses: stop at the third look in a row that is no better, and take the best parameters."""
+    losses = np.random.default_rng(seed).random(12).tolist()
+    hp = HParams(patience=3.0)
+    states = looked(losses, spec_of(check_every=10, steps=1_000), hp, monkeypatch)
+    best, stopped = 0, -1
+    for number, state in enumerate(states):
+        if stopped < 0:
+            best = min(range(number + 1), key=losses.__getitem__)
+            stopped = number if number - best >= 3 else -1
+        assert int(state.patience.stopped_at) == (10 * (stopped + 1) if stopped >= 0 else -1)
+        assert float(state.patience.rate_scale) == (0 if stopped >= 0 else 1)
+        assert number_of(state.params) == (number if stopped < 0 else best)
+        if stopped < 0:
+            assert number_of(state.patience.best_params) == best
+
+
+def test_a_rate_falls_at_every_plateau(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two looks without a better loss, then two more; a better one starts the count anew."""
+    hp = HParams(plateau_checks=2.0, decay_factor=0.5)
+    losses = [1.0, 1.1, 1.2, 1.0, 1.3, 0.9, 0.95, 0.95]
+    expected = [1, 1, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
+    for schedule, scales in (("plateau", expected), ("constant", [1] * 8)):
+        states = looked(losses, spec_of(check_every=10, schedule=schedule, steps=1_000), hp, monkeypatch)
+        assert [float(state.patience.rate_scale) for state in states] == scales
+
+
+def test_the_best_parameters_are_taken_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    for patience, taken in ((50.0, 1), (np.inf, 2)):
+        states = looked([3.0, 1.0, 2.0], spec_of(check_every=10, steps=30), HParams(patience=patience), monkeypatch)
+        assert number_of(states[-1].params) == taken
+
+
+def test_a_look_at_a_dead_run_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, hp = spec_of(check_every=10), HParams()
+    monkeypatch.setattr(train, "evaluate", lambda *_: jnp.float32(np.nan))
+    dead = train.init(spec, hp).replace(alive=jnp.bool_(False))
+    assert_bitwise(train.look(spec, hp, text(), dead), dead)
+
+
+def test_a_run_that_overfits_stops_at_its_best() -> None:
+    """The held-out text is noise of its own, so its loss falls and rises again."""
+    spec = spec_of(optimizer="adam", check_every=20, steps=400, record_every=20)
+    hp = HParams(learning_rate=0.05, patience=4.0)
+    data, held_out = text(), Data(*(jnp.asarray(leaf[:1]) for leaf in text(batch=8)[:2]))
+    chunk, look = chunk_of(spec, 1), jax.jit(partial(train.look, spec))
+    evaluate = jax.jit(partial(train.evaluate, spec))
+    state, losses, rows = train.init(spec, hp), [], []
+    for _ in range(20):
+        state, row = chunk(hp, data, state, jnp.int32(20))
+        losses.append(float(evaluate(hp, state.params, held_out)))
+        rows.append(row)
+        state = look(hp, held_out, state)
+    stopped = int(state.patience.stopped_at)
+    assert 0 < stopped < 400
+    assert float(evaluate(hp, state.params, held_out)) == pytest.approx(min(losses), rel=1e-6)
+    assert int(np.argmin(losses)) == stopped // 20 - 5, "four looks after the best"
+    later = [row for number, row in enumerate(rows, 1) if 20 * number > stopped]
+    assert all(row.update_norm[0] == 0 and np.isfinite(row.loss[0]) for row in later), "it reads on and learns nothing"

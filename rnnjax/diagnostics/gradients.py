@@ -9,14 +9,13 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from rnnjax.cells import CELLS
-from rnnjax.losses import cross_entropy
-from rnnjax.model import network, readout
+from rnnjax.keys import key_of
+from rnnjax.losses import LOSSES
+from rnnjax.model import Model, network, refuse_both_ways
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.train import TrainState
-from rnnjax.types import Carry, Cell, Params, Probe, Task, as_measured
-from rnnjax.unroll import advance
+from rnnjax.types import Carry, Data, Params, Probe, Task, as_measured
 
 LAGS = 24  # the longest lag that is measured
 WARM_UP = 16  # symbols read before, so that a window's state is not its start
@@ -25,22 +24,23 @@ JACOBIAN_STEPS = 18
 JACOBIAN_WINDOWS = 8
 
 
-def gradient_lags(spec: Spec, hp: HParams, params: Params, ids_NW: Array, lags: int) -> Array:
+def gradient_lags(spec: Spec, hp: HParams, params: Params, windows: Data, lags: int) -> Array:
     """|d l_t / d c_{t-k}|_2 for k = 0..lags in each of W windows, [W, lags + 1].
 
-    l_t is the loss of a window's last step only and c the whole carry of the cell, so for an LSTM (c, h) together.
+    l_t is the loss of a window's last step only and c the whole carry of the network, so for an LSTM (c, h) together.
 
     Args:
-        ids_NW: windows of N > lags + 1 symbols; the last is the target of l_t.
+        windows: [1, T, W, ...] with T > lags; what stands before the last lags + 1 steps is read first.
     """
-    model, cell = network(spec, hp), CELLS[spec.cell](spec, hp)
-    inputs_TW, targets_W = ids_NW[:-1], ids_NW[-1]
+    model = network(spec, hp)
+    inputs_TW, targets_W = windows.inputs_WTB[0], windows.targets_WTB[0, -1]
     split = inputs_TW.shape[0] - lags - 1
-    carry, _, _ = model.apply(params, model.carry(ids_NW.shape[1]), inputs_TW[:split])
+    start = model.carry(params, key_of(hp, "evaluation"), inputs_TW.shape[1])
+    carry, _, _ = model.apply(params, start, inputs_TW[:split])
 
     def norms(carry: Carry, inputs_T: Array, target: Array) -> Array:
         nudges = jax.tree.map(lambda leaf: jnp.zeros((lags + 1, *leaf.shape)), carry)
-        gradient = jax.grad(partial(nudged_loss, cell, params, carry, inputs_T, target))
+        gradient = jax.grad(partial(nudged_loss, spec, model, params, carry, inputs_T, target))
         leaves = jax.tree.leaves(gradient(nudges))
         return norm_of_rows(jnp.concatenate([leaf.reshape(lags + 1, -1) for leaf in leaves], axis=1))[::-1]
 
@@ -53,17 +53,17 @@ def norm_of_rows(rows: Array) -> Array:
     return largest[:, 0] * jnp.linalg.norm(rows / largest, axis=1)
 
 
-def nudged_loss(cell: Cell, params: Params, carry: Carry, inputs_T: Array, target: Array, nudges: Carry) -> Array:
+def nudged_loss(
+    spec: Spec, model: Model, params: Params, carry: Carry, inputs_T: Array, target: Array, nudges: Carry
+) -> Array:
     """The loss of the last step when every step's carry has a nudge [T, ...] added: its gradient is d l / d c_t."""
 
     def step(carry: Carry, inputs: Any) -> tuple[Carry, None]:
         x, nudge = inputs
-        recurrent = cell.output(carry) @ params["cell"]["recurrent_kernel"]
-        carry = cell.gate(carry, cell.drive(params["cell"], x), recurrent)
-        return jax.tree.map(jnp.add, carry, nudge), None
+        return jax.tree.map(jnp.add, model.step(params, carry, x), nudge), None
 
     carry, _ = jax.lax.scan(step, carry, (inputs_T, nudges))
-    return cross_entropy(readout(params["readout"], cell.output(carry)), target)
+    return LOSSES[spec.loss](model.says(params, carry), target)
 
 
 def reach(decay_L: Array, threshold: float) -> Array:
@@ -77,11 +77,12 @@ def gradients(spec: Spec, task: Task) -> Probe:
     Values: gradient_decay [25] as log10, gradient_decay_24, reach_0.1 and reach_0.05 (lags).
     Source: Bengio et al. 1994; Pascanu et al. 2013, arXiv:1211.5063.
     """
-    ids_NW = spread_windows(task.train_N, WARM_UP + LAGS + 2, WINDOWS)
+    refuse_both_ways(spec)
+    windows = spread_windows(task.pairs(task.train_N), WARM_UP + LAGS + 1, WINDOWS)
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
-        norms_WL = gradient_lags(spec, hp, state.params, jnp.asarray(ids_NW), LAGS)
+        norms_WL = gradient_lags(spec, hp, state.params, jax.tree.map(jnp.asarray, windows), LAGS)
         floor = jnp.finfo(norms_WL.dtype).tiny  # a gradient of exactly 0 has no logarithm
         logs_WL = jnp.log10(jnp.maximum(norms_WL, floor))
         decay_L = jnp.mean(logs_WL - logs_WL[:, :1], axis=0)
@@ -95,29 +96,27 @@ def gradients(spec: Spec, task: Task) -> Probe:
     return Probe(measure, as_measured)
 
 
-def state_jacobian(spec: Spec, hp: HParams, params: Params, ids_T: Array, steps: int) -> Array:
-    """d c_t / d c_{t-steps} as a matrix, along a trajectory that reads ids_T from the start state."""
-    cell = CELLS[spec.cell](spec, hp)
-    drives_TG = jax.vmap(partial(cell.drive, params["cell"]))(ids_T)
+def state_jacobian(spec: Spec, hp: HParams, params: Params, inputs_T: Array, steps: int) -> Array:
+    """d c_t / d c_{t-steps} as a matrix, along a trajectory that reads inputs_T from the start state."""
+    model = network(spec, hp)
 
-    def walk(carry: Carry, drives: Array) -> Carry:
-        def step(carry: Carry, u: Array) -> tuple[Carry, None]:
-            return advance(cell, carry, u, cell.output(carry) @ params["cell"]["recurrent_kernel"])[0], None
+    def walk(carry: Carry, inputs_T: Array) -> Carry:
+        return jax.lax.scan(lambda carry, x: (model.step(params, carry, x), None), carry, inputs_T)[0]
 
-        return jax.lax.scan(step, carry, drives)[0]
-
-    flat, unflatten = ravel_pytree(walk(cell.carry(), drives_TG[:-steps]))
-    return jax.jacfwd(lambda c: ravel_pytree(walk(unflatten(c), drives_TG[-steps:]))[0])(flat)
+    start = jax.tree.map(lambda leaf: leaf[0], model.carry(params, key_of(hp, "evaluation"), 1))
+    flat, unflatten = ravel_pytree(walk(start, inputs_T[:-steps]))
+    return jax.jacfwd(lambda c: ravel_pytree(walk(unflatten(c), inputs_T[-steps:]))[0])(flat)
 
 
 def jacobian(spec: Spec, task: Task) -> Probe:
     """Singular values of the product of 18 step Jacobians: geometric means over windows of the largest and the mean."""
-    ids_NW = spread_windows(task.train_N, WARM_UP + JACOBIAN_STEPS, JACOBIAN_WINDOWS)
+    refuse_both_ways(spec)
+    inputs_TW = spread_windows(task.pairs(task.train_N), WARM_UP + JACOBIAN_STEPS, JACOBIAN_WINDOWS).inputs_WTB[0]
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
         of_window = partial(state_jacobian, spec, hp, state.params, steps=JACOBIAN_STEPS)
-        return {"jacobian": jax.vmap(of_window)(jnp.asarray(ids_NW.T))}
+        return {"jacobian": jax.vmap(of_window, in_axes=1)(jnp.asarray(inputs_TW))}
 
     def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         singular_RWH = np.linalg.svd(values["jacobian"], compute_uv=False)

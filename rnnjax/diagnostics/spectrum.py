@@ -1,11 +1,15 @@
 """The recurrent kernel as a linear map: its eigenvalues, its norm, how far it is from normal."""
 
+from typing import Any
+
 import numpy as np
 from jax import Array
 
+from rnnjax.errors import BadInput
+from rnnjax.model import layers_of
 from rnnjax.settings import HParams, Spec
 from rnnjax.train import TrainState
-from rnnjax.types import Probe, Task
+from rnnjax.types import OpaqueCell, Params, Probe, Task
 
 
 def spectrum_of(kernels_RHH: np.ndarray) -> dict[str, np.ndarray]:
@@ -29,19 +33,42 @@ def spectrum_of(kernels_RHH: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def recurrent_kernels(spec: Spec, params: Params) -> dict[str, Any]:
+    """The square blocks [..., H, H] of a network's recurrent kernels, by what tells them apart: "", "_forget_layer_1".
+
+    Raises:
+        BadInput: the cell cannot be taken apart.
+    """
+    cells = layers_of(spec, HParams())
+    found = {}
+    for layer, cell in cells.items():
+        if isinstance(cell, OpaqueCell):
+            raise BadInput(f"cell: got '{spec.cell}'; expected one of ours for a probe of the recurrent kernel")
+        for number, gate in enumerate(cell.gates):
+            suffix = (f"_{gate}" if len(cell.gates) > 1 else "") + (f"_{layer}" if len(cells) > 1 else "")
+            block = slice(number * spec.hidden, (number + 1) * spec.hidden)
+            found[suffix] = params[layer]["recurrent_kernel"][..., block] if params else None
+    return found
+
+
 def spectrum(spec: Spec, task: Task) -> Probe:
-    """`spectrum_of` the recurrent kernel over training.
+    """`spectrum_of` the recurrent kernel over training; of each gate's block and each layer's, where there are several.
 
     The eigenvalues are NumPy's: XLA has none on TPU, and its batched LAPACK calls can hang when several CPU devices run
     at once.
     """
-    del spec, task
+    del task
+    recurrent_kernels(spec, {})
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del hp, step
-        return {"kernel": state.params["cell"]["recurrent_kernel"]}
+        return recurrent_kernels(spec, state.params)
 
     def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return spectrum_of(values["kernel"])
+        return {
+            f"{name}{suffix}": numbers
+            for suffix, kernels_RHH in values.items()
+            for name, numbers in spectrum_of(kernels_RHH).items()
+        }
 
     return Probe(measure, summarise)

@@ -6,7 +6,10 @@ import numpy as np
 from jax import Array
 
 from rnnjax.diagnostics.loops import compression_ratio, distinct, trailing_period
+from rnnjax.errors import BadInput
 from rnnjax.generate import sample
+from rnnjax.keys import key_of
+from rnnjax.model import refuse_both_ways
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.text import decode
 from rnnjax.tasks.windows import spread_windows
@@ -26,10 +29,14 @@ def text(spec: Spec, task: Task) -> Probe:
     Values, for each decoder d: text_d [500] ids after the first prompt, loop_rate_d, period_d (mean over the texts that
     loop), distinct_4_d, zlib_ratio_d, and the task's own measures such as valid_words_d.
     """
-    prompts_TP = spread_windows(task.validation_N, PROMPT_LENGTH, PROMPTS)
+    refuse_both_ways(spec)
+    if not task.vocabulary:
+        raise BadInput(f"task.name: got '{spec.task.name}'; expected a text for a probe of what a network writes")
+    prompts_TP = spread_windows(task.pairs(task.validation_N), PROMPT_LENGTH, PROMPTS).inputs_WTB[0]
+    measures_of = task.text_measures or no_measures
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
-        key = jax.random.fold_in(jax.random.key(hp.seed), step)
+        key = jax.random.fold_in(key_of(hp, "samples"), step)
         return {
             name: sample(spec, hp, state.params, jnp.asarray(prompts_TP), LENGTH, jnp.float32(t), key).T
             for name, t in TEMPERATURES.items()
@@ -38,7 +45,7 @@ def text(spec: Spec, task: Task) -> Probe:
     def of_run(ids_PN: np.ndarray) -> dict[str, float]:
         periods = trailing_period(ids_PN, LONGEST_PERIOD, LOOP_TAIL)
         texts = [decode(ids_N, task.vocabulary) for ids_N in ids_PN]
-        measures = [task.text_measures(written) for written in texts]
+        measures = [measures_of(written) for written in texts]
         return {
             "loop_rate": float(np.mean(periods > 0)),
             "period": float(np.mean(periods[periods > 0])) if np.any(periods) else np.nan,
@@ -55,3 +62,7 @@ def text(spec: Spec, task: Task) -> Probe:
         return summary
 
     return Probe(measure, summarise)
+
+
+def no_measures(text: str) -> dict[str, float]:
+    return {}

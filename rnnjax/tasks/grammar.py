@@ -19,7 +19,7 @@ import numpy as np
 
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks.text import encode
-from rnnjax.tasks.windows import levels
+from rnnjax.tasks.windows import levels, next_step
 from rnnjax.types import Task
 
 DETERMINER = "the"
@@ -84,9 +84,13 @@ def grammar_task(settings: TaskSpec, source: str | None) -> Task:
     train_N = encode(generate(grammar, settings.characters, train_rng), letters)
     held_out = generate(grammar, round(settings.characters * settings.validation), validation_rng)
     return Task(
-        vocabulary=letters,
         train_N=train_N,
         validation_N=encode(held_out, letters),
+        pairs=next_step,
+        inputs=len(letters),
+        outputs=len(letters),
+        loss="cross_entropy",
+        vocabulary=letters,
         levels=levels(train_N, len(letters)) | {"floor": entropy_rate(grammar)},
         text_measures=partial(text_measures, grammar),
     )

@@ -13,7 +13,7 @@ import numpy as np
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks.markdown import MARKDOWN, MARKDOWN_VALIDATION
-from rnnjax.tasks.windows import levels
+from rnnjax.tasks.windows import levels, next_step
 from rnnjax.types import Task
 
 VOCABULARY_LIMIT = 65_535
@@ -40,9 +40,13 @@ def text_task(settings: TaskSpec, source: str | None) -> Task:
     ids_N = encode(text, vocabulary)
     split = len(text) - round(len(text) * settings.validation)
     return Task(
-        vocabulary=vocabulary,
         train_N=ids_N[:split],
         validation_N=ids_N[split:],
+        pairs=next_step,
+        inputs=len(vocabulary),
+        outputs=len(vocabulary),
+        loss="cross_entropy",
+        vocabulary=vocabulary,
         levels=levels(ids_N[:split], len(vocabulary)),
         text_measures=partial(text_measures, frozenset(text.split())),
     )

@@ -5,40 +5,75 @@ sees the same context can have a lower mean loss on that text, whatever it has l
 """
 
 import math
+from collections.abc import Sequence
 
+import jax
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from rnnjax.errors import BadInput
-from rnnjax.types import Data
+from rnnjax.types import Data, Pairs, Task
 
 
-def cut_windows(ids_N: np.ndarray, batch: int, window: int) -> Data:
-    """Lay the text's N-1 (input, target) pairs out as B streams of W whole windows of T steps.
+def next_step(values_N: np.ndarray) -> Pairs:
+    """Every value is to be followed by the next one."""
+    return Pairs(values_N[:-1], values_N[1:])
 
-    Stream b starts at character b * L with L = (N-1) // B, and W = L // T: window w+1 of a stream goes on where window
-    w ends, so a state can be carried from one to the next. The L - W*T pairs at the end of each stream are dropped.
+
+def cut_windows(pairs: Pairs, batch: int, window: int, unit_O: Sequence[float] = ()) -> Data:
+    """Lay N pairs out as B streams of W whole windows of T steps.
+
+    Stream b starts at pair b * L with L = N // B, and W = L // T: window w+1 of a stream goes on where window w ends,
+    so a state can be carried from one to the next. The L - W*T pairs at the end of each stream are dropped.
 
     Args:
-        ids_N: int32 ids of the text.
-        batch: B, the number of parallel streams.
-        window: T, the steps of one window.
+        batch: B, the number of parallel streams. window: T, the steps of one window.
+        unit_O: of a series, see `Data`.
     Raises:
-        BadInput: the text is too short for one window in each stream.
+        BadInput: too few pairs for one window in each stream, or examples of another length than the windows.
     """
-    length = (len(ids_N) - 1) // batch
+    if pairs.period not in (1, window):
+        raise BadInput(f"window: got {window}; the examples of this task have {pairs.period} steps (task.length)")
+    length = len(pairs.inputs_N) // batch // pairs.period * pairs.period
     windows = length // window
     if windows < 1:
-        raise BadInput(_too_short(len(ids_N), batch, window))
+        raise BadInput(_too_short(pairs, batch, window))
     starts_B = length * np.arange(batch)
     steps_WT1 = np.arange(windows * window).reshape(windows, window, 1)
     positions_WTB = starts_B + steps_WT1
-    return Data(ids_N[positions_WTB], ids_N[positions_WTB + 1])
+    return _placed(pairs, positions_WTB, np.asarray(unit_O, np.float32) if unit_O else None)
 
 
-def _too_short(characters: int, batch: int, window: int) -> str:
+def _placed(pairs: Pairs, positions: np.ndarray, unit_O: np.ndarray | None) -> Data:
+    """The pairs at some positions."""
+    inputs_N, targets_N, counted_N, mask_N, _ = pairs
+    counted = None if counted_N is None else counted_N[positions]
+    mask = None if mask_N is None else mask_N[positions]
+    return Data(inputs_N[positions], targets_N[positions], counted, mask, unit_O)
+
+
+def task_windows(task: Task, values_N: np.ndarray, batch: int, window: int) -> Data:
+    """The windows of a task's training or held-out part. Raises: as `cut_windows`."""
+    data = cut_windows(task.pairs(values_N), batch, window, task.unit_O)
+    return data._replace(counted_WTB=last_steps(data)) if task.last_only else data
+
+
+def last_steps(data: Data) -> np.ndarray:
+    """1 at the last step of each window, else 0: float32 [W, T, B]."""
+    counted_WTB = np.zeros(data.inputs_WTB.shape[:3], dtype=np.float32)
+    counted_WTB[:, -1] = 1
+    return counted_WTB
+
+
+def _too_short(pairs: Pairs, batch: int, window: int) -> str:
     size = f"window {window}" if batch == 1 else f"batch {batch} x window {window}"
-    return f"task: has {characters:,} characters; need >= {batch * window + 1:,} ({size} + 1)"
+    return f"task: has {_size(pairs)}; need >= {batch * window + 1:,} ({size} + 1)"
+
+
+def _size(pairs: Pairs) -> str:
+    """How long a sequence is, counting the value after its last input."""
+    what = "characters" if np.issubdtype(pairs.inputs_N.dtype, np.integer) else "steps"
+    return f"{len(pairs.inputs_N) + 1:,} {what}"
 
 
 def levels(ids_N: np.ndarray, vocabulary_size: int) -> dict[str, float]:
@@ -94,7 +129,7 @@ def window_floor(data: Data) -> float:
     begin alike cannot be told apart, so where their targets differ the best guess is how often each one follows.
     """
     steps = data.inputs_WTB.shape[1]
-    inputs, targets = (np.moveaxis(ids_WTB, 1, 0).reshape(steps, -1) for ids_WTB in data)
+    inputs, targets = (np.moveaxis(ids_WTB, 1, 0).reshape(steps, -1) for ids_WTB in data[:2])
     prefixes = np.zeros(inputs.shape[1], dtype=np.int64)
     total = 0.0
     for step in range(steps):
@@ -108,7 +143,7 @@ def window_floor(data: Data) -> float:
 def carried_floor(data: Data) -> float:
     """The floor of any predictor whose state is carried along a stream: that of one window as long as the stream."""
     streams = data.inputs_WTB.shape[-1]
-    return window_floor(Data(*(ids_WTB.reshape(1, -1, streams) for ids_WTB in data)))
+    return window_floor(Data(*(ids_WTB.reshape(1, -1, streams) for ids_WTB in data[:2])))
 
 
 def _grams(ids_N: np.ndarray, n: int) -> np.ndarray:
@@ -144,13 +179,36 @@ def _counts_of_rest(numbers: np.ndarray, known: int) -> np.ndarray:
     return np.take(counts, numbers[known:])
 
 
-def spread_windows(ids_N: np.ndarray, length: int, windows: int) -> np.ndarray:
-    """Windows of a text at evenly spaced places, as columns [length, windows]; they overlap where the text is short.
+def held_out_window(task: Task, window: int, carried: bool) -> Data:
+    """The held-out part as one window [1, T, B, ...]: one long stream, or all windows of T steps beside each other.
 
     Raises:
-        BadInput: the text is shorter than a window.
+        BadInput: the held-out part is shorter than one window.
     """
-    if len(ids_N) < length:
-        raise BadInput(f"task: has {len(ids_N):,} characters; need >= {length} (to read windows of {length})")
-    starts = np.linspace(0, len(ids_N) - length, windows).astype(int)
-    return ids_N[starts[None, :] + np.arange(length)[:, None]]
+    pairs = task.pairs(task.validation_N)
+    if len(pairs.inputs_N) < window:
+        raise BadInput(f"task.validation: its split leaves {_size(pairs)}; need >= {window + 1} (window {window} + 1)")
+    data = task_windows(task, task.validation_N, 1, window)
+
+    def laid(leaf: np.ndarray) -> np.ndarray:
+        windows_WT = leaf[:, :, 0]
+        if carried:
+            return windows_WT.reshape(1, -1, 1, *windows_WT.shape[2:])
+        return np.swapaxes(windows_WT, 0, 1)[None]
+
+    return jax.tree.map(laid, data._replace(unit_O=None))._replace(unit_O=data.unit_O)
+
+
+def spread_windows(pairs: Pairs, length: int, windows: int) -> Data:
+    """Windows at evenly spaced places, as the B streams [1, length, windows] of one; they overlap in a short sequence.
+
+    Raises:
+        BadInput: the sequence, or one example of it, is shorter than a window.
+    """
+    steps = len(pairs.inputs_N)
+    if steps < length:
+        raise BadInput(f"task: has {_size(pairs)}; need >= {length + 1} (to read windows of {length})")
+    if 1 < pairs.period < length:
+        raise BadInput(f"task.length: got {pairs.period}; need >= {length} (to read windows of {length})")
+    starts = np.linspace(0, steps - length, windows).astype(int) // pairs.period * pairs.period
+    return _placed(pairs, (starts[None, :] + np.arange(length)[:, None])[None], None)

@@ -10,7 +10,7 @@ from rnnjax.settings import TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.markdown import MARKDOWN, MARKDOWN_VALIDATION
 from rnnjax.tasks.text import double_forms, encode, valid_words
-from rnnjax.tasks.windows import cut_windows
+from rnnjax.tasks.windows import task_windows
 from rnnjax.types import Task
 
 SETTINGS = TaskSpec(name="text")
@@ -29,8 +29,8 @@ def test_the_built_in_text_trains_on_all_of_its_first_part() -> None:
 
 
 def test_the_built_in_text_makes_seven_batches() -> None:
-    train_N = TASKS["text"](SETTINGS, None).train_N
-    assert cut_windows(train_N, batch=32, window=16).inputs_WTB.shape == (7, 16, 32)
+    task = TASKS["text"](SETTINGS, None)
+    assert task_windows(task, task.train_N, batch=32, window=16).inputs_WTB.shape == (7, 16, 32)
 
 
 def test_the_built_in_text_is_clean_markdown() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from rnnjax.errors import BadInput
 from rnnjax.tasks import windows
+from rnnjax.tasks.windows import next_step
 from rnnjax.types import Data
 
 CASES = [(2, 60, 3, 4), (3, 200, 5, 8), (2, 97, 1, 6), (5, 40, 8, 2)]  # V, N, B, T
@@ -29,7 +30,7 @@ def random_ids(characters: int, size: int) -> np.ndarray:
     ("size", "batch", "window"), [(26, 1, 25), (101, 4, 7), (100, 4, 7), (4_044, 32, 16), (9, 8, 1)]
 )
 def test_windows_lay_the_text_out_in_parallel_streams(size: int, batch: int, window: int) -> None:
-    inputs, targets = windows.cut_windows(np.arange(size, dtype=np.int32), batch, window)
+    inputs, targets = windows.cut_windows(next_step(np.arange(size, dtype=np.int32)), batch, window)[:2]
     length = (size - 1) // batch
     assert inputs.shape == targets.shape == (length // window, window, batch)
     assert inputs.dtype == targets.dtype == np.int32
@@ -46,12 +47,12 @@ def test_windows_lay_the_text_out_in_parallel_streams(size: int, batch: int, win
         (20, 1, 25, "task: has 20 characters; need >= 26 (window 25 + 1)"),
         (25, 1, 25, "task: has 25 characters; need >= 26 (window 25 + 1)"),
         (512, 32, 16, "task: has 512 characters; need >= 513 (batch 32 x window 16 + 1)"),
-        (0, 2, 1_000, "task: has 0 characters; need >= 2,001 (batch 2 x window 1000 + 1)"),
+        (1, 2, 1_000, "task: has 1 characters; need >= 2,001 (batch 2 x window 1000 + 1)"),
     ],
 )
 def test_a_text_too_short_for_one_window_is_refused(size: int, batch: int, window: int, message: str) -> None:
     with pytest.raises(BadInput) as refusal:
-        windows.cut_windows(np.zeros(size, dtype=np.int32), batch, window)
+        windows.cut_windows(next_step(np.zeros(size, dtype=np.int32)), batch, window)
     assert str(refusal.value) == message
 
 
@@ -86,7 +87,7 @@ def test_window_floor_of_two_windows_counted_by_hand() -> None:
 
 @pytest.mark.parametrize(("characters", "size", "batch", "window"), CASES)
 def test_window_floor_is_the_counted_entropy(characters: int, size: int, batch: int, window: int) -> None:
-    inputs, targets = windows.cut_windows(random_ids(characters, size), batch, window)
+    inputs, targets = windows.cut_windows(next_step(random_ids(characters, size)), batch, window)[:2]
     places = [(w, b) for w in range(len(inputs)) for b in range(batch)]
     by_step = [
         counted_entropy((tuple(inputs[w, : t + 1, b].tolist()), int(targets[w, t, b])) for w, b in places)
@@ -99,8 +100,8 @@ def test_window_floor_is_the_counted_entropy(characters: int, size: int, batch: 
 def test_carried_floor_is_the_counted_entropy_of_whole_streams(
     characters: int, size: int, batch: int, window: int
 ) -> None:
-    data = windows.cut_windows(random_ids(characters, size), batch, window)
-    streams = [[ids_WTB[:, :, b].ravel().tolist() for ids_WTB in data] for b in range(batch)]
+    data = windows.cut_windows(next_step(random_ids(characters, size)), batch, window)
+    streams = [[ids_WTB[:, :, b].ravel().tolist() for ids_WTB in data[:2]] for b in range(batch)]
     steps = len(streams[0][0])
     by_step = [counted_entropy((tuple(i[: t + 1]), o[t]) for i, o in streams) for t in range(steps)]
     assert windows.carried_floor(data) == pytest.approx(sum(by_step) / steps, abs=1e-12)
@@ -124,6 +125,8 @@ def test_held_out_level_is_that_of_counts_plus_one(n: int) -> None:
 
 
 def test_spread_windows_stand_from_the_first_place_to_the_last() -> None:
-    found = windows.spread_windows(np.arange(100, 140), length=10, windows=4)
+    inputs, targets = windows.spread_windows(next_step(np.arange(100, 141)), length=10, windows=4)[:2]
+    found = inputs[0]
     assert found[0].tolist() == [100, 110, 120, 130]
+    np.testing.assert_array_equal(targets, inputs + 1)
     np.testing.assert_array_equal(found - found[0], np.arange(10)[:, None].repeat(4, axis=1))

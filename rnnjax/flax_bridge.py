@@ -1,0 +1,94 @@
+"""Flax's recurrent cells here, and ours in Flax.
+
+`from_flax(nn.LSTMCell)` is a factory as those in `cells.CELLS`: enter it there and a study can name it. `to_flax(gru,
+features=64)` is an `nn.RNNCellBase`, for `nn.RNN` and `nn.Bidirectional`.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from rnnjax.settings import HParams, Spec
+from rnnjax.types import Carry, Cell, OpaqueCell, Params
+
+NO_RANDOMNESS = jax.random.key(0)  # of a carry: Flax's cells ask for a key and all start from zeros
+
+
+def from_flax(make: Callable[..., nn.RNNCellBase]) -> Callable[[Spec, HParams], OpaqueCell]:
+    """A Flax cell as a cell here, with its own parameters and initializers.
+
+    Args:
+        make: called with features=H, returns the module: `nn.GRUCell` or `partial(MyCell, my_setting=3)`. Its carry may
+            be any tree and its output y [H] anything that it computes; it must not draw random numbers.
+
+    Returns:
+        A factory (spec, hp) -> cell. The carry is (the module's carry, its last y), and the output is y. The settings
+        `activation`, `*_initializer`, `*_gain`, `layer_norm` and `dropout` are the module's own affair.
+    """
+
+    def factory(spec: Spec, hp: HParams) -> OpaqueCell:
+        module = make(features=spec.hidden)
+        example = jnp.zeros(spec.inputs)
+
+        def carry() -> Carry:
+            return module.initialize_carry(NO_RANDOMNESS, example.shape), jnp.zeros(spec.hidden)
+
+        def init(key: Array) -> Params:
+            return module.init(key, carry()[0], example)["params"]
+
+        def step(params: Params, carry: Carry, x: Array) -> Carry:
+            vector = jax.nn.one_hot(x, spec.inputs) if jnp.issubdtype(x.dtype, jnp.integer) else x
+            return module.apply({"params": params}, carry[0], vector)
+
+        return OpaqueCell(init, carry, step, lambda carry: carry[1])
+
+    return factory
+
+
+class FlaxCell(nn.RNNCellBase):
+    """A cell of ours as a Flax module; made by `to_flax`. Its parameters are the cell's, under "cell"."""
+
+    factory: Callable[[Spec, HParams], Cell | OpaqueCell]
+    spec: Spec
+    hp: HParams
+
+    @nn.compact
+    def __call__(self, carry: Carry, inputs: Array) -> tuple[Carry, Array]:
+        """carry leaves [..., H], inputs [..., D] -> the new carry and the outputs [..., H]."""
+        cell = self.factory(replace(self.spec, inputs=inputs.shape[-1]), self.hp)
+        params = self.param("cell", cell.init)
+        step = partial(cell.step, params)
+        for _ in inputs.shape[:-1]:
+            step = jax.vmap(step)
+        carry = step(carry, inputs)
+        output = cell.output
+        for _ in inputs.shape[:-1]:
+            output = jax.vmap(output)
+        return carry, output(carry)
+
+    @nn.nowrap
+    def initialize_carry(self, rng: Array, input_shape: tuple[int, ...]) -> Carry:
+        """The cell's carry at t = 0 for inputs of a shape [..., D]; `rng` is not used."""
+        cell = self.factory(replace(self.spec, inputs=input_shape[-1]), self.hp)
+        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (*input_shape[:-1], *leaf.shape)), cell.carry())
+
+    @property
+    def num_feature_axes(self) -> int:
+        return 1
+
+
+def to_flax(
+    factory: Callable[[Spec, HParams], Cell | OpaqueCell], features: int, hp: HParams | None = None, **settings: Any
+) -> FlaxCell:
+    """A cell of ours for `nn.RNN`, with `seq_lengths`, `return_carry` and `reverse` as Flax has them.
+
+    Args:
+        factory: such as `cells.gru`. features: H. hp: gains, forget bias, leak. settings: other fields of `Spec`.
+    """
+    return FlaxCell(factory, Spec(hidden=features, **settings), hp or HParams())

@@ -1,0 +1,144 @@
+"""Two problems of memory whose every level is exact: say again what was heard, and add what was marked.
+
+In both what is to be remembered is independent of all else, so only a state that carries it over can help.
+"""
+
+import math
+import string
+from functools import partial
+
+import numpy as np
+
+from rnnjax.errors import BadInput
+from rnnjax.settings import TaskSpec
+from rnnjax.tasks.windows import chance
+from rnnjax.types import Pairs, Task
+
+VALUE, MARKER, TARGET, COUNTED, MASK = range(5)  # the columns of the adding problem
+ADDING_CHANCE = 1 / 6  # variance of the sum of two independent uniform numbers in [0, 1)
+
+
+def recall_task(settings: TaskSpec, source: str | None) -> Task:
+    """The problem that `recall` names. Args: source: not used; no file is read. Raises: as the problem's factory."""
+    return {"copy": copy_task, "adding": adding_task}[settings.recall](settings)
+
+
+def copy_task(settings: TaskSpec) -> Task:
+    """target_t = input_{t - lag}, the inputs independent and equally likely letters.
+
+    Drawn are `characters` letters to train on, and round(characters * validation) more, apart from them. The level
+    "floor" is that of a state carried along, which knows all after its first `lag` steps; see `reset_floor` for one
+    that is reset.
+
+    Args:
+        settings: `characters`, `corpus_seed`, `validation`, `lag` and `symbols` are used.
+    Raises:
+        BadInput: one of the two parts is no longer than the lag.
+    """
+    sizes = settings.characters, round(settings.characters * settings.validation)
+    if min(sizes) <= settings.lag:
+        raise BadInput(
+            f"task.lag: got {settings.lag:,}; expected less than the {sizes[0]:,} characters to train on and "
+            f"the {sizes[1]:,} held out"
+        )
+    rngs = np.random.default_rng(settings.corpus_seed).spawn(2)
+    train_N, validation_N = (
+        rng.integers(settings.symbols, size=size, dtype=np.int32) for rng, size in zip(rngs, sizes, strict=True)
+    )
+    return Task(
+        train_N=train_N,
+        validation_N=validation_N,
+        pairs=partial(copy_pairs, settings.lag),
+        inputs=settings.symbols,
+        outputs=settings.symbols,
+        loss="cross_entropy",
+        levels={"chance": chance(settings.symbols), "floor": 0.0},
+        vocabulary=string.ascii_lowercase[: settings.symbols],
+    )
+
+
+def copy_pairs(lag: int, ids_N: np.ndarray) -> Pairs:
+    """target_t = input_{t - lag}, from the first step that has one."""
+    return Pairs(ids_N[lag:], ids_N[:-lag])
+
+
+def reset_floor(lag: int, window: int, symbols: int) -> float:
+    """min(lag, window) / window * log V: the floor of copying, in nats, of a state that is reset at every window.
+
+    The first `lag` targets of a window stand before it, where no input of the window tells of them; each later one has
+    been an input.
+    """
+    return min(lag, window) / window * chance(symbols)
+
+
+def adding_task(settings: TaskSpec) -> Task:
+    """Inputs [value, marker]; target: the sum of the two marked values, at the last step of an example.
+
+    A value is uniform in [0, 1); the marker is 1 at one place in the first half of the example and at one in the
+    second, else 0. An example ends after n steps, n uniform in ceil(shortest * length) ... length, and is filled with
+    zeros up to `length`. Drawn are `examples` to train on, and round(examples * validation), at least 1, apart.
+
+    The level "chance" is the loss of the best constant, 1. `train_N` has the five columns named above; with the
+    default `length`, which is meant for series, it takes 200 MB.
+
+    Args:
+        settings: `length`, `shortest`, `examples`, `corpus_seed` and `validation` are used.
+    Raises:
+        BadInput: examples of fewer than 2 steps, which have no place for two markers.
+    """
+    length, shortest = settings.length, _shortest(settings)
+    rngs = np.random.default_rng(settings.corpus_seed).spawn(2)
+    counts = settings.examples, max(1, round(settings.examples * settings.validation))
+    train_N, validation_N = (
+        adding_examples(rng, count, length, shortest) for rng, count in zip(rngs, counts, strict=True)
+    )
+    return Task(
+        train_N=train_N,
+        validation_N=validation_N,
+        pairs=partial(adding_pairs, length, settings.shortest < 1),
+        inputs=2,
+        outputs=1,
+        loss="squared_error",
+        levels={"chance": ADDING_CHANCE, "floor": 0.0},
+    )
+
+
+def adding_examples(rng: np.random.Generator, count: int, length: int, shortest: int) -> np.ndarray:
+    """Examples one after the other: float32 [count * length, 5].
+
+    Source: Hochreiter & Schmidhuber 1997, Neural Computation 9:1735, experiment 4; the ranges are ours.
+    """
+    ends_B = rng.integers(shortest, length + 1, size=count)
+    marked_B2 = np.stack([rng.integers(ends_B // 2), rng.integers(ends_B // 2, ends_B)], axis=1)
+    examples = np.zeros((count, length, 5), dtype=np.float32)
+    examples[:, :, MASK] = np.arange(length) < ends_B[:, None]
+    examples[:, :, VALUE] = rng.random((count, length), dtype=np.float32) * examples[:, :, MASK]
+    rows_B = np.arange(count)
+    examples[rows_B[:, None], marked_B2, MARKER] = 1
+    examples[rows_B, ends_B - 1, COUNTED] = 1
+    examples[rows_B, ends_B - 1, TARGET] = examples[rows_B[:, None], marked_B2, VALUE].sum(axis=1)
+    return examples.reshape(count * length, 5)
+
+
+def adding_pairs(length: int, ends_differ: bool, examples_N: np.ndarray) -> Pairs:
+    """The columns of `adding_examples` by what they are for."""
+    return Pairs(
+        inputs_N=examples_N[:, [VALUE, MARKER]],
+        targets_N=examples_N[:, [TARGET]],
+        counted_N=examples_N[:, COUNTED],
+        mask_N=examples_N[:, MASK].astype(bool) if ends_differ else None,
+        period=length,
+    )
+
+
+def _shortest(settings: TaskSpec) -> int:
+    """The steps of the shortest example that may be drawn; rounded first, as 0.28 * 25 is a little more than 7."""
+    if settings.length < 2:
+        raise BadInput(f"task.length: got {settings.length}; expected >= 2 (one step for each marker)")
+    steps = math.ceil(round(settings.shortest * settings.length, 9))
+    if steps < 2:
+        raise BadInput(
+            f"task.shortest: got {settings.shortest:g}; expected more than {1 / settings.length:g} "
+            f"(2 steps of {settings.length})"
+        )
+    return steps

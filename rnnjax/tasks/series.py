@@ -1,0 +1,180 @@
+"""A series of numbers as a task: the next row is to be said from those before it.
+
+All levels are mean squared errors in the series' own units: after `scale` and `offset`, before it is standardised, and
+before it is rounded to float32.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from rnnjax.errors import BadInput
+from rnnjax.settings import TaskSpec
+from rnnjax.tasks.dynamics import DETERMINISTIC, INNOVATION_VARIANCE, RANDOM
+from rnnjax.tasks.table import read_table
+from rnnjax.tasks.windows import next_step
+from rnnjax.types import Task
+
+ORDER = 8  # p, the rows that the linear predictor sees
+SMALLEST, LARGEST = 1e-18, 1e18  # float32 holds the square of what lies between
+
+
+class Series(NamedTuple):
+    """What is trained on and what is held out, float64, in rows of time."""
+
+    columns: tuple[str, ...]
+    train_ND: np.ndarray
+    validation_ND: np.ndarray
+
+
+def series_task(settings: TaskSpec, source: str | None) -> Task:
+    """A generated series of one column, or columns of a CSV file, each row to be followed by the next.
+
+    Of a file the last `validation` share is held out. Generated are `length` steps to train on and round(length *
+    validation) more: where the future follows from the past they go on from there; where it is drawn they are a draw
+    apart. So what is held out has never been seen, and does not depend on `redundancy`.
+
+    With redundancy r the training part is its first N // r rows, said r times. Mean and deviation are those of the
+    training part; said once or r times, they are the same numbers.
+
+    The level "floor" is the variance of what is new at each step: no predictor can expect less on a new draw, and one
+    finite draw may lie a little below. It is 0 where the future follows from enough of the past, and not known for a
+    file. The other levels are those of `held_out_levels`.
+
+    Args:
+        settings: `series`, `length`, `corpus_seed`, `columns`, `validation`, `scale`, `offset`, `redundancy`,
+            `standardise` and `readout` are used.
+        source: the text of a CSV file, see `table.read_table`; None for a generated series.
+    Raises:
+        BadInput: a file that is no table of numbers, columns without a file, too few rows, a column that does not
+            vary, or values too large or too small for float32.
+    """
+    series = _scaled(_generated(settings) if source is None else _read(settings, source), settings)
+    _refuse_short(series, settings)
+    once_ND = series.train_ND[: len(series.train_ND) // settings.redundancy]
+    _refuse_values(series, once_ND, settings)
+    columns = len(series.columns)
+    mean_D = once_ND.mean(axis=0) if settings.standardise else np.zeros(columns)
+    unit_D = once_ND.std(axis=0) if settings.standardise else np.ones(columns)
+    return Task(
+        train_N=np.tile(_seen(once_ND, mean_D, unit_D), (settings.redundancy, 1)),
+        validation_N=_seen(series.validation_ND, mean_D, unit_D),
+        pairs=next_step,
+        inputs=columns,
+        outputs=columns,
+        loss="squared_error",
+        levels=held_out_levels(once_ND, series.validation_ND) | _floor(settings, source),
+        columns=series.columns,
+        mean_O=tuple(mean_D.tolist()),
+        unit_O=tuple(unit_D.tolist()),
+        last_only=settings.readout == "last",
+    )
+
+
+def in_units(task: Task, values_O: np.ndarray) -> np.ndarray:
+    """What the network sees or says, [..., O], in the series' own units: value * unit + mean."""
+    return values_O * np.array(task.unit_O) + np.array(task.mean_O)
+
+
+def from_units(task: Task, values_O: np.ndarray) -> np.ndarray:
+    """Values in the series' own units, [..., O], as the network sees them: the inverse of `in_units`."""
+    return (values_O - np.array(task.mean_O)) / np.array(task.unit_O)
+
+
+def held_out_levels(train_ND: np.ndarray, validation_ND: np.ndarray) -> dict[str, float]:
+    """The squared error, mean over held-out rows and columns, of three simple predictors.
+
+    "chance" always says the mean of the training part; "persistence" says the row before; "linear" is `linear_error`,
+    absent where there are too few rows. The first held-out row is read only.
+    """
+    predicted_ND = {"chance": train_ND.mean(axis=0), "persistence": validation_ND[:-1]}
+    found = {name: float(np.mean((validation_ND[1:] - said) ** 2)) for name, said in predicted_ND.items()}
+    columns = train_ND.shape[1]
+    order = min(ORDER, (len(train_ND) - 1) // (columns + 1), len(validation_ND) - 1)  # no more numbers than equations
+    return found | ({"linear": linear_error(train_ND, validation_ND, order)} if order else {})
+
+
+def linear_error(train_ND: np.ndarray, validation_ND: np.ndarray, order: int) -> float:
+    """Held-out squared error of x_t = c + sum_k A_k x_{t-k}, k = 1 ... order, fitted by least squares in training.
+
+    The first `order` held-out rows serve as past only. Fitted on standardised columns, so that none counts as noise
+    because of its unit.
+    """
+    mean_D, unit_D = train_ND.mean(axis=0), train_ND.std(axis=0)
+    past, future_ND = _lagged((train_ND - mean_D) / unit_D, order)
+    weights = np.linalg.lstsq(past, future_ND)[0]
+    past, future_ND = _lagged((validation_ND - mean_D) / unit_D, order)
+    return float(np.mean(((past @ weights - future_ND) * unit_D) ** 2))
+
+
+def _lagged(values_ND: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each row after the first `order`: a 1 and all columns of the rows before it [N - order, 1 + D*order]."""
+    past = sliding_window_view(values_ND[:-1], order, axis=0).reshape(len(values_ND) - order, -1)
+    return np.hstack([np.ones((len(past), 1)), past]), values_ND[order:]
+
+
+def _floor(settings: TaskSpec, source: str | None) -> dict[str, float]:
+    if source is not None:
+        return {}
+    return {"floor": INNOVATION_VARIANCE * settings.scale**2 if settings.series in RANDOM else 0.0}
+
+
+def _generated(settings: TaskSpec) -> Series:
+    if settings.columns:
+        raise BadInput(f"task.columns: got {settings.columns!r}; expected none without a file (task.path)")
+    train_rng, validation_rng = np.random.default_rng(settings.corpus_seed).spawn(2)
+    held_out = round(settings.length * settings.validation)
+    if settings.series in RANDOM:
+        draw = RANDOM[settings.series]
+        parts = draw(settings.length, train_rng), draw(held_out, validation_rng)
+    else:
+        values_N = DETERMINISTIC[settings.series](settings.length + held_out, train_rng)
+        parts = values_N[: settings.length], values_N[settings.length :]
+    return Series(("x",), parts[0][:, None], parts[1][:, None])
+
+
+def _read(settings: TaskSpec, source: str) -> Series:
+    table = read_table(source, settings.columns)
+    if len(table.values_ND) < 4:
+        raise BadInput(f"task.path: got {len(table.values_ND)} rows; expected >= 4 (2 to train on and 2 held out)")
+    split = len(table.values_ND) - round(len(table.values_ND) * settings.validation)
+    return Series(table.names, table.values_ND[:split], table.values_ND[split:])
+
+
+def _scaled(series: Series, settings: TaskSpec) -> Series:
+    """scale * x + offset; a number too large for that becomes inf, which is refused with its column."""
+    with np.errstate(over="ignore"):
+        train_ND, validation_ND = (settings.scale * part_ND + settings.offset for part_ND in series[1:])
+    return Series(series.columns, train_ND, validation_ND)
+
+
+def _seen(values_ND: np.ndarray, mean_D: np.ndarray, unit_D: np.ndarray) -> np.ndarray:
+    return ((values_ND - mean_D) / unit_D).astype(np.float32)
+
+
+def _refuse_short(series: Series, settings: TaskSpec) -> None:
+    train, held_out = len(series.train_ND), len(series.validation_ND)
+    if min(train, held_out) < 2:
+        raise BadInput(
+            f"task.validation: got {settings.validation:g}, which leaves {train:,} steps to train on and "
+            f"{held_out:,} held out; expected >= 2 of each"
+        )
+    if train // settings.redundancy < 2:
+        raise BadInput(f"task.redundancy: got {settings.redundancy}; expected <= {train // 2} (of {train:,} steps)")
+
+
+def _refuse_values(series: Series, once_ND: np.ndarray, settings: TaskSpec) -> None:
+    """Each column must vary where it is trained on, in sizes that float32 can square."""
+    both_ND = np.concatenate([series.train_ND, series.validation_ND])
+    for name, once_N, both_N in zip(series.columns, once_ND.T, both_ND.T, strict=True):
+        spread, size = np.ptp(once_N), np.abs(both_N).max()
+        if size > LARGEST:
+            raise BadInput(f"task.scale: got a size of {size:g} in column {name!r}; expected <= {LARGEST:g}")
+        if spread == 0:
+            raise BadInput(
+                f"task.columns: got {name!r}, which is {once_N[0]:g} in all {len(once_N):,} rows to train on; "
+                "expected columns that vary"
+            )
+        if spread < SMALLEST:
+            raise BadInput(f"task.scale: got a range of {spread:g} in column {name!r}; expected >= {SMALLEST:g}")

@@ -1,0 +1,427 @@
+"""Series against loops, SciPy's solvers and the numbers that only the training part may set; bad files line by line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.integrate import solve_ivp
+from scipy.signal import lfilter
+
+from rnnjax.corpora import read_source
+from rnnjax.errors import BadInput
+from rnnjax.settings import TaskSpec
+from rnnjax.tasks import TASKS
+from rnnjax.tasks.dynamics import AR_COEFFICIENTS, AR_WARM_UP, DETERMINISTIC, PERIODS, RANDOM, delayed_feedback
+from rnnjax.tasks.series import from_units, held_out_levels, in_units, linear_error, series_task
+from rnnjax.tasks.windows import task_windows
+from rnnjax.types import Task
+
+SERIES = [*DETERMINISTIC, *RANDOM]
+
+
+def made(source: str | None = None, **fields: object) -> Task:
+    return series_task(TaskSpec(name="series", **fields), source)
+
+
+def own_units(task: Task) -> tuple[np.ndarray, np.ndarray]:
+    return in_units(task, task.train_N), in_units(task, task.validation_N)
+
+
+def table(rows: int, columns: int = 2) -> np.ndarray:
+    return np.random.default_rng(rows).normal(size=(rows, columns)) * np.arange(1, columns + 1) + 3
+
+
+def as_csv(values: np.ndarray, header: str = "", sign: str = ",") -> str:
+    lines = [sign.join(map(repr, row)) for row in values.tolist()]
+    return "\n".join([header, *lines] if header else lines) + "\n"
+
+
+# What is generated
+
+
+@pytest.mark.parametrize("series", SERIES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_generated_series_is_one_column_of_the_length_asked_for(series: str, seed: int) -> None:
+    task = made(series=series, length=300, validation=0.25, corpus_seed=seed)
+    assert task.train_N.shape == (300, 1) and task.validation_N.shape == (75, 1)
+    assert task.train_N.dtype == task.validation_N.dtype == np.float32
+    assert (task.inputs, task.outputs, task.loss) == (1, 1, "squared_error")
+    assert (task.columns, task.vocabulary, task.text_measures) == (("x",), "", None)
+    again, other = (made(series=series, length=300, validation=0.25, corpus_seed=seed + i) for i in (0, 1))
+    np.testing.assert_array_equal(again.train_N, task.train_N)
+    assert not np.array_equal(other.train_N, task.train_N)
+
+
+@pytest.mark.parametrize("series", DETERMINISTIC)
+def test_a_deterministic_series_goes_on_where_training_ends(series: str) -> None:
+    parts = made(series=series, length=300, standardise=False)
+    longer = made(series=series, length=330, standardise=False)
+    np.testing.assert_array_equal(np.concatenate([parts.train_N, parts.validation_N]), longer.train_N)
+
+
+@pytest.mark.parametrize("series", RANDOM)
+def test_a_random_series_is_held_out_as_a_draw_apart(series: str) -> None:
+    """No value of what is held out occurs in any longer training part."""
+    task = made(series=series, length=300, standardise=False)
+    assert not np.isin(task.validation_N, made(series=series, length=3_000, standardise=False).train_N).any()
+
+
+def test_sines_one_by_one() -> None:
+    rng, again = np.random.default_rng(3), np.random.default_rng(3)
+    phases = again.uniform(0, 2 * np.pi, len(PERIODS))
+    waves = zip(PERIODS, phases, strict=True)
+    expected = sum(np.array([np.sin(2 * np.pi * t / period + phase) for t in range(200)]) for period, phase in waves)
+    np.testing.assert_allclose(DETERMINISTIC["sines"](200, rng), expected, atol=1e-12)
+
+
+def test_the_autoregression_is_the_linear_filter_of_its_innovations() -> None:
+    rng, again = np.random.default_rng(3), np.random.default_rng(3)
+    filtered = lfilter([1], [1, *(-a for a in AR_COEFFICIENTS)], again.normal(size=AR_WARM_UP + 200))
+    np.testing.assert_allclose(RANDOM["ar"](200, rng), filtered[AR_WARM_UP:], rtol=1e-9, atol=1e-9)
+
+
+def test_the_autoregression_has_its_stationary_variance() -> None:
+    """(1 - a2) / ((1 + a2) ((1 - a2)^2 - a1^2)), from the first step on."""
+    first, second = AR_COEFFICIENTS
+    variance = (1 - second) / ((1 + second) * ((1 - second) ** 2 - first**2))
+    draws = np.array([RANDOM["ar"](2, np.random.default_rng(seed)) for seed in range(2_000)])
+    assert draws.var(axis=0) == pytest.approx([variance] * 2, rel=0.1)
+    assert max(abs(np.roots([1, -first, -second]))) < 1
+
+
+def test_a_walk_and_noise_differ_by_a_sum() -> None:
+    steps = RANDOM["noise"](400, np.random.default_rng(5))
+    x = 0.0
+    for step, reached in zip(steps, RANDOM["walk"](400, np.random.default_rng(5)), strict=True):
+        x += step
+        assert reached == pytest.approx(x)
+    assert steps == pytest.approx(np.random.default_rng(5).standard_normal(400))
+
+
+def test_mackey_glass_is_what_scipy_solves_piece_by_piece() -> None:
+    """Over one delay the delayed value is known: an ordinary equation, solved to 1e-11."""
+    pieces = [lambda t: 1.2]
+
+    def slope(t: float, x: np.ndarray) -> np.ndarray:
+        delayed = float(np.squeeze(pieces[-1](t - 17)))
+        return 0.2 * delayed / (1 + delayed**10) - 0.1 * x
+
+    expected = [1.2]
+    for start in range(0, 170, 17):
+        units = np.arange(start + 1, start + 18)
+        span = (start, start + 17)
+        solved = solve_ivp(slope, span, expected[-1:], t_eval=units, rtol=1e-11, atol=1e-11, dense_output=True)
+        expected += solved.y[0].tolist()
+        pieces.append(solved.sol)
+    np.testing.assert_allclose(delayed_feedback(171, 1.2), expected, rtol=0, atol=5e-5)
+
+
+def test_mackey_glass_is_on_its_attractor() -> None:
+    values = DETERMINISTIC["mackey_glass"](3_000, np.random.default_rng(0))
+    assert 0.2 < values.min() < 0.5 and 1.2 < values.max() < 1.4
+    assert values[:1_000].mean() == pytest.approx(values[2_000:].mean(), rel=0.1)
+    whole = delayed_feedback(1_050, np.random.default_rng(0).uniform(1.1, 1.4))
+    np.testing.assert_array_equal(values[:50], whole[1_000:])
+
+
+# Units, redundancy, readout
+
+
+@pytest.mark.parametrize("standardise", [True, False])
+def test_scale_and_offset_set_the_units_whatever_the_network_sees(standardise: bool) -> None:
+    plain = made(series="ar", length=400, standardise=False)
+    task = made(series="ar", length=400, scale=2.5, offset=-7, standardise=standardise)
+    for own, values in zip(own_units(task), (plain.train_N, plain.validation_N), strict=True):
+        np.testing.assert_allclose(own, 2.5 * values - 7, rtol=1e-5, atol=1e-5)
+    if not standardise:
+        assert (task.mean_O, task.unit_O) == ((0,), (1,))
+
+
+def test_the_training_part_alone_sets_mean_and_deviation() -> None:
+    values = table(100)
+    changed = np.concatenate([values[:90], values[90:] * 50 + 1_000])
+    task, other = made(as_csv(values)), made(as_csv(changed))
+    np.testing.assert_array_equal(task.train_N, other.train_N)
+    assert (task.mean_O, task.unit_O) == (other.mean_O, other.unit_O)
+    assert task.mean_O == pytest.approx(values[:90].mean(axis=0))
+    assert task.unit_O == pytest.approx(values[:90].std(axis=0))
+    np.testing.assert_allclose(task.train_N.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(task.train_N.std(axis=0), 1, atol=1e-6)
+    np.testing.assert_allclose(own_units(other)[1], changed[90:], rtol=1e-6)
+
+
+def test_from_units_undoes_in_units() -> None:
+    task = made(as_csv(table(60, 3)))
+    values_TBO = np.random.default_rng(0).normal(size=(4, 5, 3))
+    np.testing.assert_allclose(from_units(task, in_units(task, values_TBO)), values_TBO)
+    np.testing.assert_allclose(from_units(task, np.array(task.mean_O)), 0, atol=1e-15)
+    np.testing.assert_allclose(in_units(task, np.ones(3)), np.array(task.mean_O) + np.array(task.unit_O))
+
+
+@pytest.mark.parametrize("times", [1, 3, 7])
+def test_redundancy_repeats_the_beginning_and_leaves_what_is_held_out(times: int) -> None:
+    plain = made(series="mackey_glass", length=100, standardise=False)
+    task = made(series="mackey_glass", length=100, redundancy=times)
+    assert len(task.train_N) == 100 // times * times
+    expected = np.concatenate([plain.train_N[: 100 // times]] * times)
+    train, validation = own_units(task)
+    np.testing.assert_allclose(train, expected, rtol=1e-6)
+    np.testing.assert_allclose(validation, plain.validation_N, rtol=1e-6)
+    assert task.mean_O == pytest.approx(expected.mean(axis=0))
+    assert task.unit_O == pytest.approx(expected.std(axis=0))
+
+
+def test_each_row_is_followed_by_the_next() -> None:
+    values = table(21)
+    task = made(as_csv(values), standardise=False, validation=0.5)
+    inputs, targets, counted, mask, unit_O = task_windows(task, task.train_N, batch=2, window=3)
+    assert inputs.shape == targets.shape == (1, 3, 2, 2)
+    np.testing.assert_allclose(inputs[0, :, 1], values[5:8], rtol=1e-6)
+    np.testing.assert_allclose(targets[0, :, 1], values[6:9], rtol=1e-6)
+    assert counted is mask is None
+    np.testing.assert_array_equal(unit_O, [1, 1])
+
+
+def test_the_last_readout_counts_the_last_step_of_each_window() -> None:
+    task = made(series="noise", length=101, readout="last")
+    data = task_windows(task, task.train_N, batch=4, window=5)
+    assert data.counted_WTB is not None and data.counted_WTB.dtype == np.float32
+    assert data.counted_WTB.shape == data.inputs_WTB.shape[:3] == (5, 5, 4)
+    for step in range(5):
+        assert (data.counted_WTB[:, step] == (step == 4)).all()
+    every = made(series="noise", length=101)
+    np.testing.assert_array_equal(task_windows(every, every.train_N, 4, 5).targets_WTB, data.targets_WTB)
+
+
+# Levels
+
+
+def test_the_levels_are_those_of_loops_over_the_held_out_rows() -> None:
+    train, validation = table(80, 3), table(30, 3)
+    means = [sum(column) / 80 for column in train.T.tolist()]
+    targets = [(t, o) for t in range(1, 30) for o in range(3)]
+    levels = held_out_levels(train, validation)
+    assert levels["chance"] == pytest.approx(np.mean([(validation[t, o] - means[o]) ** 2 for t, o in targets]))
+    assert levels["persistence"] == pytest.approx(
+        np.mean([(validation[t, o] - validation[t - 1, o]) ** 2 for t, o in targets])
+    )
+
+
+@pytest.mark.parametrize("order", [1, 3])
+def test_the_linear_level_is_that_of_the_normal_equations(order: int) -> None:
+    train, validation = table(80), table(30)
+
+    def equations(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        past = [
+            [1.0, *(rows[t - k, o] for k in range(1, order + 1) for o in range(2))] for t in range(order, len(rows))
+        ]
+        return np.array(past), rows[order:]
+
+    past, future = equations(train)
+    weights = np.linalg.solve(past.T @ past, past.T @ future)
+    past, future = equations(validation)
+    assert linear_error(train, validation, order) == pytest.approx(np.mean((past @ weights - future) ** 2))
+
+
+def test_the_linear_level_does_not_depend_on_a_column_s_unit() -> None:
+    train, validation = table(80), table(30)
+    error = [linear_error(train[:, [o]] * 10.0**power, validation[:, [o]] * 10.0**power, 3) / 100.0**power
+             for o, power in [(0, 0), (0, 12), (0, -12)]]  # fmt: skip
+    assert error == pytest.approx([error[0]] * 3)
+    small, smaller = (linear_error(train * [1, unit], validation * [1, unit], 3) for unit in (1e-9, 1e-16))
+    assert small == pytest.approx(smaller)  # the second column helps to predict the first, however small its unit
+
+
+@pytest.mark.parametrize(("rows", "columns", "order"), [(200, 2, 8), (21, 2, 6), (40, 2, 3), (12, 9, 1), (6, 9, 0)])
+def test_the_linear_predictor_never_has_more_numbers_than_equations(rows: int, columns: int, order: int) -> None:
+    held_out = 4 if rows == 40 else 30
+    train, validation = table(rows, columns), table(held_out, columns)
+    levels = held_out_levels(train, validation)
+    assert levels.get("linear") == (linear_error(train, validation, order) if order else None)
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_levels_are_in_the_series_own_units(series: str) -> None:
+    plain, raw = (made(series=series, standardise=standardise) for standardise in (True, False))
+    assert plain.levels == raw.levels
+    tripled = made(series=series, scale=3, offset=5)
+    for name in ("chance", "persistence", "floor"):
+        assert tripled.levels[name] == pytest.approx(9 * plain.levels[name])
+    train, validation = own_units(plain)
+    assert plain.levels["chance"] == pytest.approx(np.mean((validation[1:] - train.mean()) ** 2), rel=1e-4)
+
+
+@pytest.mark.parametrize("series", DETERMINISTIC)
+def test_what_follows_from_its_past_has_the_floor_zero(series: str) -> None:
+    levels = made(series=series).levels
+    assert levels["floor"] == 0
+    assert levels["linear"] < 1e-4 * levels["persistence"] < levels["chance"]
+
+
+def test_the_floor_of_what_is_drawn_is_the_error_of_who_knows_the_rule() -> None:
+    """On 40,000 held-out steps, where the mean of a squared normal number is known to 0.7 %; 3 of these are allowed."""
+    knowing = {
+        "ar": lambda x: AR_COEFFICIENTS[0] * x[1:-1] + AR_COEFFICIENTS[1] * x[:-2],
+        "walk": lambda x: x[1:-1],
+        "noise": lambda x: 0 * x[1:-1],
+    }
+    assert knowing.keys() == RANDOM.keys()
+    for series, rule in knowing.items():
+        task = made(series=series, length=80_000, validation=0.5, scale=0.5)
+        x = own_units(task)[1][:, 0] / 0.5
+        assert 0.25 * np.mean((x[2:] - rule(x)) ** 2) == pytest.approx(task.levels["floor"], rel=0.02)
+        assert task.levels["linear"] == pytest.approx(task.levels["floor"], rel=0.02)
+
+
+def test_levels_of_a_repeated_training_part_are_those_of_saying_it_once() -> None:
+    values = table(110)
+    once = np.concatenate([values[:50], values[100:]])
+    repeated = made(as_csv(values), validation=10 / 110, redundancy=2)
+    assert repeated.levels == made(as_csv(once), validation=10 / 60).levels
+
+
+# Files
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_table_comes_back_from_its_file(sign: str, header: bool, end: str) -> None:
+    values = table(40, 3)
+    text = as_csv(values, sign.join(["time", '"wind speed"', " gust "]) if header else "", sign).replace("\n", end)
+    task = made(text, validation=0.25, standardise=False)
+    assert task.columns == (("time", "wind speed", "gust") if header else ("1", "2", "3"))
+    np.testing.assert_array_equal(task.train_N, values[:30].astype(np.float32))
+    np.testing.assert_array_equal(task.validation_N, values[30:].astype(np.float32))
+    assert (task.inputs, task.outputs, "floor" in task.levels) == (3, 3, False)
+
+
+def test_columns_choose_and_order_and_the_others_may_hold_anything() -> None:
+    rows = [f"2021-01-{day:02},{day},{day**2}," for day in range(1, 31)]
+    task = made("\n".join(["date,a,b,note", *rows]), columns="b, a", standardise=False)
+    assert task.columns == ("b", "a")
+    np.testing.assert_array_equal(task.train_N[:3], [[1, 1], [4, 2], [9, 3]])
+    years = made(
+        "\n".join(["name,2020,2021", *rows]).replace(",\n", "\n").rstrip(","), columns="2021", standardise=False
+    )
+    np.testing.assert_array_equal(years.train_N[:3], [[1], [4], [9]])
+
+
+def test_scale_offset_and_redundancy_hold_for_a_file_too() -> None:
+    values = table(40)
+    task = made(as_csv(values), scale=2, offset=1, redundancy=3, standardise=False)
+    np.testing.assert_allclose(task.train_N, np.concatenate([2 * values[:12] + 1] * 3), rtol=1e-6)
+
+
+GOOD = "1,2\n2,4\n3,1\n4,5\n"
+
+
+@pytest.mark.parametrize(
+    ("source", "fields", "message"),
+    [
+        ("", {}, "task.path: got an empty file; expected rows of numbers"),
+        (" \r\n\n", {}, "task.path: got an empty file; expected rows of numbers"),
+        ("a,b\n", {}, "task.path: got 0 rows; expected >= 4 (2 to train on and 2 held out)"),
+        ("a,b\n1,2\n3,4\n5,7\n", {}, "task.path: got 3 rows; expected >= 4 (2 to train on and 2 held out)"),
+        (
+            GOOD,
+            {},
+            "task.validation: got 0.1, which leaves 4 steps to train on and 0 held out; expected >= 2 of each",
+        ),
+        (
+            None,
+            {"length": 10},
+            "task.validation: got 0.1, which leaves 10 steps to train on and 1 held out; expected >= 2 of each",
+        ),
+        (
+            "temp,wind\n" + GOOD,
+            {"columns": "wind,tmp"},
+            "task.columns: got 'tmp'; expected one of: temp, wind. Did you mean 'temp'?",
+        ),
+        (GOOD, {"columns": "x"}, "task.columns: got 'x'; expected one of: 1, 2"),
+        (GOOD, {"columns": "1,"}, "task.columns: got ''; expected one of: 1, 2"),
+        (GOOD, {"columns": "2,1,2"}, "task.columns: got '2' twice; expected different names"),
+        (None, {"columns": "a"}, "task.columns: got 'a'; expected none without a file (task.path)"),
+        ("a,b\n1,2\n3,\n5,7\n", {}, "task.path: line 3, column 'b': got an empty cell; expected a number"),
+        ("a\tb\n1\t2\n3\t\n", {}, "task.path: line 3, column 'b': got an empty cell; expected a number"),
+        ("a\n1\n\n5\n", {}, "task.path: line 3: got 0 cells; expected 1, as in line 1"),
+        ("\na\n1\n5\n", {}, "task.path: line 1: got 0 cells; expected at least 1, as in line 1"),
+        ("1,2\n3,nan\n5,7\n", {}, "task.path: line 2, column '2': got 'nan'; expected a finite number"),
+        ("1,2\n3,4\n-inf,7\n", {}, "task.path: line 3, column '1': got '-inf'; expected a finite number"),
+        ("1,2\n3,4\n1e999,7\n", {}, "task.path: line 3, column '1': got '1e999'; expected a finite number"),
+        (
+            "date,a\n" + "1,2\n" * 5 + "2021-01-03,4\n",
+            {},
+            ("task.path: line 7, column 'date': got '2021-01-03'; expected a number; choose columns with task.columns"),
+        ),
+        (
+            "a\n1\n2021_01_03\n",
+            {},
+            "task.path: line 3, column 'a': got '2021_01_03'; expected a number; choose columns with task.columns",
+        ),
+        (
+            "a;b\n1,5;2\n",
+            {},
+            "task.path: line 2, column 'a': got '1,5'; expected a number; choose columns with task.columns",
+        ),
+        (
+            "1,5;2,5\n3,5;4,5\n",
+            {},
+            "task.path: line 2, column '1,5': got '3,5'; expected a number; choose columns with task.columns",
+        ),
+        ("a,b\n1,2\n3,4,5\n", {"columns": "a"}, "task.path: line 3: got 3 cells; expected 2, as in line 1"),
+        ("a,b\n1,2\n3\n", {}, "task.path: line 3: got 1 cells; expected 2, as in line 1"),
+        ("a, b,a\n1,2,3\n", {}, "task.path: line 1: got two columns 'a'; expected different names"),
+        ("a,,b\n1,2,3\n", {}, "task.path: line 1: got no name for column 2; expected a name, or numbers only"),
+        (
+            'a,b\n1,2\n"3,4\n5,6\n',
+            {},
+            "task.path: line 4: got unexpected end of data; expected cells as in a CSV file",
+        ),
+        (
+            "a,b\n" + "".join(f"{i},0.1\n" for i in range(18)) + "1,5\n2,6\n",
+            {},
+            "task.columns: got 'b', which is 0.1 in all 18 rows to train on; expected columns that vary",
+        ),
+        (
+            "a\n" + "1\n" * 9 + "2\n" * 11,
+            {"redundancy": 2},
+            "task.columns: got 'a', which is 1 in all 9 rows to train on; expected columns that vary",
+        ),
+        (
+            "\n".join(map(str, range(30))),
+            {"redundancy": 14},
+            "task.redundancy: got 14; expected <= 13 (of 27 steps)",
+        ),
+        (
+            "a\n" + "1\n2\n" * 10 + "1e300\n",
+            {"scale": 1e10},
+            "task.scale: got a size of inf in column 'a'; expected <= 1e+18",
+        ),
+        (
+            "a\n" + "1\n2\n" * 20,
+            {"scale": 1e-20},
+            "task.scale: got a range of 1e-20 in column 'a'; expected >= 1e-18",
+        ),
+    ],
+)
+def test_what_is_no_series_is_refused_in_one_line(source: str | None, fields: dict[str, object], message: str) -> None:
+    with pytest.raises(BadInput) as refusal:
+        made(source, **fields)
+    assert str(refusal.value) == message
+
+
+def test_the_shortest_file_is_accepted() -> None:
+    task = made(GOOD, validation=0.5)
+    assert task.levels.keys() == {"chance", "persistence"}
+
+
+def test_a_file_is_read_without_remarks_on_what_no_network_sees(tmp_path: Path) -> None:
+    path = tmp_path / "wind.csv"
+    path.write_bytes(b"\xef\xbb\xbfa,b\r\n" + GOOD.replace("\n", "\r\n").encode())
+    source = read_source(TaskSpec(name="series", path=str(path)), 10**9)
+    assert source is not None and source.remarks == []
+    assert TASKS["series"](TaskSpec(validation=0.5), source.text).columns == ("a", "b")
+    path.write_bytes(b"\x00\x01" * 50)
+    with pytest.raises(BadInput, match=r"looks binary \(100% control characters\); expected a CSV file"):
+        read_source(TaskSpec(name="series", path=str(path)), 10**9)
