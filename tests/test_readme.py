@@ -1,13 +1,19 @@
 """What the README says is so."""
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from rnnjax import config
+from rnnjax import config, sweep
+from rnnjax.cells import CELLS
 from rnnjax.claims import RULES
 from rnnjax.lookup import check_names
+from rnnjax.settings import HParams, Spec
+from rnnjax.tasks.windows import cut_windows, next_step
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -39,13 +45,52 @@ def test_the_example_study_is_one(tmp_path: Path) -> None:
     assert study.file.claims[0].readings[0].rule in RULES
 
 
+def test_the_python_examples_run() -> None:
+    """All of them, one after the other, as a reader would type them."""
+    known: dict[str, Any] = {}
+    try:
+        for example in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+            exec(example, known)
+        assert known["h"].shape == (4, 10, 64)
+        assert known["gate"]({}, 0.5, 0.25, 0.25) == pytest.approx(np.tanh(0.5))
+        runs = [
+            sweep.Run(0, Spec(cell="decay", hidden=8, inputs=3, outputs=3, window=4), HParams(seed=s)) for s in (0, 1)
+        ]
+        ids = np.random.default_rng(0).integers(3, size=50, dtype=np.int32)
+        program = sweep.program(runs, cut_windows(next_step(ids), 1, 4), rows=4)
+        _, record = program.advance(program.blocks.scatter(sweep.start(runs)), 100)
+        assert np.isfinite(record.loss).all()
+    finally:
+        CELLS.pop("decay", None)
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*/*.toml")), ids=lambda path: path.stem)
 def test_every_config_that_comes_with_rnnjax_is_a_study(path: Path) -> None:
     check_names(config.load(path))
 
 
+def test_the_speeds_are_those_of_the_benchmark() -> None:
+    """Row by row: three digits of each contender's median, and the share of the peak."""
+    found = json.loads((ROOT / "results" / "bench" / "quick.json").read_text())["timings"]
+    table = re.findall(r"^\| (\w+), H = (\d+), batch (\d+) \| (.*) \|$", README, re.MULTILINE)
+    assert len(table) == 4
+    for cell, hidden, batch, cells in table:
+        rows = {
+            row["contender"]: row
+            for row in found
+            if (row["cell"], row["hidden"], row["batch"]) == (cell.lower(), int(hidden), int(batch))
+        }
+        times = [rows[name]["microseconds"] for name in ("rnnjax", "plain_vmap", "flax", "torch", "torch_bmm")]
+        shown = [f"{time:,.1f}" if time < 100 else f"{time:,.0f}" for time in times]
+        share = f"{rows['rnnjax']['share_of_peak']:.0%}"
+        assert cells.split(" | ") == [shown[0], share, *shown[1:]]
+
+
 def test_every_option_named_is_one_of_a_script() -> None:
     scripts = "".join(path.read_text() for path in (ROOT / "scripts").glob("*.py"))
-    named = set(re.findall(r"(?<![\w-])(--[a-z]+)", README)) - {"--logdir", "--help"}  # of TensorBoard and of argparse
+    named = set(re.findall(r"(?<![\w-])(--[a-z]+(?:-[a-z]+)*)", README)) - {
+        "--logdir",
+        "--help",
+    }  # of TensorBoard and of argparse
     assert named
     assert {option for option in named if f'"{option}"' not in scripts} == set()
