@@ -77,7 +77,7 @@ def corpus_line(study: Study, tasks: dict[TaskSpec, Task]) -> str:
 
 
 def settings(study: Study) -> report.Settings:
-    """Every field in which arms differ, the number of characters read among them; and the rest.
+    """Every field in which arms differ, the number of steps read among them; and the rest.
 
     Of the task only what was set: most of its fields belong to other tasks.
     """
@@ -100,7 +100,7 @@ def flat(table: dict[str, Any]) -> dict[str, Any]:
 
 def derived(spec: Any) -> dict[str, Any]:
     """What follows from the settings and may differ with them."""
-    return {"characters read": spec.steps * spec.window * spec.batch}
+    return {"steps read": spec.steps * spec.window * spec.batch}
 
 
 def figures_of(study: Study) -> list[Figure]:

@@ -142,6 +142,16 @@ def test_the_order_is_that_of_the_guided_study(tmp_path: Path, kind: int) -> Non
     assert places == sorted(places)
 
 
+def test_a_chapter_with_nothing_in_it_is_left_out(tmp_path: Path) -> None:
+    chapters = {"hypothesis": "", "samples": [], "questions": [], "statements": [], "advice": []}
+    anchors = {"hypothesis", "samples", "questions", "verdicts", "advice"}
+    for page, there in ((_page(), anchors), (_page()._replace(**chapters), set())):
+        html, markdown = _written(tmp_path / str(len(there)), page)
+        assert {anchor for anchor in anchors if f'<section id="{anchor}"' in html} == there
+        assert {anchor for anchor in anchors if f'href="#{anchor}"' in html} == there
+        assert ("## Hypothesis" in markdown) == bool(there)
+
+
 @pytest.mark.parametrize("kind", [0, 1], ids=["html", "markdown"])
 def test_every_statement_has_its_verdict_with_interval_and_n(tmp_path: Path, kind: int) -> None:
     text = _written(tmp_path, _page())[kind]
