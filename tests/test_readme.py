@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ from rnnjax import config, sweep
 from rnnjax.cells import CELLS
 from rnnjax.claims import RULES
 from rnnjax.lookup import check_names
+from rnnjax.optimizers import OPTIMIZERS
+from rnnjax.schedules import SCHEDULES
 from rnnjax.settings import HParams, Spec
+from rnnjax.starts import STARTS
+from rnnjax.tasks import TASKS
 from rnnjax.tasks.windows import cut_windows, next_step
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +72,16 @@ def test_the_python_examples_run() -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*/*.toml")), ids=lambda path: path.stem)
 def test_every_config_that_comes_with_rnnjax_is_a_study(path: Path) -> None:
     check_names(config.load(path))
+
+
+@pytest.mark.parametrize(
+    ("field", "table"),
+    [("cell", CELLS), ("start", STARTS), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("task.name", TASKS)],
+)
+def test_the_names_that_can_be_set_are_those_of_the_code(field: str, table: Iterable[str]) -> None:
+    line = re.search(rf"^\| `{field}` \| (.*) \|$", README, re.MULTILINE)
+    assert line
+    assert set(table) <= set(re.findall(r"[a-z_]+", line[1]))
 
 
 def test_the_speeds_are_those_of_the_benchmark() -> None:
