@@ -2,44 +2,52 @@
 
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from rnnjax.arms import check_count, expand, seed_list
+from rnnjax.arms import check_count, expand, only, seed_list
 from rnnjax.errors import BadInput
-from rnnjax.fields import FIELDS, flat, shown, unknown
-from rnnjax.study import Study, StudyFile
+from rnnjax.fields import FIELDS, checked, flat, shown, unknown
+from rnnjax.settings import Spec
+from rnnjax.study import Arm, Study, StudyFile
 from rnnjax.tomlfile import read_toml
 
 BYTES_PER_STEP = 40  # of a series or an example: its numbers in float64 and float32, the inputs and targets
 BYTES_PER_CHARACTER = 16  # of a text: its ids, the inputs and targets, and the text itself
 
 
-def load(path: Path, overrides: Iterable[str] = (), seeds: int | None = None, max_runs: int = 10_000) -> Study:
+def load(
+    path: Path,
+    overrides: Iterable[str] = (),
+    seeds: int | None = None,
+    max_runs: int = 10_000,
+    patterns: Sequence[str] = (),
+) -> Study:
     """Read a study.
 
     Args:
         overrides: "field=value", as after `--set`. seeds: how many, instead of the file's.
+        patterns: of the arms to run; none = all.
 
     Raises:
         BadInput: one line `<file>:<field>: got <value>; expected <rule>.`
     """
     where = str(path)
-    table = read_toml(path)
-    base = table.setdefault("base", {})
+    file = checked_file(read_toml(path), where)
     asked = dict(parse_override(text) for text in overrides)
-    if isinstance(base, dict):
-        table["base"] = flat(base) | asked
-    file = checked_file(table, where)
     refuse_overridden_axes(asked, file)
-    if seeds is not None:
-        file = replace(file, seeds=seeds)
+    varied = any("steps" in flat(table) for table in file.axes)
+    shorter = {"steps": asked.pop("steps")} if varied and "steps" in asked else {}
+    file = replace(file, base=flat(file.base) | asked, seeds=file.seeds if seeds is None else seeds)
     check_count(file, where, max_runs)
-    study = Study(path.stem, file, expand(file, where), seed_list(file, where), {})
+    arms = shortened(expand(file, where), file, shorter, where)
+    if patterns:
+        file, arms = only(file, arms, patterns)
+    study = Study(path.stem, file, arms, seed_list(file, where), {})
     check_saves(study, where)
     check_size(study, where)
     return study._replace(config=resolved(study))
@@ -76,9 +84,25 @@ def explain(error: Any, where: str) -> str:
     return f"{where}:{place}: got {shown(error['input'])}; expected {error['msg'].removeprefix('Input should be ')}"
 
 
+def shortened(arms: list[Arm], file: StudyFile, asked: dict[str, Any], where: str) -> list[Arm]:
+    """Arms that differ in their steps, in proportion to what is asked of the base's; each at least one.
+
+    Their names stay, because the statements know them by these.
+    """
+    if not asked:
+        return arms
+    share = checked("steps", asked["steps"], where) / file.base.get("steps", Spec.steps)
+
+    def shorter(arm: Arm) -> Arm:
+        steps = max(1, round(arm.spec.steps * share))
+        return arm._replace(spec=replace(arm.spec, steps=steps), axes=arm.axes | {"steps": steps})
+
+    return [shorter(arm) for arm in arms]
+
+
 def refuse_overridden_axes(asked: dict[str, Any], file: StudyFile) -> None:
-    """Raises BadInput for a `--set` that the axes would override, in some arms or in all."""
-    axes = {name for table in file.axes for name in flat(table)}
+    """Raises BadInput for a `--set` that the axes would override; fewer steps shorten them all in proportion."""
+    axes = {name for table in file.axes for name in flat(table)} - {"steps"}
     for name in asked:
         if name in axes:
             raise BadInput(f"--set {name}: is an axis of this study; expected a field that its arms share")
@@ -103,7 +127,7 @@ def check_size(study: Study, where: str) -> None:
 
 def memory(study: Study) -> dict[str, tuple[int, str]]:
     """The bytes of what grows with each setting, at least."""
-    specs, runs = [arm.spec for arm in study.arms], len(study.arms) * len(study.seeds)
+    specs, runs = [arm.spec for arm in study.arms], sum(len(arm.seeds(study.seeds)) for arm in study.arms)
     hidden, block = max(spec.hidden for spec in specs), max(spec.block for spec in specs) or 1
     rows = max(-(-spec.steps // spec.record_every) for spec in specs)
     states = max(spec.window * spec.batch * spec.hidden * (spec.block or 1) for spec in specs)
@@ -128,6 +152,9 @@ def memory(study: Study) -> dict[str, tuple[int, str]]:
 def resolved(study: Study) -> dict[str, Any]:
     """All that decides a study's numbers, as plain values: every arm in full, the seeds, the probes."""
     arms = {
-        arm.name: asdict(arm.spec) | {k: v for k, v in arm.hp._asdict().items() if k != "seed"} for arm in study.arms
+        arm.name: asdict(arm.spec)
+        | {k: v for k, v in arm.hp._asdict().items() if k != "seed"}
+        | {"seeds": len(arm.seeds(study.seeds))}
+        for arm in study.arms
     }
     return {"arms": arms, "seeds": study.seeds, "probes": study.file.probes, "save_every": study.file.save_every}

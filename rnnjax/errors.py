@@ -13,6 +13,10 @@ class BadInput(RnnjaxError):
     exit_code = 2
 
 
+class NotApplicable(BadInput):
+    """A probe that has nothing to look at: a study leaves it out where it can be taken in other arms."""
+
+
 class FolderRefused(RnnjaxError):
     """The run folder is busy, holds another config, or is not ours."""
 

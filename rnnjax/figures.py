@@ -160,6 +160,29 @@ def interval_figure(
     return Drawing(title or _words(metric).capitalize(), caption, figure)
 
 
+def map_figure(
+    arm: ArmResult, probe: str, places: Sequence[tuple[str, str]], title: str = "", unit: str = "", at: int = -1
+) -> Drawing:
+    """Points of a plane by name, for one run of one arm: that of seed 42, or of the first seed that did not diverge.
+
+    The probe's values are `<probe>_x` and `<probe>_y`. Args: places: (name, group) of each point; the last group is the
+        one to look for and has stars.
+    """
+    finite_n = np.isfinite(arm.probes[f"{probe}_x"][:, at]).all(axis=1)
+    run = int(np.argmax(finite_n * (1 + (arm.seeds == FAMOUS_SEED))))
+    x, y = (arm.probes[f"{probe}_{axis}"][run, at].astype(np.float32) for axis in "xy")
+    groups = list(dict.fromkeys(group for _, group in places))
+    inked = _inked([arm._replace(name=group) for group in groups])
+    figure = _figure([one for one, _ in inked], _axis("first component"), _axis(unit or "second component"))
+    for of_group, ink in inked if finite_n.any() else []:
+        own = [i for i, (_, group) in enumerate(places) if group == of_group.name]
+        star = of_group.name == groups[-1]
+        figure.add_trace(_named_points(of_group, ink, x[own], y[own], [places[i][0] for i in own], star))
+    seed = f"seed {arm.seeds[run]}" if finite_n.any() else "no run left"
+    caption = f"{arm.name}: {seed}, one run of {arm.seeds.size}. Principal components, so there is no interval."
+    return Drawing(title or _words(probe).capitalize(), caption, figure)
+
+
 # Numbers
 
 
@@ -215,7 +238,8 @@ def _draw_curves(
 ) -> None:
     for arm, ink in _inked(arms):
         points = points_of(arm)
-        table = np.array([_interval(column, geometric)[:4] for column in points.values_nm.T], dtype=np.float32)
+        summaries = [_interval(column, geometric)[:4] for column in points.values_nm.T]
+        table = np.array(summaries, dtype=np.float32).reshape(-1, 4)  # of an arm that was never measured: no rows
         known = table[:, 3] > 0
         points = Points(points.x[known].astype(np.float32), points.at[known], points.values_nm[:, known])
         figure.add_traces(list(_band(arm, ink, points, table[known], where, marks)))
@@ -293,6 +317,24 @@ def _interval_bar(arm: ArmResult, ink: Ink, row: int, interval: Interval) -> go.
         error_x={"type": "data", "symmetric": False, "color": ink.light, "thickness": 3, "width": 6} | reach,
         customdata=[f"[{low:.4g}, {high:.4g}], n = {n}"],
         hovertemplate="<b>%{fullData.name}</b><br>%{x:.4g}<br>%{customdata}<extra></extra>",
+    )
+
+
+def _named_points(
+    group: ArmResult, ink: Ink, x: np.ndarray, y: np.ndarray, names: Sequence[str], star: bool
+) -> go.Scatter:
+    return _trace(
+        group,
+        ink,
+        x=x,
+        y=y,
+        mode="markers+text",
+        text=[html.escape(name, quote=False) for name in names],
+        textposition="top center",
+        textfont={"size": 11, "color": NEUTRAL},
+        marker={"color": ink.light, "symbol": "star" if star else ink.symbol, "size": 14 if star else 8},
+        hovertemplate="%{text}<br><b>%{fullData.name}</b><extra></extra>",
+        showlegend=True,
     )
 
 

@@ -50,6 +50,11 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
+def write_json(path: Path, value: Any) -> None:
+    """Writes plain values as JSON, whole or not at all. Raises StorageFailed; ValueError for NaN or infinity."""
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Writes plain arrays; an array of objects would be a pickle: ValueError. Raises StorageFailed."""
     with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:  # as np.savez, but any name is allowed

@@ -12,6 +12,8 @@ from rnnjax.model import Model, network
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Params
 
+ENDED = 1  # the place of a text that is complete
+
 
 class Truncation(NamedTuple):
     """Which symbols may be drawn at all, after the temperature; all of them at top_k >= V and top_p = 1."""
@@ -35,7 +37,7 @@ class Hypotheses(NamedTuple):
     logits_MV: Array
     log_p: Array  # [M] of what was said; -inf where there is no text
     said: Array  # [M] int32, how many symbols
-    ended: Array  # [M] whether the end symbol is among them
+    place: Array  # [M] int32, where each is on its way to its end; `ENDED` when there
 
 
 def sample(
@@ -59,6 +61,19 @@ def sample(
         ids [length, P], int32.
     """
     model = network(spec, hp)
+    uniforms_NP = jax.random.uniform(key, (length, prompts_TP.shape[1]))
+    return continued(model, params, heard(model, hp, params, prompts_TP), uniforms_NP, temperature, truncation)
+
+
+def continued(
+    model: Model,
+    params: Params,
+    start: tuple[Carry, Array],
+    uniforms_NP: Array,
+    temperature: Array,
+    truncation: Truncation | None = None,
+) -> Array:
+    """As `sample`, from the carries of P texts and what the network says there [P, V]; a uniform number per symbol."""
     choose = partial(draw, temperature) if truncation is None else partial(draw_truncated, truncation, temperature)
 
     def step(state: tuple[Carry, Array], uniform_P: Array) -> tuple[tuple[Carry, Array], Array]:
@@ -66,8 +81,7 @@ def sample(
         ids_P = jax.vmap(choose)(uniform_P, logits_PV)
         return spoken(model, params, carry, ids_P), ids_P
 
-    uniforms = jax.random.uniform(key, (length, prompts_TP.shape[1]))
-    return jax.lax.scan(step, heard(model, hp, params, prompts_TP), uniforms)[1]
+    return jax.lax.scan(step, start, uniforms_NP)[1]
 
 
 def heard(model: Model, hp: HParams, params: Params, prompts: Array) -> tuple[Carry, Array]:
@@ -81,6 +95,29 @@ def spoken(model: Model, params: Params, carry: Carry, x: Array) -> tuple[Carry,
     """The carry after one step more of some texts, ids [P] or vectors x_PD, and what the network then says [P, O]."""
     carry = jax.vmap(partial(model.step, params))(carry, x)
     return carry, jax.vmap(partial(model.says, params))(carry)
+
+
+def partly_own(
+    model: Model, params: Params, carry: Carry, ids_TB: Array, own_TB: Array, temperature: float, uniforms_TB: Array
+) -> Array:
+    """B texts in which the network has replaced some symbols: x_t = own_t ? draw(y_{t-1}) : id_t, then y_t reads x_t.
+
+    Args:
+        carry: of B streams before the first symbol; what it says is what the first own symbol is drawn from.
+        own_TB: where the network's symbol takes the place of the text's. temperature: 0 = its best guess.
+
+    Returns:
+        x_TB, int32.
+    """
+
+    def step(state: tuple[Carry, Array], given: tuple[Array, Array, Array]) -> tuple[tuple[Carry, Array], Array]:
+        (carry, logits_BV), (ids_B, own_B, uniforms_B) = state, given
+        drawn_B = jax.vmap(partial(draw, jnp.asarray(temperature)))(uniforms_B, logits_BV)
+        read_B = jnp.where(own_B, drawn_B, ids_B)
+        return spoken(model, params, carry, read_B), read_B
+
+    start = carry, jax.vmap(partial(model.says, params))(carry)
+    return jax.lax.scan(step, start, (ids_TB, own_TB, uniforms_TB))[1]
 
 
 def draw(temperature: Array, uniform: Array, logits_V: Array) -> Array:
@@ -131,6 +168,7 @@ def beam(
     width: int,
     length_penalty: Array,
     end: Array,
+    turns_AV: Array | None = None,
 ) -> Ranked:
     """Search for the texts with the highest log p / ((5 + n) / 6)^length_penalty, n being the symbols of a text.
 
@@ -140,6 +178,8 @@ def beam(
     Args:
         prompts_TP: ids of P prompts of equal length, read from the start state. length, width: static.
         length_penalty: >= 0; 0 ranks by log p alone. end: the id that ends a text, -1 = none does.
+        turns_AV: where no single id does: the place that each id leads to from each of A places. A text begins at place
+            0, has ended when it comes to place 1, and is then filled up with `end`.
 
     Returns:
         `width` texts for each prompt. Of these as many as there are have a score above -inf.
@@ -147,10 +187,11 @@ def beam(
     Source: Wu et al. 2016, arXiv:1609.08144, equation 14.
     """
     model = network(spec, hp)
+    turns_AV = ended_by(end, spec.outputs) if turns_AV is None else turns_AV
 
     def search(carry: Carry, logits_V: Array) -> Ranked:
         start = lonely(width, carry, logits_V)
-        last, (parents_NM, ids_NM) = jax.lax.scan(partial(extended, model, params, end), start, length=length)
+        last, (parents_NM, ids_NM) = jax.lax.scan(partial(extended, model, params, end, turns_AV), start, length=length)
         scores = last.log_p / ((5 + last.said) / 6) ** length_penalty
         ranking = jnp.argsort(-scores, stable=True)
         return Ranked(traced_back(parents_NM, ids_NM, ranking).T, last.said[ranking], scores[ranking])
@@ -162,23 +203,28 @@ def lonely(width: int, carry: Carry, logits_V: Array) -> Hypotheses:
     """A beam before its first step: one empty text, in M places."""
     carry, logits_MV = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (width, *leaf.shape)), (carry, logits_V))
     log_p = jnp.full(width, -jnp.inf).at[0].set(0)  # the others have no probability: they would be copies of the first
-    return Hypotheses(carry, logits_MV, log_p, jnp.zeros(width, jnp.int32), jnp.zeros(width, bool))
+    return Hypotheses(carry, logits_MV, log_p, *jnp.zeros((2, width), jnp.int32))
+
+
+def ended_by(end: Array, symbols: int) -> Array:
+    """The two places of a text that one symbol ends: [2, V]."""
+    return jnp.stack([(jnp.arange(symbols) == end).astype(jnp.int32), jnp.full(symbols, ENDED, jnp.int32)])
 
 
 def extended(
-    model: Model, params: Params, end: Array, beam: Hypotheses, _: None
+    model: Model, params: Params, end: Array, turns_AV: Array, beam: Hypotheses, _: None
 ) -> tuple[Hypotheses, tuple[Array, Array]]:
     """One step of one beam. Also returns for each new text which old one it goes on from, and its new symbol."""
-    vocabulary = beam.logits_MV.shape[1]
+    vocabulary, ended = beam.logits_MV.shape[1], beam.place == ENDED
     ending_MV = jnp.broadcast_to(jnp.where(jnp.arange(vocabulary) == end, 0, -jnp.inf), beam.logits_MV.shape)
-    gains_MV = jnp.where(beam.ended[:, None], ending_MV, jax.nn.log_softmax(beam.logits_MV))
+    gains_MV = jnp.where(ended[:, None], ending_MV, jax.nn.log_softmax(beam.logits_MV))
     # What is compared is the distance from the leader: far from 0, rounding would make equals of different texts.
     leader = jnp.max(beam.log_p)
     ahead, places = jax.lax.top_k(((beam.log_p - leader)[:, None] + gains_MV).ravel(), len(beam.log_p))
     parents, ids = places // vocabulary, places % vocabulary
-    carry, said, ended = jax.tree.map(lambda leaf: leaf[parents], (beam.carry, beam.said, beam.ended))
+    carry, said, place = jax.tree.map(lambda leaf: leaf[parents], (beam.carry, beam.said + ~ended, beam.place))
     carry, logits_MV = spoken(model, params, carry, ids)
-    return Hypotheses(carry, logits_MV, leader + ahead, said + ~ended, ended | (ids == end)), (parents, ids)
+    return Hypotheses(carry, logits_MV, leader + ahead, said, turns_AV[place, ids]), (parents, ids)
 
 
 def traced_back(parents_NM: Array, ids_NM: Array, places: Array) -> Array:

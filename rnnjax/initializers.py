@@ -63,6 +63,22 @@ def identity(key: Array, shape: Shape, gain: Array) -> Array:
     return gain * jnp.eye(*shape)
 
 
+def cyclic(key: Array, shape: Shape, gain: Array) -> Array:
+    """gain * the permutation that hands unit i's value on to unit i + 1, and the last one's to the first.
+
+    An orthogonal kernel without chance: the ring of a simple cycle reservoir. Of a larger ring the part that fits.
+    Source: Rodan & Tino 2011, IEEE Trans. Neural Netw. 22:131.
+    """
+    del key
+    return gain * jnp.roll(jnp.eye(max(shape)), 1, axis=1)[: shape[0], : shape[1]]
+
+
+def zeros(key: Array, shape: Shape, gain: Array) -> Array:
+    """0, whatever the gain: a recurrent kernel that is none."""
+    del key
+    return 0 * gain * jnp.ones(shape)
+
+
 def radius(key: Array, shape: Shape, gain: Array) -> Array:
     """A Gaussian matrix rescaled so that its spectral radius is `gain`; square kernels only."""
     matrix = jax.random.normal(key, shape)
@@ -91,6 +107,8 @@ INITIALIZERS = {
     "normal": normal,
     "uniform": uniform,
     "identity": identity,
+    "cyclic": cyclic,
+    "zeros": zeros,
     "radius": radius,
 }
 SQUARE_ONLY = ("radius",)

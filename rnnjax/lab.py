@@ -10,7 +10,7 @@ import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,16 +19,18 @@ from rnnjax.claims import judge
 from rnnjax.corpora import read_source
 from rnnjax.diagnostics.spectrum import recurrent_kernels, spectrum_of
 from rnnjax.errors import AllDiverged
-from rnnjax.files import check_space
+from rnnjax.files import check_space, write_json
 from rnnjax.lookup import check_names
-from rnnjax.manifest import machine_fingerprint
+from rnnjax.manifest import as_results, machine_fingerprint
+from rnnjax.pagefile import write_page
 from rnnjax.progress import Clock, Display
-from rnnjax.rehearsal import check_metrics, disk_bytes, rehearse
+from rnnjax.rehearsal import check_measured, check_metrics, check_probes, disk_bytes, rehearse
 from rnnjax.report import write_report
 from rnnjax.results import ArmResult, is_text, named
 from rnnjax.runs import RunFolder, open_run
 from rnnjax.settings import TaskSpec
 from rnnjax.signals import Interruption
+from rnnjax.stored import finished_manifest, stored_results
 from rnnjax.study import Arm, Study
 from rnnjax.summary import summary
 from rnnjax.tasks import TASKS
@@ -89,6 +91,7 @@ def prepare(study: Study) -> Prepared:
         spec: rehearse(spec, tasks[spec.task], list(study.file.probes), len(plan_of(study, spec).probe_steps))
         for spec in dict.fromkeys(arm.spec.program for arm in study.arms)
     }
+    check_probes(rehearsed.values())
     check_metrics(study, rehearsed)
     return Prepared(study, tasks, remarks, disk_bytes(study, rehearsed))
 
@@ -134,7 +137,7 @@ def train_all(shell: Shell, tasks: dict[TaskSpec, Task]) -> list[ArmResult]:
     runs = [
         sweep.Run(index, arm.spec, arm.hp._replace(seed=seed))
         for index, arm in enumerate(study.arms)
-        for seed in study.seeds
+        for seed in arm.seeds(study.seeds)
     ]
     results: dict[int, ArmResult] = {}
     for number, group in enumerate(sweep.groups(runs)):
@@ -169,12 +172,35 @@ def conclude(shell: Shell, arms: list[ArmResult], tasks: dict[TaskSpec, Task]) -
     with shell.clock.phase("probe"):
         arms = with_draws(study, arms)
     with shell.clock.phase("report"):
-        judgements = [judge(claim, arms) for claim in study.file.claims]
-        run.write_json("summary.json", summary(study, arms, judgements))
         write_samples(run, arms, tasks, study)
-        write_report(run.path, page(study, arms, judgements, tasks, shell.clock.seconds, run.manifest))
+        write_up(run.path, study, arms, tasks, run.manifest | {"seconds": shell.clock.seconds})
     run.record(seconds=shell.clock.seconds)
     run.done()
+
+
+def write_up(
+    folder: Path, study: Study, arms: list[ArmResult], tasks: dict[TaskSpec, Task], manifest: dict[str, Any]
+) -> None:
+    """summary.json, page.json, the report and its tables."""
+    judgements = [judge(claim, arms) for claim in study.file.claims]
+    write_json(folder / "summary.json", as_results(summary(study, arms, judgements)))
+    written = page(study, arms, judgements, tasks, manifest["seconds"], manifest)
+    write_page(folder, written)
+    write_report(folder, written)
+
+
+def judge_again(study: Study, folder: Path) -> None:
+    """Judge a finished study by what its file says now, and write its report anew; nothing is trained.
+
+    Raises:
+        BadInput: the folder holds other runs than the study's, or has not measured what is asked. DamagedState.
+    """
+    check_names(study)
+    tasks, _ = load_tasks(study)
+    study = fitted(study, tasks)
+    arms = with_draws(study, stored_results(folder, study, tasks))
+    check_measured(study, arms)
+    write_up(folder, study, arms, tasks, finished_manifest(folder))
 
 
 def write_samples(run: RunFolder, arms: list[ArmResult], tasks: dict[TaskSpec, Task], study: Study) -> None:

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -9,14 +10,14 @@ from itertools import chain
 
 from rnnjax.activations import ACTIVATIONS
 from rnnjax.cells import CELLS
-from rnnjax.claims import RULES
 from rnnjax.diagnostics import PROBES
 from rnnjax.errors import BadInput
 from rnnjax.initializers import INITIALIZERS, SQUARE_ONLY
 from rnnjax.optimizers import OPTIMIZERS
+from rnnjax.rules import RULES
 from rnnjax.schedules import SCHEDULES
 from rnnjax.starts import STARTS
-from rnnjax.study import Arm, Reading, Study
+from rnnjax.study import Arm, Nearest, Reading, Study
 from rnnjax.tasks import TASKS
 from rnnjax.types import OpaqueCell
 
@@ -30,8 +31,27 @@ TABLES: dict[str, Iterable[str]] = {
     "start": STARTS,
 }
 READING = ("text", "series")  # tasks that read the user's file
-EXPECTING = {"exact", "number", "share"}  # rules that need `expected`
-COMPARING = {"difference", "best"}  # rules that need `against`
+NEXT_SYMBOL = ("grammar", "text")  # tasks of ids in which every symbol is to be followed by the next one
+NEEDED = {  # fields of a reading that its rule cannot do without
+    "exact": ["expected"],
+    "number": ["expected"],
+    "share": ["expected"],
+    "difference": ["against"],
+    "best": ["against"],
+    "explained": ["explained_by"],
+    "contrast": ["weights"],
+    "trend": ["axes"],
+    "interaction": ["axes"],
+    "widest": ["factors"],
+    "additive": ["axes", "against"],
+}
+AXES = {"trend": (1,), "interaction": (2,), "additive": range(1, 10)}  # how many of them a rule takes
+SCALES = {
+    "difference": ("difference", "relative"),
+    "contrast": ("difference", "log"),
+    "trend": ("difference", "log", "rank"),
+    "interaction": ("difference", "log"),
+}
 
 
 def check_names(study: Study) -> None:
@@ -53,9 +73,14 @@ def check_names(study: Study) -> None:
             check_reading(f"claims.{claim.id}", reading, study)
     file = study.file
     asking = [*[item.arms for item in file.figures], *[item.arms for item in file.questions]]
+    asking += [*[item.arms for item in file.tables], *[item.arms for item in file.contradictions]]
+    if file.nearest:
+        asking += [number.arms for number in file.nearest.numbers]
+        check_conventions(file.nearest, study)
     asking += [*[item.arms for item in file.advice], file.draws.arms if file.draws else []]
     for pattern in chain(*asking, [file.baseline or "*"]):
         check_pattern("arms", pattern, study)
+    check_explorer(study)
 
 
 def check_arm(arm: Arm) -> None:
@@ -64,7 +89,13 @@ def check_arm(arm: Arm) -> None:
     adding = task.name == "recall" and task.recall == "adding"
     looks = spec.schedule == "plateau" or math.isfinite(hp.patience)
     flax = isinstance(CELLS[spec.cell](replace(spec, inputs=1), hp), OpaqueCell)
+    own = spec.feeding != "teacher"
     wrong = {
+        "feeding": (
+            own and (task.name not in NEXT_SYMBOL or spec.dropout),
+            spec.feeding,
+            "'teacher' unless the task is a text read symbol by symbol, without dropout",
+        ),
         "warmup_steps": (hp.warmup_steps > spec.steps, hp.warmup_steps, f"number <= {spec.steps} (steps)"),
         "check_every": (looks and not spec.check_every, 0, "integer >= 1 for schedule 'plateau' or a finite patience"),
         "dropout_rate": (hp.dropout_rate > 0 and not spec.dropout, hp.dropout_rate, "0.0, or dropout = true"),
@@ -106,14 +137,36 @@ def known(field: str, value: str, table: Iterable[str]) -> None:
 
 def check_reading(where: str, reading: Reading, study: Study) -> None:
     known(f"{where}.rule", reading.rule, RULES)
-    for pattern in [*reading.arms, *reading.against]:
+    for pattern in reading.patterns():
         check_pattern(where, pattern, study)
-    if reading.rule in EXPECTING and reading.expected is None:
-        raise BadInput(f"{where}: missing field 'expected', which the rule '{reading.rule}' needs")
-    if reading.rule in COMPARING and not reading.against:
-        raise BadInput(f"{where}: missing field 'against', which the rule '{reading.rule}' needs")
-    if reading.rule == "explained" and not reading.explained_by:
-        raise BadInput(f"{where}: missing field 'explained_by', which the rule 'explained' needs")
+    needed = NEEDED.get(reading.rule, ())
+    for field in needed:
+        if not getattr(reading, field) and getattr(reading, field) != 0:
+            raise BadInput(f"{where}: missing field '{field}', which the rule '{reading.rule}' needs")
+    for field, count in {"weights": len(reading.arms), "over": len(reading.arms)}.items():
+        given = len(getattr(reading, field))
+        if given and given != count:
+            raise BadInput(f"{where}.{field}: got {given} numbers; expected {count}, one for each pattern of 'arms'")
+    axes = {name for arm in study.arms for name in arm.axes}
+    for name in [*reading.axes, *reading.matched]:
+        known(f"{where}.axes", name, axes)
+    if reading.rule in AXES and len(reading.axes) not in AXES[reading.rule]:
+        raise BadInput(f"{where}.axes: got {len(reading.axes)} fields; the rule '{reading.rule}' needs another number")
+    if reading.scale not in SCALES.get(reading.rule, ("difference",)):
+        raise BadInput(f"{where}.scale: got '{reading.scale}'; the rule '{reading.rule}' has no such scale")
+
+
+def check_conventions(nearest: Nearest, study: Study) -> None:
+    """Raises BadInput where a convention has no arm for a stated number, or several."""
+    axes = {name for arm in study.arms for name in arm.axes}
+    for name in nearest.by:
+        known("nearest.by", name, axes)
+    every = {tuple(arm.axes[name] for name in nearest.by) for arm in study.arms}
+    for number in nearest.numbers:
+        chosen = [arm for arm in study.arms if any(fnmatchcase(arm.name, pattern) for pattern in number.arms)]
+        counts = Counter(tuple(arm.axes[name] for name in nearest.by) for arm in chosen)
+        if counts.keys() != every or max(counts.values()) > 1:
+            raise BadInput(f"nearest.numbers: {number.metric}: expected one arm of each convention in {number.arms}")
 
 
 def check_pattern(where: str, pattern: str, study: Study) -> None:
@@ -121,3 +174,23 @@ def check_pattern(where: str, pattern: str, study: Study) -> None:
         raise BadInput(
             f"{where}: got {pattern!r}; expected one of the arms: {', '.join(arm.name for arm in study.arms)}"
         )
+
+
+def check_explorer(study: Study) -> None:
+    """Raises BadInput where the arms of the explorer are no grid of its fields."""
+    explorer = study.file.explorer
+    if explorer is None:
+        return
+    for pattern in explorer.arms:
+        check_pattern("explorer.arms", pattern, study)
+    sides = [*explorer.choose, explorer.rows]
+    for field in sides:
+        known("explorer", field, study.arms[0].axes)
+    if len(set(sides)) < len(sides):
+        raise BadInput(f"explorer: got {', '.join(sides)}; expected different fields")
+    cells: dict[tuple[object, ...], str] = {}
+    for arm in study.arms:
+        if any(fnmatchcase(arm.name, pattern) for pattern in explorer.arms):
+            other = cells.setdefault(tuple(arm.axes[field] for field in sides), arm.name)
+            if other != arm.name:
+                raise BadInput(f"explorer.arms: got {other!r} and {arm.name!r} for one cell; expected one arm in each")

@@ -3,19 +3,29 @@
 Nothing is compiled; what would be a mistake found after hours of training is one line after a second.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from rnnjax import sweep, train
-from rnnjax.diagnostics import PROBES
-from rnnjax.errors import BadInput
+from rnnjax.diagnostics import PROBES, outline
+from rnnjax.errors import BadInput, NotApplicable
 from rnnjax.losses import UNITS
-from rnnjax.results import curve_metrics, thresholds
+from rnnjax.results import (
+    OVER_TIME,
+    SIZES,
+    ArmResult,
+    curve_metrics,
+    named,
+    outcome_metrics,
+    seed_values,
+    thresholds,
+)
 from rnnjax.settings import HParams, Spec
 from rnnjax.study import Arm, Study
 from rnnjax.tasks.windows import held_out_window, task_windows
@@ -30,6 +40,8 @@ class Rehearsed(NamedTuple):
 
     bytes_per_run: int  # of one checkpoint
     probes: dict[str, np.ndarray]  # name -> the values [1, ...] that one look gives, with meaningless numbers
+    levels: dict[str, float]  # of the task's loss
+    refused: dict[str, str]  # probe -> why it has nothing to look at in this program
 
 
 def rehearse(spec: Spec, task: Task, probes: Sequence[str], points: int) -> Rehearsed:
@@ -44,27 +56,38 @@ def rehearse(spec: Spec, task: Task, probes: Sequence[str], points: int) -> Rehe
     hp = jax.tree.map(lambda leaf: leaf[0], sweep.batched([sweep.Run(0, spec, HParams())]))
     state = jax.eval_shape(partial(train.init, spec), hp)
     seen: dict[str, np.ndarray] = {}
+    refused: dict[str, str] = {}
     for name in probes:
-        seen |= look(name, spec, task, state, hp)
+        try:
+            seen |= look(name, spec, task)
+        except NotApplicable as error:
+            refused[name] = str(error)
     rows = -(-spec.steps // spec.record_every)
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
-    return Rehearsed(size + 4 * len(Row._fields) * rows + points * sum(value.nbytes for value in seen.values()), seen)
+    kept = 4 * len(Row._fields) * rows + points * sum(value.nbytes for value in seen.values())
+    return Rehearsed(size + kept, seen, task.levels, refused)
 
 
-def look(name: str, spec: Spec, task: Task, state: Any, hp: HParams) -> dict[str, np.ndarray]:
-    """A probe's values on a network that is all ones."""
+def check_probes(rehearsed: Iterable[Rehearsed]) -> None:
+    """Raises BadInput for a probe that no program of the study can have."""
+    first, *others = [program.refused for program in rehearsed]
+    for name, why in first.items():
+        if all(name in refused for refused in others):
+            raise BadInput(why)
+
+
+def look(name: str, spec: Spec, task: Task) -> dict[str, np.ndarray]:
+    """The outline of a probe's values."""
     try:
-        probe = PROBES[name](spec, task)
+        return outline(PROBES[name](spec, task), spec)
     except BadInput as error:
-        raise BadInput(f"probes.{name}: {error}") from None
-    shapes = jax.eval_shape(probe.measure, state, hp, np.int32(0))
-    return probe.summarise(jax.tree.map(lambda leaf: np.ones((1, *leaf.shape), leaf.dtype), shapes))
+        raise type(error)(f"probes.{name}: {error}") from None
 
 
 def disk_bytes(study: Study, rehearsed: dict[Spec, Rehearsed]) -> int:
     """What the checkpoints of a study take at most."""
-    per_seed = sum(rehearsed[arm.spec.program].bytes_per_run for arm in study.arms)
-    return KEPT_STEPS * len(study.seeds) * per_seed
+    runs = (len(arm.seeds(study.seeds)) * rehearsed[arm.spec.program].bytes_per_run for arm in study.arms)
+    return KEPT_STEPS * sum(runs)
 
 
 def check_metrics(study: Study, rehearsed: dict[Spec, Rehearsed]) -> None:
@@ -80,12 +103,21 @@ def asked(study: Study) -> Iterator[tuple[str, str, list[str]]]:
     file = study.file
     for claim in file.claims:
         for reading in claim.readings:
-            arms = reading.arms + reading.against
-            yield f"claims.{claim.id}", reading.metric, arms
+            arms = reading.patterns()
+            compared = reading.arms if reading.against_metric else arms
+            yield f"claims.{claim.id}", reading.metric, compared
             if reading.explained_by:
                 yield f"claims.{claim.id}", reading.explained_by, arms
+            if reading.against_metric:
+                yield f"claims.{claim.id}", reading.against_metric, reading.against
+    if file.nearest:
+        yield from (("nearest", number.metric, number.arms) for number in file.nearest.numbers)
+    yield from (("tables", metric, table.arms) for table in file.tables for metric in table.metrics)
+    yield from (("contradictions", one.metric, one.arms) for one in file.contradictions)
     yield from (("questions", question.metric, question.arms) for question in file.questions)
     yield from (("advice", advice.metric, advice.arms) for advice in file.advice)
+    if file.explorer:
+        yield from (("explorer", metric, file.explorer.arms) for metric in file.explorer.metrics)
     for figure in file.figures:
         yield "figures", figure.metric if figure.form == "interval" else f"{figure.form}:{figure.metric}", figure.arms
 
@@ -94,21 +126,38 @@ def known_metrics(study: Study, arm: Arm, rehearsed: Rehearsed) -> set[str]:
     """What may be asked of an arm; a name that ends in "@" wants a step after it."""
     of_rank = [{name for name, values in rehearsed.probes.items() if values.ndim == rank} for rank in (1, 2)]
     ending = curve_metrics(np.ones((1, 1)), np.ones((1, 1)), np.ones(1), thresholds(UNITS[arm.spec.loss]))
+    ending |= outcome_metrics(np.ones(1), rehearsed.levels)
     drawn = study.file.draws is not None and any(fnmatchcase(arm.name, pattern) for pattern in study.file.draws.arms)
     return {
         *ending,
+        *SIZES,
+        *(name for name, (needed, _) in OVER_TIME.items() if rehearsed.probes.keys() >= set(needed)),
         *(["drawn_radius"] if drawn else []),
         *of_rank[0],
-        *(f"{name}@" for name in of_rank[0]),
+        *(f"{name}@" for name in [*of_rank[0], *Row._fields]),
         *(f"curve:{name}" for name in Row._fields),
         *(f"probe:{name}" for name in of_rank[0]),
         *(f"lag:{name}" for name in of_rank[1]),
+        *(f"map:{name.removesuffix('_x')}" for name in of_rank[1] if name.endswith("_x")),
     }
+
+
+def check_measured(study: Study, arms: Sequence[ArmResult]) -> None:
+    """Raises BadInput for something asked of a finished study that it has not measured."""
+    for where, metric, patterns in asked(study):
+        for arm in named(arms, patterns):
+            form, _, name = metric.rpartition(":")
+            try:
+                (arm.rows if form == "curve" else arm.probes)[name] if form else seed_values(arm, name)
+            except KeyError:
+                raise BadInput(f"{where}: {name!r} was not measured in arm {arm.name}") from None
 
 
 def check_metric(where: str, metric: str, known: set[str]) -> None:
     name, at, step = metric.partition("@")
-    if name + at not in known or (at and not step.isdecimal()):
+    of_record = name in Row._fields  # between two steps; a probe, at one
+    right_step = re.fullmatch(r"\d+-\d+" if of_record else r"\d+", step) if at else not step
+    if name + at not in known or not right_step:
         wanted = name.partition(":")[0] + ":" if ":" in name else ""
         names = [other.removeprefix(wanted) for other in sorted(known) if other.startswith(wanted)]
         plain = [other for other in names if ":" not in other and not other.endswith("@")]

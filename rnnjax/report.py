@@ -2,19 +2,21 @@
 
 report.html is one offline file. Everything in it is escaped, and its content security policy allows nothing from
 outside and only the scripts that were in it when it was written, known by their hashes. Styles may be inline, because
-plotly sets `style` attributes while it draws; without network or foreign scripts they cannot carry anything out.
+plotly sets `style` attributes while it draws; without network or foreign scripts they cannot carry anything out. As a
+page of a site (`site.py`) it is the same but for plotly, which all pages share as a file beside them.
 """
 
 import base64
 import csv
 import hashlib
 import io
+import itertools
 import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jinja2
 import plotly.graph_objects as go
@@ -38,6 +40,7 @@ class Settings(NamedTuple):
     common: Mapping[str, Any]
 
 
+@runtime_checkable
 class Figure(Protocol):
     """What `figures.py` makes."""
 
@@ -88,6 +91,56 @@ class Statement(NamedTuple):
     why: str
 
 
+class Contradiction(NamedTuple):
+    """Where the documents contradict themselves, and what the data say."""
+
+    says: str  # in our words
+    between: Sequence[str]  # ids of the statements
+    answer: str
+
+
+class Choice(NamedTuple):
+    """One side of a grid."""
+
+    name: str  # of the field
+    values: Sequence[str]
+
+
+class GridCell(NamedTuple):
+    """One cell of a grid."""
+
+    at: Sequence[int]  # which value of each choice, and of the rows
+    values: Sequence[Cell]  # one per column
+    status: str
+    rank: int | None  # 1 is best; None: not every run ended with a number, so it cannot be
+    tied: bool  # not told apart from the best, which is itself one of these
+
+
+class Explorer(NamedTuple):
+    """A grid whose best cell the reader predicts before seeing it."""
+
+    choices: Sequence[Choice]
+    rows: Choice
+    columns: Sequence[str]  # the first decides
+    best: str  # lowest or highest
+    cells: Sequence[GridCell]
+    note: str
+
+    def sides(self) -> list[Choice]:
+        """The choices, and the rows."""
+        return [*self.choices, self.rows]
+
+    def lines(self) -> list[tuple[list[str], list[GridCell | None]]]:
+        """For each combination of the choices its words, and its cell for each of the rows."""
+        known = {tuple(cell.at): cell for cell in self.cells}
+        found = []
+        for at in itertools.product(*(range(len(side.values)) for side in self.choices)):
+            cells = [known.get((*at, row)) for row in range(len(self.rows.values))]
+            if any(cells):
+                found.append(([side.values[i] for side, i in zip(self.choices, at, strict=True)], cells))
+        return found
+
+
 class Cost(NamedTuple):
     """What the study took."""
 
@@ -110,6 +163,8 @@ class Page(NamedTuple):
     questions: Sequence[Question]
     advice: Sequence[str]  # what a user should do, one thing each
     cost: Cost
+    contradictions: Sequence[Contradiction] = ()
+    explorer: Explorer | None = None
 
 
 def write_report(folder: Path, page: Page) -> None:
@@ -117,11 +172,25 @@ def write_report(folder: Path, page: Page) -> None:
 
     Raises: ValueError for an unknown verdict or a table name that is no file name; StorageFailed.
     """
-    _check(page)
+    check(page)
+    write_tables(folder, page)
+    write_text(folder / "report.md", render("report.md.j2", False, **_words(page)))
+    write_text(folder / "report.html", html(page))
+
+
+def write_tables(folder: Path, page: Page) -> None:
+    """Write tables/*.csv into the folder. Raises StorageFailed."""
     for table in page.tables:
         write_text(folder / "tables" / f"{table.name}.csv", _csv(table))
-    write_text(folder / "report.md", _render("report.md.j2", page, autoescape=False))
-    write_text(folder / "report.html", _render("report.html.j2", page, autoescape=True))
+
+
+def html(page: Page, anchors: Mapping[str, str] | None = None) -> str:
+    """The page as HTML: one file for itself, or a page of a site.
+
+    Args: anchors: of a site, whose statements have these addresses, seen from this page.
+    """
+    own = {statement.id: f"#statement-{i}" for i, statement in enumerate(page.statements, 1)}
+    return render("report.html.j2", True, **_words(page), anchors={**(anchors or {}), **own}, site=anchors is not None)
 
 
 def visible(text: str) -> str:
@@ -151,11 +220,13 @@ def numbers(interval: Interval) -> list[str]:
     """Estimate, low and high with the decimals that the interval's width deserves."""
     width = interval.high - interval.low
     fixed = math.isfinite(width) and width > 1e-4 and abs(interval.estimate) < 1e9
-    digits = f",.{max(0, 1 - math.floor(math.log10(width)))}f" if fixed else ".4g"
+    large = 1e4 <= abs(interval.estimate) < 1e9  # without a width: a count
+    digits = f"z,.{max(0, 1 - math.floor(math.log10(width)))}f" if fixed else ",.0f" if large else ".4g"
     return [NOTHING if math.isnan(value) else format(value, digits) for value in interval[:3]]
 
 
-def _check(page: Page) -> None:
+def check(page: Page) -> None:
+    """Raises ValueError for an unknown verdict or a table name that is no file name."""
     for statement in page.statements:
         if statement.verdict not in VERDICTS:
             raise ValueError(f"{statement.id}: verdict must be one of {', '.join(VERDICTS)}, got {statement.verdict!r}")
@@ -164,7 +235,8 @@ def _check(page: Page) -> None:
             raise ValueError(f"a table's name must be a file name, got {table.name!r}")
 
 
-def _render(template: str, page: Page, autoescape: bool) -> str:
+def render(template: str, autoescape: bool, **values: Any) -> str:
+    """A template of ours with these values; it may name our scripts and styles."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=autoescape,
@@ -173,19 +245,31 @@ def _render(template: str, page: Page, autoescape: bool) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"md": _markdown, "fenced": _fenced, "script": _script, "hash": _hash, "numbers": numbers}
+    environment.filters |= {"md": markdown, "fenced": _fenced, "script": _script, "hash": _hash, "numbers": numbers}
     environment.tests["interval"] = lambda value: isinstance(value, Interval)
-    return environment.get_template(template).render(
-        page=page,
-        verdicts={name: [s for s in page.statements if s.verdict == name] for name in VERDICTS},
-        marks=VERDICTS,
-        varied=list(dict.fromkeys(field for fields in page.settings.arms.values() for field in fields)),
-        samples=_grouped(page.samples),
-        methods=_methods,
-        plotly=Markup(get_plotlyjs()),
-        script=Markup((TEMPLATES / "report.js").read_text("utf-8")),
-        style=Markup((TEMPLATES / "report.css").read_text("utf-8")),
-    )
+    environment.globals |= {"marks": VERDICTS, "ours": _ours, "plotly": lambda: Markup(get_plotlyjs())}
+    return environment.get_template(template).render(values)
+
+
+def _ours(name: str) -> Markup:
+    """A script or style of ours."""
+    return Markup((TEMPLATES / name).read_text("utf-8"))
+
+
+def _words(page: Page) -> dict[str, Any]:
+    """What both templates of a report ask for."""
+    return {
+        "page": page,
+        "verdicts": by_verdict(page.statements),
+        "varied": list(dict.fromkeys(field for fields in page.settings.arms.values() for field in fields)),
+        "samples": _grouped(page.samples),
+        "methods": _methods,
+    }
+
+
+def by_verdict(statements: Sequence[Statement]) -> dict[str, list[Statement]]:
+    """The statements of each verdict, an empty list where there are none."""
+    return {name: [s for s in statements if s.verdict == name] for name in VERDICTS}
 
 
 def _grouped(samples: Sequence[Sample]) -> dict[tuple[str, int], list[Sample]]:
@@ -205,7 +289,7 @@ def _methods(cells: Iterable[Cell]) -> str:
 def _script(figure: Figure) -> Markup:
     """A figure as JSON that can stand in a script element: no `<` can close it."""
     tree = _map_strings(json.loads(figure.figure.to_json()))
-    return Markup(json.dumps(tree, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"))
+    return Markup(json.dumps(tree, allow_nan=False, sort_keys=True, separators=(",", ":")).replace("<", "\\u003c"))
 
 
 def _map_strings(tree: Any) -> Any:
@@ -223,7 +307,7 @@ def _hash(script: str) -> str:
 # Markdown
 
 
-def _markdown(value: Any) -> str:
+def markdown(value: Any) -> str:
     """A value as GitHub-flavoured Markdown that shows it as it stands, in a table's cell too."""
     text = " ".join(str(shown(value)).split())
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

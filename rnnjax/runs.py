@@ -7,7 +7,6 @@ promised: locks on NFS.
 import contextlib
 import datetime
 import fcntl
-import json
 import logging
 import os
 import re
@@ -79,7 +78,7 @@ class RunFolder:
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes OUT/name, whole or not at all; NaN and infinities become null."""
-        self.write_text(name, json.dumps(as_results(value), indent=1, allow_nan=False) + "\n")
+        files.write_json(self._inside(name), as_results(value))
 
     def write_text(self, name: str, text: str) -> None:
         """Writes OUT/name as UTF-8, whole or not at all."""

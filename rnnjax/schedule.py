@@ -4,7 +4,9 @@ import numpy as np
 
 
 def probe_points(count: int, steps: int, record_every: int) -> list[int]:
-    """At most `count` >= 2 points of training: 0, the end, and log-spaced whole rows of the record between them."""
+    """At most `count` points of training: the end, if 2 or more step 0, and log-spaced whole rows of the record."""
+    if count == 1:
+        return [steps]
     spaced = np.geomspace(min(record_every, steps), steps, count - 1)[:-1]
     rows = np.unique(np.round(spaced / record_every).astype(int))
     inner = {int(row) * record_every for row in rows if 0 < row * record_every < steps}

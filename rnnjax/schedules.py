@@ -1,8 +1,11 @@
-"""How the learning rate changes: factors of it, of traced lengths, so that a length can be an axis of a study.
+"""How the learning rate changes, and the share of its own words that a network reads: factors of traced lengths.
+
+A length that is traced can be an axis of a study.
 
 optax has the same schedules, but some of their lengths must be Python numbers.
 """
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -49,3 +52,30 @@ def rate(name: str, hp: HParams, step: Array) -> Array:
     """
     warm = jnp.minimum(1, (step + 1) / jnp.maximum(hp.warmup_steps, 1))
     return hp.learning_rate * warm * SCHEDULES[name](hp, jnp.maximum(step - hp.warmup_steps, 0))
+
+
+def linear(hp: HParams, step: Array) -> Array:
+    """min(1, step / feeding_steps)."""
+    return jnp.minimum(1, step / hp.feeding_steps)
+
+
+def saturating(hp: HParams, step: Array) -> Array:
+    """1 - exp(-step / feeding_steps): the text's share falls exponentially."""
+    return 1 - jnp.exp(-step / hp.feeding_steps)
+
+
+def inverse_sigmoid(hp: HParams, step: Array) -> Array:
+    """1 - k / (k + exp(step / k)) with k = feeding_steps: a half at step k log k, and within 1% of 1 some 5 k later."""
+    return jax.nn.sigmoid(step / hp.feeding_steps - jnp.log(hp.feeding_steps))
+
+
+FEEDING_SCHEDULES = {"linear": linear, "exponential": saturating, "inverse_sigmoid": inverse_sigmoid}
+
+
+def own_share(name: str, hp: HParams, step: Array) -> Array:
+    """The probability with which a symbol read at a step, counted from 0, is the network's own: own_share * factor.
+
+    Source: Bengio et al. 2015, arXiv:1506.03099, section 2.4; its epsilon is 1 - share, and here falls to 1 - own_share
+    in every schedule.
+    """
+    return hp.own_share * FEEDING_SCHEDULES[name](hp, step)

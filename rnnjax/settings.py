@@ -30,6 +30,7 @@ class TaskSpec:
     characters: Count = 18_710  # grammar: length of the training text
     corpus_seed: Seed = 0  # grammar: which text is drawn
     determiner: Probability = 0.5  # grammar: how often an optional "the" is said
+    extra_letters: str = ""  # grammar: letters that the vocabulary has besides those of its words
     path: str = ""  # text, series: the file; empty is the Markdown text that comes with rnnjax, or a generated series
     encoding: str = "utf-8"  # text, series: of the file
     validation: Share = 0.1  # held out: the end of a file, or that share of the training part drawn afresh
@@ -64,12 +65,15 @@ class Spec:
     recurrent_initializer: str = "orthogonal"
     window: Count = 25  # T, steps of truncated back-propagation through time
     batch: Count = 1  # B, parallel streams of the text
+    gradient_window: Annotated[int, Ge(0)] = 0  # steps that a gradient goes back inside a window; 0 = all of them
     carry: Literal["carried", "reset"] = "carried"  # what a window starts from
     start: str = "zero"  # the state where nothing is carried
     reduction: Literal["sum", "mean", "last"] = "sum"  # over T: the loss that is optimised
     optimizer: str = "sgd"
     clip_elementwise: bool = False  # each element of the gradient by clip_value, before the whole by clip_norm
     schedule: str = "constant"  # of the learning rate, after the warm-up
+    feeding: Literal["teacher", "sampled", "greedy"] = "teacher"  # training reads the text, or in part its own words
+    feeding_schedule: Literal["linear", "exponential", "inverse_sigmoid"] = "linear"  # how its own share rises
     steps: Count = 30_000  # optimizer steps
     check_every: Annotated[int, Ge(0), Le(2**31 - 1)] = 0  # steps between looks at the held-out loss; 0 = none
     record_every: Count = 25  # steps averaged into one row of the record
@@ -93,7 +97,11 @@ class HParams(NamedTuple):
     seed: Seed = 42
     learning_rate: Positive = 0.01
     clip_norm: PositiveOrInf = 5.0  # of the whole gradient; inf = off
+    clip_steps: PositiveOrInf = math.inf  # steps after which clip_norm is off; inf = never
     clip_value: PositiveOrInf = math.inf  # of each element, with clip_elementwise = true; inf = off
+    kernel_trainable: Probability = 1.0  # multiplies the gradient of what reads the input, biases too; 0 = frozen
+    recurrent_trainable: Probability = 1.0  # of the recurrent kernels
+    readout_trainable: Probability = 1.0  # of the readout
     kernel_gain: Positive = 1.0  # multiplies the kernel initializer
     recurrent_gain: Positive = 1.0  # multiplies the recurrent initializer
     forget_bias: Finite = 1.0  # lstm: at the start, added to that of the forget gate
@@ -109,4 +117,6 @@ class HParams(NamedTuple):
     decay_steps: Positive = 10_000.0  # step, exponential, cosine: until the rate has fallen to decay_factor of itself
     decay_factor: Annotated[float, Gt(0), Le(1)] = 0.5  # step, exponential, cosine, plateau
     plateau_checks: PositiveOrInf = 2.0  # plateau: looks without a better held-out loss until the rate falls
+    own_share: Probability = 0.25  # feeding = sampled, greedy: of the symbols read, at the end of the schedule
+    feeding_steps: Positive = 10_000.0  # feeding_schedule: its scale
     patience: PositiveOrInf = math.inf  # looks without a better held-out loss until a run stops; inf = off

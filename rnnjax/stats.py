@@ -92,6 +92,19 @@ def bootstrap_interval(
     return Interval(estimate, float(low), float(high), sample.size, f"{method}, {_percent(confidence)}")
 
 
+def deviation_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
+    """Interval of the standard deviation of normal values: (n - 1) s^2 / sigma^2 is chi-square with n - 1.
+
+    Args: values [n], n >= 2; confidence in (0, 1).
+    Raises: TooFew for fewer than 2 values; ValueError for NaN or infinity.
+    """
+    sample = _sample("values", values, fewest=2)
+    freedom, deviation = sample.size - 1, float(sample.std(ddof=1))
+    high, low = scipy.stats.chi2.ppf([(1 - confidence) / 2, (1 + confidence) / 2], freedom)
+    bounds = deviation * np.sqrt(freedom / low), deviation * np.sqrt(freedom / high)
+    return Interval(deviation, float(bounds[0]), float(bounds[1]), sample.size, f"chi-square, {_percent(confidence)}")
+
+
 def share_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:
     """Wilson's interval of a share: all p with |successes / n - p| <= z sqrt(p (1 - p) / n).
 
@@ -193,6 +206,16 @@ def best_arm(seed: int, values_An: np.ndarray, resamples: int = 10_000) -> BestA
 
     Raises: TooFew for n < 10; ValueError unless values_An has rank 2 with A >= 1, and for NaN or infinity.
     """
+    means = resampled_means(seed, values_An, resamples)
+    smallest = means == means.min(axis=0)
+    return BestArm(int(np.mean(values_An, axis=1).argmin()), (smallest / smallest.sum(axis=0)).mean(axis=1))
+
+
+def resampled_means(seed: int, values_An: np.ndarray, resamples: int = 10_000) -> np.ndarray:
+    """The means [A, resamples] of A arms over bootstrap draws of their n seeds, the same draws for all arms.
+
+    Raises: TooFew for n < 10; ValueError unless values_An has rank 2 with A >= 1, and for NaN or infinity.
+    """
     values_An = _finite("values_An", values_An)
     if values_An.ndim != 2 or not len(values_An):
         raise ValueError(f"values_An must be [arms, at least {FEWEST_FOR_BOOTSTRAP} seeds], got {values_An.shape}")
@@ -201,9 +224,7 @@ def best_arm(seed: int, values_An: np.ndarray, resamples: int = 10_000) -> BestA
         raise TooFew(f"values_An must be [arms, at least {FEWEST_FOR_BOOTSTRAP} seeds], got {values_An.shape}")
     # How often each seed is drawn: the means of all resamples are then one matrix product.
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-    means = values_An @ counts.T / n  # [A, resamples]
-    smallest = means == means.min(axis=0)
-    return BestArm(int(values_An.mean(axis=1).argmin()), (smallest / smallest.sum(axis=0)).mean(axis=1))
+    return values_An @ counts.T / n
 
 
 def explained_share(seed: int, x: np.ndarray, y: np.ndarray, degree: int = 3) -> Interval:

@@ -7,7 +7,7 @@ expanded.
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from annotated_types import Ge, Le, MinLen
+from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import Strict
 
 from rnnjax.settings import HParams, Spec
@@ -15,7 +15,7 @@ from rnnjax.settings import HParams, Spec
 Text = Annotated[str, MinLen(1)]
 Number = Annotated[float, Strict()]
 Whole = Annotated[int, Strict(), Ge(1)]
-Points = Annotated[int, Strict(), Ge(2), Le(10_000)]
+Points = Annotated[int, Strict(), Ge(1), Le(10_000)]
 STRICT = {"extra": "forbid"}
 
 
@@ -24,7 +24,7 @@ class Reading:
     """One sharpened, checkable form of a statement: a rule, a metric, and the arms it is about.
 
     Arms are named by patterns (`normal_*`). A metric is a number per seed; `name@step` is a probe at that step of
-    training and `name` alone the last one.
+    training and `name` alone the last one; `name@a-b` is the mean of a row of the record over the steps in (a, b].
     """
 
     __pydantic_config__: ClassVar[Any] = STRICT
@@ -32,15 +32,25 @@ class Reading:
     metric: Text
     arms: Annotated[list[str], MinLen(1)]
     against: list[str] = field(default_factory=list)  # arms to compare with
+    against_metric: str = ""  # what is compared in these, if another one; an arm may then be compared with itself
+    matched: list[str] = field(default_factory=list)  # only pairs of arms that agree in these fields
     low: Number = float("-inf")  # the statement holds between low and high
     high: Number = float("inf")
     expected: Number | None = None
     tolerance: Number = 0.0
-    scale: Literal["difference", "relative"] = "difference"  # relative: (a - b) / mean of b
+    scale: Literal["difference", "relative", "log", "rank"] = "difference"  # relative: (a - b) / mean of b
     prefers: Literal["lowest", "highest"] = "lowest"  # of the rule `best`
     explained_by: str = ""  # the metric on whose logarithm `metric` is fitted
+    weights: list[Number] = field(default_factory=list)  # of the rule `contrast`, one for each pattern of `arms`
+    over: list[Number] = field(default_factory=list)  # likewise: the contrast that it is divided by
+    axes: list[str] = field(default_factory=list)  # the fields that `trend` (one) and `interaction` (two) go along
+    factors: dict[str, list[str]] = field(default_factory=dict)  # of the rule `widest`: arms by what varies in them
     quantifier: Literal["all", "any"] = "all"  # over the arms or pairs
     says: str = ""  # what this reading adds to the statement
+
+    def patterns(self) -> list[str]:
+        """Of all arms that it is about."""
+        return [*self.arms, *self.against, *(name for names in self.factors.values() for name in names)]
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,7 @@ class Claim:
     source: str = ""  # the document's file name
     stated: str = ""  # the figure that it gives
     expected: str = ""
+    definition: bool = False  # true by construction: a unit test rather than a finding
 
 
 @dataclass(frozen=True)
@@ -84,12 +95,68 @@ class Figure:
     """A figure of the report."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    form: Literal["curve", "probe", "lag", "interval"]
+    form: Literal["curve", "probe", "lag", "interval", "map"]  # map: of words, one run of the first of `arms`
     metric: Text
     title: Text
     unit: str = ""
     arms: list[str] = field(default_factory=lambda: ["*"])
     log: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the report: some metrics of some arms."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    title: Text
+    metrics: Annotated[list[str], MinLen(1)]
+    arms: list[str] = field(default_factory=lambda: ["*"])
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Statements of the documents that cannot all hold, answered like a question by a measured number."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    says: Text
+    between: Annotated[list[str], MinLen(2)]  # ids of statements, of this study or of others
+    metric: Text
+    arms: list[str] = field(default_factory=lambda: ["*"])
+    best: Literal["lowest", "highest"] = "lowest"
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A number of the documents that a convention should come near to."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    metric: Text
+    value: Annotated[float, Strict(), Gt(0)]
+    arms: list[str] = field(default_factory=lambda: ["*"])  # at most one of each convention
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """Which of several unstated conventions comes nearest to the documents' numbers, all taken together."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    asks: Text
+    by: Annotated[list[str], MinLen(1)]  # the fields that make a convention
+    numbers: Annotated[list[Stated], MinLen(1)]
+
+
+@dataclass(frozen=True)
+class Explorer:
+    """A grid of arms whose best cell the reader predicts and then sees."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    choose: Annotated[list[Text], MinLen(1)]  # fields of the axes, of which the reader chooses one value each
+    rows: Text  # the field whose values are the rows of the table that is then shown
+    metrics: Annotated[list[Text], MinLen(1)]  # the first decides; `failed` becomes the status
+    arms: list[str] = field(default_factory=lambda: ["*"])
+    best: Literal["lowest", "highest"] = "lowest"
 
 
 @dataclass(frozen=True)
@@ -114,11 +181,15 @@ class StudyFile:
     seeds: Any = 32  # a count (42, 43, ...) or the seeds themselves
     save_every: Whole | None = None  # optimizer steps between checkpoints; a tenth of the steps by default
     base: dict[str, Any] = field(default_factory=dict)
-    axes: list[dict[str, Any]] = field(default_factory=list)  # each a product; the arms are all of them
-    probes: dict[str, Points] = field(default_factory=dict)  # name -> points of training, log-spaced, ends included
+    axes: list[dict[str, Any]] = field(default_factory=list)  # each a product, all together the arms; `seeds`: fewer
+    probes: dict[str, Points] = field(default_factory=dict)  # name -> points of training, log-spaced; 1 = the end
     draws: Draws | None = None
+    nearest: Nearest | None = None
+    explorer: Explorer | None = None
     figures: list[Figure] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+    contradictions: list[Contradiction] = field(default_factory=list)
     advice: list[Advice] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
 
@@ -130,6 +201,11 @@ class Arm(NamedTuple):
     axes: dict[str, Any]  # the fields that vary in this study, with this arm's values
     spec: Spec
     hp: HParams  # its seed is set per run
+    most_seeds: int | None = None  # only the study's first ones, where an arm needs fewer; None = all
+
+    def seeds(self, of_study: list[int]) -> list[int]:
+        """The seeds that this arm is run with."""
+        return of_study[: self.most_seeds]
 
 
 class Study(NamedTuple):

@@ -6,12 +6,19 @@ from typing import Any
 import numpy as np
 
 from rnnjax import report, stats
-from rnnjax.claims import Judgement, Measurement
+from rnnjax.claims import DEFINITION, Judgement
+from rnnjax.measurement import CONFIRMED, Measurement
 from rnnjax.results import ArmResult
 from rnnjax.stats import Interval
 from rnnjax.study import Study
 
-UNITS = {"steps": "optimizer steps", "reach": "steps", "period": "characters"}
+UNITS = {
+    "steps": "optimizer steps",
+    "jump": "optimizer steps",
+    "half": "steps",
+    "reach": "steps",
+    "period": "characters",
+}
 
 
 def unit(metric: str, loss_unit: str) -> str:
@@ -32,6 +39,7 @@ def summary(study: Study, arms: Sequence[ArmResult], judgements: Sequence[Judgem
     """The content of summary.json."""
     return {
         "study": study.name,
+        "title": study.file.title or study.name,
         "question": study.file.question,
         "arms": [
             {
@@ -65,9 +73,14 @@ def claim_summary(judgement: Judgement) -> dict[str, Any]:
     headline = decisive(judgement)
     return {
         "id": judgement.claim.id,
+        "text": judgement.claim.says,
+        "source": judgement.claim.source,
+        "stated": judgement.claim.stated,
         "verdict": judgement.verdict,
         "estimate": headline and headline.interval.estimate,
         "ci95": headline and [headline.interval.low, headline.interval.high],
+        "n": headline and headline.interval.n,
+        "method": headline and headline.interval.method,
         "expected": judgement.claim.expected,
         "why": reasons(judgement),
     }
@@ -76,7 +89,8 @@ def claim_summary(judgement: Judgement) -> dict[str, Any]:
 def decisive(judgement: Judgement) -> Measurement | None:
     """The measurement to show first: one that has the verdict of the whole, else the first."""
     found = [m for _, _, measurements in judgement.readings for m in measurements]
-    return next((m for m in found if m.verdict == judgement.verdict), found[0] if found else None)
+    wanted = CONFIRMED if judgement.verdict == DEFINITION else judgement.verdict
+    return next((m for m in found if m.verdict == wanted), found[0] if found else None)
 
 
 def reasons(judgement: Judgement) -> str:

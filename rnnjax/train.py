@@ -5,7 +5,7 @@ adds the run axis with `vmap`.
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +13,12 @@ import optax
 from flax import struct
 from jax import Array
 
+from rnnjax.generate import partly_own
 from rnnjax.keys import key_of
 from rnnjax.losses import LOSSES, REDUCTIONS
-from rnnjax.model import network
+from rnnjax.model import Model, network
 from rnnjax.optimizers import descent
-from rnnjax.schedules import rate
+from rnnjax.schedules import own_share, rate
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Data, Params
 
@@ -95,11 +96,69 @@ def window_loss(
     """
     model = network(spec, hp)
     start_key, dropout_key = jax.random.split(key)
-    start = model.carry(params, start_key, spec.batch)  # here, so that a learned one gets its gradient
-    carry = jax.tree.map(partial(jnp.where, fresh), start, carried)
-    carry, outputs_TBO, _ = model.apply(params, carry, window.inputs_WTB, window.mask_WTB, dropout_key)
+    carry = begun(spec, model, carried, fresh, start_key, params)  # here, so that a learned start gets its gradient
+    carry, outputs_TBO = read_in_pieces(spec, model, params, carry, window, dropout_key)
     optimised, reported = window_losses(spec, outputs_TBO, window)
     return optimised, (carry, reported)
+
+
+def read_in_pieces(
+    spec: Spec, model: Model, params: Params, carry: Carry, window: Data, dropout_key: Array
+) -> tuple[Carry, Array]:
+    """The carry after a window and its outputs; no gradient passes from one piece of `gradient_window` to the last."""
+    steps = spec.gradient_window or spec.window
+    pieces = []
+    for first in range(0, spec.window, steps):
+        within = slice(first, first + steps)
+        mask_TB = None if window.mask_WTB is None else window.mask_WTB[within]
+        carry = jax.lax.stop_gradient(carry) if first else carry
+        carry, outputs_TBO, _ = model.apply(params, carry, window.inputs_WTB[within], mask_TB, dropout_key)
+        pieces.append(outputs_TBO)
+    return carry, jnp.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+
+
+def trainable(hp: HParams, gradient: Params) -> Params:
+    """The gradient of what is to be trained: what is frozen has none, so it counts in no norm either."""
+
+    def share(path: tuple[Any, ...]) -> Array | float:
+        names = [getattr(entry, "key", "") for entry in path]  # a cell's start state is a tuple
+        if names[0] == "readout":
+            return hp.readout_trainable
+        return hp.recurrent_trainable if names[-1] == "recurrent_kernel" else hp.kernel_trainable
+
+    return jax.tree_util.tree_map_with_path(lambda path, leaf: share(path) * leaf, gradient)
+
+
+def begun(spec: Spec, model: Model, carried: Carry, fresh: Array, key: Array, params: Params) -> Carry:
+    """The state before a window: the start state where `fresh` is true, the one carried to it where it is not."""
+    return jax.tree.map(partial(jnp.where, fresh), model.carry(params, key, spec.batch), carried)
+
+
+OWN_TEMPERATURES = {"sampled": 1.0, "greedy": 0.0}
+
+
+def partly_own_window(spec: Spec, hp: HParams, state: TrainState, fresh: Array, key: Array, window: Data) -> Data:
+    """The window as scheduled sampling reads it: each input is, with probability own_share, what the network said.
+
+    x_t = own_t ? s_t : text_t with own_t ~ Bernoulli(own_share(step)) and s_t drawn from (`sampled`), or the best guess
+    of (`greedy`), p(. | x_1 ... x_{t-1}); the targets stay those of the text. Where a state is carried to the window
+    the first input too may be the network's own, so that the ends of windows make no difference; where the text starts
+    anew it is the text's.
+
+    A choice has no gradient, so choosing here, in a walk of its own, and learning from the window that comes out gives
+    exactly the gradient of a scan that chooses on its way.
+
+    Source: Bengio et al. 2015, arXiv:1506.03099.
+    """
+    model = network(spec, hp)
+    carry = begun(spec, model, state.carry, fresh, jax.random.split(key)[0], state.params)
+    text_TB = jnp.asarray(window.inputs_WTB)
+    chances_TB, uniforms_TB = jax.random.uniform(jax.random.fold_in(key, 2), (2, *text_TB.shape))
+    given_T1 = fresh & (jnp.arange(len(text_TB)) == 0)[:, None]
+    own_TB = (chances_TB < own_share(spec.feeding_schedule, hp, state.step)) & ~given_T1
+    temperature = OWN_TEMPERATURES[spec.feeding]
+    read_TB: Any = partly_own(model, state.params, carry, text_TB, own_TB, temperature, uniforms_TB)
+    return window._replace(inputs_WTB=read_TB)
 
 
 def window_losses(spec: Spec, outputs_TBO: Array, window: Data) -> tuple[Array, Array]:
@@ -118,28 +177,48 @@ def window_losses(spec: Spec, outputs_TBO: Array, window: Data) -> tuple[Array, 
     return REDUCTIONS[spec.reduction](losses_T, counted_T), REDUCTIONS["mean"](own_T, counted_T)
 
 
+class WindowGradient(NamedTuple):
+    """What a run takes from the window of its next step."""
+
+    gradient: Params  # of the optimised loss, before the clips; 0 of what is frozen
+    carry: Carry  # after the window
+    loss: Array  # to report
+
+
 def train_step(spec: Spec, hp: HParams, data: Data, state: TrainState) -> tuple[TrainState, Row]:
     """One optimizer step of one run. A step that is not finite is not taken, and none after it."""
-    scale = 1 if state.patience is None else state.patience.rate_scale
-    optimizer = descent(spec, hp, rate(spec.schedule, hp, state.step) * scale)
+    return stepped(spec, hp, state, gradient_at(spec, hp, data, state))
+
+
+def gradient_at(spec: Spec, hp: HParams, data: Data, state: TrainState) -> WindowGradient:
+    """The first half of a step: the window is read, nothing changes."""
     window, first = window_at(hp, data, state.step)
     fresh, key = first | (spec.carry == "reset"), jax.random.fold_in(key_of(hp, "noise"), state.step)
-
+    if spec.feeding != "teacher":
+        window = partly_own_window(spec, hp, state, fresh, key, window)
     loss_of = partial(window_loss, spec, hp, state.carry, fresh, key, window)
     (_, (carry, loss)), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
-    update, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+    return WindowGradient(trainable(hp, gradient), carry, loss)
+
+
+def stepped(spec: Spec, hp: HParams, state: TrainState, seen: WindowGradient) -> tuple[TrainState, Row]:
+    """The second half: the clips, the optimizer, the new state and what the reader sees of it."""
+    scale = 1 if state.patience is None else state.patience.rate_scale
+    hp = hp._replace(clip_norm=cast(float, jnp.where(state.step < hp.clip_steps, hp.clip_norm, jnp.inf)))
+    optimizer = descent(spec, hp, rate(spec.schedule, hp, state.step) * scale)
+    update, opt_state = optimizer.update(seen.gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, update)
 
     # Finite parameters plus a finite update are finite, so the parameters need no look of their own.
-    norm, update_norm = optax.tree.norm(gradient), optax.tree.norm(update)
-    alive = state.alive & jnp.isfinite(loss) & jnp.isfinite(norm) & jnp.isfinite(update_norm)
-    new = state.replace(params=params, opt_state=opt_state, carry=carry)
+    norm, update_norm = optax.tree.norm(seen.gradient), optax.tree.norm(update)
+    alive = state.alive & jnp.isfinite(seen.loss) & jnp.isfinite(norm) & jnp.isfinite(update_norm)
+    new = state.replace(params=params, opt_state=opt_state, carry=seen.carry)
     state = jax.tree.map(partial(jnp.where, alive), new, state).replace(
         step=state.step + 1,
         alive=alive,
         diverged_at=jnp.where(state.alive & ~alive, state.step, state.diverged_at),
     )
-    row = Row(loss, norm, (norm > hp.clip_norm).astype(loss.dtype), update_norm)
+    row = Row(seen.loss, norm, (norm > hp.clip_norm).astype(norm.dtype), update_norm)
     return state, jax.tree.map(lambda value: jnp.where(alive, value, jnp.nan), row)
 
 

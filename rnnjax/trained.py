@@ -45,7 +45,8 @@ def load_network(folder: Path, arm: str | None, seed: int | None) -> Network:
         raise BadInput(f"{folder}: no trained network here; expected the run folder of a study")
     config = manifest["config"]
     name = one_of("--arm", arm, list(config["arms"]))
-    seed = one_of("--seed", seed, config["seeds"])
+    counts = {one: values.pop("seeds", len(config["seeds"])) for one, values in config["arms"].items()}
+    seed = one_of("--seed", seed, config["seeds"][: counts[name]])
     group = next((key for key, value in manifest["groups"].items() if name in value["arms"]), None)
     with Checkpoints(folder / "checkpoints" / str(group)) as checkpoints:
         found = checkpoints.read() if group else None
@@ -55,7 +56,8 @@ def load_network(folder: Path, arm: str | None, seed: int | None) -> Network:
     entry = manifest["groups"][group]
     if "last" not in entry:
         raise BadInput(f"{folder}: was written by an older rnnjax; expected a run folder of this one")
-    row = entry["arms"].index(name) * len(config["seeds"]) + config["seeds"].index(seed)
+    before = entry["arms"][: entry["arms"].index(name)]
+    row = sum(counts[one] for one in before) + config["seeds"].index(seed)
     spec, hp = settings_of(config["arms"][name], seed)
     sized = replace(spec, inputs=entry["inputs"], outputs=entry["outputs"], loss=entry["loss"])
     mean_O, unit_O, last = tuple(entry["mean"]), tuple(entry["unit"]), tuple(map(tuple, entry["last"]))

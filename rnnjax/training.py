@@ -14,11 +14,11 @@ import numpy as np
 from rnnjax import sweep
 from rnnjax.board import Board, arms_of
 from rnnjax.checkpoints import Checkpoints, digest
-from rnnjax.diagnostics import PROBES
+from rnnjax.diagnostics import applicable, outline
 from rnnjax.errors import Stopped
 from rnnjax.losses import UNITS
 from rnnjax.progress import Clock, Display
-from rnnjax.results import ArmResult, arm_result
+from rnnjax.results import ArmResult, arm_result, sizes
 from rnnjax.runs import RunFolder
 from rnnjax.schedule import next_stop, probe_points, regular_points
 from rnnjax.settings import Spec
@@ -79,9 +79,10 @@ class Training:
         self.shell, self.name, self.runs = shell, name, list(runs)
         self.arms = arms_of([run.arm for run in runs])
         self.spec = self.runs[0].spec.program
-        self.plan = plan_of(shell.study, self.spec)
-        self.probes = {probe: PROBES[probe](self.spec, task) for probe in self.plan.probes}
-        self.alphabet = task.vocabulary
+        plan = plan_of(shell.study, self.spec)
+        self.probes = applicable(plan.probes, self.spec, task)
+        self.plan = plan._replace(probes={name: plan.probes[name] for name in self.probes})
+        self.alphabet, self.levels = task.vocabulary, task.levels
         shell.display.say(f"{name}: {len(runs):,} runs of {self.spec.steps:,} steps; compiling their one program ...")
         shell.display.begin(name, self.spec.steps)
         with shell.clock.phase("train"):
@@ -93,7 +94,6 @@ class Training:
             self.states = self.program.blocks.scatter(sweep.start(self.runs))
         self.introduce(task)
         self.step, self.longest = 0, self.spec.record_every
-        self.at_start = self.look(list(self.probes))  # on resume too: it tells the shapes of all that is kept
         self.kept = self.nothing_yet()
 
     def introduce(self, task: Task) -> None:
@@ -104,11 +104,13 @@ class Training:
 
     def nothing_yet(self) -> Kept:
         """Room for all that will be seen."""
+        outlines = [outline(probe, self.spec) for probe in self.probes.values()]
+        seen = {name: value for values in outlines for name, value in values.items()}
         rows = Row._make(np.full((len(self.runs), len(self.plan.row_steps)), np.nan, np.float32) for _ in Row._fields)
         points = len(self.plan.probe_steps)
         return Kept(
             rows,
-            {name: empty((len(value), points, *value.shape[1:]), value.dtype) for name, value in self.at_start.items()},
+            {name: empty((len(self.runs), points, *v.shape[1:]), v.dtype) for name, v in seen.items()},
         )
 
     def look(self, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -129,8 +131,7 @@ class Training:
             resumed = self.restore(checkpoints)
             with self.board(resumed) as board:
                 if resumed is None:
-                    self.keep(self.at_start)
-                    self.draw(board, since=0, seen=self.at_start)
+                    self.draw(board, since=0, seen=self.observe())
                 while self.step < self.spec.steps:
                     since = self.step
                     self.advance()
@@ -157,6 +158,8 @@ class Training:
         """One arm over its seeds."""
         arm = self.shell.study.arms[index]
         return arm_result(
+            self.levels,
+            sizes(self.spec),
             name=arm.name,
             axes=arm.axes,
             seeds=np.array([self.runs[run].hp.seed for run in members]),

@@ -86,6 +86,7 @@ class Task(NamedTuple):
     mean_O: tuple[float, ...] = ()  # of a series: what was taken from each column of what the network sees
     unit_O: tuple[float, ...] = ()  # and then divided by
     last_only: bool = False  # the loss counts at the last step of each window only
+    grammar: Any = None  # of a text that a `grammar.Grammar` made: it
 
 
 class Probe(NamedTuple):

@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 
 from rnnjax import report, stats
-from rnnjax.claims import Judgement, both_finite
-from rnnjax.figures import Drawing, interval_figure, lag_figure, line_figure, probe_figure
+from rnnjax.claims import Judgement
+from rnnjax.conventions import conventions
+from rnnjax.diagnostics.substitution import map_places
+from rnnjax.explore import explorer
+from rnnjax.figures import Drawing, interval_figure, lag_figure, line_figure, map_figure, probe_figure
 from rnnjax.losses import UNITS
+from rnnjax.measurement import both_finite, common
 from rnnjax.results import ArmResult, is_text, measured_only, named, seed_values
 from rnnjax.settings import TaskSpec
-from rnnjax.study import Advice, Figure, Question, Study
+from rnnjax.study import Advice, Contradiction, Figure, Question, Study
 from rnnjax.summary import decisive, estimate, reasons, unit
 from rnnjax.tasks.text import decode
 from rnnjax.types import Task
@@ -40,11 +44,20 @@ def page(
         protocol=[*study.file.protocol, corpus_line(study, tasks)],
         settings=settings(study),
         figures=[drawing(figure, arms, levels) for figure in figures_of(study)],
-        tables=[against_baseline(study, arms), every_metric(arms)],
+        tables=[
+            *nearest_table(study, arms),
+            *chosen_tables(study, arms),
+            against_baseline(study, arms),
+            every_metric(arms),
+        ],
         samples=samples(study, arms, tasks),
         questions=[report.Question(question.asks, answer(question, arms)) for question in study.file.questions],
         advice=[advised(advice, arms) for advice in study.file.advice],
         cost=report.Cost(seconds, machine(manifest)),
+        contradictions=[
+            report.Contradiction(each.says, each.between, answer(each, arms)) for each in study.file.contradictions
+        ],
+        explorer=explorer(study.file.explorer, arms) if study.file.explorer else None,
     )
 
 
@@ -72,7 +85,9 @@ def corpus_line(study: Study, tasks: dict[TaskSpec, Task]) -> str:
             f"Task {spec.name}: {len(task.train_N):,} {what} to train on, {len(task.validation_N):,} held out{kind}. "
             f"Levels in {UNITS[task.loss]}: {levels}."
         )
-    seeds = f"{len(study.seeds)} seeds per arm ({study.seeds[0]} to {study.seeds[-1]}), the same in every arm."
+    fewest = min(len(arm.seeds(study.seeds)) for arm in study.arms)
+    fewer = "" if fewest == len(study.seeds) else f"; some arms only the first {fewest}"
+    seeds = f"{len(study.seeds)} seeds per arm ({study.seeds[0]} to {study.seeds[-1]}), the same in every arm{fewer}."
     return " ".join([*lines, seeds])
 
 
@@ -113,6 +128,8 @@ def drawing(figure: Figure, arms: Sequence[ArmResult], levels: dict[str, float])
     shown_levels = levels if "loss" in figure.metric else None
     if figure.form == "curve":
         return line_figure(chosen, figure.metric, *words, shown_levels, log_x=figure.log)
+    if figure.form == "map":
+        return map_figure(chosen[0], figure.metric, map_places(), *words)
     if figure.form == "interval":
         values = [arm._replace(metrics={figure.metric: seed_values(arm, figure.metric)}) for arm in chosen]
         return interval_figure(values, figure.metric, *words, shown_levels, log_x=figure.log)
@@ -166,6 +183,48 @@ def every_metric(arms: Sequence[ArmResult]) -> report.Table:
     return report.Table("metrics", "Every metric at the end of training", columns, rows)
 
 
+def tables(study: Study, arms: Sequence[ArmResult]) -> list[report.Table]:
+    """What the study asks for, then what every study has."""
+    asked = [*nearest_table(study, arms), *chosen_tables(study, arms)]
+    return [*asked, against_baseline(study, arms), every_metric(arms)]
+
+
+def nearest_table(study: Study, arms: Sequence[ArmResult]) -> list[report.Table]:
+    """Every convention with what it came to beside the documents' numbers, the nearest first."""
+    if study.file.nearest is None:
+        return []
+    numbers = study.file.nearest.numbers
+    columns = [f"{number.metric}, stated {number.value:g}" for number in numbers]
+    rows: list[list[report.Cell]] = [
+        [one.name, one.distance, one.chance, *map(estimate, one.values)]
+        for one in conventions(study.file.nearest, arms)
+    ]
+    return [
+        report.Table(
+            "nearest",
+            study.file.nearest.asks,
+            ["convention", "distance", "chance to be nearest", *columns],
+            rows,
+            "Distance: mean over the stated numbers of |value - stated| / stated; a run that diverged is 1 away. The "
+            "chance is that of a bootstrap over seeds.",
+        )
+    ]
+
+
+def chosen_tables(study: Study, arms: Sequence[ArmResult]) -> list[report.Table]:
+    """The tables that the study asks for."""
+    found = []
+    for number, table in enumerate(study.file.tables, 1):
+        units = [unit(metric, arms[0].loss_unit) for metric in table.metrics]
+        columns = [f"{m} ({words})" if words else m for m, words in zip(table.metrics, units, strict=True)]
+        rows = [
+            [arm.name, *(estimate(seed_values(arm, metric)) for metric in table.metrics)]
+            for arm in named(arms, table.arms)
+        ]
+        found.append(report.Table(f"table-{number}", table.title, ["arm", *columns], rows, table.note))
+    return found
+
+
 def samples(study: Study, arms: Sequence[ArmResult], tasks: dict[TaskSpec, Task]) -> list[report.Sample]:
     """What the first seed of each arm writes after training."""
     return [
@@ -181,7 +240,7 @@ def samples(study: Study, arms: Sequence[ArmResult], tasks: dict[TaskSpec, Task]
     ]
 
 
-def answer(question: Question, arms: Sequence[ArmResult]) -> str:
+def answer(question: Question | Contradiction, arms: Sequence[ArmResult]) -> str:
     """The arms in order of a measured number, as a sentence."""
     sign = -1 if question.best == "highest" else 1
     ranked = [(arm.name, estimate(seed_values(arm, question.metric))) for arm in named(arms, question.arms)]
@@ -212,7 +271,7 @@ def advised(advice: Advice, arms: Sequence[ArmResult]) -> str:
 
 def ties(values: dict[str, np.ndarray], ranked: Sequence[str], sign: int) -> list[str]:
     """The arms besides the first whose bootstrap probability of being the best is over 5%."""
-    table = sign * np.stack([values[name] for name in ranked])
+    table = sign * common([values[name] for name in ranked])
     if table.shape[1] < FEWEST:
         return [f"too few seeds to tell ({table.shape[1]})"]
     chances = stats.best_arm(SEED, table).probability_A

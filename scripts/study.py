@@ -15,7 +15,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting; may be repeated"
     )
-    parser.add_argument("--resume", action="store_true", help="go on with an interrupted study")
+    parser.add_argument(
+        "--arm",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="run only these arms ('normal,*'); may be repeated",
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with what was interrupted")
     parser.add_argument("--strict", action="store_true", help="with --resume: refuse another machine or version")
     parser.add_argument(
         "--max-runs", type=int, default=10_000, metavar="N", help="refuse larger studies (default 10,000)"
@@ -26,7 +33,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     asked = arguments()
     overrides = [*asked.set, *([] if asked.steps is None else [f"steps={asked.steps}"])]
-    studies = [config.load(path, overrides, asked.seeds, asked.max_runs) for path in asked.configs]
+    studies = [config.load(path, overrides, asked.seeds, asked.max_runs, asked.arm) for path in asked.configs]
     folders = command.folders([study.name for study in studies], asked.out)
     devices.prepare()
     from rnnjax import lab  # imports JAX, which a bad config never reaches
@@ -34,7 +41,8 @@ def main() -> None:
     for study in studies[1:]:
         lab.prepare(study)  # so that a mistake in the last study is told before the first is trained
     for study, folder in zip(studies, folders, strict=True):
-        lab.run_study(study, folder, asked.resume, asked.strict)
+        begun = folder.exists() or len(studies) == 1  # of several, those that were not begun yet are
+        lab.run_study(study, folder, asked.resume and begun, asked.strict)
 
 
 if __name__ == "__main__":

@@ -6,18 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnjax.claims import (
-    CONFIRMED,
-    NOT_AS_STATED,
-    REFUTED,
-    RULES,
-    UNRESOLVED,
-    Judgement,
-    combined,
-    judge,
-    place,
-)
+from rnnjax.claims import NOT_AS_STATED, Judgement, combined, judge
+from rnnjax.measurement import CONFIRMED, REFUTED, UNRESOLVED, place
 from rnnjax.results import ArmResult
+from rnnjax.rules import RULES
 from rnnjax.stats import Interval
 from rnnjax.study import Claim, Reading
 
@@ -27,12 +19,14 @@ NOISE = 0.02 * np.random.default_rng(0).normal(size=N)
 NAN = np.full(N, np.nan)
 
 
-def arm(name: str, values: Sequence[float] | np.ndarray, **metrics: Any) -> ArmResult:
+def arm(
+    name: str, values: Sequence[float] | np.ndarray, axes: dict[str, Any] | None = None, **metrics: Any
+) -> ArmResult:
     """An arm with the metric m; a value that is NaN belongs to a run that diverged."""
     found = np.asarray(values, float)
     return ArmResult(
         name=name,
-        axes={},
+        axes=axes or {},
         seeds=np.arange(len(found)),
         row_steps=np.array([1]),
         rows={},
@@ -53,6 +47,35 @@ def judged(arms: Sequence[ArmResult], *readings: Reading) -> Judgement:
 
 HALF = (np.arange(N) % 2).astype(float)
 FEW = np.linspace(0.9, 1.1, 3)
+CENTRED = NOISE - NOISE.mean()
+SIZES = (1, 2, 4, 8)
+
+
+def along(slope: float) -> list[ArmResult]:
+    """Four arms whose metric changes by `slope` with each doubling of x."""
+    return [arm(f"x={x}", ONES + slope * np.log2(x) + CENTRED * x, {"x": x}) for x in SIZES]
+
+
+def grid(interaction: float, noise: np.ndarray = CENTRED) -> list[ArmResult]:
+    """Nine arms x, y of which log x * log y has a share of its own."""
+    return [
+        arm(
+            f"x={x},y={y}",
+            5 - 0.2 * np.log(x) - 0.1 * np.log(y) + interaction * np.log(x / 2) * np.log(y / 2) + x * y * noise,
+            {"x": x, "y": y},
+        )
+        for x in SIZES[:3]
+        for y in SIZES[:3]
+    ]
+
+
+def factors(wide: float, narrow: float, noise: np.ndarray = CENTRED) -> list[ArmResult]:
+    names = ["a", "a+", "b+"]
+    return [
+        arm(name, ONES + gap + noise * k) for k, (name, gap) in enumerate(zip(names, [0, wide, narrow], strict=True))
+    ]
+
+
 X = np.geomspace(0.1, 10, N)
 CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], list[ArmResult]]]]] = {
     # rule: (fields of the reading, verdict: (further fields, arms))
@@ -112,6 +135,54 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], list[ArmR
             UNRESOLVED: ({"low": 0.001, "high": 0.1}, [arm("a", HALF, x=X)]),
         },
     ),
+    "contrast": (
+        {"arms": ["a", "b", "c"], "weights": [1, -0.5, -0.5], "low": 0.5},
+        {
+            CONFIRMED: ({}, [arm("a", ONES + 1), arm("b", ONES), arm("c", ONES + CENTRED)]),
+            REFUTED: ({}, [arm("a", ONES), arm("b", ONES), arm("c", ONES + CENTRED)]),
+            UNRESOLVED: ({"low": 0.0}, [arm("a", ONES + CENTRED), arm("b", ONES), arm("c", ONES)]),
+        },
+    ),
+    "trend": (
+        {"arms": ["x=*"], "axes": ["x"], "low": 0.1},
+        {
+            CONFIRMED: ({}, along(0.2)),
+            REFUTED: ({}, along(0.05)),
+            UNRESOLVED: ({}, along(0.1)),
+        },
+    ),
+    "interaction": (
+        {"arms": ["x=*"], "axes": ["x", "y"], "low": 0.1},
+        {
+            CONFIRMED: ({}, grid(0.3)),
+            REFUTED: ({}, grid(0.0)),
+            UNRESOLVED: ({}, grid(0.1)),
+        },
+    ),
+    "spread": (
+        {"low": 0.04, "high": 0.07},
+        {
+            CONFIRMED: ({"high": 0.1}, [arm("a", ONES)]),  # a deviation of 0.059 [0.049, 0.076]
+            REFUTED: ({"low": 0.08, "high": 0.1}, [arm("a", ONES)]),
+            UNRESOLVED: ({"low": 0.05}, [arm("a", ONES)]),
+        },
+    ),
+    "widest": (
+        {"factors": {"first": ["a", "a+"], "second": ["a", "b+"]}},
+        {
+            CONFIRMED: ({}, factors(0.5, 0.3)),
+            REFUTED: ({}, factors(0.3, 0.5)),
+            UNRESOLVED: ({}, factors(0.3, 0.3)),
+        },
+    ),
+    "additive": (
+        {"arms": ["x=*"], "against": ["x=1,y=1"], "axes": ["x", "y"]},
+        {
+            CONFIRMED: ({}, grid(0.0)),
+            REFUTED: ({}, grid(0.6)),
+            UNRESOLVED: ({}, grid(0.2, CENTRED * 8)),
+        },
+    ),
 }
 
 
@@ -165,7 +236,7 @@ def test_too_few_seeds_are_a_verdict_and_no_exception(rule: str, verdict: str, s
         for one in arms
     ]
     judgement = judged(few, asked)
-    fewest = {"exact": 1, "share": 1, "best": 10, "explained": 10}.get(rule, 2)
+    fewest = {"exact": 1, "share": 1, "best": 10, "explained": 10, "widest": 10, "additive": 10}.get(rule, 2)
     if seeds < fewest:
         assert judgement.verdict == UNRESOLVED
         assert [(one, measurements) for _, one, measurements in judgement.readings] == [(UNRESOLVED, [])]
@@ -177,7 +248,7 @@ def test_too_few_seeds_are_a_verdict_and_no_exception(rule: str, verdict: str, s
 @pytest.mark.parametrize("rule", CASES)
 def test_arms_of_which_every_run_diverged_are_unresolved(rule: str, scale: str) -> None:
     asked, arms = case(rule, CONFIRMED)
-    gone = [arm(one.name, NAN, **dict.fromkeys(one.metrics, NAN)) for one in arms]
+    gone = [arm(one.name, NAN, one.axes, **dict.fromkeys(one.metrics, NAN)) for one in arms]
     judgement = judged(gone, Reading(**vars(asked) | {"scale": scale}))
     assert judgement.verdict == UNRESOLVED
     assert judgement.excluded == N * len(arms)

@@ -11,7 +11,15 @@ import pytest
 from rnnjax import train
 from rnnjax.cells import CELLS
 from rnnjax.diagnostics import PROBES
-from rnnjax.diagnostics.gradients import JACOBIAN_STEPS, LAGS, gradient_lags, norm_of_rows, reach, state_jacobian
+from rnnjax.diagnostics.gradients import (
+    JACOBIAN_STEPS,
+    LAGS,
+    NAMED_LAGS,
+    gradient_lags,
+    norm_of_rows,
+    reach,
+    state_jacobian,
+)
 from rnnjax.diagnostics.outputs import validation
 from rnnjax.diagnostics.spectrum import spectrum_of
 from rnnjax.diagnostics.text import LENGTH
@@ -75,10 +83,25 @@ NETWORKS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: "-".join(map(str, network.values())))
-@pytest.mark.parametrize("name", PROBES)
+UNMEASURED = ("period", "counterfactual", "mean_counterfactual", "clip", "elementwise")  # NaN without loops or clips
+UNMEASURED += ("memory_accuracy", "ngram_accuracy")  # at the lags in between
+
+
+SLOW = ("exposure", "decoders", "updates", "memory", "readout")  # to compile: on two networks of different kinds
+PAIRS = [
+    pytest.param(name, network, id="-".join(map(str, [name, *network.values()])))
+    for name in PROBES
+    if name not in ("categories", "novel_words")
+    for network in (NETWORKS if name not in SLOW else [NETWORKS[0], NETWORKS[-1]])
+]
+
+
+@pytest.mark.parametrize(("name", "network"), PAIRS)
 def test_contract_of_a_probe(name: str, network: dict[str, Any]) -> None:
-    """Numbers with a run axis; that of a run does not come from its neighbours."""
+    """Numbers with a run axis; that of a run does not come from its neighbours.
+
+    Probes that read the grammar's words have theirs in diagnostics/test_novel_words.py.
+    """
     spec = spec_of(**network)
     if name == "spectrum" and spec.cell.startswith("flax"):
         with pytest.raises(BadInput, match="cell: got 'flax_lstm'; expected one of ours"):
@@ -96,7 +119,7 @@ def test_contract_of_a_probe(name: str, network: dict[str, Any]) -> None:
     for key, values in both.items():
         assert values.shape[0] == 2
         assert values.ndim <= 2
-        assert key.startswith("period") or np.isfinite(values).all(), key
+        assert key.startswith(UNMEASURED) or np.isfinite(values).all(), key
         np.testing.assert_allclose(values[::-1], swapped[key], rtol=1e-5, err_msg=key)
 
 
@@ -143,7 +166,7 @@ def test_gradient_lags_are_finite_differences() -> None:
 
 @pytest.mark.parametrize(
     ("gain", "reach_10", "reach_5"),
-    [(1.0, LAGS, LAGS), (0.9, 21, LAGS), (0.5, 3, 4), (0.04, 0, 0)],  # 0.9^21 = 0.109; 0.5^3 = 0.125, 0.5^4 = 0.0625
+    [(1.0, LAGS, LAGS), (0.9, 21, 28), (0.5, 3, 4), (0.04, 0, 0)],  # 0.9^21 = 0.109, 0.9^28 = 0.052; 0.5^4 = 0.0625
 )
 def test_gradient_decay_of_a_linear_orthogonal_network(gain: float, reach_10: int, reach_5: int) -> None:
     """h_t = u_t + h_{t-1} gQ, so d l / d h_{t-k} = (gQ)^k (d l / d h_t): its norm is g^k times that at lag 0, exactly.
@@ -153,8 +176,10 @@ def test_gradient_decay_of_a_linear_orthogonal_network(gain: float, reach_10: in
     spec = spec_of(activation="identity", recurrent_initializer="orthogonal")
     values = values_of(PROBES["gradients"](spec, task()), spec, HParams(recurrent_gain=gain))
     assert values["gradient_decay"].shape == (1, LAGS + 1)
-    np.testing.assert_allclose(values["gradient_decay"][0], np.arange(LAGS + 1) * np.log10(gain), atol=2e-4)
-    assert values["gradient_decay_24"][0] == values["gradient_decay"][0, 24]
+    found, expected = values["gradient_decay"][0], np.arange(LAGS + 1) * np.log10(gain)
+    np.testing.assert_allclose(np.maximum(found, -36), np.maximum(expected, -36), atol=2e-4)  # single precision ends
+    for lag in NAMED_LAGS:
+        assert values[f"gradient_decay_{lag}"][0] == values["gradient_decay"][0, lag]
     assert (values["reach_0.1"][0], values["reach_0.05"][0]) == (reach_10, reach_5)
 
 

@@ -15,6 +15,7 @@ from rnnjax.figures import (
     interval_figure,
     lag_figure,
     line_figure,
+    map_figure,
     probe_figure,
 )
 from rnnjax.results import ArmResult
@@ -172,3 +173,39 @@ def test_an_arm_that_is_alone_in_its_family_keeps_its_whole_name() -> None:
     arms = [_arm(name) for name in ("orthogonal,gain=1", "normal,gain=0.1", "normal,gain=0.3")]
     labels = [ink.label for _, ink in figures._inked(arms)]
     assert labels == ["orthogonal, gain=1", "gain=0.1", "gain=0.3"]
+
+
+PLACES = [("boy", "HUMAN"), ("cat", "ANIMAL"), ("girl", "HUMAN"), ("<zog>", "novel")]
+
+
+def _mapped(lost: int = 0) -> ArmResult:
+    """An arm with a map at two probes: its first `lost` seeds have none."""
+    planes = {f"map_{axis}": np.arange(6 * 2 * 4).reshape(6, 2, 4) + shift for axis, shift in (("x", 0.0), ("y", 0.5))}
+    for values in planes.values():
+        values[:lost, 1] = np.nan
+    return _arm("trained")._replace(probe_steps=PROBE_STEPS[:2], probes=planes)
+
+
+@pytest.mark.parametrize(("lost", "row"), [(0, 0), (2, 2)])
+def test_a_map_is_that_of_seed_42_or_of_the_first_that_is_left(lost: int, row: int) -> None:
+    drawing = map_figure(_mapped(lost), "map", PLACES)
+    groups = {trace.name: trace for trace in drawing.figure.data}
+    first = 8 * row + 4  # the last probe's
+    assert groups["HUMAN"].x.tolist() == [first, first + 2]
+    assert groups["ANIMAL"].y.tolist() == [first + 1.5]
+    assert list(groups["HUMAN"].text) == ["boy", "girl"]
+    assert groups["novel"].marker.symbol == "star" and list(groups["novel"].text) == ["&lt;zog&gt;"]
+    assert f"seed {SEEDS[row]}, one run of 6" in drawing.caption
+    dark = drawing.figure.layout.meta["dark"]
+    assert len({dark[trace.marker.color] for trace in groups.values()}) == 3
+
+
+def test_a_map_looks_for_seed_42_wherever_it_is() -> None:
+    drawing = map_figure(_mapped()._replace(seeds=SEEDS[::-1]), "map", PLACES)
+    assert f"seed {FAMOUS_SEED}, one run of 6" in drawing.caption
+    assert drawing.figure.data[0].x.tolist() == [44, 46]
+
+
+def test_a_map_without_a_run_is_empty() -> None:
+    drawing = map_figure(_mapped(6), "map", PLACES)
+    assert not drawing.figure.data and "no run left" in drawing.caption

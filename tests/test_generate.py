@@ -315,6 +315,27 @@ def test_a_long_text_is_told_from_one_almost_as_likely() -> None:
     np.testing.assert_allclose(said.scores_MP, -400 * np.log(4), rtol=1e-4)
 
 
+def test_an_automaton_ends_a_text() -> None:
+    """Texts that end with a 2 followed by a 0, against all texts; what has ended is filled up with 1."""
+    turns = jnp.array([[0, 0, 2], [1, 1, 1], [1, 0, 2]])  # place 2: after a 2
+    prompt = np.array([[2], [0]], np.int32)
+    ranked = beam(SMALL, HParams(), params_of(SMALL), prompt, LENGTH, 3**LENGTH, jnp.float32(1), jnp.int32(1), turns)
+    ids_MN, lengths_M, scores_M = (np.moveaxis(np.asarray(leaf), -1, 0)[0] for leaf in ranked)
+    ids_MN = ids_MN.reshape(3**LENGTH, LENGTH)
+
+    def cut(ids: Text) -> Text:
+        ends = [i + 2 for i in range(LENGTH - 1) if ids[i : i + 2] == (2, 0)]
+        return ids[: ends[0]] if ends else ids
+
+    texts = {cut(ids): 0.0 for ids in product(range(3), repeat=LENGTH)}
+    texts = {ids: sum(log_p_after((2, 0, *ids[:i]), SMALL)[one] for i, one in enumerate(ids)) for ids in texts}
+    assert np.isfinite(scores_M).sum() == len(texts) < 3**LENGTH
+    for ids, length, score in zip(ids_MN.tolist(), lengths_M.tolist(), scores_M, strict=True):
+        if np.isfinite(score):
+            assert ids[length:] == [1] * (LENGTH - length)
+            assert score == pytest.approx(penalised(texts[tuple(ids[:length])], length, 1), abs=1e-4)
+
+
 def test_the_end_symbol_ends_a_text() -> None:
     """What greedy says up to its first end symbol, then that symbol for ever."""
     prompts_TP = np.random.default_rng(3).integers(V, size=(3, 20)).astype(np.int32)

@@ -11,7 +11,7 @@ from rnnjax.initializers import INITIALIZERS, SQUARE_ONLY, spectral_radius
 
 SHAPES = [(7, 7), (9, 4), (4, 9)]
 CASES = [(name, shape) for name in INITIALIZERS for shape in SHAPES if name not in SQUARE_ONLY or shape[0] == shape[1]]
-KEYLESS = {"identity"}  # a start without chance
+KEYLESS = {"identity", "cyclic", "zeros"}  # starts without chance
 MATRICES = 2_000  # of a test of means: a mean of N(0, 1) has a deviation of 0.022
 
 
@@ -111,6 +111,16 @@ def test_radius_is_exact(gain: float) -> None:
 
 def test_identity_is_the_identity() -> None:
     np.testing.assert_array_equal(draw("identity", (3, 3), 2.0), 2 * np.eye(3))
+
+
+def test_cyclic_hands_each_value_on() -> None:
+    matrix = draw("cyclic", (5, 5), 0.5)
+    np.testing.assert_array_equal(np.arange(5.0) @ matrix, [2, 0, 0.5, 1, 1.5])
+    np.testing.assert_array_equal(np.linalg.matrix_power(draw("cyclic", (5, 5)), 5), np.eye(5))
+
+
+def test_zeros_are_zeros() -> None:
+    assert not draw("zeros", (5, 5), 3.0).any()
 
 
 def test_spectral_radius_by_hand() -> None:

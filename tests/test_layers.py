@@ -9,16 +9,19 @@ import pytest
 ROOT = Path(__file__).parents[1]
 LAYERS = [
     "settings types errors",
-    "activations initializers keys losses optimizers schedules stats flax_bridge",
+    "activations initializers jumps keys losses optimizers schedules stats flax_bridge",
     "cells tasks starts",
     "unroll",
     "model generate train diagnostics",
     "sweep",
-    "study schedule results",
+    "study",
+    "schedule results measurement",
     "files tomlfile fields",
     "arms",
-    "config corpora manifest runs checkpoints curves figures report claims lookup progress signals devices command",
-    "summary board training trained rehearsal",
+    "config corpora manifest runs checkpoints curves figures report effects rules conventions claims lookup progress"
+    " signals devices command",
+    "summary board training trained stored rehearsal pagefile ledger",
+    "explore site",
     "writeup",
     "lab speak",
     "scripts",
@@ -27,13 +30,16 @@ LAST_PURE = "sweep"
 SIBLINGS = {  # importer, imported: why
     ("generate", "model"): "a network must be built before it can run free",
     ("train", "model"): "or be trained",
+    ("train", "generate"): "and may read what it writes while it is trained",
     ("diagnostics", "model"): "or be looked at",
     ("diagnostics", "train"): "a probe looks at a TrainState",
     ("diagnostics", "generate"): "and at what the network writes",
     ("runs", "manifest"): "the run folder is two modules: what stands in the manifest, and who may write",
     ("corpora", "config"): "one limit on memory holds for sizes in a config and for the text's",
     ("command", "runs"): "a bad name of a run folder is refused before anything is loaded",
-    ("lookup", "claims"): "names in a study are looked up in every dict of things, RULES too",
+    ("lookup", "rules"): "names in a study are looked up in every dict of things, RULES too",
+    ("rules", "effects"): "all rules stand in one dict",
+    ("claims", "rules"): "a judge applies the rules",
     ("training", "board"): "training hands the board its curves",
 }
 EFFECTS = {

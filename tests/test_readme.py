@@ -11,10 +11,11 @@ import pytest
 
 from rnnjax import config, sweep
 from rnnjax.cells import CELLS
-from rnnjax.claims import RULES
+from rnnjax.diagnostics import PROBES
 from rnnjax.lookup import check_names
 from rnnjax.optimizers import OPTIMIZERS
-from rnnjax.schedules import SCHEDULES
+from rnnjax.rules import RULES
+from rnnjax.schedules import FEEDING_SCHEDULES, SCHEDULES
 from rnnjax.settings import HParams, Spec
 from rnnjax.starts import STARTS
 from rnnjax.tasks import TASKS
@@ -76,12 +77,25 @@ def test_every_config_that_comes_with_rnnjax_is_a_study(path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("field", "table"),
-    [("cell", CELLS), ("start", STARTS), ("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("task.name", TASKS)],
+    [
+        ("cell", CELLS),
+        ("start", STARTS),
+        ("optimizer", OPTIMIZERS),
+        ("schedule", SCHEDULES),
+        ("feeding_schedule", FEEDING_SCHEDULES),
+        ("task.name", TASKS),
+        ("probes", PROBES),
+    ],
 )
 def test_the_names_that_can_be_set_are_those_of_the_code(field: str, table: Iterable[str]) -> None:
-    line = re.search(rf"^\| `{field}` \| (.*) \|$", README, re.MULTILINE)
+    line = re.search(rf"^\| `?{field}`? \| (.*) \|$", README, re.MULTILINE)
     assert line
     assert set(table) <= set(re.findall(r"[a-z_]+", line[1]))
+
+
+def test_the_rules_are_those_of_the_code() -> None:
+    listed = re.search(r"The rules: (.*?);", README, re.DOTALL)
+    assert listed and set(re.findall(r"[a-z]+", listed[1])) == set(RULES)
 
 
 def test_the_speeds_are_those_of_the_benchmark() -> None:

@@ -18,7 +18,11 @@ from rnnjax.figures import Drawing
 from rnnjax.report import (
     VERDICTS,
     Cell,
+    Choice,
+    Contradiction,
     Cost,
+    Explorer,
+    GridCell,
     Page,
     Question,
     Sample,
@@ -93,16 +97,24 @@ def _page(word: str = "word", figures: int = 2) -> Page:
     )
 
 
+def _full(word: str = "word") -> Page:
+    """With the chapters that few reports have."""
+    cells = [GridCell([0, 0], [LAST, word], word, 1, True), GridCell([1, 0], [None, 7], word, 2, False)]
+    grid = Explorer([Choice(word, [word, "b"])], Choice("rows", [word]), [word, "size"], "lowest", cells, word)
+    said = Contradiction(f"Twice {word}", ["init/refuted", f"other/{word}"], f"The data {word}")
+    return _page(word)._replace(explorer=grid, contradictions=[said])
+
+
 def _written(folder: Path, page: Page) -> tuple[str, str]:
     write_report(folder, page)
     return (folder / "report.html").read_text(), (folder / "report.md").read_text()
 
 
 def test_hostile_words_make_no_node(tmp_path: Path) -> None:
-    tame, _ = _written(tmp_path / "tame", _page())
-    hostile, markdown = _written(tmp_path / "hostile", _page(HOSTILE))
+    tame, _ = _written(tmp_path / "tame", _full())
+    hostile, markdown = _written(tmp_path / "hostile", _full(HOSTILE))
     wanted, found = _Nodes(tame), _Nodes(hostile)
-    assert found.tags.count("script") == wanted.tags.count("script") == 4  # two figures, plotly, ours
+    assert found.tags.count("script") == wanted.tags.count("script") == 5  # two figures, plotly, two of ours
     assert (found.tags, found.attributes) == (wanted.tags, wanted.attributes)
     assert found.text.count(HOSTILE) > 20, "shown as it is"
     outside_code = re.sub(r"```text\n.*?\n```", "", markdown, flags=re.S)
@@ -110,7 +122,7 @@ def test_hostile_words_make_no_node(tmp_path: Path) -> None:
 
 
 def test_the_policy_lets_exactly_our_scripts_run(tmp_path: Path) -> None:
-    nodes = _Nodes(_written(tmp_path, _page())[0])
+    nodes = _Nodes(_written(tmp_path, _full())[0])
     assert nodes.policy.startswith("default-src 'none'; ")
     allowed = re.findall(r"'sha256-([^']+)'", nodes.policy.split("script-src")[1].split(";")[0])
     runs = [script for script in nodes.scripts if not script.startswith("{")]
@@ -144,12 +156,31 @@ def test_the_order_is_that_of_the_guided_study(tmp_path: Path, kind: int) -> Non
 
 def test_a_chapter_with_nothing_in_it_is_left_out(tmp_path: Path) -> None:
     chapters = {"hypothesis": "", "samples": [], "questions": [], "statements": [], "advice": []}
-    anchors = {"hypothesis", "samples", "questions", "verdicts", "advice"}
-    for page, there in ((_page(), anchors), (_page()._replace(**chapters), set())):
+    anchors = {"hypothesis", "samples", "questions", "verdicts", "advice", "explorer", "contradictions"}
+    for page, there in ((_full(), anchors), (_page()._replace(**chapters), set())):
         html, markdown = _written(tmp_path / str(len(there)), page)
         assert {anchor for anchor in anchors if f'<section id="{anchor}"' in html} == there
         assert {anchor for anchor in anchors if f'href="#{anchor}"' in html} == there
-        assert ("## Hypothesis" in markdown) == bool(there)
+        for title in ("Hypothesis", "The grid", "Where the documents contradict themselves"):
+            assert (f"## {title}\n" in markdown) == bool(there)
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["html", "markdown"])
+def test_a_contradiction_names_its_statements_and_what_the_data_say(tmp_path: Path, kind: int) -> None:
+    text = _written(tmp_path, _full())[kind].split("contradict themselves")[-1].split("</section>")[0]
+    assert re.search("Twice word.*init/refuted.* against .*other/word.*The data word", text, re.S)
+    if kind == 0:
+        assert '<a href="#statement-2"><code>init/refuted</code></a>' in text
+        assert "<code>other/word</code>" in text and text.count("<a href") == 1, "that statement is not on this page"
+
+
+@pytest.mark.parametrize("kind", [0, 1], ids=["html", "markdown"])
+def test_without_scripts_the_grid_is_a_table(tmp_path: Path, kind: int) -> None:
+    text = re.sub(r"<script.*?</script>|<[^>]*>", " ", _written(tmp_path, _full())[kind], flags=re.S)
+    grid = text.split("Cell by cell" if kind == 0 else "## The grid")[1].split("At a glance")[0].replace("\\", "")
+    first, second = re.split(r"\bb\b", " ".join(grid.split()))[-2:]  # the last of the second row's own name
+    assert re.search(r"word.*2\.50 \[2\.25, 2\.75\].*★", first, re.S)
+    assert re.search("–.*7.*word", second, re.S) and "★" not in second
 
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["html", "markdown"])
@@ -230,6 +261,7 @@ def test_unseen_characters_are_spelled_out(tmp_path: Path) -> None:
         (Interval(1.0, 1.0, 1.0, 1, "one seed"), "1, n = 1"),
         (Interval(math.nan, math.nan, math.nan, 0, "t"), "–, n = 0"),
         (0.123456, "0.1235"),
+        (Interval(-0.01, -4.9, 4.8, 2, "t"), "0.0 [-4.9, 4.8], n = 2"),
         (math.nan, "–"),
         (None, "–"),
         (30_000, "30,000"),

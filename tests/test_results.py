@@ -55,7 +55,7 @@ def test_a_run_that_diverged_has_no_metric() -> None:
     metrics = curve_metrics(losses, losses, np.array([10, 20, 30, 40]))
     for name, (diverged, alive) in metrics.items():
         assert np.isnan(diverged), name
-        assert np.isfinite(alive), name
+        assert np.isfinite(alive) or name in ("first_jump", "jump_recovery"), name  # of a loss that never jumps
 
 
 def test_smoothing_is_that_of_single_steps() -> None:

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from rnnjax import config, lab, sweep, training
+from rnnjax import config, diagnostics, lab, sweep, training
 from rnnjax.checkpoints import Checkpoints
 from rnnjax.errors import AllDiverged, Stopped
 from rnnjax.files import read_npz
@@ -131,8 +131,8 @@ def compiled_once() -> Iterator[None]:
         patch.setattr(lab, "prepare", once(lab.prepare, key=lambda study: repr(study.config)))
         patch.setattr(sweep, "program", once(sweep.program, key=lambda runs, data, rows, held_out: (tuple(runs), rows)))
         patch.setattr(sweep, "start", once(sweep.start, key=tuple))
-        probes = {name: once(probe, key=lambda spec, task: spec) for name, probe in training.PROBES.items()}
-        patch.setattr(training, "PROBES", probes)
+        probes = {name: once(probe, key=lambda spec, task: spec) for name, probe in diagnostics.PROBES.items()}
+        patch.setattr(diagnostics, "PROBES", probes)
         yield
 
 
@@ -470,13 +470,15 @@ def no_constants(text: str) -> Any:
 def test_the_main_job_end_to_end(tmp_path: Path, cache: Path) -> None:
     """configs/studies/init.toml, short and small: the files and the summary that the README promises."""
     study, out, log = ROOT / "configs" / "studies" / "init.toml", tmp_path / "init", tmp_path / "log"
-    with process(log, cache, study, "--out", out, "--seeds", 2, "--steps", 200, "--set", "hidden=16") as child:
+    one_program = ["orthogonal,*", "normal,*", "xavier_*", "he_normal", "identity"]
+    chosen = [option for pattern in one_program for option in ("--arm", pattern)]
+    with process(log, cache, study, "--out", out, "--seeds", 2, "--steps", 200, "--set", "hidden=16", *chosen) as child:
         assert child.wait(150) == 0, log.read_text()
-    loaded = config.load(study)
+    loaded = config.load(study, patterns=one_program)
     arms, claims = [arm.name for arm in loaded.arms], [claim.id for claim in loaded.file.claims]
     files = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     expected = {
-        ".lock", "DONE.json", "manifest.json", "report.html", "report.md", "summary.json",
+        ".lock", "DONE.json", "manifest.json", "page.json", "report.html", "report.md", "summary.json",
         "metrics/group-0.npz",
         *(f"samples/{arm}.txt" for arm in arms),
         *(f"tb/{arm}/events.out.tfevents.000001" for arm in arms),
@@ -502,6 +504,7 @@ def check_summary(summary: dict[str, Any], arms: list[str], claims: list[str]) -
             assert len(metric["values"]) == (1000 if name == "drawn_radius" else 2)
     assert [claim["id"] for claim in summary["claims"]] == claims
     for claim in summary["claims"]:
-        assert claim.keys() == {"id", "verdict", "estimate", "ci95", "expected", "why"}
+        shown = {"text", "source", "stated", "n", "method"}
+        assert claim.keys() == {"id", "verdict", "estimate", "ci95", "expected", "why"} | shown
         assert claim["verdict"] in {"confirmed", "refuted", "unresolved", "not-as-stated", "definition"}
         assert claim["why"]

@@ -6,7 +6,7 @@ import numpy as np
 import optax
 import pytest
 
-from rnnjax.schedules import SCHEDULES, rate
+from rnnjax.schedules import FEEDING_SCHEDULES, SCHEDULES, own_share, rate
 from rnnjax.settings import HParams
 
 HP = HParams(learning_rate=0.2, decay_steps=8.0, decay_factor=0.3)
@@ -49,3 +49,26 @@ def test_a_length_is_a_number_of_a_run() -> None:
     lengths = jnp.array([2.0, 20.0])
     of_run = jax.vmap(lambda length: rate("exponential", HP._replace(decay_steps=length), jnp.int32(10)))
     np.testing.assert_allclose(of_run(lengths), 0.2 * 0.3 ** (10 / np.array(lengths)), rtol=1e-5)
+
+
+def by_hand(name: str, k: float, i: float) -> float:
+    """1 - epsilon of Bengio et al., section 2.4: their linear, exponential and inverse sigmoid decay of epsilon."""
+    return (
+        1
+        - {
+            "linear": max(0.0, 1 - i / k),
+            "exponential": np.exp(-1 / k) ** i,
+            "inverse_sigmoid": k / (k + np.exp(i / k)),
+        }[name]
+    )
+
+
+@pytest.mark.parametrize("name", FEEDING_SCHEDULES)
+def test_the_share_of_own_words_is_that_of_the_paper(name: str) -> None:
+    hp = jax.tree.map(jnp.float32, HP._replace(own_share=0.4, feeding_steps=7.0))
+    found = jax.jit(jax.vmap(lambda step: own_share(name, hp, step)))(jnp.arange(100))
+    np.testing.assert_allclose(found, [0.4 * by_hand(name, 7.0, i) for i in range(100)], rtol=1e-4, atol=1e-6)
+    assert found[0] < 0.4 / 7
+    assert found[-1] == pytest.approx(0.4, rel=1e-3)
+    assert np.all(np.diff(found) >= 0)
+    assert own_share(name, hp, jnp.float32(1e6)) == pytest.approx(0.4), "exp of it is infinite"

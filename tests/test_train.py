@@ -11,10 +11,13 @@ import pytest
 
 from rnnjax import train
 from rnnjax.cells import CELLS
+from rnnjax.generate import sample
 from rnnjax.initializers import INITIALIZERS
 from rnnjax.keys import Purpose, key_of
-from rnnjax.losses import REDUCTIONS
+from rnnjax.losses import REDUCTIONS, cross_entropy
+from rnnjax.model import network
 from rnnjax.optimizers import OPTIMIZERS, descent
+from rnnjax.schedules import own_share
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Data, Params
 
@@ -541,3 +544,123 @@ def test_a_run_that_overfits_stops_at_its_best() -> None:
     assert int(np.argmin(losses)) == stopped // 20 - 5, "four looks after the best"
     later = [row for number, row in enumerate(rows, 1) if 20 * number > stopped]
     assert all(row.update_norm[0] == 0 and np.isfinite(row.loss[0]) for row in later), "it reads on and learns nothing"
+
+
+# Scheduled sampling
+
+OWN = HParams(seed=1, learning_rate=1.0, clip_norm=np.inf, own_share=0.8, feeding_steps=3.0)
+
+
+def chances_of(spec: Spec, hp: HParams, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """Only the random numbers are taken from the code under test: whether a symbol is replaced, and by which."""
+    key = jax.random.fold_in(jax.random.fold_in(key_of(hp, "noise"), step), 2)
+    chances, uniforms = jax.random.uniform(key, (2, T, spec.batch))
+    return np.asarray(chances), np.asarray(uniforms)
+
+
+def said(p_V: np.ndarray, uniform: float, greedy: bool) -> int:
+    return int(np.argmax(p_V)) if greedy else int(np.searchsorted(np.cumsum(p_V), uniform * p_V.sum(), side="right"))
+
+
+def read_by_hand(spec: Spec, hp: HParams, params: Params, h_BH: np.ndarray, text_TB: np.ndarray, step: int) -> Any:
+    """Oracle: what a step of scheduled sampling reads, symbol by symbol, and how many symbols were replaced."""
+    cell, readout = params["layer_0"], params["readout"]
+    anew = (first_window(int(hp.seed), W) + step) % W == 0 or spec.carry == "reset"
+    (chances, uniforms), share = chances_of(spec, hp, step), float(own_share(spec.feeding_schedule, hp, step))
+    read_TB = text_TB.copy()
+    for b, h in enumerate(np.zeros_like(h_BH) if anew else h_BH):
+        for t in range(T):
+            if chances[t, b] < share and not (anew and t == 0):
+                p_V = np.exp(h @ readout["kernel"] + readout["bias"])
+                read_TB[t, b] = said(p_V, uniforms[t, b], spec.feeding == "greedy")
+            h = np.tanh(cell["kernel"][read_TB[t, b]] + h @ cell["recurrent_kernel"] + cell["bias"])
+    return read_TB
+
+
+@pytest.mark.parametrize(
+    ("feeding", "schedule", "carry"),
+    [("sampled", "linear", "carried"), ("greedy", "exponential", "carried"), ("sampled", "inverse_sigmoid", "reset")],
+)
+def test_golden_steps_of_scheduled_sampling(feeding: str, schedule: str, carry: str) -> None:
+    """As the other golden steps; every step's input is walked through by hand before it is learned from."""
+    spec = spec_of(feeding=feeding, feeding_schedule=schedule, carry=carry, batch=3)
+    replaced = 0
+    with jax.enable_x64(True):
+        data, state, step_once = text(3), start_of(spec_of(batch=3), OWN), step_of(spec)
+        params, h_BH = as_numpy(state.params), np.zeros((3, H))
+        for step in range(STEPS):
+            window = (first_window(1, W) + step) % W
+            text_TB = data.inputs_WTB[window]
+            read_TB = read_by_hand(spec, OWN, params, h_BH, text_TB, step)
+            replaced += int(np.sum(read_TB != text_TB))
+            h_BH = np.zeros_like(h_BH) if window == 0 or carry == "reset" else h_BH
+            loss, gradient, h_BH = bptt(spec, params, h_BH, read_TB, data.targets_WTB[window])
+            state, row = step_once(OWN, data, state)
+            params = jax.tree.map(np.subtract, params, gradient)
+            assert float(row.loss) == pytest.approx(loss, rel=1e-9)
+            jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-8, atol=1e-10), as_numpy(state.params), params)
+        np.testing.assert_allclose(state.carry["layer_0"], h_BH, rtol=1e-8)
+    assert replaced > STEPS, "most of what is read is the network's own"
+
+
+def own_loss(spec: Spec, hp: HParams, state: train.TrainState, data: Data, params: Params) -> jax.Array:
+    """Oracle: one scan that chooses its input, reads it and has its loss, all inside of what is differentiated."""
+    model, window = network(spec, hp), (first_window(int(hp.seed), W) + int(state.step)) % W
+    chances, uniforms = map(jnp.asarray, chances_of(spec, hp, int(state.step)))
+    share = own_share(spec.feeding_schedule, hp, state.step)
+
+    def step(state: Any, given: Any) -> Any:
+        (carry, logits_BV), (ids_B, targets_B, chance_B, uniform_B, t) = state, given
+        p_BV = jax.lax.stop_gradient(jax.nn.softmax(logits_BV))
+        drawn_B = jnp.sum(jnp.cumsum(p_BV, axis=1) <= uniform_B[:, None], axis=1)
+        read_B = jnp.where((chance_B < share) & ((t > 0) | (window > 0)), drawn_B, ids_B)
+        carry = jax.vmap(partial(model.step, params))(carry, read_B)
+        logits_BV = jax.vmap(partial(model.says, params))(carry)
+        return (carry, logits_BV), jnp.mean(jax.vmap(cross_entropy)(logits_BV, targets_B))
+
+    start = state.carry, jax.vmap(partial(model.says, params))(state.carry)
+    ids, targets = jnp.asarray(data.inputs_WTB[window]), jnp.asarray(data.targets_WTB[window])
+    return jnp.sum(jax.lax.scan(step, start, (ids, targets, chances, uniforms, jnp.arange(T)))[1])
+
+
+@pytest.mark.parametrize("cell", ["elman", "lstm"])
+def test_the_gradient_is_that_of_a_scan_that_chooses_on_its_way(cell: str) -> None:
+    spec, data = spec_of(cell=cell, feeding="sampled", batch=3, layers=2), text(3)
+    state = train.init(spec, OWN)
+    rng = np.random.default_rng(0)
+    state = state.replace(
+        step=jnp.int32(2 if first_window(1, W) != 1 else 4),  # not where the text starts anew
+        carry=jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), state.carry),
+    )
+    gradient = jax.grad(partial(own_loss, spec, OWN, state, data))(state.params)
+    after, _ = step_of(spec)(OWN, data, state)
+    moved = jax.tree.map(np.subtract, as_numpy(state.params), as_numpy(after.params))
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), moved, as_numpy(gradient))
+
+
+def test_a_share_of_nothing_is_teacher_forcing() -> None:
+    data, hp = text(2), OWN._replace(own_share=0.0)
+    teacher, sampled = (spec_of(batch=2, feeding=feeding) for feeding in ("teacher", "sampled"))
+    state = start_of(teacher, hp)
+    for _ in range(3):
+        (state, row), (other, other_row) = (step_of(spec)(hp, data, state) for spec in (teacher, sampled))
+        np.testing.assert_allclose(row, other_row, rtol=1e-5)
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), as_numpy(state), as_numpy(other))
+
+
+def test_a_share_of_everything_is_the_free_run() -> None:
+    """Of greedy words, from the first symbol of each window on."""
+    spec, hp = spec_of(batch=3, feeding="greedy", carry="reset"), OWN._replace(own_share=1.0, feeding_steps=1.0)
+    state, window = start_of(spec_of(batch=3), hp).replace(step=jnp.int32(7)), jax.tree.map(lambda x: x[1], text(3))
+    read = train.partly_own_window(spec, hp, state, jnp.bool_(True), jax.random.key(0), window).inputs_WTB
+    free = sample(spec, hp, state.params, window.inputs_WTB[:1], T - 1, jnp.float32(0), jax.random.key(1))
+    np.testing.assert_array_equal(read, np.concatenate([window.inputs_WTB[:1], free]))
+
+
+def test_50_and_50_steps_of_scheduled_sampling_are_100() -> None:
+    spec, data = spec_of(feeding="sampled", batch=2, record_every=25), text(2)
+    chunk, start = chunk_of(spec, 4), start_of(spec_of(batch=2), OWN)
+    hp = OWN._replace(learning_rate=0.01, feeding_steps=50.0)
+    once, _ = chunk(hp, data, start, jnp.int32(100))
+    half, _ = chunk(hp, data, start, jnp.int32(50))
+    assert_bitwise(once, chunk(hp, data, half, jnp.int32(50))[0])

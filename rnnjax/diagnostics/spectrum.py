@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from jax import Array
 
-from rnnjax.errors import BadInput
+from rnnjax.errors import NotApplicable
 from rnnjax.model import layers_of
 from rnnjax.settings import HParams, Spec
 from rnnjax.train import TrainState
@@ -37,13 +37,13 @@ def recurrent_kernels(spec: Spec, params: Params) -> dict[str, Any]:
     """The square blocks [..., H, H] of a network's recurrent kernels, by what tells them apart: "", "_forget_layer_1".
 
     Raises:
-        BadInput: the cell cannot be taken apart.
+        NotApplicable: the cell cannot be taken apart.
     """
     cells = layers_of(spec, HParams())
     found = {}
     for layer, cell in cells.items():
         if isinstance(cell, OpaqueCell):
-            raise BadInput(f"cell: got '{spec.cell}'; expected one of ours for a probe of the recurrent kernel")
+            raise NotApplicable(f"cell: got '{spec.cell}'; expected one of ours for a probe of the recurrent kernel")
         for number, gate in enumerate(cell.gates):
             suffix = (f"_{gate}" if len(cell.gates) > 1 else "") + (f"_{layer}" if len(cells) > 1 else "")
             block = slice(number * spec.hidden, (number + 1) * spec.hidden)

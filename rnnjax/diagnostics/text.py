@@ -6,7 +6,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.diagnostics.loops import compression_ratio, distinct, trailing_period
-from rnnjax.errors import BadInput
+from rnnjax.errors import NotApplicable
 from rnnjax.generate import sample
 from rnnjax.keys import key_of
 from rnnjax.model import refuse_both_ways
@@ -31,7 +31,7 @@ def text(spec: Spec, task: Task) -> Probe:
     """
     refuse_both_ways(spec)
     if not task.vocabulary:
-        raise BadInput(f"task.name: got '{spec.task.name}'; expected a text for a probe of what a network writes")
+        raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text for a probe of what a network writes")
     prompts_TP = spread_windows(task.pairs(task.validation_N), PROMPT_LENGTH, PROMPTS).inputs_WTB[0]
     measures_of = task.text_measures or no_measures
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks.text import encode
 from rnnjax.tasks.windows import levels, next_step
@@ -63,6 +64,7 @@ class Grammar(NamedTuple):
     lexicon: tuple[tuple[str, tuple[str, ...]], ...] = LEXICON  # category, its words
     templates: tuple[str, ...] = TEMPLATES
     determiner: float = TaskSpec.determiner  # probability that an optional "the" is said
+    extra_letters: str = ""  # of the vocabulary: no word has them
 
 
 def grammar_task(settings: TaskSpec, source: str | None) -> Task:
@@ -73,12 +75,12 @@ def grammar_task(settings: TaskSpec, source: str | None) -> Task:
     is learned by heart.
 
     Args:
-        settings: `characters`, `corpus_seed`, `determiner` and `validation` are used.
+        settings: `characters`, `corpus_seed`, `determiner`, `extra_letters` and `validation` are used.
         source: not used; a grammar needs no file.
     Raises:
-        BadInput: fewer than 3 characters.
+        BadInput: fewer than 3 characters, or extra letters that are no letters or said twice.
     """
-    grammar = Grammar(determiner=settings.determiner)
+    grammar = grammar_of(settings)
     train_rng, validation_rng = np.random.default_rng(settings.corpus_seed).spawn(2)
     letters = vocabulary(grammar)
     train_N = encode(generate(grammar, settings.characters, train_rng), letters)
@@ -93,7 +95,16 @@ def grammar_task(settings: TaskSpec, source: str | None) -> Task:
         vocabulary=letters,
         levels=levels(train_N, len(letters)) | {"floor": entropy_rate(grammar)},
         text_measures=partial(text_measures, grammar),
+        grammar=grammar,
     )
+
+
+def grammar_of(settings: TaskSpec) -> Grammar:
+    """The built-in grammar with what the settings change in it. Raises: BadInput, as `grammar_task`."""
+    extra = settings.extra_letters
+    if " " in extra or len(set(extra)) < len(extra):
+        raise BadInput(f"task.extra_letters: got {extra!r}; expected letters, each once and without spaces")
+    return Grammar(determiner=settings.determiner, extra_letters=extra)
 
 
 def word_categories(grammar: Grammar) -> dict[str, str]:
@@ -102,8 +113,8 @@ def word_categories(grammar: Grammar) -> dict[str, str]:
 
 
 def vocabulary(grammar: Grammar) -> str:
-    """The letters of all words and the space, sorted: the characters of the text."""
-    return "".join(sorted(set(" ".join(word_categories(grammar)))))
+    """The letters of all words, the space and the extra letters, sorted: the characters of the text."""
+    return "".join(sorted(set(" ".join(word_categories(grammar)) + grammar.extra_letters)))
 
 
 def generate(grammar: Grammar, characters: int, rng: np.random.Generator) -> str:
@@ -202,6 +213,11 @@ def _unfinished(grammar: Grammar, text: str) -> Iterator[str]:
         if said in whole:
             said = ""
         yield said
+
+
+def word_places(grammar: Grammar, text: str) -> np.ndarray:
+    """How many words of its sentence stand before the one that each character of a text belongs to: int [N]."""
+    return np.array([said.count(" ") for said, _ in zip(_unfinished(grammar, text), text, strict=False)], int)
 
 
 def text_measures(grammar: Grammar, text: str) -> dict[str, float]:

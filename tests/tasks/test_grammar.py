@@ -253,3 +253,25 @@ def test_the_task_depends_on_its_settings_only() -> None:
 def test_a_text_too_short_to_count_in_is_refused() -> None:
     with pytest.raises(BadInput, match="task: has 2 characters; need >= 3"):
         TASKS["grammar"](TaskSpec(characters=2), None)
+
+
+def test_extra_letters_are_in_the_vocabulary_and_in_no_text() -> None:
+    plain, wide = (TASKS["grammar"](TaskSpec(characters=900, extra_letters=extra), None) for extra in ("", "zxja"))
+    assert wide.vocabulary == " abcdefghijklmnopqrstuvwxyz"
+    assert (wide.inputs, wide.outputs, plain.inputs) == (27, 27, 24)
+    said = ["".join(task.vocabulary[i] for i in task.train_N) for task in (plain, wide)]
+    assert said[0] == said[1]
+    assert wide.levels["floor"] == plain.levels["floor"]
+    assert wide.levels["chance"] == pytest.approx(log(27))
+
+
+@pytest.mark.parametrize("extra", ["z x", "zz", " "])
+def test_extra_letters_that_are_none_are_refused(extra: str) -> None:
+    with pytest.raises(BadInput, match=f"task.extra_letters: got '{extra}'; expected letters, each once"):
+        TASKS["grammar"](TaskSpec(extra_letters=extra), None)
+
+
+def test_places_of_words_in_their_sentences() -> None:
+    text = "the boy sleep cat see the dog boy wal"
+    shown = "".join(map(str, grammar.word_places(BUILT_IN, text)))
+    assert shown == "0000111122222200001111222233330000111"

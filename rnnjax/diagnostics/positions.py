@@ -1,0 +1,152 @@
+"""Errors by their distance from a true context, in texts that a grammar can judge."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnnjax.tasks.automaton import Language, judged, language, words_judged
+from rnnjax.tasks.grammar import Grammar, generate, surprisal, vocabulary
+from rnnjax.tasks.text import encode
+
+BIN = 25  # characters
+PROMPT = 2 * BIN  # characters read before anything is measured; no sentence is longer
+BINS = 20  # of a grammar; of another text, which may be short, half as many
+LAGS = 50  # steps looked at after an injected error
+INJECTED_AT = (2, 6)  # bins at whose beginning an error is injected
+
+
+class TrueTexts(NamedTuple):
+    """P texts of a grammar, cut at regular places out of a long one, with what the grammar knows of them."""
+
+    ids_PN: np.ndarray  # int32
+    starts_PN: np.ndarray  # bool: where a sentence begins
+    surprisal_PN: np.ndarray  # nats, under the exact grammar
+    best_PN: np.ndarray  # bool: whether the character is a likeliest one
+
+
+def true_texts(grammar: Grammar, texts: int, length: int, seed: tuple[int, ...]) -> TrueTexts:
+    """Texts that nobody has trained on, however short the corpus is."""
+    apart = length + 17  # no multiple of anything, so that all places of a sentence come first as often
+    known, rng = language(grammar), np.random.default_rng(seed)
+    whole = generate(grammar, texts * apart, rng)
+    ids_N = encode(whole, vocabulary(grammar))
+    starts_N = judged(known, ids_N[None], np.zeros(1, int)).starts_SN[0]
+    surprisal_N = surprisal(grammar, whole)
+    place, best_N = 0, np.zeros(len(ids_N), bool)
+    for n, symbol in enumerate(ids_N):
+        place = 0 if starts_N[n] else place
+        row = known.sentences.surprisal_AV[place]
+        best_N[n] = row[symbol] <= row.min() + 1e-6
+        place = known.sentences.turns_AV[place, symbol]
+    columns = (leaf.reshape(texts, apart)[:, :length] for leaf in (ids_N, starts_N, surprisal_N, best_N))
+    return TrueTexts(*columns)
+
+
+def first_starts(starts_PN: np.ndarray, place: int) -> np.ndarray:
+    """The first sentence start at or after a place of each text [P], counted from that place."""
+    return np.argmax(starts_PN[:, place:], axis=1)
+
+
+def mean_judged(values: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarray:
+    """The mean of what is not NaN; NaN where nothing was judged."""
+    counts = np.sum(~np.isnan(values), axis=axis)
+    return np.where(counts > 0, np.nansum(values, axis=axis) / np.maximum(counts, 1), np.nan)
+
+
+def by_bin(values_SN: np.ndarray, start: int, bins: int) -> np.ndarray:
+    """Means over texts and BIN characters each, from a place on."""
+    cut = values_SN[:, start : start + bins * BIN].reshape(len(values_SN), bins, BIN)
+    return mean_judged(cut, axis=(0, 2))
+
+
+def slope(values: np.ndarray) -> float:
+    """Least-squares slope of values by bin, per 100 characters."""
+    x = BIN / 100 * (np.arange(len(values)) - (len(values) - 1) / 2)
+    return float(x @ (values - np.mean(values)) / (x @ x))
+
+
+def growth(values: np.ndarray) -> float:
+    """The last bin over the first; NaN where the first has no errors."""
+    return float(values[-1] / values[0]) if values[0] > 0 else np.nan
+
+
+def errors_by_position(
+    known: Language, ids_SN: np.ndarray, first_S: np.ndarray, start: int, bins: int
+) -> dict[str, Any]:
+    """What becomes of texts with their distance from `start`.
+
+    invalid_words_by_bin      share of the words ending there that are not in the lexicon
+    invalid_sentences_by_bin  share of the words ending there that belong to no complete sentence
+    true_surprisal_by_bin     nats per character of complete sentences under the exact grammar: an impossible character
+                              has none, and reading goes on at the next word at which a whole sentence begins
+    error_slope, error_slope_sentences, surprisal_slope   per 100 characters
+    error_first, error_last, error_growth                 of the first bin, of the last, and their ratio
+    """
+    verdicts = judged(known, ids_SN, first_S)
+    words = by_bin(verdicts.wrong_words_SN, start, bins)
+    phrases = by_bin(verdicts.wrong_sentences_SN, start, bins)
+    surprise = by_bin(verdicts.surprisal_SN, start, bins)
+    return {
+        "invalid_words_by_bin": words,
+        "invalid_sentences_by_bin": phrases,
+        "true_surprisal_by_bin": surprise,
+        "invalid_words": np.mean(words),
+        "invalid_sentences": np.mean(phrases),
+        "true_surprisal": np.mean(surprise),
+        "error_slope": slope(words),
+        "error_slope_sentences": slope(phrases),
+        "surprisal_slope": slope(surprise),
+        "error_first": words[0],
+        "error_last": words[-1],
+        "error_growth": growth(words),
+        "error_first_sentences": phrases[0],
+        "error_last_sentences": phrases[-1],
+        "error_growth_sentences": growth(phrases),
+    }
+
+
+def errors_of(
+    known: Language, texts: TrueTexts, free: np.ndarray, forked: np.ndarray, injected: np.ndarray
+) -> dict[str, Any]:
+    """Errors of the free run, of what is written beside the true text, and after an injected error."""
+    whole_PN = np.concatenate([texts.ids_PN[:, :PROMPT], free], axis=1)
+    errors = errors_by_position(known, whole_PN, first_starts(texts.starts_PN, 0), PROMPT, BINS)
+    forced = forked_errors(known, texts, forked)
+    return errors | {
+        "forced_invalid_words_by_bin": forced,
+        "forced_invalid_words": np.mean(forced),
+        "exposure_gap": errors["invalid_words"] - np.mean(forced),
+        **excess(known, texts, injected),
+    }
+
+
+def forked_errors(known: Language, texts: TrueTexts, forked_SN: np.ndarray) -> np.ndarray:
+    """Share of invalid words by bin [BINS]; the true text before each fork says how its first word began."""
+    contexts = [texts.ids_PN[:, place : place + PROMPT] for place in range(0, BINS * BIN, BIN)]
+    first_S = np.concatenate([first_starts(texts.starts_PN, place) for place in range(0, BINS * BIN, BIN)])
+    whole_SN = np.concatenate([np.concatenate(contexts), forked_SN], axis=1)
+    wrong_SN = words_judged(known, whole_SN, first_S)[:, PROMPT:]
+    return mean_judged(wrong_SN.reshape(BINS, -1), axis=1)
+
+
+def excess(known: Language, texts: TrueTexts, injected_CN: np.ndarray) -> dict[str, Any]:
+    """How much likelier an error is k characters after a wrong one: the second half of the texts has it."""
+    places = [bin_ * BIN for bin_ in INJECTED_AT]
+    contexts = np.concatenate([texts.ids_PN[:, place : place + PROMPT] for place in places])
+    first_C = np.concatenate([first_starts(texts.starts_PN, place) for place in places])
+    whole_CN = np.concatenate([np.concatenate([contexts, contexts]), injected_CN], axis=1)
+    verdicts = judged(known, whole_CN, np.concatenate([first_C, first_C]))
+    found: dict[str, Any] = {}
+    for suffix, wrong_CN in (("", verdicts.wrong_words_SN), ("_sentences", verdicts.wrong_sentences_SN)):
+        wrong_CN = of_the_word_around(wrong_CN)[:, PROMPT : PROMPT + LAGS + 1]
+        calm, after = mean_judged(wrong_CN.reshape(2, -1, LAGS + 1), axis=1)
+        found |= {f"injected_excess{suffix}": after - calm, f"excess_30{suffix}": np.mean((after - calm)[26:36])}
+    return found
+
+
+def of_the_word_around(wrong_SN: np.ndarray) -> np.ndarray:
+    """Every character has what the end of its word has; NaN where no judged end follows."""
+    size = wrong_SN.shape[1]
+    ends_SN = np.where(np.isnan(wrong_SN), size - 1, np.arange(size))
+    next_SN = np.minimum.accumulate(ends_SN[:, ::-1], axis=1)[:, ::-1]
+    return np.take_along_axis(wrong_SN, next_SN, axis=1)

@@ -1,0 +1,69 @@
+"""Make reports again from what finished studies stored, build the lab as a site, or write the ledger into a README."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rnnjax import command, config, devices
+from rnnjax.errors import BadInput
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rnnjax.ledger import Entry
+
+
+def arguments() -> argparse.Namespace:
+    parser = command.parser(__doc__, "without --site and --ledger: writes report.html, report.md and tables/ anew")
+    parser.add_argument(
+        "folders", nargs="+", type=Path, metavar="FOLDER", help="folders of finished studies (results/*, runs/init)"
+    )
+    parser.add_argument("--site", type=Path, metavar="DIR", help="build the lab in DIR; open DIR/index.html")
+    parser.add_argument(
+        "--judge", type=Path, metavar="CONFIG", help="judge one finished study anew by what its file says now"
+    )
+    parser.add_argument("--ledger", type=Path, metavar="FILE", help="write the ledger between its marks in FILE")
+    return parser.parse_args()
+
+
+def judge_anew(path: Path, folders: list[Path]) -> None:
+    """Raises BadInput unless there is one folder, and as `lab.judge_again`."""
+    if len(folders) > 1:
+        raise BadInput(f"--judge: got {len(folders)} folders; expected the one of {path}")
+    study = config.load(path)
+    devices.prepare()
+    from rnnjax import lab  # imports JAX, which must be set up first
+
+    lab.judge_again(study, folders[0])
+    print(f"done: {folders[0] / 'report.html'}")
+
+
+def main() -> None:
+    asked = arguments()
+    if asked.judge is not None:
+        judge_anew(asked.judge, asked.folders)
+    from rnnjax import ledger, site
+
+    entries = ledger.read_entries(asked.folders)
+    if asked.site is not None:
+        site.write_site(asked.site, entries)
+        print(f"done: {asked.site / 'index.html'}")
+    if asked.ledger is not None:
+        ledger.write_ledger(asked.ledger, entries)
+        print(f"done: {asked.ledger}")
+    if asked.site is None and asked.ledger is None and asked.judge is None:
+        write_again(entries)
+
+
+def write_again(entries: "Sequence[Entry]") -> None:
+    """Each study's report from its page.json."""
+    from rnnjax import site
+    from rnnjax.report import write_report
+
+    for entry, page in [(entry, site.page_of(entry)) for entry in entries]:
+        write_report(entry.folder, page)
+        print(f"done: {entry.folder / 'report.html'}")
+
+
+if __name__ == "__main__":
+    command.run(main)
