@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from zlib import crc32
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from finished import MACHINE
 
-from rnnjax import config, lab
+from rnnjax import config, lab, stats
 from rnnjax.claims import judge
 from rnnjax.rehearsal import asked
 from rnnjax.report import VERDICTS
@@ -94,8 +95,10 @@ def named_arms(study: Study, patterns: list[str]) -> list[Arm]:
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_a_study_can_be_judged_and_written_up(path: Path) -> None:
+def test_a_study_can_be_judged_and_written_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every rule finds its arms, pairs, weights and axes; every statement gets one verdict with a number behind it."""
+    thorough = stats._resample  # 10,000 resamples for each of some thousand intervals; the numbers mean nothing here
+    monkeypatch.setattr(stats, "_resample", lambda *arguments: thorough(*arguments[:-1], 200))
     study = config.load(path)
     arms = [made_up(study, arm) for arm in study.arms]
     judgements = [judge(claim, arms) for claim in study.file.claims]
@@ -111,30 +114,38 @@ def test_a_study_can_be_judged_and_written_up(path: Path) -> None:
     assert all(answer.answer for answer in [*written.questions, *written.contradictions])
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Compiled programs: most studies share their baseline's."""
-    return tmp_path_factory.mktemp("cache")
-
-
 RUN_ELSEWHERE = ("init",)  # with all its starts, in test_resume.py
+SHORT = [path for path in STUDIES if path.stem not in RUN_ELSEWHERE]
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in STUDIES if path.stem not in RUN_ELSEWHERE], ids=lambda path: path.stem
-)
-def test_a_study_runs(path: Path, cache: Path, tmp_path: Path) -> None:
-    """Its smoke version: the baseline and one other arm of the same program, 2 seeds, 200 steps, as a user would."""
-    study = config.load(path)
+def chosen_arms(study: Study) -> list[str]:
+    """The baseline and one other arm of the same program."""
     baseline = next((arm for arm in study.arms if arm.name == study.file.baseline), study.arms[0])
     others = [arm for arm in study.arms if arm.spec.program == baseline.spec.program and arm is not baseline]
-    chosen = [one.name for one in [baseline, *others[:1]]]
-    patterns = [option for name in chosen for option in ("--arm", name)]
-    command = [sys.executable, ROOT / "scripts" / "study.py", path, "--out", tmp_path / path.stem, *patterns]
-    environment = os.environ | {"RNNJAX_CACHE": str(cache)}
-    done = subprocess.run(
-        [*map(str, command), "--seeds", "2", "--steps", "200"], capture_output=True, text=True, env=environment
-    )
-    assert done.returncode == 0, done.stderr
-    results = json.loads((tmp_path / path.stem / "summary.json").read_text())
-    assert [arm["name"] for arm in results["arms"]] == [arm.name for arm in study.arms if arm.name in chosen]
+    return [arm.name for arm in study.arms if arm in [baseline, *others[:1]]]
+
+
+def run(path: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The smoke version of a study, as a user would run it: 2 seeds, 200 steps, some of its arms."""
+    patterns = [option for name in chosen_arms(config.load(path)) for option in ("--arm", name)]
+    command = [sys.executable, ROOT / "scripts" / "study.py", path, "--out", folder / path.stem, *patterns]
+    environment = os.environ | {"RNNJAX_CACHE": str(folder / "cache")}  # most studies share their baseline's program
+    short = [*map(str, command), "--seeds", "2", "--steps", "200"]
+    return subprocess.run(short, capture_output=True, text=True, env=environment)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, subprocess.CompletedProcess[str]]]:
+    """All of them, one on each core, because most of their time is one thread's compiling."""
+    folder = tmp_path_factory.mktemp("studies")
+    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+        done = list(pool.map(lambda path: run(path, folder), SHORT))
+    return folder, {path.stem: one for path, one in zip(SHORT, done, strict=True)}
+
+
+@pytest.mark.parametrize("path", SHORT, ids=lambda path: path.stem)
+def test_a_study_runs(path: Path, finished: tuple[Path, dict[str, subprocess.CompletedProcess[str]]]) -> None:
+    folder, done = finished
+    assert done[path.stem].returncode == 0, done[path.stem].stderr
+    results = json.loads((folder / path.stem / "summary.json").read_text())
+    assert [arm["name"] for arm in results["arms"]] == chosen_arms(config.load(path))
