@@ -111,6 +111,7 @@ def check_arm(arm: Arm) -> None:
             spec.carry,
             "'reset': " + ("examples have nothing to do with each other" if adding else "one way goes back in time"),
         ),
+        "windows": (spec.windows == "random" and adding, "random", "'in_order': an example is not to be cut"),
         "bidirectional": (
             spec.bidirectional and task.name != "recall",
             True,

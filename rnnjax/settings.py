@@ -66,6 +66,7 @@ class Spec:
     window: Count = 25  # T, steps of truncated back-propagation through time
     batch: Count = 1  # B, parallel streams of the text
     gradient_window: Annotated[int, Ge(0)] = 0  # steps that a gradient goes back inside a window; 0 = all of them
+    windows: Literal["in_order", "random"] = "in_order"  # as the text goes on, or each from anywhere in its stream
     carry: Literal["carried", "reset"] = "carried"  # what a window starts from
     start: str = "zero"  # the state where nothing is carried
     reduction: Literal["sum", "mean", "last"] = "sum"  # over T: the loss that is optimised

@@ -18,6 +18,7 @@ from rnnjax.keys import key_of
 from rnnjax.losses import LOSSES, REDUCTIONS
 from rnnjax.model import Model, network
 from rnnjax.optimizers import descent
+from rnnjax.order import ORDERS, nth_window
 from rnnjax.schedules import own_share, rate
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Data, Params
@@ -69,21 +70,6 @@ def init(spec: Spec, hp: HParams) -> TrainState:
         diverged_at=jnp.int32(-1),
         patience=nothing if spec.check_every else None,
     )
-
-
-def window_at(hp: HParams, data: Data, step: Array) -> tuple[Data, Array]:
-    """(window, first) of a step: the windows [T, B, ...] in their order, from a place of the seed's choice.
-
-    `first` is true where the text starts anew, so that a carried state must not be carried.
-    """
-    windows = data.inputs_WTB.shape[0]
-    index = (jax.random.randint(key_of(hp, "data"), (), 0, windows) + step) % windows
-    return nth_window(data, index), index == 0
-
-
-def nth_window(data: Data, index: Array) -> Data:
-    """The leaves [W, ...] at one window; what all windows share stays."""
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf)[index], data._replace(unit_O=None))._replace(unit_O=data.unit_O)
 
 
 def window_loss(
@@ -192,7 +178,7 @@ def train_step(spec: Spec, hp: HParams, data: Data, state: TrainState) -> tuple[
 
 def gradient_at(spec: Spec, hp: HParams, data: Data, state: TrainState) -> WindowGradient:
     """The first half of a step: the window is read, nothing changes."""
-    window, first = window_at(hp, data, state.step)
+    window, first = ORDERS[spec.windows](hp, data, state.step)
     fresh, key = first | (spec.carry == "reset"), jax.random.fold_in(key_of(hp, "noise"), state.step)
     if spec.feeding != "teacher":
         window = partly_own_window(spec, hp, state, fresh, key, window)

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 LAYERS = [
     "settings types errors",
     "activations initializers jumps keys losses optimizers schedules stats flax_bridge",
-    "cells tasks starts",
+    "cells tasks starts order",
     "unroll",
     "model generate train diagnostics",
     "sweep",

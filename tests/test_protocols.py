@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnjax import train
+from rnnjax import order, train
 from rnnjax.config import load
 from rnnjax.errors import BadInput
 from rnnjax.model import network
@@ -50,7 +50,7 @@ def test_the_norm_is_that_of_what_is_trained() -> None:
     hp = HParams(seed=1, kernel_trainable=0.0, recurrent_trainable=0.0)
     state = train.init(SPEC, hp)
     _, row = train.train_step(SPEC, hp, text(), state)
-    window, _ = train.window_at(hp, text(), jnp.int32(0))
+    window, _ = order.in_order(hp, text(), jnp.int32(0))
 
     def loss(readout: dict) -> jax.Array:
         params = state.params | {"readout": readout}
@@ -84,7 +84,7 @@ def test_a_gradient_is_cut_inside_the_window() -> None:
     """The last step's loss back through two steps only: as from a window of two that starts at the carried state."""
     hp = HParams(seed=1)
     params = train.init(SPEC, hp).params
-    window, _ = train.window_at(hp, text(), jnp.int32(0))
+    window, _ = order.in_order(hp, text(), jnp.int32(0))
     model = network(SPEC, hp)
 
     def last_loss(kernel: jax.Array) -> jax.Array:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnjax import train
+from rnnjax import order, train
 from rnnjax.cells import CELLS
 from rnnjax.generate import sample
 from rnnjax.initializers import INITIALIZERS
@@ -40,7 +40,7 @@ def first_windows(windows: int, float64: bool) -> np.ndarray:
     """Which window the runs of seeds 0 to 99 read first; float64 draws other integers."""
     places = np.arange(windows, dtype=np.int32).reshape(windows, 1, 1)
     with jax.enable_x64(float64):
-        first = jax.vmap(lambda seed: train.window_at(HParams(seed=seed), Data(places, places), jnp.int32(0))[0][0])
+        first = jax.vmap(lambda seed: order.in_order(HParams(seed=seed), Data(places, places), jnp.int32(0))[0][0])
         return np.asarray(jax.jit(first)(np.arange(100)))[:, 0, 0]
 
 
@@ -378,32 +378,6 @@ def test_infinity_turns_the_clip_off() -> None:
     off, huge = (step(HParams(clip_norm=clip), data, start) for clip in (np.inf, 1e30))
     assert_bitwise(off, huge)
     assert off[1].clip_share == 0
-
-
-def windows_read(hp: HParams, windows: int, steps: int) -> list[int]:
-    places = np.arange(windows, dtype=np.int32).reshape(windows, 1, 1)
-    read, first = jax.vmap(partial(train.window_at, hp, Data(places, places)))(jnp.arange(steps))
-    assert np.array_equal(first, read.inputs_WTB[:, 0, 0] == 0)
-    return read.inputs_WTB[:, 0, 0].tolist()
-
-
-def test_the_order_of_the_data_depends_on_the_seed_only() -> None:
-    runs = {seed: windows_read(HParams(seed=seed), 50, 120) for seed in (0, 1, 2, 2**32 - 1)}
-    for first, *rest in runs.values():
-        assert [first, *rest] == [(first + step) % 50 for step in range(120)], "in the order of the text"
-    assert len({order[0] for order in runs.values()}) > 1
-    other = HParams(seed=1, learning_rate=0.5, clip_norm=1.0, kernel_gain=3.0, adam_b1=0.1)
-    assert windows_read(other, 50, 120) == runs[1]
-
-
-def test_the_places_where_runs_start_are_spread_evenly() -> None:
-    """1,000 seeds over 10 windows: 100 each, with a deviation of 9.5."""
-    places = np.arange(10, dtype=np.int32).reshape(10, 1, 1)
-    starts = jax.vmap(
-        lambda seed: train.window_at(HParams(seed=seed), Data(places, places), jnp.int32(0))[0].inputs_WTB[0, 0]
-    )
-    counts = np.bincount(np.asarray(starts(jnp.arange(1_000, dtype=jnp.uint32))), minlength=10)
-    assert np.abs(counts - 100).max() < 45
 
 
 @pytest.mark.parametrize("name", INITIALIZERS)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnjax import train
+from rnnjax import order, train
 from rnnjax.diagnostics.updates import HELD_OUT, STEPS, updates
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import next_step, task_windows
@@ -108,7 +108,7 @@ def by_hand(hp: HParams, start: train.TrainState, first: int) -> dict[str, list[
 def test_counterfactual_updates_are_those_of_a_run_by_hand() -> None:
     hp = HParams(seed=3, learning_rate=1.5, clip_norm=0.9, recurrent_gain=0.5)
     place = np.arange(len(task().train_N) - 1).reshape(-1, 1, 1)
-    first = int(train.window_at(hp, Data(place, place), jnp.int32(0))[0][0][0, 0])
+    first = int(order.in_order(hp, Data(place, place), jnp.int32(0))[0][0][0, 0])
     expected, values = by_hand(hp, train.init(SPEC, hp), first), measured(SPEC, hp)
 
     free, others = np.array(expected["free"]), np.array(expected["others"])
