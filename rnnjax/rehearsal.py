@@ -18,6 +18,7 @@ from rnnjax.errors import BadInput, NotApplicable
 from rnnjax.losses import UNITS
 from rnnjax.results import (
     OVER_TIME,
+    RISES,
     SIZES,
     ArmResult,
     curve_metrics,
@@ -134,7 +135,7 @@ def known_metrics(study: Study, arm: Arm, rehearsed: Rehearsed) -> set[str]:
         *(name for name, (needed, _) in OVER_TIME.items() if rehearsed.probes.keys() >= set(needed)),
         *(["drawn_radius"] if drawn else []),
         *of_rank[0],
-        *(f"{name}@" for name in [*of_rank[0], *Row._fields]),
+        *(f"{name}@" for name in [*of_rank[0], *Row._fields, *RISES]),
         *(f"curve:{name}" for name in Row._fields),
         *(f"probe:{name}" for name in of_rank[0]),
         *(f"lag:{name}" for name in of_rank[1]),
@@ -155,7 +156,7 @@ def check_measured(study: Study, arms: Sequence[ArmResult]) -> None:
 
 def check_metric(where: str, metric: str, known: set[str]) -> None:
     name, at, step = metric.partition("@")
-    of_record = name in Row._fields  # between two steps; a probe, at one
+    of_record = name in (*Row._fields, *RISES)  # between two steps; a probe, at one
     right_step = re.fullmatch(r"\d+-\d+" if of_record else r"\d+", step) if at else not step
     if name + at not in known or not right_step:
         wanted = name.partition(":")[0] + ":" if ":" in name else ""

@@ -36,12 +36,28 @@ def arm_result(levels: Mapping[str, float], sizes: Mapping[str, float], **known:
     Args: levels: of the task's loss, by name. sizes: numbers that all seeds of the arm have in common.
     """
     result = ArmResult(**known, metrics={})
+    result = result._replace(rows=result.rows | rises(result.rows["loss"]))
     limits = thresholds(result.loss_unit)
     curves = curve_metrics(result.rows["loss"], result.rows["clip_share"], result.row_steps, limits)
     outcome = outcome_metrics(curves["final_loss"], levels)
     same = {name: np.full(len(result.seeds), float(value)) for name, value in sizes.items()}
     last = {name: seed_values(result, name) for name, values in result.probes.items() if values.ndim == 2}
     return result._replace(metrics=curves | outcome | same | last | over_time(result.probes))
+
+
+SHARP = 0.05  # of the loss before
+RISES = ("rise", "sharp_rise")  # rows that follow from the loss
+
+
+def rises(loss_nS: np.ndarray) -> dict[str, np.ndarray]:
+    """Whether the loss of a row is above that of the row before, and whether by more than a twentieth: 1, 0 or NaN.
+
+    With record_every an epoch long, `rise@a-b` is the share of epochs in which training goes the wrong way.
+    """
+    before_nS = np.concatenate([loss_nS[:, :1], loss_nS[:, :-1]], axis=1)
+    known_nS = np.isfinite(loss_nS)
+    limits = dict(zip(RISES, (before_nS, (1 + SHARP) * before_nS), strict=True))
+    return {name: np.where(known_nS, loss_nS > limit_nS, np.nan) for name, limit_nS in limits.items()}
 
 
 OVER_TIME: dict[str, tuple[tuple[str, ...], Callable[..., np.ndarray]]] = {

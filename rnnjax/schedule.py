@@ -3,14 +3,25 @@
 import numpy as np
 
 
-def probe_points(count: int, steps: int, record_every: int) -> list[int]:
-    """At most `count` points of training: the end, if 2 or more step 0, and log-spaced whole rows of the record."""
+def probe_points(asked: int | list[int], steps: int, record_every: int) -> list[int]:
+    """At most so many points of training: the end, if 2 or more step 0, and log-spaced whole rows of the record.
+
+    Where a list of steps is asked for: these, rounded up to whole rows, and no later than the end.
+    """
+    if isinstance(asked, list):
+        return at_rows(asked, steps, record_every)
+    count = asked
     if count == 1:
         return [steps]
     spaced = np.geomspace(min(record_every, steps), steps, count - 1)[:-1]
     rows = np.unique(np.round(spaced / record_every).astype(int))
     inner = {int(row) * record_every for row in rows if 0 < row * record_every < steps}
     return sorted({0, steps} | inner)
+
+
+def at_rows(asked: list[int], steps: int, record_every: int) -> list[int]:
+    """The ends of the rows in which these steps lie."""
+    return sorted({min(-(-step // record_every) * record_every, steps) for step in asked})
 
 
 def regular_points(every: int, steps: int, record_every: int) -> list[int]:

@@ -80,7 +80,7 @@ def stored_result(arm: Arm, arrays: dict[str, np.ndarray], task: Task) -> ArmRes
         axes=arm.axes,
         seeds=arrays["seed"],
         row_steps=arrays["row_steps"],
-        rows={name: arrays[name] for name in Row._fields},
+        rows={name: arrays[name] for name in Row._fields if name in arrays},  # an older folder has fewer
         probe_steps=arrays["probe_steps"],
         probes={name: a for name, a in arrays.items() if name not in ABOUT and name not in Row._fields},
         diverged_at=arrays["diverged_at"],

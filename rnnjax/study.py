@@ -16,6 +16,7 @@ Text = Annotated[str, MinLen(1)]
 Number = Annotated[float, Strict()]
 Whole = Annotated[int, Strict(), Ge(1)]
 Points = Annotated[int, Strict(), Ge(1), Le(10_000)]
+Steps = Annotated[list[Annotated[int, Strict(), Ge(0)]], MinLen(1)]
 STRICT = {"extra": "forbid"}
 
 
@@ -182,7 +183,7 @@ class StudyFile:
     save_every: Whole | None = None  # optimizer steps between checkpoints; a tenth of the steps by default
     base: dict[str, Any] = field(default_factory=dict)
     axes: list[dict[str, Any]] = field(default_factory=list)  # each a product, all together the arms; `seeds`: fewer
-    probes: dict[str, Points] = field(default_factory=dict)  # name -> points of training, log-spaced; 1 = the end
+    probes: dict[str, Points | Steps] = field(default_factory=dict)  # log-spaced points of training, 1 = the end
     draws: Draws | None = None
     nearest: Nearest | None = None
     explorer: Explorer | None = None

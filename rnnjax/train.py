@@ -54,6 +54,7 @@ class Row(NamedTuple):
     gradient_norm: Array  # of the whole gradient, before the clips
     clip_share: Array  # share of steps on which the norm was above clip_norm
     update_norm: Array  # of what was added to the parameters
+    objective: Array  # what is optimised: the loss after its reduction over the window
 
 
 def init(spec: Spec, hp: HParams) -> TrainState:
@@ -169,6 +170,7 @@ class WindowGradient(NamedTuple):
     gradient: Params  # of the optimised loss, before the clips; 0 of what is frozen
     carry: Carry  # after the window
     loss: Array  # to report
+    objective: Array  # to optimise
 
 
 def train_step(spec: Spec, hp: HParams, data: Data, state: TrainState) -> tuple[TrainState, Row]:
@@ -183,8 +185,8 @@ def gradient_at(spec: Spec, hp: HParams, data: Data, state: TrainState) -> Windo
     if spec.feeding != "teacher":
         window = partly_own_window(spec, hp, state, fresh, key, window)
     loss_of = partial(window_loss, spec, hp, state.carry, fresh, key, window)
-    (_, (carry, loss)), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
-    return WindowGradient(trainable(hp, gradient), carry, loss)
+    (objective, (carry, loss)), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+    return WindowGradient(trainable(hp, gradient), carry, loss, objective)
 
 
 def stepped(spec: Spec, hp: HParams, state: TrainState, seen: WindowGradient) -> tuple[TrainState, Row]:
@@ -204,7 +206,7 @@ def stepped(spec: Spec, hp: HParams, state: TrainState, seen: WindowGradient) ->
         alive=alive,
         diverged_at=jnp.where(state.alive & ~alive, state.step, state.diverged_at),
     )
-    row = Row(seen.loss, norm, (norm > hp.clip_norm).astype(norm.dtype), update_norm)
+    row = Row(seen.loss, norm, (norm > hp.clip_norm).astype(norm.dtype), update_norm, seen.objective)
     return state, jax.tree.map(lambda value: jnp.where(alive, value, jnp.nan), row)
 
 

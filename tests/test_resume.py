@@ -263,7 +263,7 @@ def leaves_of_a_checkpoint() -> list[str]:
     state = ["alive", "carry/layer_0", "diverged_at", "step", "opt_state/2/count"]
     patience = ["best_loss", "waited", "waited_at_rate", "rate_scale", "stopped_at"]
     trees = ["params", "opt_state/2/mu", "opt_state/2/nu", "patience/best_params"]
-    record = ["loss", "gradient_norm", "clip_share", "update_norm"]
+    record = ["loss", "gradient_norm", "clip_share", "update_norm", "objective"]
     probes = ["spectral_radius", "eigenvalue_departure", "spectral_norm", "henrici", "validation_loss"]
     return [
         *(f"state/{tree}/{name}" for tree in trees for name in weights),

@@ -38,6 +38,11 @@ def test_probe_points_by_hand() -> None:
     assert probe_points(50, 10, 25) == [0, 10]
 
 
+def test_probe_points_that_are_named_are_rounded_up_to_whole_rows() -> None:
+    assert probe_points([0, 7, 8, 21, 500], 100, 7) == [0, 7, 14, 21, 100]
+    assert probe_points([5], 100, 7) == [7]
+
+
 @given(st.integers(1, 10**6), lengths, rows)
 @settings(max_examples=50)
 def test_regular_points_leave_no_gap(every: int, steps: int, record_every: int) -> None:

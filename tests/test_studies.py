@@ -71,7 +71,7 @@ def made_up(study: Study, arm: Arm) -> ArmResult:
     rng, n = np.random.default_rng(crc32(arm.name.encode())), len(arm.seeds(study.seeds))
     names = {metric for _, metric, arms in asked(study) if arm.name in {one.name for one in named_arms(study, arms)}}
     plain = {name.partition("@")[0] for name in names if ":" not in name}
-    rows = ("loss", "gradient_norm", "clip_share", "update_norm")
+    rows = ("loss", "gradient_norm", "clip_share", "update_norm", "objective")
     drawn = {form: {name.split(":")[1] for name in names if name.startswith(f"{form}:")} for form in ("probe", "lag")}
     at_a_step = {name.partition("@")[0] for name in names if "@" in name and "-" not in name.partition("@")[2]}
     probes = {name: rng.uniform(0.1, 1, (n, len(POINTS))) for name in at_a_step | drawn["probe"]}

@@ -10,14 +10,17 @@ from typing import Any
 import jax
 import numpy as np
 
+from rnnjax.diagnostics.by_position import by_position
 from rnnjax.diagnostics.categories import categories
 from rnnjax.diagnostics.corpus import corpus
+from rnnjax.diagnostics.coverage import coverage
 from rnnjax.diagnostics.decoders import decoders
 from rnnjax.diagnostics.exposure import exposure
 from rnnjax.diagnostics.gradients import gradients, jacobian
 from rnnjax.diagnostics.memory import memory
 from rnnjax.diagnostics.novel_words import novel_words
 from rnnjax.diagnostics.outputs import validation
+from rnnjax.diagnostics.passes import passes
 from rnnjax.diagnostics.readout import readout
 from rnnjax.diagnostics.reservoir import capacity, echo, growth
 from rnnjax.diagnostics.spectrum import spectrum
@@ -44,6 +47,9 @@ PROBES: dict[str, Callable[[Spec, Task], Probe]] = {
     "identities": identities,
     "corpus": corpus,
     "updates": updates,
+    "passes": passes,
+    "coverage": coverage,
+    "by_position": by_position,
     "categories": categories,
     "novel_words": novel_words,
     "exposure": exposure,

@@ -112,21 +112,27 @@ def recovered(unit_dead_nQH: np.ndarray) -> np.ndarray:
 def identities(spec: Spec, task: Task) -> Probe:
     """What holds of the nonlinearities whatever is trained, in float64, s being the logistic sigmoid.
 
-    tanh_identity  max |tanh x - (2 s(2x) - 1)| on 20,001 points of [-20, 20]
-    slope_ratio    max tanh' / max s', both at 0 by central differences
+    tanh_identity      max |tanh x - (2 s(2x) - 1)| on 20,001 points of [-20, 20]
+    steepest_sigmoid   max s'; steepest_tanh, max tanh'; both at 0 by central differences; slope_ratio, their ratio
+    quarter_power_16   0.25^16
     """
     del spec, task
     x = np.linspace(-20, 20, 20_001)
-    gap = np.max(np.abs(np.tanh(x) - (2 * logistic(2 * x) - 1)))
-    ratio = steepest(np.tanh) / steepest(logistic)
+    slope, steeper = steepest(logistic), steepest(np.tanh)
+    known = {
+        "tanh_identity": np.max(np.abs(np.tanh(x) - (2 * logistic(2 * x) - 1))),
+        "steepest_sigmoid": slope,
+        "steepest_tanh": steeper,
+        "slope_ratio": steeper / slope,
+        "quarter_power_16": 0.25**16,
+    }
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del state, hp
-        return {"tanh_identity": jnp.zeros_like(step, float), "slope_ratio": jnp.zeros_like(step, float)}
+        return {name: jnp.zeros_like(step, float) for name in known}
 
     def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        runs = len(values["tanh_identity"])
-        return {"tanh_identity": np.full(runs, gap), "slope_ratio": np.full(runs, ratio)}
+        return {name: np.full(len(values[name]), value) for name, value in known.items()}
 
     return Probe(measure, summarise)
 

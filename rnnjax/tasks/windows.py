@@ -125,25 +125,38 @@ def held_out_level(train_N: np.ndarray, validation_N: np.ndarray, n: int, vocabu
 def window_floor(data: Data) -> float:
     """The exact floor, on this data, of any predictor whose state is reset at the start of each window.
 
-    floor = 1/T sum_t H(target_t | inputs_0 ... inputs_t), the entropies counted over all W*B windows: windows that
-    begin alike cannot be told apart, so where their targets differ the best guess is how often each one follows.
+    floor = 1/T sum_t H(target_t | inputs_0 ... inputs_t), the mean of `window_floors`.
+    """
+    return float(window_floors(data).mean())
+
+
+def window_floors(data: Data) -> np.ndarray:
+    """H(target_t | inputs_0 ... inputs_t) at each step t of a window [T], counted over all W*B windows.
+
+    Windows that begin alike cannot be told apart, so where their targets differ the best guess is how often each one
+    follows.
     """
     steps = data.inputs_WTB.shape[1]
     inputs, targets = (np.moveaxis(ids_WTB, 1, 0).reshape(steps, -1) for ids_WTB in data[:2])
-    prefixes = np.zeros(inputs.shape[1], dtype=np.int64)
-    total = 0.0
+    prefixes, floors_T = np.zeros(inputs.shape[1], dtype=np.int64), np.zeros(steps)
     for step in range(steps):
         prefixes = _joined(prefixes, inputs[step])
-        total += _conditional_entropy(prefixes, targets[step])
+        floors_T[step] = _conditional_entropy(prefixes, targets[step])
         if prefixes.max() + 1 == len(prefixes):  # every window is known by its beginning: no loss is left
             break
-    return float(total / steps)
+    return floors_T
 
 
 def carried_floor(data: Data) -> float:
     """The floor of any predictor whose state is carried along a stream: that of one window as long as the stream."""
-    streams = data.inputs_WTB.shape[-1]
-    return window_floor(Data(*(ids_WTB.reshape(1, -1, streams) for ids_WTB in data[:2])))
+    return float(carried_floors(data).mean())
+
+
+def carried_floors(data: Data) -> np.ndarray:
+    """The same by the place in a window [T], means over the windows of a stream."""
+    windows, steps, streams = data.inputs_WTB.shape
+    stream = Data(*(ids_WTB.reshape(1, -1, streams) for ids_WTB in data[:2]))
+    return window_floors(stream).reshape(windows, steps).mean(axis=0)
 
 
 def _grams(ids_N: np.ndarray, n: int) -> np.ndarray:
