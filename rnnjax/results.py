@@ -36,7 +36,7 @@ def arm_result(levels: Mapping[str, float], sizes: Mapping[str, float], **known:
     Args: levels: of the task's loss, by name. sizes: numbers that all seeds of the arm have in common.
     """
     result = ArmResult(**known, metrics={})
-    result = result._replace(rows=result.rows | rises(result.rows["loss"]))
+    result = result._replace(rows=result.rows | rises(result.rows.get("objective", result.rows["loss"])))
     limits = thresholds(result.loss_unit)
     curves = curve_metrics(result.rows["loss"], result.rows["clip_share"], result.row_steps, limits)
     outcome = outcome_metrics(curves["final_loss"], levels)
@@ -46,7 +46,7 @@ def arm_result(levels: Mapping[str, float], sizes: Mapping[str, float], **known:
 
 
 SHARP = 0.05  # of the loss before
-RISES = ("rise", "sharp_rise")  # rows that follow from the loss
+RISES = ("rise", "sharp_rise")  # rows that follow from what is optimised
 
 
 def rises(loss_nS: np.ndarray) -> dict[str, np.ndarray]:

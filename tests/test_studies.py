@@ -18,9 +18,10 @@ from rnnjax import config, lab, stats
 from rnnjax.claims import judge
 from rnnjax.rehearsal import asked
 from rnnjax.report import VERDICTS
-from rnnjax.results import ArmResult, named
+from rnnjax.results import RISES, ArmResult, named
 from rnnjax.study import Arm, Study
 from rnnjax.summary import summary
+from rnnjax.train import Row
 from rnnjax.writeup import page
 
 ROOT = Path(__file__).parents[1]
@@ -36,7 +37,7 @@ STATEMENTS = {
     "reservoir": 8,
     "zog": 8,
 }
-STATEMENTS |= {"rate": 10, "grid": 15, "calibration": 2}
+STATEMENTS |= {"rate": 10, "grid": 15, "calibration": 2, "reduction": 18, "plateau": 36}
 POINTS = np.array([0, 1_000, 5_000, 30_000])  # of training, at which everything is measured
 LAGS = 51
 
@@ -71,7 +72,7 @@ def made_up(study: Study, arm: Arm) -> ArmResult:
     rng, n = np.random.default_rng(crc32(arm.name.encode())), len(arm.seeds(study.seeds))
     names = {metric for _, metric, arms in asked(study) if arm.name in {one.name for one in named_arms(study, arms)}}
     plain = {name.partition("@")[0] for name in names if ":" not in name}
-    rows = ("loss", "gradient_norm", "clip_share", "update_norm", "objective")
+    rows = (*Row._fields, *RISES)
     drawn = {form: {name.split(":")[1] for name in names if name.startswith(f"{form}:")} for form in ("probe", "lag")}
     at_a_step = {name.partition("@")[0] for name in names if "@" in name and "-" not in name.partition("@")[2]}
     probes = {name: rng.uniform(0.1, 1, (n, len(POINTS))) for name in at_a_step | drawn["probe"]}
