@@ -18,7 +18,7 @@ from rnnjax.train import TrainState
 from rnnjax.types import Carry, Data, Params, Probe, Task, as_measured
 
 LAGS = 49  # the longest lag that is measured: position 50 of a window, counted from 1 at its end
-NAMED_LAGS = (4, 5, 12, 24)  # whose decay is a metric
+NAMED_LAGS = (4, 5, 12, 16, 24)  # whose decay is a metric
 WARM_UP = 16  # symbols read before, so that a window's state is not its start
 WINDOWS = 256
 JACOBIAN_STEPS = 18
