@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnjax.results import ArmResult, curve_metrics, is_text, measured_only, named, seed_values, smoothed
+from rnnjax.results import ArmResult, curve_metrics, is_text, measured_only, named, rises, seed_values, smoothed
 
 
 def arm(name: str = "a", **fields: Any) -> ArmResult:
@@ -128,3 +128,13 @@ def test_a_probe_is_shown_where_it_was_taken(lags: tuple[int, ...]) -> None:
 def test_texts_are_told_by_their_name() -> None:
     assert is_text("text_greedy")
     assert not is_text("distinct_4_greedy")
+
+
+def test_rises_of_a_loss_counted_by_hand() -> None:
+    """The first row has none before it; a rise of a twentieth is not yet a sharp one."""
+    loss = np.array([[1.0, 1.04, 1.04, 0.5, 0.53, 0.2], [1.0, 2.0, np.nan, np.nan, np.nan, np.nan]])
+    found = rises(loss)
+    assert found["rise"][0].tolist() == [0, 1, 0, 0, 1, 0]
+    assert found["sharp_rise"][0].tolist() == [0, 0, 0, 0, 1, 0]
+    assert found["rise"][1, :2].tolist() == found["sharp_rise"][1, :2].tolist() == [0, 1]
+    assert np.isnan(found["rise"][1, 2:]).all()

@@ -55,6 +55,7 @@ class Bptt(NamedTuple):
     reported: float
     gradient: Params
     carry: np.ndarray
+    objective: float
 
 
 def bptt(spec: Spec, params: Params, h_BH: np.ndarray, inputs_TB: np.ndarray, targets_TB: np.ndarray) -> Bptt:
@@ -86,7 +87,7 @@ def bptt(spec: Spec, params: Params, h_BH: np.ndarray, inputs_TB: np.ndarray, ta
         gradient["layer_0"]["recurrent_kernel"] += states[t].T @ d_z_BH
         gradient["layer_0"]["bias"] += d_z_BH.sum(axis=0)
         d_h_BH = d_z_BH @ cell["recurrent_kernel"].T
-    return Bptt(float(np.mean(losses)), gradient, states[-1])
+    return Bptt(float(np.mean(losses)), gradient, states[-1], float(weights_T @ losses))
 
 
 def norm_of(tree: Any) -> Any:
@@ -189,7 +190,7 @@ ORACLES = {
 def trained_by_hand(
     spec: Spec, hp: HParams, data: Data, params: Params, steps: int
 ) -> tuple[Params, np.ndarray, np.ndarray]:
-    """Oracle: (parameters, carry, rows [steps, loss | norm | fired | update norm]) of some steps, nothing guarded."""
+    """Oracle: (parameters, carry, rows [steps, loss | norm | fired | update norm | objective]) of some steps, nothing guarded."""
     windows, _, streams = data.inputs_WTB.shape
     h_BH = np.zeros((streams, spec.hidden), params["layer_0"]["bias"].dtype)
     optimizer, rows = ORACLES[spec.optimizer](hp, params), []
@@ -197,13 +198,13 @@ def trained_by_hand(
         window = (first_window(int(hp.seed), windows) + step) % windows
         if window == 0 or spec.carry == "reset":
             h_BH = np.zeros_like(h_BH)
-        loss, gradient, h_BH = bptt(spec, params, h_BH, data.inputs_WTB[window], data.targets_WTB[window])
+        loss, gradient, h_BH, objective = bptt(spec, params, h_BH, data.inputs_WTB[window], data.targets_WTB[window])
         norm = norm_of(gradient)
         if norm > hp.clip_norm:
             gradient = jax.tree.map(lambda g, scale=hp.clip_norm / norm: g * scale, gradient)
         update = optimizer.update(gradient)
         params = jax.tree.map(np.add, params, update)
-        rows.append((loss, norm, norm > hp.clip_norm, norm_of(update)))
+        rows.append((loss, norm, norm > hp.clip_norm, norm_of(update), objective))
     return params, h_BH, np.array(rows, float)
 
 
@@ -568,7 +569,7 @@ def test_golden_steps_of_scheduled_sampling(feeding: str, schedule: str, carry: 
             read_TB = read_by_hand(spec, OWN, params, h_BH, text_TB, step)
             replaced += int(np.sum(read_TB != text_TB))
             h_BH = np.zeros_like(h_BH) if window == 0 or carry == "reset" else h_BH
-            loss, gradient, h_BH = bptt(spec, params, h_BH, read_TB, data.targets_WTB[window])
+            loss, gradient, h_BH, _ = bptt(spec, params, h_BH, read_TB, data.targets_WTB[window])
             state, row = step_once(OWN, data, state)
             params = jax.tree.map(np.subtract, params, gradient)
             assert float(row.loss) == pytest.approx(loss, rel=1e-9)
