@@ -190,7 +190,7 @@ ORACLES = {
 def trained_by_hand(
     spec: Spec, hp: HParams, data: Data, params: Params, steps: int
 ) -> tuple[Params, np.ndarray, np.ndarray]:
-    """Oracle: (parameters, carry, rows [steps, loss | norm | fired | update norm | objective]) of some steps, nothing guarded."""
+    """Oracle: parameters, carry, rows [steps, loss | norm | fired | update norm | objective]; nothing is guarded."""
     windows, _, streams = data.inputs_WTB.shape
     h_BH = np.zeros((streams, spec.hidden), params["layer_0"]["bias"].dtype)
     optimizer, rows = ORACLES[spec.optimizer](hp, params), []
