@@ -102,9 +102,13 @@ def pairs_of(reading: Reading, arms: Sequence[ArmResult]) -> Iterable[tuple[ArmR
 def best(reading: Reading, arms: Sequence[ArmResult]) -> list[Measurement]:
     """Among `arms` and `against` together, the arm with the lowest (or highest) mean is one of `arms`.
 
-    A bootstrap chance: confirmed from `low` on (0.95 if not given), refuted at 0.05 and below.
+    A bootstrap chance: confirmed from `low` on (0.95 if not given), refuted at 0.05 and below. An arm
+    of which every run diverged cannot win; of the others those seeds are compared at which none diverged.
     """
-    contenders = named(arms, [*reading.arms, *reading.against])
+    entered = named(arms, [*reading.arms, *reading.against])
+    contenders = [arm for arm in entered if len(finite(seed_values(arm, reading.metric)))]
+    if not contenders:
+        raise TooFew("every run of every arm diverged")
     values = common([seed_values(arm, reading.metric) for arm in contenders])
     sign = -1 if reading.prefers == "highest" else 1
     winner = stats.best_arm(SEED, sign * values)

@@ -293,6 +293,13 @@ def test_best_may_prefer_the_highest_and_a_set_of_arms() -> None:
     assert judged(arms, reading("best", arms=["b", "c"], against=["a"])).verdict == REFUTED
 
 
+def test_an_arm_that_always_diverges_is_not_the_best_and_hides_no_seed_of_the_others() -> None:
+    arms = [arm("a", ONES), arm("b", ONES + 1), arm("gone", np.full_like(ONES, np.nan))]
+    assert judged(arms, reading("best", arms=["a"], against=["b", "gone"])).verdict == CONFIRMED
+    assert judged(arms, reading("best", arms=["gone"], against=["a", "b"])).verdict == REFUTED
+    assert judged(arms[2:], reading("best", arms=["gone"], against=["gone"])).verdict == UNRESOLVED
+
+
 @pytest.mark.parametrize(("tolerance", "verdict"), [(0.0, REFUTED), (0.49, REFUTED), (0.51, CONFIRMED)])
 def test_a_number_is_reproduced_within_its_tolerance_too(tolerance: float, verdict: str) -> None:
     assert judged([arm("a", ONES)], reading("number", expected=1.5, tolerance=tolerance)).verdict == verdict
