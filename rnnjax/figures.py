@@ -1,33 +1,27 @@
 """The figures of a report: plotly pictures of the arms of a study, each with a caption that says n and method.
 
-An arm's family is the first part of its name ("random" of "random/0.1"). Families differ in hue and in the shape of
-their marks, the arms of a family in lightness. A figure carries its colours twice: those for a light page in its
+A figure carries its colours twice: those for a light page in its
 traces and, in `layout.meta["dark"]`, what each becomes on a dark page; backgrounds are transparent.
 """
 
 import html
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
+from rnnjax.axes import BAND, NEUTRAL, POINT, Levels, add_levels, arms_axis, axis, empty, log_positions, steps_axis
+from rnnjax.ink import Ink, faint, inked
 from rnnjax.results import ArmResult
 from rnnjax.stats import Interval, mean_interval
 
-HUES = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#c58a00", "#3d9bd1", "#7a6a58")  # told apart by the colour-blind
-SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "pentagon", "star")
-NEUTRAL = "#808890"  # readable on white and on black
 MOST_POINTS = 300  # of one curve
 SMALLEST = 1e-38  # what a zero counts as on a logarithmic scale
 FAMOUS_SEED = 42  # the one seed of the documents
-BAND, POINT = 0.14, 0.45  # opacity of a band and of a single seed
 CURVE_HOVER = "%{customdata[0]:,}: %{y:.4g}<br>[%{customdata[1]:.4g}, %{customdata[2]:.4g}], n = %{customdata[3]}"
 SILENT = {"showlegend": False}
-
-Levels = Mapping[str, float]
 
 
 class Drawing(NamedTuple):
@@ -36,16 +30,6 @@ class Drawing(NamedTuple):
     title: str
     caption: str
     figure: go.Figure
-
-
-class Ink(NamedTuple):
-    """How one arm is drawn wherever it appears."""
-
-    light: str
-    dark: str
-    symbol: str
-    family: str
-    label: str  # the name without the family
 
 
 class Points(NamedTuple):
@@ -77,9 +61,9 @@ def line_figure(
         values_nS = _alive_only(arm, arm.rows[metric], arm.row_steps)
         return Points(arm.row_steps[kept], arm.row_steps[kept], values_nS[:, kept])
 
-    figure = _figure(arms, _steps_axis([arm.row_steps for arm in arms], log_x), _axis(unit or _words(metric), log_y))
+    figure = empty(arms, steps_axis([arm.row_steps for arm in arms], log_x), axis(unit or _words(metric), log_y))
     _draw_curves(figure, arms, points, "step", log_y, marks=False, median=median)
-    _add_levels(figure, levels, log_y)
+    add_levels(figure, levels, log_y)
     title = title or f"{_words(metric).capitalize()} over training"
     return Drawing(title, _curves_caption(arms, log_y, median), figure)
 
@@ -96,11 +80,11 @@ def probe_figure(
 
     def points(arm: ArmResult) -> Points:
         values_nQ = _alive_only(arm, arm.probes[probe], arm.probe_steps)
-        return Points(_log_positions(arm.probe_steps), arm.probe_steps, values_nQ)
+        return Points(log_positions(arm.probe_steps), arm.probe_steps, values_nQ)
 
-    figure = _figure(arms, _steps_axis([arm.probe_steps for arm in arms], True), _axis(unit or _words(probe), log_y))
+    figure = empty(arms, steps_axis([arm.probe_steps for arm in arms], True), axis(unit or _words(probe), log_y))
     _draw_curves(figure, arms, points, "step", log_y)
-    _add_levels(figure, levels, log_y)
+    add_levels(figure, levels, log_y)
     return Drawing(title or f"{_words(probe).capitalize()} over training", _curves_caption(arms, log_y), figure)
 
 
@@ -121,9 +105,9 @@ def lag_figure(
         lags = first_lag + np.arange(values_nL.shape[1])
         return Points(lags, lags, values_nL)
 
-    figure = _figure(arms, _axis("lag, steps back in time"), _axis(unit or _words(probe), log_y))
+    figure = empty(arms, axis("lag, steps back in time"), axis(unit or _words(probe), log_y))
     _draw_curves(figure, arms, points, "lag", log_y, crosses=False)
-    _add_levels(figure, levels, log_y)
+    add_levels(figure, levels, log_y)
     step = int(arms[0].probe_steps[at])
     title = title or f"{_words(probe).capitalize()} by lag, {f'after {step:,} steps' if step else 'untrained'}"
     return Drawing(title, _curves_caption(arms, log_y, crosses=False), figure)
@@ -144,14 +128,14 @@ def interval_figure(
     Args: summarise: makes the interval, `mean_interval` by default; center: the word for what it estimates.
     """
     known = [_finite(arm.metrics[metric]) for arm in arms]
-    figure = _figure(arms, _axis(unit or _words(metric), log_x), _arms_axis(arms, known))
+    figure = empty(arms, axis(unit or _words(metric), log_x), arms_axis(arms, known))
     intervals = [summarise(values) if values.size > 1 else None for values in known]
-    for row, ((arm, ink), interval) in enumerate(zip(_inked(arms), intervals, strict=True)):
+    for row, ((arm, ink), interval) in enumerate(zip(inked(arms), intervals, strict=True)):
         figure.add_traces(list(_seed_points(arm, ink, row, arm.metrics[metric])))
         if interval:
             figure.add_trace(_interval_bar(arm, ink, row, interval))
     figure.update_layout(height=110 + 30 * len(arms))
-    _add_levels(figure, levels, log_x, vertical=True)
+    add_levels(figure, levels, log_x, vertical=True)
     methods = ", ".join(dict.fromkeys(interval.method for interval in intervals if interval))
     method = (
         f"bar: {center} with its interval ({methods})" if methods else "no arm has two seeds to make an interval of"
@@ -172,9 +156,9 @@ def map_figure(
     run = int(np.argmax(finite_n * (1 + (arm.seeds == FAMOUS_SEED))))
     x, y = (arm.probes[f"{probe}_{axis}"][run, at].astype(np.float32) for axis in "xy")
     groups = list(dict.fromkeys(group for _, group in places))
-    inked = _inked([arm._replace(name=group) for group in groups])
-    figure = _figure([one for one, _ in inked], _axis("first component"), _axis(unit or "second component"))
-    for of_group, ink in inked if finite_n.any() else []:
+    coloured = inked([arm._replace(name=group) for group in groups])
+    figure = empty([one for one, _ in coloured], axis("first component"), axis(unit or "second component"))
+    for of_group, ink in coloured if finite_n.any() else []:
         own = [i for i, (_, group) in enumerate(places) if group == of_group.name]
         star = of_group.name == groups[-1]
         figure.add_trace(_named_points(of_group, ink, x[own], y[own], [places[i][0] for i in own], star))
@@ -217,12 +201,6 @@ def _thinned(steps: np.ndarray, log_x: bool) -> np.ndarray:
     return np.unique(np.round(spread).astype(int))
 
 
-def _log_positions(steps: np.ndarray) -> np.ndarray:
-    """Step 0 has no place on a logarithmic axis: it gets one before the first step."""
-    positive = steps[steps > 0]
-    return np.where(steps > 0, steps, (positive.min() if positive.size else 1) / 3).astype(float)
-
-
 # Traces
 
 
@@ -236,7 +214,7 @@ def _draw_curves(
     median: bool = False,
     crosses: bool = True,
 ) -> None:
-    for arm, ink in _inked(arms):
+    for arm, ink in inked(arms):
         points = points_of(arm)
         summaries = [_interval(column, geometric)[:4] for column in points.values_nm.T]
         table = np.array(summaries, dtype=np.float32).reshape(-1, 4)  # of an arm that was never measured: no rows
@@ -260,7 +238,7 @@ def _band(arm: ArmResult, ink: Ink, points: Points, table: np.ndarray, where: st
     """The two edges of the band, and the line, which alone answers the pointer; table [m, (mean, low, high, n)]."""
     edge = partial(_trace, arm, ink, x=points.x, mode="lines", line_width=0, hoverinfo="skip")
     yield edge(y=table[:, 1])
-    yield edge(y=table[:, 2], fill="tonexty", fillcolor=_faint(ink.light, BAND))
+    yield edge(y=table[:, 2], fill="tonexty", fillcolor=faint(ink.light, BAND))
     yield _trace(
         arm,
         ink,
@@ -295,7 +273,7 @@ def _crosses(arm: ArmResult, ink: Ink, points: Points, mean_m: np.ndarray) -> It
 def _seed_points(arm: ArmResult, ink: Ink, row: int, values: np.ndarray) -> Iterator[go.Scatter]:
     """Every seed, spread over the height of the row by the golden ratio so that equal values stay apart."""
     height = row + 0.5 * (np.arange(arm.seeds.size) * 0.618 % 1 - 0.5)
-    point = {"symbol": "circle", "size": 5, "color": _faint(ink.light, POINT)}
+    point = {"symbol": "circle", "size": 5, "color": faint(ink.light, POINT)}
     ring = {"symbol": "circle-open", "size": 10, "color": ink.light, "line": {"width": 2}}
     famous = arm.seeds == FAMOUS_SEED
     for chosen, marker in ((~famous, point), (famous, ring)):
@@ -339,103 +317,6 @@ def _named_points(
 
 
 # Axes, levels and words
-
-
-def _figure(arms: Sequence[ArmResult], x_axis: dict[str, Any], y_axis: dict[str, Any]) -> go.Figure:
-    inks = [ink for _, ink in _inked(arms)]
-    dark = {ink.light: ink.dark for ink in inks}
-    dark |= {_faint(ink.light, alpha): _faint(ink.dark, alpha) for ink in inks for alpha in (BAND, POINT)}
-    return go.Figure(
-        layout={
-            "template": "none",
-            "height": 460,
-            "margin": {"l": 60, "r": 16, "t": 32, "b": 50},
-            "paper_bgcolor": "rgba(0,0,0,0)",
-            "plot_bgcolor": "rgba(0,0,0,0)",
-            "hovermode": "closest",
-            "meta": {"dark": dark},
-            "xaxis": {"automargin": True, "zeroline": False} | x_axis,
-            "yaxis": {"automargin": True, "zeroline": False} | y_axis,
-        }
-    )
-
-
-def _axis(title: str, log: bool = False) -> dict[str, Any]:
-    power = {"type": "log", "tickformat": "~g"} if log else {}
-    return {"title": {"text": html.escape(title, quote=False)}} | power
-
-
-def _steps_axis(steps_of_arms: list[np.ndarray], log: bool) -> dict[str, Any]:
-    if not log:
-        return _axis("optimizer steps") | {"tickformat": ",d", "rangemode": "tozero"}
-    steps = np.concatenate(steps_of_arms)
-    first, last = steps[steps > 0].min(initial=steps.max(initial=1)), steps.max(initial=1)
-    decades = 10 ** np.arange(int(np.log10(last)) + 1)
-    ticks = {float(step): f"{step:,}" for step in decades if step >= first}
-    if (steps == 0).any():
-        ticks = {float(_log_positions(steps).min()): "start"} | ticks
-    return _axis("optimizer steps", log=True) | {"tickvals": list(ticks), "ticktext": list(ticks.values())}
-
-
-def _arms_axis(arms: Sequence[ArmResult], known: list[np.ndarray]) -> dict[str, Any]:
-    counts = [
-        f" ({v.size} of {arm.seeds.size})" if v.size < arm.seeds.size else ""
-        for arm, v in zip(arms, known, strict=True)
-    ]
-    names = [html.escape(arm.name, quote=False) + count for arm, count in zip(arms, counts, strict=True)]
-    return {"tickvals": list(range(len(arms))), "ticktext": names, "range": [len(arms) - 0.4, -0.6], "showgrid": False}
-
-
-def _add_levels(figure: go.Figure, levels: Levels | None, log: bool, vertical: bool = False) -> None:
-    """Dashed lines across the whole plot, named at their end; the value axis makes room for them."""
-    along, across = ("y", "x") if vertical else ("x", "y")
-    levels = {name: value for name, value in (levels or {}).items() if value > 0 or not log}  # 0 has no logarithm
-    for i, (name, value) in enumerate(levels.items()):
-        span = {
-            f"{along}0": 0,
-            f"{along}1": 1,
-            f"{across}0": value,
-            f"{across}1": value,
-            f"{along}ref": f"{along} domain",
-        }
-        place = {along: 1, across: float(np.log10(value)) if log else value, f"{along}ref": f"{along} domain"}
-        # Names above a plot stand in rows of their own, for levels may be close to each other.
-        anchor = {"xanchor": "left" if vertical else "right", "yanchor": "bottom", "yshift": 12 * i * vertical}
-        words = f"{html.escape(name, quote=False)} {value:.4g}"
-        figure.add_shape(type="line", layer="below", line={"color": NEUTRAL, "width": 1.2, "dash": "dash"}, **span)
-        figure.add_annotation(text=words, showarrow=False, font={"size": 11, "color": NEUTRAL}, **anchor, **place)
-    figure.update_layout({f"{across}axis_autorangeoptions_include": list(levels.values())})
-    figure.layout.margin.t += 12 * len(levels) * vertical
-
-
-def _inked(arms: Sequence[ArmResult]) -> list[tuple[ArmResult, Ink]]:
-    """Every arm with its colours: hues in the order of the families, lightness in the order of a family's arms."""
-    parts = [re.split(r"[/,;:\s]+", arm.name, maxsplit=1) for arm in arms]
-    families = list(dict.fromkeys(family for family, *_ in parts))
-    return [
-        (arm, _ink(part, families.index(part[0]), [other for other in parts if other[0] == part[0]]))
-        for arm, part in zip(arms, parts, strict=True)
-    ]
-
-
-def _ink(part: list[str], hue: int, siblings: list[list[str]]) -> Ink:
-    color, symbol = HUES[hue % len(HUES)], SYMBOLS[hue % len(SYMBOLS)]
-    share = siblings.index(part) / (len(siblings) - 1) if len(siblings) > 1 else 0.5
-    label = part[-1] if len(siblings) > 1 else ", ".join(part)  # alone, an arm stands under no family's name
-    # From strong to weak against either background, and never too weak to see.
-    return Ink(_mixed(color, 0.7 * share - 0.5), _mixed(color, 0.65 - 0.65 * share), symbol, part[0], label)
-
-
-def _mixed(color: str, share: float) -> str:
-    """The colour with that share of white, or of black when negative."""
-    target = 255 if share > 0 else 0
-    channels = (int(color[i : i + 2], 16) for i in (1, 3, 5))
-    return "#" + "".join(f"{round(channel + abs(share) * (target - channel)):02x}" for channel in channels)
-
-
-def _faint(color: str, alpha: float) -> str:
-    red, green, blue = (int(color[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},{alpha})"
 
 
 def _words(name: str) -> str:

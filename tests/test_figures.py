@@ -7,7 +7,6 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from rnnjax import figures
 from rnnjax.figures import (
     FAMOUS_SEED,
     MOST_POINTS,
@@ -18,6 +17,7 @@ from rnnjax.figures import (
     map_figure,
     probe_figure,
 )
+from rnnjax.ink import inked
 from rnnjax.results import ArmResult
 from rnnjax.stats import mean_interval
 
@@ -171,7 +171,7 @@ def test_a_name_is_no_markup() -> None:
 def test_an_arm_that_is_alone_in_its_family_keeps_its_whole_name() -> None:
     """Where a family has several arms its name stands over them, and each is called by the rest."""
     arms = [_arm(name) for name in ("orthogonal,gain=1", "normal,gain=0.1", "normal,gain=0.3")]
-    labels = [ink.label for _, ink in figures._inked(arms)]
+    labels = [ink.label for _, ink in inked(arms)]
     assert labels == ["orthogonal, gain=1", "gain=0.1", "gain=0.3"]
 
 

@@ -16,8 +16,8 @@ LAYERS = [
     "sweep",
     "study",
     "schedule results measurement",
-    "files tomlfile fields",
-    "arms",
+    "files tomlfile fields ink",
+    "arms axes",
     "config corpora manifest runs checkpoints curves figures report effects rules conventions claims lookup progress"
     " signals devices command",
     "summary board training trained stored rehearsal pagefile ledger",
