@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnjax import report, stats
+from rnnjax import pages, report, stats
 from rnnjax.results import ArmResult, named, seed_values
 from rnnjax.study import Explorer
 from rnnjax.summary import estimate, unit
@@ -15,34 +15,34 @@ LEAST_CHANCE = 0.05  # of being the best, from which on a cell is not told apart
 FAILED = "failed"  # the metric that becomes a cell's status: 1 where a run failed, else 0
 
 
-def explorer(asked: Explorer, arms: Sequence[ArmResult]) -> report.Explorer:
+def explorer(asked: Explorer, arms: Sequence[ArmResult]) -> pages.Explorer:
     """The grid of the arms that are asked for; cells stand in the order of the arms."""
     chosen = named(arms, asked.arms)
     sides = [side(name, chosen) for name in (*asked.choose, asked.rows)]
     ranks, tied = ranking([seed_values(arm, asked.metrics[0]) for arm in chosen], asked.best)
     metrics = [name for name in asked.metrics if name != FAILED]
     cells = [
-        report.GridCell(place(arm, sides), [value(seed_values(arm, name)) for name in metrics], status(arm), rank, tie)
+        pages.GridCell(place(arm, sides), [value(seed_values(arm, name)) for name in metrics], status(arm), rank, tie)
         for arm, rank, tie in zip(chosen, ranks, tied, strict=True)
     ]
     columns = [f"{name} ({words})" if (words := unit(name, arms[0].loss_unit)) else name for name in metrics]
-    return report.Explorer(sides[:-1], sides[-1], columns, asked.best, cells, note(len(chosen), tied))
+    return pages.Explorer(sides[:-1], sides[-1], columns, asked.best, cells, note(len(chosen), tied))
 
 
-def side(field: str, arms: Sequence[ArmResult]) -> report.Choice:
+def side(field: str, arms: Sequence[ArmResult]) -> pages.Choice:
     """The values that a field has, in the order of the arms."""
-    return report.Choice(field, list(dict.fromkeys(words(arm.axes[field]) for arm in arms)))
+    return pages.Choice(field, list(dict.fromkeys(words(arm.axes[field]) for arm in arms)))
 
 
 def words(setting: Any) -> str:
     return str(report.shown(setting))
 
 
-def place(arm: ArmResult, sides: Sequence[report.Choice]) -> list[int]:
+def place(arm: ArmResult, sides: Sequence[pages.Choice]) -> list[int]:
     return [list(side.values).index(words(arm.axes[side.name])) for side in sides]
 
 
-def value(values_n: np.ndarray) -> report.Cell:
+def value(values_n: np.ndarray) -> pages.Cell:
     """The mean with its interval; of what is the same for every run, such as a number of parameters, that number."""
     if np.isfinite(values_n).all() and np.ptp(values_n) == 0:
         only = float(values_n[0])

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from rnnjax.errors import BadInput, DamagedState
 from rnnjax.files import read_json, write_text
-from rnnjax.report import VERDICTS, Statement, by_verdict, render
+from rnnjax.pages import VERDICTS, Statement, by_verdict
+from rnnjax.report import render
 from rnnjax.stats import Interval
 
 NAME = "summary.json"

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from rnnjax.errors import DamagedState
 from rnnjax.figures import Drawing
 from rnnjax.files import read_json, write_text
-from rnnjax.report import Page, check
+from rnnjax.pages import Page, check
 from rnnjax.stats import Interval
 
 NAME = "page.json"

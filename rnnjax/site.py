@@ -12,7 +12,8 @@ from rnnjax.errors import BadInput, DamagedState
 from rnnjax.files import write_text
 from rnnjax.ledger import Entry
 from rnnjax.pagefile import NAME, read_page
-from rnnjax.report import Page, by_verdict, html, render, write_tables
+from rnnjax.pages import Page, by_verdict
+from rnnjax.report import html, render, write_tables
 
 
 def write_site(out: Path, entries: Sequence[Entry]) -> None:

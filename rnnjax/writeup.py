@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnjax import report, stats
+from rnnjax import pages, report, stats
 from rnnjax.claims import Judgement
 from rnnjax.conventions import conventions
 from rnnjax.diagnostics.substitution import map_places
@@ -33,10 +33,10 @@ def page(
     tasks: dict[TaskSpec, Task],
     seconds: dict[str, float],
     manifest: dict[str, Any],
-) -> report.Page:
+) -> pages.Page:
     """The report of a study."""
     levels = dict(tasks[study.arms[0].spec.task].levels)
-    return report.Page(
+    return pages.Page(
         title=study.file.title or study.name,
         question=study.file.question,
         statements=[statement(judgement) for judgement in judgements],
@@ -51,19 +51,19 @@ def page(
             every_metric(arms),
         ],
         samples=samples(study, arms, tasks),
-        questions=[report.Question(question.asks, answer(question, arms)) for question in study.file.questions],
+        questions=[pages.Question(question.asks, answer(question, arms)) for question in study.file.questions],
         advice=[advised(advice, arms) for advice in study.file.advice],
-        cost=report.Cost(seconds, machine(manifest)),
+        cost=pages.Cost(seconds, machine(manifest)),
         contradictions=[
-            report.Contradiction(each.says, each.between, answer(each, arms)) for each in study.file.contradictions
+            pages.Contradiction(each.says, each.between, answer(each, arms)) for each in study.file.contradictions
         ],
         explorer=explorer(study.file.explorer, arms) if study.file.explorer else None,
     )
 
 
-def statement(judgement: Judgement) -> report.Statement:
+def statement(judgement: Judgement) -> pages.Statement:
     claim, headline = judgement.claim, decisive(judgement)
-    return report.Statement(
+    return pages.Statement(
         id=claim.id,
         text=claim.says,
         source=claim.source,
@@ -91,7 +91,7 @@ def corpus_line(study: Study, tasks: dict[TaskSpec, Task]) -> str:
     return " ".join([*lines, seeds])
 
 
-def settings(study: Study) -> report.Settings:
+def settings(study: Study) -> pages.Settings:
     """Every field in which arms differ, the number of steps read among them; and the rest.
 
     Of the task only what was set: most of its fields belong to other tasks.
@@ -105,7 +105,7 @@ def settings(study: Study) -> report.Settings:
         for name, value in next(iter(full.values())).items()
         if name not in differing and (name not in usual or value != usual[name])
     }
-    return report.Settings({arm: {name: values[name] for name in differing} for arm, values in full.items()}, common)
+    return pages.Settings({arm: {name: values[name] for name in differing} for arm, values in full.items()}, common)
 
 
 def flat(table: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def drawing(figure: Figure, arms: Sequence[ArmResult], levels: dict[str, float])
     return draw(measured, figure.metric, *words, shown_levels, log_y=figure.log)
 
 
-def against_baseline(study: Study, arms: Sequence[ArmResult]) -> report.Table:
+def against_baseline(study: Study, arms: Sequence[ArmResult]) -> pages.Table:
     """Each arm's final loss minus the baseline's, seed by seed: interval, Holm's p-value and equivalence within 5%."""
     baseline = named(arms, [study.file.baseline])[0] if study.file.baseline else arms[0]
     pairs = {
@@ -154,7 +154,7 @@ def against_baseline(study: Study, arms: Sequence[ArmResult]) -> report.Table:
         for (name, pair), interval, p_value in zip(enough.items(), intervals, p_values, strict=True)
     ]
     left_out = "".join(f" {name}: fewer than {FEWEST} seeds." for name in pairs if name not in enough)
-    return report.Table(
+    return pages.Table(
         name="baseline",
         title=f"Final loss against the baseline, {baseline.name}",
         columns=["arm", f"difference ({baseline.loss_unit})", "p (paired t, Holm)", "equal within 5%"],
@@ -169,7 +169,7 @@ def equal(first: np.ndarray, second: np.ndarray) -> bool:
     return stats.equivalence_p_value(first, second, EQUIVALENT * float(second.mean())) < 0.05
 
 
-def every_metric(arms: Sequence[ArmResult]) -> report.Table:
+def every_metric(arms: Sequence[ArmResult]) -> pages.Table:
     """Every metric of every arm."""
     all_metrics = dict.fromkeys(name for arm in arms for name in arm.metrics)
     nothing = np.array([])  # a metric that an arm does not have: its cell has other gates
@@ -180,27 +180,27 @@ def every_metric(arms: Sequence[ArmResult]) -> report.Table:
     ]
     units = {name: unit(name, arms[0].loss_unit) for name in metrics}
     columns = ["arm", "diverged", *(f"{name} ({words})" if words else name for name, words in units.items())]
-    return report.Table("metrics", "Every metric at the end of training", columns, rows)
+    return pages.Table("metrics", "Every metric at the end of training", columns, rows)
 
 
-def tables(study: Study, arms: Sequence[ArmResult]) -> list[report.Table]:
+def tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
     """What the study asks for, then what every study has."""
     asked = [*nearest_table(study, arms), *chosen_tables(study, arms)]
     return [*asked, against_baseline(study, arms), every_metric(arms)]
 
 
-def nearest_table(study: Study, arms: Sequence[ArmResult]) -> list[report.Table]:
+def nearest_table(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
     """Every convention with what it came to beside the documents' numbers, the nearest first."""
     if study.file.nearest is None:
         return []
     numbers = study.file.nearest.numbers
     columns = [f"{number.metric}, stated {number.value:g}" for number in numbers]
-    rows: list[list[report.Cell]] = [
+    rows: list[list[pages.Cell]] = [
         [one.name, one.distance, one.chance, *map(estimate, one.values)]
         for one in conventions(study.file.nearest, arms)
     ]
     return [
-        report.Table(
+        pages.Table(
             "nearest",
             study.file.nearest.asks,
             ["convention", "distance", "chance to be nearest", *columns],
@@ -211,7 +211,7 @@ def nearest_table(study: Study, arms: Sequence[ArmResult]) -> list[report.Table]
     ]
 
 
-def chosen_tables(study: Study, arms: Sequence[ArmResult]) -> list[report.Table]:
+def chosen_tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
     """The tables that the study asks for."""
     found = []
     for number, table in enumerate(study.file.tables, 1):
@@ -221,14 +221,14 @@ def chosen_tables(study: Study, arms: Sequence[ArmResult]) -> list[report.Table]
             [arm.name, *(estimate(seed_values(arm, metric)) for metric in table.metrics)]
             for arm in named(arms, table.arms)
         ]
-        found.append(report.Table(f"table-{number}", table.title, ["arm", *columns], rows, table.note))
+        found.append(pages.Table(f"table-{number}", table.title, ["arm", *columns], rows, table.note))
     return found
 
 
-def samples(study: Study, arms: Sequence[ArmResult], tasks: dict[TaskSpec, Task]) -> list[report.Sample]:
+def samples(study: Study, arms: Sequence[ArmResult], tasks: dict[TaskSpec, Task]) -> list[pages.Sample]:
     """What the first seed of each arm writes after training."""
     return [
-        report.Sample(
+        pages.Sample(
             arm.name,
             probe.removeprefix("text_"),
             int(arm.probe_steps[-1]),

@@ -12,7 +12,7 @@ from rnnjax.lab import load_tasks
 from rnnjax.lookup import check_names
 from rnnjax.manifest import as_results
 from rnnjax.pagefile import write_page
-from rnnjax.report import Page
+from rnnjax.pages import Page
 from rnnjax.results import ArmResult
 from rnnjax.study import Arm, Study
 from rnnjax.summary import summary

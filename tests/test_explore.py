@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from finished import BEST, FAILING, GRID, grid
 
-from rnnjax import config, report
+from rnnjax import config, pages
 from rnnjax.errors import BadInput
 from rnnjax.explore import explorer, ranking, status, value
 from rnnjax.lookup import check_names
@@ -16,7 +16,7 @@ from rnnjax.stats import Interval
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[str, report.GridCell]:
+def made() -> dict[str, pages.GridCell]:
     """Arm -> cell."""
     study, arms = grid()
     assert study.file.explorer
@@ -35,21 +35,21 @@ def test_sides_and_columns_are_those_of_the_study() -> None:
     assert words == ["64", "tanh"] and cells == found.cells[9:12]
 
 
-def test_the_best_is_the_lowest_and_its_ties_are_named(made: dict[str, report.GridCell]) -> None:
+def test_the_best_is_the_lowest_and_its_ties_are_named(made: dict[str, pages.GridCell]) -> None:
     assert made[BEST].rank == 1
     assert [name for name, cell in made.items() if cell.tied] == ["hidden=64,tanh,window=25", BEST]
     ranks = sorted(cell.rank for cell in made.values() if cell.rank)
     assert ranks == list(range(1, 18)), "18 cells without the one that failed"
 
 
-def test_a_cell_with_a_failed_run_has_no_place(made: dict[str, report.GridCell]) -> None:
+def test_a_cell_with_a_failed_run_has_no_place(made: dict[str, pages.GridCell]) -> None:
     cell = made[FAILING]
     assert (cell.rank, cell.tied, cell.status) == (None, False, "1 of 12 failed")
     assert isinstance(cell.values[0], Interval) and cell.values[0].n == 11
     assert made[BEST].status == "all 12 well"
 
 
-def test_what_is_the_same_for_every_run_is_one_number(made: dict[str, report.GridCell]) -> None:
+def test_what_is_the_same_for_every_run_is_one_number(made: dict[str, pages.GridCell]) -> None:
     assert made[BEST].values[2] == 64 * (24 + 24 + 64 + 1) + 24
     assert value(np.array([0.5, 0.5])) == 0.5
     assert value(np.array([np.nan, np.nan])) is None

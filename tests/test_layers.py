@@ -16,7 +16,7 @@ LAYERS = [
     "sweep",
     "study",
     "schedule results measurement",
-    "files tomlfile fields ink",
+    "files tomlfile fields ink pages",
     "arms axes",
     "config corpora manifest runs checkpoints curves figures report effects rules conventions claims lookup progress"
     " signals devices command",

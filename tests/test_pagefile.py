@@ -11,7 +11,8 @@ from finished import grid_page
 
 from rnnjax.errors import DamagedState
 from rnnjax.pagefile import plain, read_page, revived, write_page
-from rnnjax.report import Page, Sample, html, write_report
+from rnnjax.pages import Page, Sample
+from rnnjax.report import html, write_report
 from rnnjax.stats import Interval
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from rnnjax.errors import StorageFailed
 from rnnjax.figures import Drawing
-from rnnjax.report import (
+from rnnjax.pages import (
     VERDICTS,
     Cell,
     Choice,
@@ -29,11 +29,8 @@ from rnnjax.report import (
     Settings,
     Statement,
     Table,
-    numbers,
-    shown,
-    visible,
-    write_report,
 )
+from rnnjax.report import numbers, shown, visible, write_report
 from rnnjax.stats import Interval
 
 HOSTILE = "</script><script>alert(1)</script><!-- <script> -->\"' onload=x"

@@ -16,8 +16,8 @@ from finished import MACHINE
 
 from rnnjax import config, lab, stats
 from rnnjax.claims import judge
+from rnnjax.pages import VERDICTS
 from rnnjax.rehearsal import asked
-from rnnjax.report import VERDICTS
 from rnnjax.results import RISES, ArmResult, named
 from rnnjax.study import Arm, Study
 from rnnjax.summary import summary
