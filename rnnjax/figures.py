@@ -97,15 +97,16 @@ def lag_figure(
     at: int = -1,
     first_lag: int = 0,
     log_y: bool = True,
+    along: str = "",
 ) -> Drawing:
-    """A probe's value by lag, at probe number `at` (the last one by default)."""
+    """A probe's value by lag, at probe number `at` (the last one by default). Args: along: what the lags are."""
 
     def points(arm: ArmResult) -> Points:
         values_nL = _alive_only(arm, arm.probes[probe], arm.probe_steps)[:, at]
         lags = first_lag + np.arange(values_nL.shape[1])
         return Points(lags, lags, values_nL)
 
-    figure = empty(arms, axis("lag, steps back in time"), axis(unit or _words(probe), log_y))
+    figure = empty(arms, axis(along or "lag, steps back in time"), axis(unit or _words(probe), log_y))
     _draw_curves(figure, arms, points, "lag", log_y, crosses=False)
     add_levels(figure, levels, log_y)
     step = int(arms[0].probe_steps[at])

@@ -100,6 +100,7 @@ class Figure:
     metric: Text
     title: Text
     unit: str = ""
+    along: str = ""  # lag: what the lags are, if not steps back in time
     arms: list[str] = field(default_factory=lambda: ["*"])
     log: bool = False
 

@@ -134,8 +134,9 @@ def drawing(figure: Figure, arms: Sequence[ArmResult], levels: dict[str, float])
         values = [arm._replace(metrics={figure.metric: seed_values(arm, figure.metric)}) for arm in chosen]
         return interval_figure(values, figure.metric, *words, shown_levels, log_x=figure.log)
     measured = [measured_only(arm, figure.metric) for arm in chosen]
-    draw = probe_figure if figure.form == "probe" else lag_figure
-    return draw(measured, figure.metric, *words, shown_levels, log_y=figure.log)
+    if figure.form == "probe":
+        return probe_figure(measured, figure.metric, *words, shown_levels, log_y=figure.log)
+    return lag_figure(measured, figure.metric, *words, shown_levels, log_y=figure.log, along=figure.along)
 
 
 def against_baseline(study: Study, arms: Sequence[ArmResult]) -> pages.Table:

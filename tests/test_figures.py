@@ -133,6 +133,11 @@ def test_a_logarithmic_value_axis_takes_the_geometric_mean_and_keeps_zeros() -> 
     assert "geometric mean" in drawing.caption
 
 
+def test_the_axis_of_lags_says_what_they_are() -> None:
+    titles = [lag_figure(ARMS, "gradient_decay", along=said).figure.layout.xaxis.title.text for said in ("", "place")]
+    assert titles == ["lag, steps back in time", "place"]
+
+
 def test_every_seed_is_a_point_and_seed_42_a_ring() -> None:
     figure = interval_figure(ARMS, "final_loss").figure
     arm = ARMS[2]
