@@ -77,7 +77,10 @@ def ranking(values: Sequence[np.ndarray], best: str) -> tuple[list[int | None], 
 
 
 def note(cells: int, tied: Sequence[bool]) -> str:
+    """How many cells besides the best may be it."""
+    others = max(sum(tied) - 1, 0)
     return (
-        f"{sum(tied)} of {cells} cells are not told apart from the best: their bootstrap chance of being it, over "
-        f"seeds drawn jointly, is over {LEAST_CHANCE:.0%}, or there are fewer than {stats.FEWEST_FOR_BOOTSTRAP} seeds."
+        f"{others} of the {cells - 1} others are not told apart from the best: their bootstrap chance of "
+        f"being it, over seeds drawn jointly, is over {LEAST_CHANCE:.0%}, or there are fewer than "
+        f"{stats.FEWEST_FOR_BOOTSTRAP} seeds."
     )
