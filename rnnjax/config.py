@@ -47,7 +47,7 @@ def load(
     arms = shortened(expand(file, where), file, shorter, where)
     if patterns:
         file, arms = only(file, arms, patterns)
-    study = Study(path.stem, file, arms, seed_list(file, where), {})
+    study = Study(path.stem, file, arms, seed_list(file, where), {}, whole=not patterns)
     check_saves(study, where)
     check_size(study, where)
     return study._replace(config=resolved(study))

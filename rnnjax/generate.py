@@ -1,5 +1,6 @@
 """Free running: a network reads a prompt, then its own output."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -237,19 +238,27 @@ def traced_back(parents_NM: Array, ids_NM: Array, places: Array) -> Array:
     return jax.lax.scan(step, places, (parents_NM, ids_NM), reverse=True)[1]
 
 
-def forecast(spec: Spec, hp: HParams, params: Params, prompts_TPD: Array, length: int) -> Array:
+def forecast(
+    spec: Spec,
+    hp: HParams,
+    params: Params,
+    prompts_TPD: Array,
+    length: int,
+    reread: Callable[[Array], Array] | None = None,
+) -> Array:
     """Continue P series: y_t = network(x_1 ... x_T, y_1 ... y_{t-1}), for t = 1 ... length.
 
     Args:
         prompts_TPD: x, what is read from the start state, as the network was trained to see it. length: static.
+        reread: what is read where y_PD was said, if the network was trained to say and to see other units.
 
     Returns:
-        y [length, P, D], in the same units.
+        y [length, P, D], in the units in which the network speaks.
     """
     model = network(spec, hp)
 
     def step(state: tuple[Carry, Array], _: None) -> tuple[tuple[Carry, Array], Array]:
         carry, said_PD = state
-        return spoken(model, params, carry, said_PD), said_PD
+        return spoken(model, params, carry, said_PD if reread is None else reread(said_PD)), said_PD
 
     return jax.lax.scan(step, heard(model, hp, params, prompts_TPD), length=length)[1]

@@ -44,6 +44,8 @@ NEEDED = {  # fields of a reading that its rule cannot do without
     "interaction": ["axes"],
     "widest": ["factors"],
     "additive": ["axes", "against"],
+    "correlation": ["explained_by"],
+    "variance_share": ["beside"],
 }
 AXES = {"trend": (1,), "interaction": (2,), "additive": range(1, 10)}  # how many of them a rule takes
 SCALES = {
@@ -90,7 +92,13 @@ def check_arm(arm: Arm) -> None:
     looks = spec.schedule == "plateau" or math.isfinite(hp.patience)
     flax = isinstance(CELLS[spec.cell](replace(spec, inputs=1), hp), OpaqueCell)
     own = spec.feeding != "teacher"
+    swapped = task.name == "series" and task.axes == "swapped"
     wrong = {
+        "task.axes": (
+            swapped and (spec.window != spec.batch or spec.carry == "carried"),
+            task.axes,
+            "'right' unless window = batch and carry = 'reset'",
+        ),
         "feeding": (
             own and (task.name not in NEXT_SYMBOL or spec.dropout),
             spec.feeding,

@@ -110,6 +110,15 @@ def read_manifest(folder: Path) -> Manifest | None:
     return manifest
 
 
+STANDARDISE = {True: "all", False: "none"}  # what older manifests say, and its word
+
+
+def in_words(task: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a task as an older rnnjax may have kept them, in the words of this one."""
+    known = task.get("standardise")
+    return task | {"standardise": STANDARDISE[known]} if isinstance(known, bool) else task
+
+
 def refuse_generator(fingerprint: dict[str, Any]) -> None:
     """Raises BadInput for a generator of random numbers that gives wrong rows under `vmap`."""
     generator = fingerprint.get("numerics", {}).get("jax_default_prng_impl", "threefry2x32")

@@ -23,6 +23,7 @@ from rnnjax.results import (
     ArmResult,
     curve_metrics,
     named,
+    norm_metrics,
     outcome_metrics,
     seed_values,
     thresholds,
@@ -107,8 +108,8 @@ def asked(study: Study) -> Iterator[tuple[str, str, list[str]]]:
             arms = reading.patterns()
             compared = reading.arms if reading.against_metric else arms
             yield f"claims.{claim.id}", reading.metric, compared
-            if reading.explained_by:
-                yield f"claims.{claim.id}", reading.explained_by, arms
+            for metric in filter(None, [reading.explained_by, reading.given, *reading.beside]):
+                yield f"claims.{claim.id}", metric, arms
             if reading.against_metric:
                 yield f"claims.{claim.id}", reading.against_metric, reading.against
     if file.nearest:
@@ -127,7 +128,7 @@ def known_metrics(study: Study, arm: Arm, rehearsed: Rehearsed) -> set[str]:
     """What may be asked of an arm; a name that ends in "@" wants a step after it."""
     of_rank = [{name for name, values in rehearsed.probes.items() if values.ndim == rank} for rank in (1, 2)]
     ending = curve_metrics(np.ones((1, 1)), np.ones((1, 1)), np.ones(1), thresholds(UNITS[arm.spec.loss]))
-    ending |= outcome_metrics(np.ones(1), rehearsed.levels)
+    ending |= outcome_metrics(np.ones(1), rehearsed.levels) | norm_metrics(np.ones((1, 1)))
     drawn = study.file.draws is not None and any(fnmatchcase(arm.name, pattern) for pattern in study.file.draws.arms)
     return {
         *ending,

@@ -39,6 +39,7 @@ def arm_result(levels: Mapping[str, float], sizes: Mapping[str, float], **known:
     result = result._replace(rows=result.rows | rises(result.rows.get("objective", result.rows["loss"])))
     limits = thresholds(result.loss_unit)
     curves = curve_metrics(result.rows["loss"], result.rows["clip_share"], result.row_steps, limits)
+    curves |= norm_metrics(result.rows["gradient_norm"])
     outcome = outcome_metrics(curves["final_loss"], levels)
     same = {name: np.full(len(result.seeds), float(value)) for name, value in sizes.items()}
     last = {name: seed_values(result, name) for name, values in result.probes.items() if values.ndim == 2}
@@ -137,6 +138,11 @@ def curve_metrics(
         "first_jump": first_jump(loss_nS, steps_S),
         "jump_recovery": jump_recovery(loss_nS, steps_S),
     }
+
+
+def norm_metrics(gradient_norm_nS: np.ndarray) -> dict[str, np.ndarray]:
+    """largest_norm: the largest mean norm of the gradient, before the clips, of a row of the record."""
+    return {"largest_norm": gradient_norm_nS.max(axis=1)}
 
 
 def trend_over_time(values_nS: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 
 from rnnjax import stats
+from rnnjax.associations import correlation, variance_share
 from rnnjax.effects import additive, contrast, interaction, spread, trend, widest
 from rnnjax.measurement import (
     CONFIRMED,
@@ -157,4 +158,6 @@ RULES: dict[str, Callable[[Reading, Sequence[ArmResult]], list[Measurement]]] = 
     "spread": spread,
     "widest": widest,
     "additive": additive,
+    "correlation": correlation,
+    "variance_share": variance_share,
 }

@@ -34,15 +34,18 @@ class TaskSpec:
     path: str = ""  # text, series: the file; empty is the Markdown text that comes with rnnjax, or a generated series
     encoding: str = "utf-8"  # text, series: of the file
     validation: Share = 0.1  # held out: the end of a file, or that share of the training part drawn afresh
-    series: Literal["sines", "ar", "mackey_glass", "walk", "noise"] = "sines"  # series: which one is generated
+    # series: which one is generated; the sunspots of each year from 1700 to 2008 are a file that comes with rnnjax
+    series: Literal["sines", "ar", "mackey_glass", "walk", "noise", "uniform", "sunspots"] = "sines"
     recall: Literal["copy", "adding"] = "copy"  # recall: which problem
     length: Count = 5_000  # series: steps to train on; recall adding: steps of one example
     columns: str = ""  # series: names of a CSV file's columns, with commas between; empty = all
     scale: Positive = 1.0  # series: multiplies what is generated or read
     offset: Finite = 0.0  # series: is then added
     redundancy: Count = 1  # series: the training part is its first 1/redundancy, said that many times
-    standardise: bool = True  # series: by mean and deviation of the training part
+    # series: by mean and deviation of the training part; targets: a network then reads raw numbers
+    standardise: Literal["all", "targets", "none"] = "all"
     readout: Literal["every", "last"] = "every"  # series: which steps of a window are predicted from
+    axes: Literal["right", "swapped"] = "right"  # series: swapped = each step of time reads another series of the batch
     lag: Count = 10  # recall copy: steps between hearing a symbol and saying it
     symbols: Annotated[int, Ge(2), Le(26)] = 8  # recall copy
     examples: Count = 2_000  # recall adding: to train on

@@ -102,7 +102,10 @@ def searched(network: Network, prompts_TP: Array, length: int, wishes: Wishes, e
 
 def forecast_rows(network: Network, length: int) -> np.ndarray:
     """What the network expects after the last rows of its training part, [length, O] in the series' own units."""
-    run = jax.jit(partial(forecast, network.spec, network.hp), static_argnames="length")
+    mean_1O, unit_1O = (jnp.array(values, jnp.float32)[None] for values in (network.mean_O, network.unit_O))
+    raw = network.spec.task.standardise == "targets"
+    reread = (lambda said_PO: said_PO * unit_1O + mean_1O) if raw else None
+    run = jax.jit(partial(forecast, network.spec, network.hp, reread=reread), static_argnames="length")
     prompts_TPD = jnp.asarray(network.last, jnp.float32)[:, None, :]
     said_NO = np.asarray(run(params=network.params, prompts_TPD=prompts_TPD, length=length)[:, 0], float)
     return said_NO * np.array(network.unit_O) + np.array(network.mean_O)

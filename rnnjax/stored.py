@@ -9,7 +9,7 @@ import numpy as np
 from rnnjax.errors import BadInput, DamagedState
 from rnnjax.files import read_npz
 from rnnjax.losses import UNITS
-from rnnjax.manifest import as_config, read_manifest
+from rnnjax.manifest import as_config, in_words, read_manifest
 from rnnjax.results import ArmResult, arm_result, sizes
 from rnnjax.settings import TaskSpec
 from rnnjax.study import Arm, Study
@@ -59,7 +59,7 @@ def refuse_other_study(folder: Path, config: dict[str, Any], study: Study) -> No
 
 def flat(settings: dict[str, Any]) -> dict[str, Any]:
     """An arm's settings with those of its task beside the others."""
-    task = {f"task.{name}": value for name, value in settings["task"].items()}
+    task = {f"task.{name}": value for name, value in in_words(settings["task"]).items()}
     return {name: value for name, value in settings.items() if name != "task"} | task
 
 

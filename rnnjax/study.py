@@ -41,7 +41,10 @@ class Reading:
     tolerance: Number = 0.0
     scale: Literal["difference", "relative", "log", "rank"] = "difference"  # relative: (a - b) / mean of b
     prefers: Literal["lowest", "highest"] = "lowest"  # of the rule `best`
-    explained_by: str = ""  # the metric on whose logarithm `metric` is fitted
+    explained_by: str = ""  # the metric on whose logarithm `metric` is fitted, or with which it is correlated
+    given: str = ""  # of the rule `correlation`: the metric whose part in both is taken out
+    beside: list[str] = field(default_factory=list)  # of `variance_share`: the metrics of the other columns
+    share_of: Literal["columns", "arms", "interaction", "seeds"] = "columns"  # of `variance_share`: what is asked
     weights: list[Number] = field(default_factory=list)  # of the rule `contrast`, one for each pattern of `arms`
     over: list[Number] = field(default_factory=list)  # likewise: the contrast that it is divided by
     axes: list[str] = field(default_factory=list)  # the fields that `trend` (one) and `interaction` (two) go along
@@ -218,3 +221,4 @@ class Study(NamedTuple):
     arms: list[Arm]
     seeds: list[int]
     config: dict[str, Any]  # all that decides the results, as plain values: the manifest keeps it and its hash
+    whole: bool = True  # false where only some arms of its file are to be run

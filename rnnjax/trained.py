@@ -12,7 +12,7 @@ from jax import Array
 
 from rnnjax.checkpoints import Checkpoints
 from rnnjax.errors import BadInput
-from rnnjax.manifest import read_manifest
+from rnnjax.manifest import in_words, read_manifest
 from rnnjax.model import network
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.types import Params
@@ -89,4 +89,4 @@ def settings_of(values: dict[str, Any], seed: int) -> tuple[Spec, HParams]:
     """Spec and hyperparameters as the manifest keeps them, where infinity is a word."""
     plain: dict[str, Any] = {name: float(value) if value == "inf" else value for name, value in values.items()}
     hp = HParams(**{name: plain.pop(name) for name in HParams._fields if name in plain})._replace(seed=seed)
-    return Spec(**plain | {"task": TaskSpec(**plain["task"])}), hp
+    return Spec(**plain | {"task": TaskSpec(**in_words(plain["task"]))}), hp

@@ -83,10 +83,11 @@ class Task(NamedTuple):
     vocabulary: str = ""  # of a text: the character of id i is vocabulary[i]
     text_measures: Callable[[str], dict[str, float]] | None = None  # of a generated text, "valid_words" in [0, 1] ...
     columns: tuple[str, ...] = ()  # of a series: its names
-    mean_O: tuple[float, ...] = ()  # of a series: what was taken from each column of what the network sees
+    mean_O: tuple[float, ...] = ()  # of a series: what was taken from each column of what the network is to say
     unit_O: tuple[float, ...] = ()  # and then divided by
     last_only: bool = False  # the loss counts at the last step of each window only
     grammar: Any = None  # of a text that a `grammar.Grammar` made: it
+    axes_swapped: bool = False  # windows [T, B] are handed over as [B, T]: what is read as time is the batch
 
 
 class Probe(NamedTuple):

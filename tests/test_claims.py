@@ -77,6 +77,7 @@ def factors(wide: float, narrow: float, noise: np.ndarray = CENTRED) -> list[Arm
 
 
 X = np.geomspace(0.1, 10, N)
+ROUND = np.arange(N) // 4.0
 CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], list[ArmResult]]]]] = {
     # rule: (fields of the reading, verdict: (further fields, arms))
     "bound": (
@@ -183,6 +184,22 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], list[ArmR
             UNRESOLVED: ({}, grid(0.2, CENTRED * 8)),
         },
     ),
+    "correlation": (
+        {"explained_by": "x", "low": 0.5},
+        {
+            CONFIRMED: ({}, [arm("a", np.exp(X) + NOISE, x=X)]),
+            REFUTED: ({"given": "z"}, [arm("a", ROUND + NOISE, x=ROUND - NOISE, z=ROUND)]),
+            UNRESOLVED: ({"low": 0.0}, [arm("a", HALF, x=X)]),
+        },
+    ),
+    "variance_share": (
+        {"arms": ["a", "b"], "beside": ["x"], "low": 0.5},
+        {
+            CONFIRMED: ({}, [arm("a", ONES, x=ONES + 1), arm("b", ONES + 0.1, x=ONES + 1)]),
+            REFUTED: ({}, [arm("a", ONES, x=ONES + 0.1), arm("b", ONES + 1, x=ONES + 1)]),
+            UNRESOLVED: ({"share_of": "arms"}, [arm("a", ONES, x=ONES), arm("b", ONES + 0.118, x=ONES + 0.118)]),
+        },
+    ),
 }
 
 
@@ -236,7 +253,8 @@ def test_too_few_seeds_are_a_verdict_and_no_exception(rule: str, verdict: str, s
         for one in arms
     ]
     judgement = judged(few, asked)
-    fewest = {"exact": 1, "share": 1, "best": 10, "explained": 10, "widest": 10, "additive": 10}.get(rule, 2)
+    fewest = {"exact": 1, "share": 1, "best": 10, "explained": 10, "widest": 10, "additive": 10}
+    fewest = (fewest | {"correlation": 10, "variance_share": 10}).get(rule, 2)
     if seeds < fewest:
         assert judgement.verdict == UNRESOLVED
         assert [(one, measurements) for _, one, measurements in judgement.readings] == [(UNRESOLVED, [])]

@@ -85,13 +85,15 @@ NETWORKS: list[dict[str, Any]] = [
 
 UNMEASURED = ("period", "counterfactual", "mean_counterfactual", "clip", "elementwise")  # NaN without loops or clips
 UNMEASURED += ("memory_accuracy", "ngram_accuracy")  # at the lags in between
+UNMEASURED += ("state_cycle", "last_words")  # without loops
 
 
+OF_SERIES = ("responses", "batches", "closed_loop")
 OF_EVERY_CELL = ("spectrum", "gradients", "jacobian", "validation", "text")  # the others on two of different kinds
 PAIRS = [
     pytest.param(name, network, id="-".join(map(str, [name, *network.values()])))
     for name in PROBES
-    if name not in ("categories", "novel_words")
+    if name not in ("categories", "novel_words", *OF_SERIES)
     for network in (NETWORKS if name in OF_EVERY_CELL else [NETWORKS[0], NETWORKS[-1]])
 ]
 
@@ -100,7 +102,8 @@ PAIRS = [
 def test_contract_of_a_probe(name: str, network: dict[str, Any]) -> None:
     """Numbers with a run axis; that of a run does not come from its neighbours.
 
-    Probes that read the grammar's words have theirs in diagnostics/test_novel_words.py.
+    Probes that read the grammar's words have theirs in diagnostics/test_novel_words.py, those of a series in
+    diagnostics/test_responses.py.
     """
     spec = spec_of(**network)
     if name == "spectrum" and spec.cell.startswith("flax"):

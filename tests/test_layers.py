@@ -18,8 +18,8 @@ LAYERS = [
     "schedule results measurement",
     "files tomlfile fields ink pages",
     "arms axes",
-    "config corpora manifest runs checkpoints curves figures report effects rules conventions claims lookup progress"
-    " signals devices command",
+    "config corpora manifest runs checkpoints curves figures report effects associations rules conventions claims"
+    " lookup progress signals devices command",
     "summary board training trained stored rehearsal pagefile ledger",
     "explore site",
     "writeup",
@@ -39,6 +39,7 @@ SIBLINGS = {  # importer, imported: why
     ("command", "runs"): "a bad name of a run folder is refused before anything is loaded",
     ("lookup", "rules"): "names in a study are looked up in every dict of things, RULES too",
     ("rules", "effects"): "all rules stand in one dict",
+    ("rules", "associations"): "likewise",
     ("claims", "rules"): "a judge applies the rules",
     ("training", "board"): "training hands the board its curves",
 }

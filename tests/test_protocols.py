@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnjax import order, train
+from rnnjax import lab, order, train
 from rnnjax.config import load
 from rnnjax.errors import BadInput
 from rnnjax.model import network
@@ -185,3 +185,15 @@ def test_some_arms_and_what_is_said_of_them(path: Path) -> None:
     assert (alone.file.baseline, alone.file.claims) == ("", [])
     with pytest.raises(BadInput, match="--arm: got 'norm=2'; expected one of: norm=1, norm=5, norm=9,steps=4000"):
         load(path, patterns=["norm=2"])
+
+
+def test_probes_of_the_arms_left_out_are_no_mistake(tmp_path: Path) -> None:
+    """A probe of series has nothing to look at in a text; refused is only one that no arm of the file can have."""
+    path = tmp_path / "two.toml"
+    axes = "[[axes]]\ntask.name = ['grammar', 'series']\n[probes]\nbatches = 1\nvalidation = 1\n"
+    path.write_text("question = '?'\nseeds = 1\n[base]\nhidden = 3\nwindow = 4\nsteps = 4\n" + axes)
+    assert len(lab.prepare(load(path)).study.arms) == 2
+    assert [arm.name for arm in lab.prepare(load(path, patterns=["grammar"])).study.arms] == ["grammar"]
+    path.write_text(path.read_text().replace(", 'series'", ""))
+    with pytest.raises(BadInput, match="probes.batches: task.name: got 'grammar'; expected 'series'"):
+        lab.prepare(load(path))

@@ -5,7 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnjax.results import ArmResult, curve_metrics, is_text, measured_only, named, rises, seed_values, smoothed
+from rnnjax.results import (
+    ArmResult,
+    curve_metrics,
+    is_text,
+    measured_only,
+    named,
+    norm_metrics,
+    rises,
+    seed_values,
+    smoothed,
+)
 
 
 def arm(name: str = "a", **fields: Any) -> ArmResult:
@@ -56,6 +66,12 @@ def test_a_run_that_diverged_has_no_metric() -> None:
     for name, (diverged, alive) in metrics.items():
         assert np.isnan(diverged), name
         assert np.isfinite(alive) or name in ("first_jump", "jump_recovery"), name  # of a loss that never jumps
+
+
+def test_the_largest_norm_is_that_of_a_row() -> None:
+    np.testing.assert_array_equal(
+        norm_metrics(np.array([[1.0, 7.0, 2.0], [1.0, 2.0, np.nan]]))["largest_norm"], [7, np.nan]
+    )
 
 
 def test_smoothing_is_that_of_single_steps() -> None:

@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from rnnjax import command, config, devices, lab
 from rnnjax.errors import BadInput
 from rnnjax.generate import beam
 from rnnjax.model import network
-from rnnjax.settings import HParams, Spec
+from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.speak import Wishes, forecast_rows, refuse_wishes, table, write
 from rnnjax.tasks.text import decode, encode
 from rnnjax.tasks.windows import next_step
@@ -222,6 +223,19 @@ def test_a_forecast_reads_the_end_of_the_training_part_then_itself() -> None:
         carry = model.carry(one.params, jax.random.key(0), 1)
         rows.append(np.asarray(model.apply(one.params, carry, jnp.stack(rows)[:, None])[1][-1, 0]))
     np.testing.assert_allclose(forecast_rows(one, 3), np.stack(rows[-3:]) * [2, 0.5] + [10, -3], rtol=1e-4)
+
+
+def test_a_network_that_reads_raw_numbers_reads_its_forecast_in_them() -> None:
+    """It says (value - mean) / unit of the next row and reads rows as they are."""
+    one = series_network()
+    raw = one._replace(spec=replace(SPEC, task=TaskSpec(name="series", standardise="targets")))
+    model = network(SPEC, HParams())
+    rows = [*TRAIN_ND[-4:]]
+    for _ in range(3):
+        carry = model.carry(one.params, jax.random.key(0), 1)
+        said_O = np.asarray(model.apply(one.params, carry, jnp.stack(rows)[:, None])[1][-1, 0])
+        rows.append((said_O * [2, 0.5] + [10, -3]).astype(np.float32))
+    np.testing.assert_allclose(forecast_rows(raw, 3), np.stack(rows[-3:]), rtol=1e-4)
 
 
 def test_rows_are_a_csv_table() -> None:

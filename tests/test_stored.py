@@ -7,6 +7,7 @@ import pytest
 
 from rnnjax import config, lab
 from rnnjax.errors import BadInput, DamagedState
+from rnnjax.manifest import in_words
 
 STUDY = """
 question = "?"
@@ -56,6 +57,12 @@ def test_judging_again_finds_the_same_numbers(finished: tuple[Path, Path]) -> No
     assert read(out) == before, "every number, every verdict"
     again = json.loads((out / "page.json").read_text())
     assert again | {"cost": None} == page | {"cost": None}, "the seconds went on after the first page was written"
+
+
+@pytest.mark.parametrize(("was", "word"), [(True, "all"), (False, "none"), ("targets", "targets")])
+def test_a_manifest_of_before_says_true_where_this_one_has_a_word(was: bool | str, word: str) -> None:
+    assert in_words({"name": "series", "standardise": was}) == {"name": "series", "standardise": word}
+    assert in_words({"name": "series"}) == {"name": "series"}
 
 
 def test_another_statement_gets_its_verdict(finished: tuple[Path, Path], tmp_path: Path) -> None:

@@ -10,11 +10,15 @@ from typing import Any
 import jax
 import numpy as np
 
+from rnnjax.diagnostics.batches import batches
 from rnnjax.diagnostics.by_position import by_position
 from rnnjax.diagnostics.categories import categories
+from rnnjax.diagnostics.closed_loop import closed_loop
 from rnnjax.diagnostics.corpus import corpus
 from rnnjax.diagnostics.coverage import coverage
+from rnnjax.diagnostics.cycles import cycles
 from rnnjax.diagnostics.decoders import decoders
+from rnnjax.diagnostics.documented import documented
 from rnnjax.diagnostics.exposure import exposure
 from rnnjax.diagnostics.gradients import gradients, jacobian
 from rnnjax.diagnostics.memory import memory
@@ -23,6 +27,7 @@ from rnnjax.diagnostics.outputs import validation
 from rnnjax.diagnostics.passes import passes
 from rnnjax.diagnostics.readout import readout
 from rnnjax.diagnostics.reservoir import capacity, echo, growth
+from rnnjax.diagnostics.responses import responses
 from rnnjax.diagnostics.spectrum import spectrum
 from rnnjax.diagnostics.text import text
 from rnnjax.diagnostics.units import identities, units
@@ -54,6 +59,11 @@ PROBES: dict[str, Callable[[Spec, Task], Probe]] = {
     "novel_words": novel_words,
     "exposure": exposure,
     "decoders": decoders,
+    "cycles": cycles,
+    "closed_loop": closed_loop,
+    "responses": responses,
+    "batches": batches,
+    "documented": documented,
 }
 
 

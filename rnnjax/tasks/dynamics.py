@@ -1,4 +1,4 @@
-"""Series that are generated: two that follow from their past, three that are drawn.
+"""Series that are generated: two that follow from their past, four that are drawn.
 
 Each generator takes a number of steps and a source of randomness and gives the values [N], float64.
 """
@@ -11,7 +11,7 @@ Dynamics = Callable[[int, np.random.Generator], np.ndarray]
 
 PERIODS = (10 * np.sqrt(2), 10 * np.sqrt(5), 10 * np.sqrt(11))  # steps; no ratio of two of them is rational
 AR_COEFFICIENTS = (1.5, -0.75)  # roots of modulus 0.866: a damped swing of 12 steps
-INNOVATION_VARIANCE = 1.0  # of what is new at each step of "ar", "walk" and "noise"
+INNOVATION_VARIANCE = 1.0  # of what is new at each step of those that are drawn
 AR_WARM_UP = 500  # steps; 0.866^500 of the start is left
 
 MACKEY_GLASS_DELAY = 17  # tau, time units
@@ -90,5 +90,11 @@ def noise(steps: int, rng: np.random.Generator) -> np.ndarray:
     return rng.normal(0, np.sqrt(INNOVATION_VARIANCE), steps)
 
 
+def uniform(steps: int, rng: np.random.Generator) -> np.ndarray:
+    """x_t = e_t, independent and uniform around 0: between -sqrt(3) and sqrt(3), where the variance is 1."""
+    half = np.sqrt(3 * INNOVATION_VARIANCE)
+    return rng.uniform(-half, half, steps)
+
+
 DETERMINISTIC: dict[str, Dynamics] = {"sines": sines, "mackey_glass": mackey_glass}  # from a past, one future
-RANDOM: dict[str, Dynamics] = {"ar": autoregression, "walk": walk, "noise": noise}
+RANDOM: dict[str, Dynamics] = {"ar": autoregression, "walk": walk, "noise": noise, "uniform": uniform}

@@ -4,6 +4,7 @@ All levels are mean squared errors in the series' own units: after `scale` and `
 before it is rounded to float32.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from rnnjax.settings import TaskSpec
 from rnnjax.tasks.dynamics import DETERMINISTIC, INNOVATION_VARIANCE, RANDOM
 from rnnjax.tasks.table import read_table
 from rnnjax.tasks.windows import next_step
-from rnnjax.types import Task
+from rnnjax.types import Pairs, Task
 
 ORDER = 8  # p, the rows that the linear predictor sees
 SMALLEST, LARGEST = 1e-18, 1e18  # float32 holds the square of what lies between
@@ -38,14 +39,16 @@ def series_task(settings: TaskSpec, source: str | None) -> Task:
     With redundancy r the training part is its first N // r rows, said r times. Mean and deviation are those of the
     training part; said once or r times, they are the same numbers.
 
+    With `standardise` = "targets" a network reads the numbers as they are, and only what it is to say is standardised.
+
     The level "floor" is the variance of what is new at each step: no predictor can expect less on a new draw, and one
     finite draw may lie a little below. It is 0 where the future follows from enough of the past, and not known for a
     file. The other levels are those of `held_out_levels`.
 
     Args:
         settings: `series`, `length`, `corpus_seed`, `columns`, `validation`, `scale`, `offset`, `redundancy`,
-            `standardise` and `readout` are used.
-        source: the text of a CSV file, see `table.read_table`; None for a generated series.
+            `standardise`, `readout` and `axes` are used.
+        source: the text of a CSV file, see `table.read_table`; None for a generated series. "sunspots" is a file.
     Raises:
         BadInput: a file that is no table of numbers, columns without a file, too few rows, a column that does not
             vary, or values too large or too small for float32.
@@ -55,12 +58,13 @@ def series_task(settings: TaskSpec, source: str | None) -> Task:
     once_ND = series.train_ND[: len(series.train_ND) // settings.redundancy]
     _refuse_values(series, once_ND, settings)
     columns = len(series.columns)
-    mean_D = once_ND.mean(axis=0) if settings.standardise else np.zeros(columns)
-    unit_D = once_ND.std(axis=0) if settings.standardise else np.ones(columns)
+    as_it_is = np.zeros(columns), np.ones(columns)
+    mean_D, unit_D = as_it_is if settings.standardise == "none" else (once_ND.mean(axis=0), once_ND.std(axis=0))
+    read = (mean_D, unit_D) if settings.standardise == "all" else as_it_is
     return Task(
-        train_N=np.tile(_seen(once_ND, mean_D, unit_D), (settings.redundancy, 1)),
-        validation_N=_seen(series.validation_ND, mean_D, unit_D),
-        pairs=next_step,
+        train_N=np.tile(_seen(once_ND, *read), (settings.redundancy, 1)),
+        validation_N=_seen(series.validation_ND, *read),
+        pairs=partial(next_standardised, mean_D, unit_D) if settings.standardise == "targets" else next_step,
         inputs=columns,
         outputs=columns,
         loss="squared_error",
@@ -69,16 +73,22 @@ def series_task(settings: TaskSpec, source: str | None) -> Task:
         mean_O=tuple(mean_D.tolist()),
         unit_O=tuple(unit_D.tolist()),
         last_only=settings.readout == "last",
+        axes_swapped=settings.axes == "swapped",
     )
 
 
+def next_standardised(mean_D: np.ndarray, unit_D: np.ndarray, values_ND: np.ndarray) -> Pairs:
+    """Every row is to be followed by the next one, which alone is standardised."""
+    return Pairs(values_ND[:-1], _seen(values_ND[1:], mean_D, unit_D))
+
+
 def in_units(task: Task, values_O: np.ndarray) -> np.ndarray:
-    """What the network sees or says, [..., O], in the series' own units: value * unit + mean."""
+    """What the network says, [..., O], in the series' own units: value * unit + mean."""
     return values_O * np.array(task.unit_O) + np.array(task.mean_O)
 
 
 def from_units(task: Task, values_O: np.ndarray) -> np.ndarray:
-    """Values in the series' own units, [..., O], as the network sees them: the inverse of `in_units`."""
+    """Values in the series' own units, [..., O], as the network should say them: the inverse of `in_units`."""
     return (values_O - np.array(task.mean_O)) / np.array(task.unit_O)
 
 

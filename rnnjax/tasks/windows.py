@@ -53,9 +53,22 @@ def _placed(pairs: Pairs, positions: np.ndarray, unit_O: np.ndarray | None) -> D
 
 
 def task_windows(task: Task, values_N: np.ndarray, batch: int, window: int) -> Data:
-    """The windows of a task's training or held-out part. Raises: as `cut_windows`."""
+    """The windows of a task's training or held-out part. Raises: as `cut_windows`; BadInput as `axes_swapped`."""
     data = cut_windows(task.pairs(values_N), batch, window, task.unit_O)
+    data = axes_swapped(data) if task.axes_swapped else data
     return data._replace(counted_WTB=last_steps(data)) if task.last_only else data
+
+
+def axes_swapped(data: Data) -> Data:
+    """Windows [T, B] handed over as [B, T], as where a batch stands first and is taken for time.
+
+    Raises:
+        BadInput: B is not T, so that it would be noticed.
+    """
+    window, batch = data.inputs_WTB.shape[1:3]
+    if window != batch:
+        raise BadInput(f"task.axes: got 'swapped' with batch {batch} x window {window}; expected batch = window")
+    return data._replace(inputs_WTB=data.inputs_WTB.swapaxes(1, 2), targets_WTB=data.targets_WTB.swapaxes(1, 2))
 
 
 def last_steps(data: Data) -> np.ndarray:
@@ -201,7 +214,7 @@ def held_out_window(task: Task, window: int, carried: bool) -> Data:
     pairs = task.pairs(task.validation_N)
     if len(pairs.inputs_N) < window:
         raise BadInput(f"task.validation: its split leaves {_size(pairs)}; need >= {window + 1} (window {window} + 1)")
-    data = task_windows(task, task.validation_N, 1, window)
+    data = task_windows(task._replace(axes_swapped=False), task.validation_N, 1, window)
 
     def laid(leaf: np.ndarray) -> np.ndarray:
         windows_WT = leaf[:, :, 0]
@@ -209,7 +222,27 @@ def held_out_window(task: Task, window: int, carried: bool) -> Data:
             return windows_WT.reshape(1, -1, 1, *windows_WT.shape[2:])
         return np.swapaxes(windows_WT, 0, 1)[None]
 
-    return jax.tree.map(laid, data._replace(unit_O=None))._replace(unit_O=data.unit_O)
+    beside = jax.tree.map(laid, data._replace(unit_O=None))._replace(unit_O=data.unit_O)
+    return squares_swapped(task, beside) if task.axes_swapped else beside
+
+
+def squares_swapped(task: Task, data: Data) -> Data:
+    """Windows beside each other, [1, T, W, ...], taken T at a time and swapped as in training.
+
+    Raises:
+        BadInput: there are fewer than T of them.
+    """
+    window, count = data.inputs_WTB.shape[1:3]
+    squares = count // window
+    if not squares:
+        raise BadInput(f"task.validation: its split leaves {count} windows; need >= {window} (task.axes = 'swapped')")
+
+    def swapped(leaf: np.ndarray) -> np.ndarray:
+        apart = leaf[0, :, : squares * window].reshape(window, squares, window, *leaf.shape[3:])
+        return np.swapaxes(apart, 0, 2).reshape(1, window, squares * window, *leaf.shape[3:])
+
+    data = data._replace(inputs_WTB=swapped(data.inputs_WTB), targets_WTB=swapped(data.targets_WTB))
+    return data._replace(counted_WTB=last_steps(data)) if task.last_only else data
 
 
 def spread_windows(pairs: Pairs, length: int, windows: int) -> Data:

@@ -13,7 +13,7 @@ from rnnjax.settings import TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.dynamics import AR_COEFFICIENTS, AR_WARM_UP, DETERMINISTIC, PERIODS, RANDOM, delayed_feedback
 from rnnjax.tasks.series import from_units, held_out_levels, in_units, linear_error, series_task
-from rnnjax.tasks.windows import task_windows
+from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.types import Task
 
 SERIES = [*DETERMINISTIC, *RANDOM]
@@ -54,16 +54,16 @@ def test_a_generated_series_is_one_column_of_the_length_asked_for(series: str, s
 
 @pytest.mark.parametrize("series", DETERMINISTIC)
 def test_a_deterministic_series_goes_on_where_training_ends(series: str) -> None:
-    parts = made(series=series, length=300, standardise=False)
-    longer = made(series=series, length=330, standardise=False)
+    parts = made(series=series, length=300, standardise="none")
+    longer = made(series=series, length=330, standardise="none")
     np.testing.assert_array_equal(np.concatenate([parts.train_N, parts.validation_N]), longer.train_N)
 
 
 @pytest.mark.parametrize("series", RANDOM)
 def test_a_random_series_is_held_out_as_a_draw_apart(series: str) -> None:
     """No value of what is held out occurs in any longer training part."""
-    task = made(series=series, length=300, standardise=False)
-    assert not np.isin(task.validation_N, made(series=series, length=3_000, standardise=False).train_N).any()
+    task = made(series=series, length=300, standardise="none")
+    assert not np.isin(task.validation_N, made(series=series, length=3_000, standardise="none").train_N).any()
 
 
 def test_sines_one_by_one() -> None:
@@ -127,13 +127,13 @@ def test_mackey_glass_is_on_its_attractor() -> None:
 # Units, redundancy, readout
 
 
-@pytest.mark.parametrize("standardise", [True, False])
-def test_scale_and_offset_set_the_units_whatever_the_network_sees(standardise: bool) -> None:
-    plain = made(series="ar", length=400, standardise=False)
+@pytest.mark.parametrize("standardise", ["all", "none"])
+def test_scale_and_offset_set_the_units_whatever_the_network_sees(standardise: str) -> None:
+    plain = made(series="ar", length=400, standardise="none")
     task = made(series="ar", length=400, scale=2.5, offset=-7, standardise=standardise)
     for own, values in zip(own_units(task), (plain.train_N, plain.validation_N), strict=True):
         np.testing.assert_allclose(own, 2.5 * values - 7, rtol=1e-5, atol=1e-5)
-    if not standardise:
+    if standardise == "none":
         assert (task.mean_O, task.unit_O) == ((0,), (1,))
 
 
@@ -160,7 +160,7 @@ def test_from_units_undoes_in_units() -> None:
 
 @pytest.mark.parametrize("times", [1, 3, 7])
 def test_redundancy_repeats_the_beginning_and_leaves_what_is_held_out(times: int) -> None:
-    plain = made(series="mackey_glass", length=100, standardise=False)
+    plain = made(series="mackey_glass", length=100, standardise="none")
     task = made(series="mackey_glass", length=100, redundancy=times)
     assert len(task.train_N) == 100 // times * times
     expected = np.concatenate([plain.train_N[: 100 // times]] * times)
@@ -173,7 +173,7 @@ def test_redundancy_repeats_the_beginning_and_leaves_what_is_held_out(times: int
 
 def test_each_row_is_followed_by_the_next() -> None:
     values = table(21)
-    task = made(as_csv(values), standardise=False, validation=0.5)
+    task = made(as_csv(values), standardise="none", validation=0.5)
     inputs, targets, counted, mask, unit_O = task_windows(task, task.train_N, batch=2, window=3)
     assert inputs.shape == targets.shape == (1, 3, 2, 2)
     np.testing.assert_allclose(inputs[0, :, 1], values[5:8], rtol=1e-6)
@@ -191,6 +191,53 @@ def test_the_last_readout_counts_the_last_step_of_each_window() -> None:
         assert (data.counted_WTB[:, step] == (step == 4)).all()
     every = made(series="noise", length=101)
     np.testing.assert_array_equal(task_windows(every, every.train_N, 4, 5).targets_WTB, data.targets_WTB)
+
+
+def test_only_the_targets_may_be_standardised() -> None:
+    """The network reads what "none" shows it and is to say what "all" asks of it, in the units of both."""
+    fields = {"series": "walk", "length": 400, "scale": 2.5, "offset": 300}
+    raw, everything, targets = (made(standardise=way, **fields) for way in ("none", "all", "targets"))
+    for part in ("train_N", "validation_N"):
+        pairs = targets.pairs(getattr(targets, part))
+        np.testing.assert_array_equal(pairs.inputs_N, getattr(raw, part)[:-1])
+        np.testing.assert_allclose(pairs.targets_N, getattr(everything, part)[1:], atol=2e-4)
+        assert pairs.targets_N.dtype == np.float32
+    assert (targets.mean_O, targets.unit_O) == (everything.mean_O, everything.unit_O)
+    assert targets.levels == raw.levels == everything.levels
+    data = task_windows(targets, targets.train_N, 2, 5)
+    said_O = in_units(targets, data.targets_WTB[0, 0, 0])
+    np.testing.assert_allclose(said_O, data.inputs_WTB[0, 1, 0], rtol=1e-5)
+
+
+def test_swapped_axes_are_a_transposed_window() -> None:
+    right, swapped = (made(series="noise", length=101, readout="last", axes=axes) for axes in ("right", "swapped"))
+    square, turned = (task_windows(one, one.train_N, batch=5, window=5) for one in (right, swapped))
+    for name in ("inputs_WTB", "targets_WTB"):
+        for step in range(5):
+            for stream in range(5):
+                before, after = getattr(square, name)[:, step, stream], getattr(turned, name)[:, stream, step]
+                np.testing.assert_array_equal(before, after)
+    np.testing.assert_array_equal(turned.counted_WTB, square.counted_WTB)
+    with pytest.raises(BadInput, match="task.axes: got 'swapped' with batch 4 x window 5; expected batch = window"):
+        task_windows(swapped, swapped.train_N, batch=4, window=5)
+
+
+def test_swapped_axes_are_swapped_in_what_is_held_out_too() -> None:
+    """23 windows of 4 steps: five squares of four windows, the rest is left out."""
+    right, swapped = (made(series="noise", length=200, validation=0.475, axes=a) for a in ("right", "swapped"))
+    windows, turned = (held_out_window(one, 4, carried=False) for one in (right, swapped))
+    assert (windows.inputs_WTB.shape[1:3], turned.inputs_WTB.shape[1:3]) == ((4, 23), (4, 20))
+    for name in ("inputs_WTB", "targets_WTB"):
+        for square in range(5):
+            of_square = getattr(windows, name)[0, :, 4 * square : 4 * square + 4]
+            np.testing.assert_array_equal(
+                getattr(turned, name)[0, :, 4 * square : 4 * square + 4], of_square.swapaxes(0, 1)
+            )
+    assert turned.counted_WTB is None
+    last = made(series="noise", length=200, validation=0.475, axes="swapped", readout="last")
+    np.testing.assert_array_equal(held_out_window(last, 4, False).counted_WTB[0].sum(axis=1), [0, 0, 0, 20])
+    with pytest.raises(BadInput, match="leaves 2 windows; need >= 9"):
+        held_out_window(made(series="noise", length=200, validation=0.1, axes="swapped"), 9, carried=False)
 
 
 # Levels
@@ -242,7 +289,7 @@ def test_the_linear_predictor_never_has_more_numbers_than_equations(rows: int, c
 
 @pytest.mark.parametrize("series", SERIES)
 def test_levels_are_in_the_series_own_units(series: str) -> None:
-    plain, raw = (made(series=series, standardise=standardise) for standardise in (True, False))
+    plain, raw = (made(series=series, standardise=standardise) for standardise in ("all", "none"))
     assert plain.levels == raw.levels
     tripled = made(series=series, scale=3, offset=5)
     for name in ("chance", "persistence", "floor"):
@@ -264,6 +311,7 @@ def test_the_floor_of_what_is_drawn_is_the_error_of_who_knows_the_rule() -> None
         "ar": lambda x: AR_COEFFICIENTS[0] * x[1:-1] + AR_COEFFICIENTS[1] * x[:-2],
         "walk": lambda x: x[1:-1],
         "noise": lambda x: 0 * x[1:-1],
+        "uniform": lambda x: 0 * x[1:-1],
     }
     assert knowing.keys() == RANDOM.keys()
     for series, rule in knowing.items():
@@ -283,13 +331,28 @@ def test_levels_of_a_repeated_training_part_are_those_of_saying_it_once() -> Non
 # Files
 
 
+def test_the_sunspots_come_with_rnnjax() -> None:
+    """Known figures: the deep minimum of 1810, the highest maximum in 1957, 11 years from one to the next."""
+    settings = TaskSpec(name="series", series="sunspots", validation=0.2, standardise="none")
+    source = read_source(settings, 10**9)
+    assert source is not None and source.remarks == []
+    task = series_task(settings, source.text)
+    values_N = np.concatenate([task.train_N, task.validation_N])[:, 0]
+    of_year = dict(zip(range(1700, 2009), values_N.tolist(), strict=True))
+    assert (of_year[1700], of_year[1810]) == (5, 0)
+    assert max(of_year, key=of_year.__getitem__) == 1957 and of_year[1957] == pytest.approx(190.2)
+    power = np.abs(np.fft.rfft(values_N - values_N.mean())) ** 2
+    assert 309 / (10 + power[10:].argmax()) == pytest.approx(11, abs=0.5)
+    assert (task.columns, "floor" in task.levels) == (("sunspots",), False)
+
+
 @pytest.mark.parametrize("sign", [",", ";", "\t"])
 @pytest.mark.parametrize("header", [True, False])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_a_table_comes_back_from_its_file(sign: str, header: bool, end: str) -> None:
     values = table(40, 3)
     text = as_csv(values, sign.join(["time", '"wind speed"', " gust "]) if header else "", sign).replace("\n", end)
-    task = made(text, validation=0.25, standardise=False)
+    task = made(text, validation=0.25, standardise="none")
     assert task.columns == (("time", "wind speed", "gust") if header else ("1", "2", "3"))
     np.testing.assert_array_equal(task.train_N, values[:30].astype(np.float32))
     np.testing.assert_array_equal(task.validation_N, values[30:].astype(np.float32))
@@ -298,18 +361,18 @@ def test_a_table_comes_back_from_its_file(sign: str, header: bool, end: str) -> 
 
 def test_columns_choose_and_order_and_the_others_may_hold_anything() -> None:
     rows = [f"2021-01-{day:02},{day},{day**2}," for day in range(1, 31)]
-    task = made("\n".join(["date,a,b,note", *rows]), columns="b, a", standardise=False)
+    task = made("\n".join(["date,a,b,note", *rows]), columns="b, a", standardise="none")
     assert task.columns == ("b", "a")
     np.testing.assert_array_equal(task.train_N[:3], [[1, 1], [4, 2], [9, 3]])
     years = made(
-        "\n".join(["name,2020,2021", *rows]).replace(",\n", "\n").rstrip(","), columns="2021", standardise=False
+        "\n".join(["name,2020,2021", *rows]).replace(",\n", "\n").rstrip(","), columns="2021", standardise="none"
     )
     np.testing.assert_array_equal(years.train_N[:3], [[1], [4], [9]])
 
 
 def test_scale_offset_and_redundancy_hold_for_a_file_too() -> None:
     values = table(40)
-    task = made(as_csv(values), scale=2, offset=1, redundancy=3, standardise=False)
+    task = made(as_csv(values), scale=2, offset=1, redundancy=3, standardise="none")
     np.testing.assert_allclose(task.train_N, np.concatenate([2 * values[:12] + 1] * 3), rtol=1e-6)
 
 
