@@ -1,6 +1,7 @@
 """Networks out of a run folder: read-only, from the newest checkpoint that verifies."""
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,29 +41,56 @@ def load_network(folder: Path, arm: str | None, seed: int | None) -> Network:
 
     Raises: BadInput where there is no such run, arm or seed; DamagedState.
     """
+    config = config_of(folder)
+    name = one_of("--arm", arm, list(config["arms"]))
+    seed = one_of("--seed", seed, config["seeds"][: counts(config)[name]])
+    [network] = loaded(folder, name, [seed])
+    return network
+
+
+def load_networks(folder: Path, arm: str | None) -> list[Network]:
+    """The networks of an arm (the first by default), one of each seed. Raises: as `load_network`."""
+    config = config_of(folder)
+    name = one_of("--arm", arm, list(config["arms"]))
+    return loaded(folder, name, config["seeds"][: counts(config)[name]])
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """What a run folder was run with. Raises: BadInput where there is no run."""
     manifest = read_manifest(folder) if folder.is_dir() else None
     if manifest is None or "groups" not in manifest:
         raise BadInput(f"{folder}: no trained network here; expected the run folder of a study")
-    config = manifest["config"]
-    name = one_of("--arm", arm, list(config["arms"]))
-    counts = {one: values.pop("seeds", len(config["seeds"])) for one, values in config["arms"].items()}
-    seed = one_of("--seed", seed, config["seeds"][: counts[name]])
-    group = next((key for key, value in manifest["groups"].items() if name in value["arms"]), None)
+    return {"groups": manifest["groups"]} | manifest["config"]
+
+
+def counts(config: dict[str, Any]) -> dict[str, int]:
+    """How many seeds each arm has."""
+    return {name: values.get("seeds", len(config["seeds"])) for name, values in config["arms"].items()}
+
+
+def loaded(folder: Path, name: str, seeds: Sequence[int]) -> list[Network]:
+    """The networks of an arm and some of its seeds, out of one reading of their checkpoint."""
+    config = config_of(folder)
+    group = next((key for key, value in config["groups"].items() if name in value["arms"]), None)
     with Checkpoints(folder / "checkpoints" / str(group)) as checkpoints:
         found = checkpoints.read() if group else None
     if group is None or found is None:
         raise BadInput(f"{folder}: arm {name} has no checkpoint yet")
     step, leaves = found
-    entry = manifest["groups"][group]
+    entry = config["groups"][group]
     if "last" not in entry:
         raise BadInput(f"{folder}: was written by an older rnnjax; expected a run folder of this one")
-    before = entry["arms"][: entry["arms"].index(name)]
-    row = sum(counts[one] for one in before) + config["seeds"].index(seed)
-    spec, hp = settings_of(config["arms"][name], seed)
-    sized = replace(spec, inputs=entry["inputs"], outputs=entry["outputs"], loss=entry["loss"])
-    mean_O, unit_O, last = tuple(entry["mean"]), tuple(entry["unit"]), tuple(map(tuple, entry["last"]))
-    params = parameters_of(sized, hp, leaves, row)
-    return Network(name, step, sized, hp, params, entry["vocabulary"], tuple(entry["columns"]), mean_O, unit_O, last)
+    first = sum(counts(config)[one] for one in entry["arms"][: entry["arms"].index(name)])
+    known = entry["vocabulary"], tuple(entry["columns"]), tuple(entry["mean"]), tuple(entry["unit"])
+    last = tuple(map(tuple, entry["last"]))
+    networks = []
+    for seed in seeds:
+        values = {field: value for field, value in config["arms"][name].items() if field != "seeds"}
+        spec, hp = settings_of(values, seed)
+        sized = replace(spec, inputs=entry["inputs"], outputs=entry["outputs"], loss=entry["loss"])
+        params = parameters_of(sized, hp, leaves, first + config["seeds"].index(seed))
+        networks.append(Network(name, step, sized, hp, params, *known, last))
+    return networks
 
 
 def parameters_of(spec: Spec, hp: HParams, leaves: dict[str, np.ndarray], row: int) -> Params:

@@ -1,4 +1,7 @@
-"""Make reports again from what finished studies stored, build the lab as a site, or write the ledger into a README."""
+"""Make reports again from what finished studies stored, build the lab as a site, or write the ledger into a README.
+
+With --remedies: keep what the studies measured of the doctor's remedies.
+"""
 
 import argparse
 from pathlib import Path
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def arguments() -> argparse.Namespace:
-    parser = command.parser(__doc__, "without --site and --ledger: writes report.html, report.md and tables/ anew")
+    parser = command.parser(__doc__, "with no other option: writes report.html, report.md and tables/ anew")
     parser.add_argument(
         "folders", nargs="+", type=Path, metavar="FOLDER", help="folders of finished studies (results/*, runs/init)"
     )
@@ -23,6 +26,7 @@ def arguments() -> argparse.Namespace:
         "--judge", type=Path, metavar="CONFIG", help="judge one finished study anew by what its file says now"
     )
     parser.add_argument("--ledger", type=Path, metavar="FILE", help="write the ledger between its marks in FILE")
+    parser.add_argument("--remedies", type=Path, metavar="FILE", help="write what the doctor's remedies change to FILE")
     return parser.parse_args()
 
 
@@ -51,8 +55,18 @@ def main() -> None:
     if asked.ledger is not None:
         ledger.write_ledger(asked.ledger, entries)
         print(f"done: {asked.ledger}")
-    if asked.site is None and asked.ledger is None and asked.judge is None:
+    if asked.remedies is not None:
+        write_remedies(asked.remedies, [entry.folder for entry in entries])
+    if asked.site is None and asked.ledger is None and asked.judge is None and asked.remedies is None:
         write_again(entries)
+
+
+def write_remedies(path: Path, folders: list[Path]) -> None:
+    """What the doctor says that its remedies change. Raises DamagedState for a study that has not measured it."""
+    from rnnjax.doctor import remedies
+
+    remedies.write_effects(path, remedies.measured_effects(folders))
+    print(f"done: {path}")
 
 
 def write_again(entries: "Sequence[Entry]") -> None:

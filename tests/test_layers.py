@@ -23,7 +23,7 @@ LAYERS = [
     "summary board training trained stored rehearsal pagefile ledger",
     "explore site",
     "writeup",
-    "lab speak",
+    "lab speak doctor",
     "scripts",
 ]
 LAST_PURE = "sweep"

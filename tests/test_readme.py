@@ -58,6 +58,7 @@ def test_the_python_examples_run() -> None:
         for example in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
             exec(example, known)
         assert known["h"].shape == (4, 10, 64)
+        assert known["found"].findings[0].name == "last_step"
         assert known["gate"]({}, 0.5, 0.25, 0.25) == pytest.approx(np.tanh(0.5))
         runs = [
             sweep.Run(0, Spec(cell="decay", hidden=8, inputs=3, outputs=3, window=4), HParams(seed=s)) for s in (0, 1)

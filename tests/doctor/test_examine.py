@@ -1,0 +1,163 @@
+"""`examine`: one network in every form that it may have, what is refused, and what is shown."""
+
+import io
+import json
+import re
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from rich.console import Console
+
+from rnnjax.cells import cell_of
+from rnnjax.doctor import examine, showing
+from rnnjax.doctor.remedies import known_effects
+from rnnjax.doctor.signs import Curve, Sign, Signs
+from rnnjax.doctor.subject import can_step, scanned, subject_of
+from rnnjax.doctor.verdict import Examination, judged
+from rnnjax.errors import BadInput
+from rnnjax.model import network
+from rnnjax.report import _hash
+from rnnjax.settings import HParams, Spec
+
+SPEC = Spec(hidden=4, inputs=3, outputs=3, window=6, loss="squared_error", reduction="mean")
+HP = HParams(seed=1)
+X = np.random.default_rng(0).normal(size=(7, 3, 3)).astype(np.float32)
+BATCH = X[:-1], X[1:]
+PARAMS = network(SPEC, HP).init(jax.random.key(0))
+
+
+def step(params: Any, carry: Any, x: Any) -> Any:
+    """The same network as a user would write it."""
+    layer = params["layer_0"]
+    carry = jnp.tanh(x @ layer["kernel"] + layer["bias"][None] + carry @ layer["recurrent_kernel"])
+    return carry, carry @ params["readout"]["kernel"] + params["readout"]["bias"][None]
+
+
+class Module(nn.Module):
+    """And as a Flax module."""
+
+    @nn.compact
+    def __call__(self, carry: Any, x: Any) -> Any:
+        carry = jnp.tanh(nn.Dense(4, name="in")(x) + nn.Dense(4, use_bias=False, name="back")(carry))
+        return carry, nn.Dense(3, name="out")(carry)
+
+
+FLAX = {
+    "in": {"kernel": PARAMS["layer_0"]["kernel"], "bias": PARAMS["layer_0"]["bias"]},
+    "back": {"kernel": PARAMS["layer_0"]["recurrent_kernel"]},
+    "out": PARAMS["readout"],
+}
+CARRY = jnp.zeros((3, 4))
+
+
+@pytest.mark.parametrize(
+    ("subject", "params", "carry"),
+    [
+        (subject_of(SPEC, HP), PARAMS, {"layer_0": CARRY}),
+        (subject_of(step), PARAMS, CARRY),
+        (subject_of(lambda p, c, x: scanned(step, p, c, x), whole=True), PARAMS, CARRY),
+        (subject_of(Module()), FLAX, CARRY),
+        (subject_of(Module()), {"params": FLAX}, CARRY),
+    ],
+    ids=["spec", "step", "whole", "module", "variables"],
+)
+def test_one_network_in_every_form(subject: Any, params: Any, carry: Any) -> None:
+    expected = network(SPEC, HP).apply(PARAMS, {"layer_0": CARRY}, jnp.asarray(BATCH[0]))[1]
+    close = partial(np.testing.assert_allclose, atol=1e-6)
+    close(subject.read(params, carry, jnp.asarray(BATCH[0]))[1], expected)
+    assert can_step(subject, params, carry, jnp.asarray(BATCH[0]))
+    after, said = subject.step(params, carry, jnp.asarray(BATCH[0][0]))
+    close(said, expected[0])
+    close(subject.units(after), jax.tree.leaves(after)[0])
+
+
+def test_cells_say_their_output_and_know_their_start() -> None:
+    cell, x = cell_of(SPEC, HP), jnp.asarray(BATCH[0])
+    ours, flax = subject_of(cell), subject_of(nn.GRUCell(4))
+    start = ours.start(PARAMS["layer_0"], x)  # type: ignore[misc]
+    _, h_TBH = ours.read(PARAMS["layer_0"], start, x)
+    expected = network(SPEC, HP).apply(PARAMS, {"layer_0": CARRY}, x)[2]
+    np.testing.assert_allclose(h_TBH, expected, atol=1e-6)
+    assert flax.start({}, x).shape == (3, 4)  # type: ignore[misc]
+
+
+def test_a_users_loss_of_the_last_step_is_named_first() -> None:
+    found = examine(step, PARAMS, BATCH, carry=CARRY, objective=lambda y, target: jnp.mean((y[-1] - target[-1]) ** 2))
+    first = found.findings[0]
+    assert (first.name, first.kind, first.over, first.evidence.estimate) == ("last_step", "fault", "network", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("examined", "asked", "message"),
+    [
+        (step, {}, "carry: got none; expected the state before the batch"),
+        (3, {"carry": CARRY}, "network: got int; expected a Spec, a cell, a Flax module or a function"),
+        (replace(SPEC, inputs=0), {}, "network: got a Spec without inputs and outputs; expected both"),
+        (step, {"carry": CARRY, "held_out": (X[:-1, :2], X[1:, :2])}, "held_out: got 2 streams; expected as many"),
+        (step, {"carry": CARRY, "held_out": X[:2]}, "held_out: got shapes"),
+        (SPEC, {"record": {"gradient_norm": [1.0]}}, "record: got no loss"),
+    ],
+)
+def test_what_cannot_be_examined_is_refused_in_one_line(examined: Any, asked: Any, message: str) -> None:
+    with pytest.raises(BadInput, match=message) as caught:
+        examine(examined, PARAMS, BATCH, **asked)
+    assert "\n" not in str(caught.value)
+
+
+EVIL = "</script><script>alert(1)</script>"
+
+
+@pytest.fixture(scope="module")
+def found() -> Examination:
+    """A curve of training, a curve by lag, and numbers of streams."""
+    values = {"rise": Sign(np.array([2.0, 3.0]), "runs"), "fading": Sign(np.full(3, -5.0), "streams")}
+    values |= {"gap": Sign(np.array([0.9]), "network"), "of_chance": Sign(np.array([0.5]), "network")}
+    curves = {
+        "rise": Curve(np.arange(1, 31), np.random.default_rng(0).random((2, 30)), "runs", "optimizer steps", "loss"),
+        "fading": Curve(np.arange(6), np.random.default_rng(0).random((3, 6)), "streams", "lag", "log10"),
+    }
+    return judged(Signs(values, curves, {"gap": EVIL}), known_effects())
+
+
+def test_the_page_is_one_file_that_lets_nothing_in(found: Examination) -> None:
+    page = showing.page(EVIL, found)
+    assert "<script>alert" not in page and page.count('<figure class="drawing"') == 3
+    outside = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
+    assert not re.findall(r'(?:src|href)="(?!#)', outside)
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
+    scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    assert policy and len(scripts) == 2 and all(_hash(script) in policy[1] for script in scripts)
+    assert all(finding.remedy.split(",")[0] in page for finding in found.findings)
+
+
+def test_the_terminal_shows_the_weightiest_first(found: Examination) -> None:
+    console = Console(width=100, record=True, file=io.StringIO())
+    showing.show(console, "a \x1b[31mname", found)
+    words = console.export_text()
+    assert "\x1b" not in words and "1. The loss has risen" in words and "not measured yet" in words
+    places = [words.index(each) for each in ("1. The loss has risen", "2. Gradients vanish", "3. The network is much")]
+    assert places == sorted(places)
+
+
+def test_the_files(found: Examination, tmp_path: Path) -> None:
+    showing.write(tmp_path, "it", found)
+    tree = json.loads((tmp_path / "doctor.json").read_text())
+    assert [each["name"] for each in tree["findings"]] == ["rate_too_high", "vanishing", "gap"]
+    assert tree["findings"][0] | {"n": 2, "over": "runs", "estimate": 2.5} == tree["findings"][0]
+    assert tree["findings"][1]["measured"]["n"] == 32 and tree["findings"][2]["ci95"] == [None, None]
+    assert {check["outcome"] for check in tree["checked"]} == {"found", "not checked"}
+    assert (tmp_path / "doctor.html").stat().st_size > 10_000
+
+
+def test_nothing_found_is_said() -> None:
+    healthy = judged(Signs({"gap": Sign(np.zeros(2), "runs")}, {}, {}), known_effects())
+    assert showing.headline(healthy) == "No fault found."
+    assert "not checked" in showing.looked_for(healthy)
+    assert "<figure" not in showing.page("it", healthy)

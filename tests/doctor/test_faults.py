@@ -1,0 +1,74 @@
+"""Planted faults are named first: two seeds of each, tiny networks; `scripts/casebook.py` measures more of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import pytest
+from jax.experimental.compilation_cache import compilation_cache
+
+from cases import AT_FLOOR, FAULTS, Case, examinations, healthy
+
+SEEDS = (1, 2)
+QUICK = (  # they share one trained network, or a program; the others are in the casebook
+    "target_leak",
+    "row_leak",
+    "swapped_axes",
+    "silent_streams",
+    "last_step",
+    "no_memory",
+    "frozen",
+    "rate_too_low",
+    "vanishing",
+    "identical",
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Equal programs of different cases are compiled once."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    compilation_cache.reset_cache()
+    before = {name: getattr(jax.config, name) for name in names}
+    jax.config.update(names[0], str(tmp_path_factory.mktemp("compiled")))
+    jax.config.update(names[1], 0.0)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+
+
+@pytest.mark.parametrize("case", [case for case in FAULTS if case.name in QUICK], ids=lambda case: case.name)
+def test_a_planted_fault_is_named_first(case: Case) -> None:
+    for found in examinations(case, SEEDS):
+        assert found.findings[0].name == case.name
+
+
+def test_a_healthy_network_gets_no_alarm() -> None:
+    for found in examinations(healthy("elman", "grammar"), SEEDS):
+        assert found.faults == ()
+        assert {check.name for check in found.checked if check.outcome == "not checked"} == {"unscaled", "runaway"}
+
+
+def test_a_network_at_its_floor_is_told_so() -> None:
+    for found in examinations(AT_FLOOR, SEEDS):
+        assert [finding.name for finding in found.findings] == ["floor"]
+
+
+def test_every_fault_is_a_condition_and_fifteen_are_planted() -> None:
+    names = [case.name for case in FAULTS]
+    assert len(set(names)) == len(names) >= 15 and set(QUICK) <= set(names)
+
+
+CASEBOOK = Path(__file__).parents[2] / "results" / "doctor" / "casebook.json"
+
+
+@pytest.mark.skipif(not CASEBOOK.is_file(), reason="the casebook has not been measured")
+def test_the_casebook_keeps_its_promise() -> None:
+    from rnnjax.files import read_json
+
+    tree = read_json(CASEBOOK)
+    assert {row["name"] for row in tree["faults"]} == {case.name for case in (*FAULTS, AT_FLOOR)}
+    assert all(row["first"] >= 0.9 * row["seeds"] for row in tree["faults"])
+    alarms = [bool(names) for row in tree["healthy"] for names in row["alarms"]]
+    assert len(alarms) >= 20 and sum(alarms) <= len(alarms) / 20

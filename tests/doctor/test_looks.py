@@ -1,0 +1,172 @@
+"""What is looked at, on linear networks whose every answer is known."""
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rnnjax.doctor.batch import Batch, chance, checked, stream_losses
+from rnnjax.doctor.freerun import series_signs, surprisals, text_signs
+from rnnjax.doctor.looks import distribution, looks, spread, unit_looks
+from rnnjax.doctor.signs import Levels, Signs, data_signs, faded, read_signs
+from rnnjax.doctor.subject import of_apply
+from rnnjax.errors import BadInput
+
+STEPS, STREAMS, WIDTH = 8, 5, 4
+RNG = np.random.default_rng(0)
+TURN = np.linalg.qr(RNG.normal(size=(WIDTH, WIDTH)))[0].astype(np.float32)
+X = RNG.normal(size=(STEPS, STREAMS, WIDTH)).astype(np.float32)
+BATCH = Batch(X[:-1], X[1:])
+
+
+def linear(params: Any, h_BH: Any, x_BD: Any) -> Any:
+    """h' = h W + x; it says h'."""
+    h_BH = h_BH @ params["recurrent"] + x_BD * params["input"]
+    return h_BH, h_BH
+
+
+def mean_loss(outputs_TBO: Any, batch: Batch) -> Any:
+    return jnp.mean(stream_losses(batch, outputs_TBO))
+
+
+def last_loss(outputs_TBO: Any, batch: Batch) -> Any:
+    return jnp.mean((outputs_TBO[-1] - batch.targets[-1]) ** 2)
+
+
+def signs(radius: float = 1.0, objective: Any = mean_loss, apply: Any = linear, heard: float = 1.0) -> Signs:
+    params = {"recurrent": jnp.asarray(radius * TURN), "input": jnp.full(1, heard)[None]}
+    carry = jnp.zeros((STREAMS, WIDTH))
+    look = partial(looks, of_apply(apply, whole=False), True, objective, BATCH, BATCH)
+    found = jax.vmap(lambda params: look(params, carry, carry, carry))(jax.tree.map(lambda leaf: leaf[None], params))
+    return read_signs(jax.device_get(found), BATCH, BATCH, Levels(0.5))
+
+
+@pytest.fixture(scope="module")
+def healthy() -> Signs:
+    return signs()
+
+
+def test_the_smallest_window_says_what_it_can() -> None:
+    """Of one step and one stream: nothing about other steps and streams."""
+    params = {"recurrent": jnp.asarray(TURN)[None], "input": jnp.ones((1, 1, 1))}
+    batch, carry = Batch(X[:1, :1], X[1:2, :1]), jnp.zeros((1, 1, WIDTH))
+    look = partial(looks, of_apply(linear, whole=False), True, mean_loss, batch, None)
+    found = read_signs(jax.device_get(jax.vmap(look)(params, carry, carry, carry)), batch, None, None)
+    assert not {"memory", "last_step", "fading", "gap"} & set(found.values)
+    assert found.values["row_leak"].values_n == 0
+
+
+@pytest.mark.parametrize("radius", [1.0, 0.5, 3.0])
+def test_gradients_of_a_linear_network_fade_by_its_radius(radius: float) -> None:
+    found = signs(radius)
+    assert found.values["fading"].values_n == pytest.approx(np.full(STREAMS, 4 * np.log10(radius)), abs=1e-4)
+    by_lag = found.curves["fading"].values_nm
+    assert by_lag == pytest.approx(np.tile(np.log10(radius) * np.arange(STEPS - 1), (STREAMS, 1)), abs=1e-4)
+
+
+def test_streams_are_independent_and_time_goes_forwards(healthy: Signs) -> None:
+    zero = [healthy.values[name].values_n.max() for name in ("row_leak", "future", "deaf", "silent_streams", "finite")]
+    assert zero == [0, 0, 0, 0, 0]
+    assert healthy.values["memory"].values_n == pytest.approx(1, abs=0.6) and healthy.values["memory"].values_n > 0.4
+
+
+def test_the_mean_learns_from_every_step_and_the_last_from_one(healthy: Signs) -> None:
+    assert healthy.values["last_step"].values_n < 0.5
+    assert signs(objective=last_loss).values["last_step"].values_n == 1
+
+
+def test_a_mean_over_the_batch_is_a_leak() -> None:
+    def mixed(params: Any, h_BH: Any, x_BD: Any) -> Any:
+        h_BH, _ = linear(params, h_BH, x_BD)
+        return h_BH, h_BH + jnp.mean(h_BH, axis=0, keepdims=True)
+
+    assert signs(apply=mixed).values["row_leak"].values_n == pytest.approx((1 / STREAMS) / (1 + 1 / STREAMS), rel=0.02)
+
+
+def test_no_input_no_answer() -> None:
+    found = signs(heard=0.0)
+    assert found.values["deaf"].values_n == 1 and np.isnan(found.values["memory"].values_n).all()
+
+
+def test_a_network_that_is_not_finite_says_nothing_else() -> None:
+    found = signs(radius=np.nan)
+    assert found.values["finite"].values_n == 1
+    rest = {name for name, sign in found.values.items() if np.isfinite(sign.values_n).any()}
+    assert rest <= {"finite", "size", "target_leak"}
+
+
+def test_spread_of_known_predictions() -> None:
+    targets = jnp.asarray(X)
+    batch = Batch(targets, targets)
+    assert np.sqrt(np.mean(spread(batch, 0.1 * targets + 3) ** 2)) == pytest.approx(0.1, rel=1e-4)
+    ids = jnp.asarray(RNG.integers(3, size=(STEPS, STREAMS)))
+    certain = 50 * jax.nn.one_hot(ids, 3)
+    assert np.mean(spread(Batch(ids, ids), certain) ** 2) == pytest.approx(1, rel=1e-4)
+    assert spread(Batch(ids, ids), 0 * certain) == pytest.approx(0, abs=1e-4)
+
+
+def test_probabilities_are_told_from_logits() -> None:
+    logits = jnp.asarray(X)
+    assert distribution(jax.nn.softmax(logits)).tolist() == [1] * STREAMS
+    assert distribution(logits).max() == 0
+
+
+def test_units_at_their_bounds_and_dead_ones() -> None:
+    h = jnp.broadcast_to(jnp.array([0.99, -0.5, 0.0, 0.01]), (STEPS, STREAMS, 4)).at[0, 0, 0].set(-0.99)
+    found = {kind: unit_looks(h, kind) for kind in ("tanh", "sigmoid", "relu", "")}
+    assert found["tanh"]["saturated"].tolist() == [0.25] * STREAMS and found["tanh"]["dead"] == 0.25
+    assert found["sigmoid"]["saturated"][1] == pytest.approx(1) and found["sigmoid"]["dead"] == 0
+    assert found["relu"]["saturated"].max() == 0 and found["relu"]["dead"] == 0.25
+    assert found[""]["saturated"][1] == pytest.approx(0.5)  # the first like tanh, the last like a sigmoid
+    assert found[""]["dead"] == 0.25
+
+
+def test_data_that_hold_the_target_or_are_raw() -> None:
+    leak = data_signs(Batch(X, X[..., 2:3]))["target_leak"]
+    none = data_signs(BATCH)["target_leak"]
+    assert leak is not None and none is not None
+    assert leak.values_n.min() == 1 and none.values_n.max() == 0
+    raw, ours = data_signs(Batch(1000 * X, X))["size"], data_signs(BATCH)["size"]
+    assert raw is not None and ours is not None and raw.values_n.min() > 2.5 and ours.values_n.max() < 0.5
+
+
+def test_fading_is_relative_to_the_last_step() -> None:
+    norms = 10.0 ** np.array([-3, -2, -1])[None, :, None]
+    assert faded(norms)[0, :, 0] == pytest.approx([0, -1, -2])
+
+
+def test_chance_is_that_of_the_best_constant() -> None:
+    ids = np.array([[0, 1], [0, 1], [2, 2], [2, 2]])
+    shares = np.array([0.25, 0.25, 0.5])
+    assert chance(Batch(ids, ids)) == pytest.approx(-(shares * np.log(shares)).sum())
+    assert chance(Batch(X, X, None, np.full(WIDTH, 2.0))) == pytest.approx(4 * X.var(axis=(0, 1)).mean(), rel=1e-5)
+
+
+def test_loops_and_drift_of_built_texts() -> None:
+    true = RNG.integers(5, size=(40, 3))
+    batch = Batch(true[:-1], true[1:])
+    loop = np.tile([1, 2, 3], 80)[:, None].repeat(3, axis=1)
+    free = RNG.integers(5, size=(240, 3))
+    found = text_signs(batch, np.stack([loop, free])[None])
+    assert found["loops_greedy"].tolist() == [[1, 1, 1]] and found["loops_sampled"].tolist() == [[0, 0, 0]]
+    assert abs(found["drift"]).max() < 0.5
+    assert np.exp(-surprisals(batch, np.array([[[0]], [[1]], [[2]], [[3]], [[4]]]).reshape(5, 1, 1))).sum() == (
+        pytest.approx(1)
+    )
+
+
+def test_a_forecast_that_leaves_the_range() -> None:
+    calm = series_signs(BATCH, np.tile(X, (1, 30, 1, 1)))["range"]
+    assert calm == pytest.approx(np.ones((1, STREAMS)), abs=0.6)
+    assert series_signs(BATCH, np.full((1, 240, STREAMS, WIDTH), np.inf))["range"].min() > 1e5
+
+
+@pytest.mark.parametrize(
+    "given", [(X[0], X[1]), (X, X[:3]), (X[:3], X[:3]), (X[:, :1], X[:, :1]), (np.zeros((9, 9)), np.zeros((9, 9)))]
+)
+def test_a_batch_of_another_form_is_refused(given: Any) -> None:
+    with pytest.raises(BadInput, match="batch: got shapes .*; expected"):
+        checked("batch", given)

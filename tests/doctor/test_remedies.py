@@ -1,0 +1,52 @@
+"""What a remedy is said to change is what the results say, never typed in."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rnnjax import config
+from rnnjax.doctor.conditions import CONDITIONS, NAMES, Condition
+from rnnjax.doctor.remedies import FILE, Effect, known_effects, measured_effects, paired, write_effects
+from rnnjax.files import read_json
+from rnnjax.stats import Interval
+
+ROOT = Path(__file__).parents[2]
+NAMED = [condition for condition in CONDITIONS if condition.measured.treated]
+
+
+def test_the_packages_file_says_what_the_results_say(tmp_path: Path) -> None:
+    folders = [path.parent for path in (ROOT / "results").glob("*/summary.json")]
+    write_effects(tmp_path / FILE, measured_effects(folders))
+    assert read_json(tmp_path / FILE) == read_json(ROOT / "rnnjax" / "doctor" / FILE), "scripts/report.py --remedies"
+
+
+def test_every_condition_has_its_remedys_effect() -> None:
+    effects = known_effects()
+    assert tuple(effects) == NAMES
+    assert sum(effect.difference is not None for effect in effects.values()) >= 5
+    assert Effect("identical", "", None).words == "not measured yet (study identical)"
+    assert Effect("", "", None).words == "not measured: no study has this fault in it"
+
+
+@pytest.mark.parametrize("condition", NAMED, ids=[condition.name for condition in NAMED])
+def test_the_arms_that_are_compared_are_those_of_a_study(condition: Condition) -> None:
+    path = ROOT / "configs" / "studies" / f"{condition.measured.study}.toml"
+    known = [arm.name for arm in config.load(path).arms]
+    assert {condition.measured.treated, condition.measured.untreated} <= set(known)
+
+
+def test_values_are_paired_where_both_are_there() -> None:
+    asked = NAMED[0].measured
+    arms = {
+        asked.treated: {asked.metric: {"values": [1.0, None, 3.0]}},
+        asked.untreated: {asked.metric: {"values": [2.0, 2.0, 5.0, 9.0]}},
+    }
+    treated, untreated = paired(arms, asked)
+    assert (treated - untreated).tolist() == [-1, -2]
+
+
+def test_an_effect_in_words() -> None:
+    effect = Effect("clip", "final loss", Interval(-0.5, -0.75, -0.25, 32, "t"), 2.0)
+    assert effect.words == "final loss: -0.5 [-0.75, -0.25] from 2, n = 32 (study clip)"
+    assert np.isfinite(effect.difference.estimate)  # type: ignore[union-attr]
