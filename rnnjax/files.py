@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from rnnjax.errors import DamagedState, StorageFailed
+from rnnjax.errors import BadInput, DamagedState, StorageFailed
 
 GIGABYTE = 10**9
 
@@ -106,3 +107,19 @@ def existing(path: Path) -> Path:
     while not os.path.lexists(path) and path != path.parent:
         path = path.parent
     return path
+
+
+def write_between(path: Path, begin: str, end: str, block: str) -> None:
+    """Put a text between two lines of a file that are there once each; all else stays.
+
+    Raises:
+        BadInput: the file cannot be read or has no such lines. StorageFailed.
+    """
+    try:
+        text = path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read ({error})") from None
+    inside = re.compile(f"(?<={re.escape(begin)}\n).*?(?={re.escape(end)})", re.DOTALL)
+    if len(inside.findall(text)) != 1:
+        raise BadInput(f"{path}: expected one line {begin} and after it one line {end}")
+    write_text(path, inside.sub(lambda _: block, text))

@@ -2,13 +2,12 @@
 
 import math
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from rnnjax.errors import BadInput, DamagedState
-from rnnjax.files import read_json, write_text
+from rnnjax.files import read_json, write_between
 from rnnjax.pages import VERDICTS, Statement, by_verdict
 from rnnjax.report import render
 from rnnjax.stats import Interval
@@ -77,20 +76,8 @@ def interval(claim: dict[str, Any]) -> Interval:
 
 
 def write_ledger(readme: Path, entries: Sequence[Entry]) -> None:
-    """Put the table of the ledger between the two marks in a Markdown file.
-
-    Raises:
-        BadInput: the file is not there or has no marks. StorageFailed.
-    """
-    try:
-        text = readme.read_bytes().decode()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{readme}: cannot be read ({error})") from None
-    inside = re.compile(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", re.DOTALL)
-    if len(inside.findall(text)) != 1:
-        raise BadInput(f"{readme}: expected one line {BEGIN} and after it one line {END}")
-    table = block(entries, readme.resolve().parent)
-    write_text(readme, inside.sub(lambda _: table, text))
+    """Put the table of the ledger between its two marks in a Markdown file. Raises: as `files.write_between`."""
+    write_between(readme, BEGIN, END, block(entries, readme.resolve().parent))
 
 
 def block(entries: Sequence[Entry], base: Path) -> str:

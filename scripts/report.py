@@ -27,6 +27,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--ledger", type=Path, metavar="FILE", help="write the ledger between its marks in FILE")
     parser.add_argument("--remedies", type=Path, metavar="FILE", help="write what the doctor's remedies change to FILE")
+    parser.add_argument("--symptoms", type=Path, metavar="FILE", help="write the table of symptoms into FILE")
     return parser.parse_args()
 
 
@@ -57,7 +58,9 @@ def main() -> None:
         print(f"done: {asked.ledger}")
     if asked.remedies is not None:
         write_remedies(asked.remedies, [entry.folder for entry in entries])
-    if asked.site is None and asked.ledger is None and asked.judge is None and asked.remedies is None:
+    if asked.symptoms is not None:
+        write_symptoms(asked.symptoms)
+    if not any((asked.site, asked.ledger, asked.judge, asked.remedies, asked.symptoms)):
         write_again(entries)
 
 
@@ -66,6 +69,14 @@ def write_remedies(path: Path, folders: list[Path]) -> None:
     from rnnjax.doctor import remedies
 
     remedies.write_effects(path, remedies.measured_effects(folders))
+    print(f"done: {path}")
+
+
+def write_symptoms(path: Path) -> None:
+    """The doctor's table of symptoms, from what comes with the package."""
+    from rnnjax.doctor import symptoms
+
+    symptoms.write_symptoms(path)
     print(f"done: {path}")
 
 
