@@ -38,6 +38,7 @@ def correlation(reading: Reading, arms: Sequence[ArmResult]) -> list[Measurement
 
     interval = stats.bootstrap_interval(SEED, np.arange(table.shape[1]), statistic)
     words = f", given {reading.given}" if reading.given else ""
+    words += f", runs of {len(chosen)} arms as if independent"
     return [measured(f"{reading.metric} with {reading.explained_by}{words}", interval, reading.low, reading.high)]
 
 

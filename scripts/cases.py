@@ -185,11 +185,6 @@ def feeding_back(step: Any, params: Params, carry: Any, x: Array) -> Any:
     return carry, y + 0.2 * x
 
 
-def stopped(step: Any, params: Params, carry: Any, x: Array) -> Any:
-    """A stop_gradient where the state comes back."""
-    return step(params, jax.lax.stop_gradient(carry), x)
-
-
 def swapped(patient: Patient) -> Patient:
     """The scan goes along the batch: time first where the module expects the batch first."""
     known = patient.subject

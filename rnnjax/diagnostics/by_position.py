@@ -52,7 +52,7 @@ def by_position(spec: Spec, task: Task) -> Probe:
     )
     floors_T = (window_floors if spec.carry == "reset" else carried_floors)(data)
     floors = {"position_floor": floors_T, "floor": floors_T.mean(), "window_floor": floors_T.sum()}
-    known = constants(spec, task, data) | floors
+    known = constants(spec, task, windows) | floors
     cuts = [cut for cut in CUTS if cut <= spec.window]
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:

@@ -16,9 +16,10 @@ from rnnjax.keys import key_of
 from rnnjax.losses import LOSSES, REDUCTIONS
 from rnnjax.model import network, refuse_both_ways
 from rnnjax.optimizers import descent
+from rnnjax.order import nth_window
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import task_windows
-from rnnjax.train import TrainState, train_step
+from rnnjax.train import TrainState, train_step, window_loss
 from rnnjax.types import Carry, Data, Params, Probe, Task, as_measured
 
 TWIN_STEPS = 100  # of plain descent, with a sum over the window and with a mean
@@ -42,8 +43,9 @@ def coverage(spec: Spec, task: Task) -> Probe:
     earlier_share, earlier_input_share   sums of these shares over all steps but the last
     least_share           the smallest kernel_share of a step that has a state before it: of all but the first
     least_state_gradient, least_input_gradient   the smallest |dL/dh_t| and |dL/dx_t| of the steps before the last
-    last_difference       max |g - g_last| / max |g_last|, g_last the gradient of the last step's loss alone
-    sum_cosine            of the gradient with that of the sum over all steps
+    last_difference       max |g - g_last| / max |g_last|, g what training takes of this window from the start state
+                          and g_last the gradient of the last step's loss alone
+    sum_cosine            of g with the gradient of the sum over all steps
     accumulated_difference   of the gradient of a sum of losses and one accumulated in the scan, relative
     sum_mean_difference   of the parameters after 100 steps of plain descent: sum at a rate, mean at T times that rate
     loop_keeps_last       1 if Python's `for loss in losses: pass` leaves the last of 16 in `loss`
@@ -145,17 +147,22 @@ def counted(data: Data) -> Array | None:
 
 
 def of_reductions(spec: Spec, hp: HParams, params: Params, data: Data) -> dict[str, Array]:
-    """The gradient against those of other ways to add up the same losses."""
+    """The gradient that training takes against those of ways to add up the losses of a loop of our own."""
     own = untied(spec, hp, params, data)
 
     def gradient(added: Callable[[Array], Array]) -> Params:
-        def loss(layers: Params) -> Array:
+        def loss(params: Params) -> Array:
+            layers = {name: leaf for name, leaf in params.items() if name.startswith("layer_")}
             tied = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (spec.window, *leaf.shape)), layers)
             return added(step_losses(spec, hp, params, data, own._replace(layers=tied)))
 
-        return jax.grad(loss)({name: leaf for name, leaf in params.items() if name.startswith("layer_")})
+        return jax.grad(loss)(params)
 
-    trained = gradient(lambda losses_T: REDUCTIONS[spec.reduction](losses_T, counted(data)))
+    window = nth_window(data, jnp.int32(0))
+    start = network(spec, hp).carry(params, key_of(hp, "evaluation"), spec.batch)
+    still = replace(spec, dropout=False)
+    of_training = partial(window_loss, still, hp, start, jnp.bool_(False), key_of(hp, "evaluation"), window)
+    trained = jax.grad(of_training, has_aux=True)(params)[0]
     last, together = gradient(lambda losses_T: losses_T[-1]), gradient(jnp.sum)
     return {
         "last_difference": difference(trained, last),

@@ -76,8 +76,16 @@ def stream_losses(batch: Batch, outputs_TBO: Array) -> Array:
 
 def chance(batch: Batch) -> float:
     """The loss of the best constant on a batch: the entropy of its targets' counts, or their variance."""
-    if is_ids(batch.targets):
-        share = np.unique(batch.targets, return_counts=True)[1] / np.size(batch.targets)
+    targets = np.asarray(batch.targets)[counts(batch)]
+    if is_ids(targets):
+        share = np.unique(targets, return_counts=True)[1] / len(targets)
         return float(-np.sum(share * np.log(share)))
     unit_O = 1.0 if batch.unit_O is None else np.asarray(batch.unit_O)
-    return float(np.mean(np.var(np.asarray(batch.targets) * unit_O, axis=(0, 1))))
+    return float(np.mean(np.var(targets * unit_O, axis=0)))
+
+
+def counts(batch: Batch) -> np.ndarray:
+    """Where the loss counts: bool [T, B]."""
+    if batch.counted_TB is None:
+        return np.ones(np.shape(batch.targets)[:2], bool)
+    return np.asarray(batch.counted_TB) > 0

@@ -55,7 +55,10 @@ CONDITIONS = (
         (Limit("finite", above=0.0),),
         "A step was so large that a number overflowed: the learning rate is too high, or nothing limits the gradient.",
         "Divide the learning rate by 10 and clip the norm of the gradient; train again from the start.",
-        Comparison("rate", "failed", "rate=0.1", "rate=1", "share of failed runs, rate 0.1 instead of 1"),
+        Comparison(
+            "rate", "failed", "rate=0.1", "rate=1",
+            "share of runs that diverged or ended above the unigram level, rate 0.1 instead of 1",
+        ),
     ),
     Condition(
         "target_leak", "fault", "The target stands in the input.", "share of targets that the input already holds",
@@ -79,7 +82,7 @@ CONDITIONS = (
     ),
     Condition(
         "swapped_axes", "fault", "Time and batch are swapped: outputs depend on other streams, not on earlier steps.",
-        "largest effect of one stream on another, as a share of that on itself",
+        "largest effect of one stream on another, as a share of the largest effect",
         (Limit("row_leak", above=SAME), Limit("memory", below=SAME)),
         "The network is scanned along the batch axis: each example is read as if it followed the one above it.",
         "Put time where the scan goes: move the axes with jnp.swapaxes(x, 0, 1), or set the module's time_major.",
@@ -91,7 +94,7 @@ CONDITIONS = (
     ),
     Condition(
         "row_leak", "fault", "Streams of a batch are not independent: one stream's input changes another's output.",
-        "largest effect of one stream on another, as a share of that on itself",
+        "largest effect of one stream on another, as a share of the largest effect",
         (Limit("row_leak", above=SAME),),
         "Something is shared over the batch axis: a carry of one row for all, a mean over the batch, a wrong reshape.",
         "Give each stream its own carry and take means over units only; then change one row and compare the others.",
@@ -110,7 +113,7 @@ CONDITIONS = (
         "share of the gradient by the outputs that is at the last step",
         (Limit("last_step", above=0.99),),
         "The loss is taken of the last output alone, or overwritten at every step instead of added up.",
-        "Take the mean of the losses of all steps.",
+        "Take the mean of the losses of all steps. If only the last one is asked for, say so: give `counted`.",
         Comparison(
             "reduction", "true_loss", "sum",
             "last",
@@ -143,7 +146,7 @@ CONDITIONS = (
         Comparison("rate", "final_loss", "rate=0.1", "rate=1", "final loss, rate 0.1 instead of 1"),
     ),
     Condition(
-        "jumps", "fault", "The loss jumps again and again.", "share of rows 1.5 times above the median before them",
+        "jumps", "fault", "The loss jumps again and again.", "share of rows above 1.5 times the median before them",
         (Limit("jumps", above=0.05),),
         "The learning rate is too high for the steepest places of the loss, or gradients explode and are not clipped.",
         "Divide the learning rate by 3, or clip the norm of the gradient near its median.",
@@ -165,11 +168,12 @@ CONDITIONS = (
         (Limit("dead", above=0.5),),
         "A step pushed the biases of ReLU units so low that no input wakes them, and a dead unit has no gradient.",
         "Start again with a lower rate or a clip, or use tanh.",
-        Comparison("activation", "final_loss", "tanh", "relu", "final loss, tanh instead of ReLU"),
+        Comparison(),
         learning=True,
     ),
     Condition(
-        "saturated", "fault", "Units are saturated: they stand at their bounds.", "share of states within 0.05 of one",
+        "saturated", "fault", "Units are saturated: they stand at their bounds.",
+        "share of the units' values within 0.05 of a bound",
         (Limit("saturated", above=0.9),),
         "Weights or inputs are so large that the nonlinearity is flat where it is used, and nothing can be learned "
         "through it.",
@@ -199,7 +203,7 @@ CONDITIONS = (
         ),
     ),
     Condition(
-        "clip_starves", "fault", "The clip shortens every gradient, and by far.", "gradient norm / threshold",
+        "clip_starves", "fault", "The clip shortens nearly every gradient, and by far.", "gradient norm / threshold",
         (Limit("shortening", above=10.0), Limit("clip", above=0.9)),
         "The threshold is far below the usual norm: it has become the learning rate.",
         "Set the threshold near the largest norms of a healthy stretch of training, several times their median.",
@@ -230,10 +234,7 @@ CONDITIONS = (
         "The recurrent kernel or the slope of the nonlinearity is too small: nothing that happened before can be "
         "learned.",
         "Start from an orthogonal kernel, use tanh instead of a sigmoid, or a gated cell.",
-        Comparison(
-            "init", "reach_0.1", "orthogonal,gain=1", "normal,gain=0.01",
-            "steps over which a tenth of the gradient survives, orthogonal instead of small weights",
-        ),
+        Comparison(),
         learning=True,
     ),
     Condition(
@@ -292,7 +293,8 @@ CONDITIONS = (
         Comparison(),
     ),
     Condition(
-        "loops_of_model", "fault", "Texts loop even when drawn at temperature 1.", "share of texts that end in a loop",
+        "loops_of_model", "fault", "Texts loop even when drawn at temperature 1.",
+        "share of texts that end in a loop, less that of true windows that repeat",
         (Limit("loops_sampled", above=0.2),),
         "The model itself is sure of the next symbol of its loop: the decoder is not to blame.",
         "Treat the training: all steps in the loss, more varied text, an earlier stop.",
@@ -304,7 +306,7 @@ CONDITIONS = (
         learning=True,
     ),
     Condition(
-        "floor", "floor", "The loss is at its floor: no problem, and more training cannot help.",
+        "floor", "floor", "The loss is at its floor: more training cannot lower it.",
         "loss above its floor, as a share of the floor",
         (Limit("above_floor", above=-0.1, below=FLOOR_MARGIN),),
         "Nothing that the network is given tells it more about what comes next.",
@@ -329,12 +331,14 @@ CONDITIONS = (
         "clip_always", "note", "The clip fires at nearly every step.", "share of steps, second half of training",
         (Limit("clip", above=0.9), Limit("shortening", below=10.0, optional=True)),
         "The threshold is below the usual norm of the gradient: it acts as a learning rate.",
-        "This can be what you want; else raise the threshold, and lower the rate with it.",
-        Comparison("clip", "final_loss", "sum,norm=50", "sum,norm=5", "final loss, a threshold of 50 instead of 5"),
+        "Nothing need be done: it then sets the length of a step. If you raise the threshold, lower the rate with it.",
+        Comparison("clip", "final_loss", "sum,norm=50", "sum,norm=5", 
+            "final loss, a threshold of 50 instead of 5, the rate unchanged",
+        ),
     ),
     Condition(
         "loops_of_decoder", "note", "Texts loop under greedy decoding, and do not when drawn.",
-        "share of greedy texts that end in a loop",
+        "share of greedy texts that end in a loop, less that of true windows that repeat",
         (Limit("loops_greedy", above=0.5), Limit("loops_sampled", below=0.2)),
         "The decoder makes the loop: always the likeliest symbol leads back to a state where it already was. Small "
         "networks all do this.",

@@ -36,7 +36,8 @@ def of_curve(finding: Finding, curve: Curve) -> Drawing:
         arm = arm._replace(probes={"y": values_nm[:, None]})
         figure = lag_figure([arm], "y", unit=curve.y_title, first_lag=int(curve.x_m[0]), log_y=False).figure
         figure.update_layout(xaxis_title_text=curve.x_title)
-    caption = f"Line: mean over {len(values_nm)} {curve.over}; band: its t interval, 95%."
+    many = f"Line: mean over {len(values_nm)} {curve.over}; band: its t interval, 95%."
+    caption = many if len(values_nm) > 1 else "Line: the one network."
     return Drawing(finding.symptom, said_of(figure, curve.over, caption), figure)
 
 
@@ -45,7 +46,7 @@ def of_sign(finding: Finding, sign: Sign, check: Check) -> Drawing:
     limit = float(check.limit.split()[-1])
     levels: Levels = {"limit": limit}
     figure = interval_figure([arm], "y", unit=finding.number, levels=levels).figure
-    over = f"{sign.over}" if len(sign.values_n) > 1 else "one number of one network"
+    over = sign.over if len(sign.values_n) > 1 else "one number of one network"
     caption = f"Points: {over}; bar: their mean with its t interval, 95%. Dashed: from where on it is a finding."
     return Drawing(finding.symptom, said_of(figure, sign.over, caption), figure)
 

@@ -40,10 +40,12 @@ def examine(
     Args:
         examined: a `Spec`, a cell, a Flax module called as (carry, x) -> (carry, y), or a pure function
             apply(params, carry, x) -> (carry, y) of one step [B, ...], or of whole windows [T, B, ...] with `whole`.
-        batch: (inputs, targets), ids [T, B] or numbers [T, B, D], time first; T >= 4 steps of B >= 2 streams.
+        batch: (inputs, targets), ids [T, B] or numbers [T, B, D], time first; T >= 4 steps of B >= 2 streams. A third
+            part, counted [T, B], is 1 where the loss counts; give it where only some steps are asked for, as the last.
         hp: of a `Spec`. carry: the state before the batch, leaves [B, ...]; needed where the network does not know it.
         objective: what your training makes small, of outputs [T, B, O] and targets: tells which steps it learns from.
-        held_out: a batch that the network has not seen. before: earlier parameters, to tell what has not changed.
+        held_out: a batch that the network has not seen, read from the start state.
+        before: earlier parameters, to tell what has not changed.
         record: the losses [S] of training, or {"loss": ..., "gradient_norm": ..., "clip_share": ...,
             "update_norm": ..., "clip_norm": ...}.
         levels: the floor of the loss, where it is known.

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnjax.doctor.batch import Batch, chance
+from rnnjax.doctor.batch import Batch, chance, counts
 
 LAG = 4  # steps back at which fading and growing gradients are judged
 SAME = 1e-3  # a change of the outputs below this share of the largest one is none
@@ -148,7 +148,7 @@ def data_signs(batch: Batch) -> dict[str, Sign | None]:
     found: dict[str, Sign | None] = {"size": None if codes else Sign(sizes_B, "streams")}
     if targets.ndim == 3 and float(np.ptp(targets)) > 0:
         close = np.abs(inputs[..., :, None] - targets[..., None, :]) <= 1e-6 * np.abs(targets[..., None, :]) + 1e-12
-        counted = np.ones(targets.shape[:2], bool) if batch.counted_TB is None else np.asarray(batch.counted_TB) > 0
+        counted = counts(batch)
         share = (close & counted[..., None, None]).sum(axis=0) / np.maximum(counted.sum(axis=0), 1)[:, None, None]
         found["target_leak"] = Sign(share.max(axis=(1, 2)), "streams")
     return found

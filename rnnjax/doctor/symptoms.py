@@ -12,11 +12,12 @@ BEGIN, END = "<!-- symptoms -->", "<!-- end of symptoms -->"
 SEEN = {  # in a user's words -> the conditions that it may be
     "It writes the same words for ever": ("loops_of_decoder", "loops_of_model", "last_step", "exposure"),
     "The loss stays where it is": (
-        "floor", "unfinished", "rate_too_low", "clip_starves", "saturated", "vanishing", "no_memory", "frozen",
+        "floor", "unfinished", "silent_streams", "distribution", "rate_too_low",
+        "clip_starves", "saturated", "vanishing", "no_memory", "frozen",
     ),
-    "It says the same whatever it reads": ("unscaled", "swapped_axes", "dead_units", "identical"),
+    "It says the same whatever it reads": ("deaf", "unscaled", "swapped_axes", "dead_units", "identical"),
     "The loss rises, jumps, or is not a number": ("diverged", "rate_too_high", "jumps", "exploding"),
-    "It is good in training and bad afterwards": ("gap", "stale_state", "target_leak"),
+    "It is good in training and bad afterwards": ("gap", "stale_state", "target_leak", "runaway"),
 }  # fmt: skip
 
 

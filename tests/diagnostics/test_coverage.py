@@ -85,7 +85,7 @@ def test_every_step_has_the_share_that_back_propagation_gives_it(reduction: str)
 
 def test_the_last_step_alone_is_another_gradient_than_the_sum_and_still_goes_back() -> None:
     last, total = measured("last"), measured("sum")
-    assert last["last_difference"] == 0 and total["last_difference"] > 0.1
+    assert last["last_difference"] < 1e-5 and total["last_difference"] > 0.1
     assert last["sum_cosine"] < 0.99 and total["sum_cosine"] == pytest.approx(1)
     assert measured("mean")["sum_cosine"] == pytest.approx(1)
     assert 0.01 < last["earlier_share"] < total["earlier_share"]
@@ -101,7 +101,7 @@ def test_a_sum_is_a_mean_with_a_longer_rate() -> None:
 def test_a_cell_that_cannot_be_taken_apart_is_looked_at_too() -> None:
     found = measured("last", cell="flax_gru", activation="tanh")
     assert "kernel_share" not in found
-    assert found["last_difference"] == 0 and found["least_state_gradient"] > 0
+    assert found["last_difference"] < 1e-5 and found["least_state_gradient"] > 0
 
 
 @pytest.mark.parametrize("window", [1, 65])
