@@ -13,7 +13,7 @@ from rnnjax.arms import check_count, expand, only, seed_list
 from rnnjax.errors import BadInput
 from rnnjax.fields import FIELDS, checked, flat, shown, unknown
 from rnnjax.settings import Spec
-from rnnjax.study import Arm, Study, StudyFile
+from rnnjax.study import COUNT, LIST, Arm, Study, StudyFile
 from rnnjax.tomlfile import read_toml
 
 BYTES_PER_STEP = 40  # of a series or an example: its numbers in float64 and float32, the inputs and targets
@@ -75,7 +75,8 @@ def checked_file(table: dict[str, Any], where: str) -> StudyFile:
 
 def explain(error: Any, where: str) -> str:
     """One pydantic error in one line."""
-    place = ".".join(str(part) for part in error["loc"] if not str(part).startswith("StudyFile"))
+    names = [str(part) for part in error["loc"] if part not in (COUNT, LIST)]
+    place = ".".join(name for name in names if not name.startswith("StudyFile"))
     if error["type"] == "unexpected_keyword_argument" or error["type"] == "extra_forbidden":
         known = [f.name for f in fields(StudyFile)] + list(FIELDS)
         return f"{where}: {unknown(place.split('.')[-1], known)}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le, MinLen
-from pydantic import Strict
+from pydantic import Discriminator, Strict, Tag
 
 from rnnjax.settings import HParams, Spec
 
@@ -17,6 +17,11 @@ Number = Annotated[float, Strict()]
 Whole = Annotated[int, Strict(), Ge(1)]
 Points = Annotated[int, Strict(), Ge(1), Le(10_000)]
 Steps = Annotated[list[Annotated[int, Strict(), Ge(0)]], MinLen(1)]
+COUNT, LIST = "count of points", "list of steps"  # the two forms of what a probe is asked for, as pydantic calls them
+When = Annotated[
+    Annotated[Points, Tag(COUNT)] | Annotated[Steps, Tag(LIST)],
+    Discriminator(lambda value: LIST if isinstance(value, list) else COUNT),
+]
 STRICT = {"extra": "forbid"}
 
 
@@ -187,7 +192,7 @@ class StudyFile:
     save_every: Whole | None = None  # optimizer steps between checkpoints; a tenth of the steps by default
     base: dict[str, Any] = field(default_factory=dict)
     axes: list[dict[str, Any]] = field(default_factory=list)  # each a product, all together the arms; `seeds`: fewer
-    probes: dict[str, Points | Steps] = field(default_factory=dict)  # log-spaced points of training, 1 = the end
+    probes: dict[str, When] = field(default_factory=dict)  # log-spaced points of training, 1 = the end
     draws: Draws | None = None
     nearest: Nearest | None = None
     explorer: Explorer | None = None

@@ -187,6 +187,8 @@ ROWS: dict[str, Case] = {
         base("hidden = 2000") + "\n" + DRAWS + "count = 100_000"),
     "16 draws at most": Case("draws.count: got 10000000; expected", base() + "\n" + DRAWS + "count = 10_000_000"),
     "16 probes at most": Case("probes.text: got 1000000; expected", base() + "\n[probes]\ntext = 1_000_000"),
+    "16 probes at no step": Case("probes.text.0: got -1; expected", base() + "\n[probes]\ntext = [-1, 5]"),
+    "16 probes at nothing": Case("probes.text: got 'x'; expected", base() + "\n[probes]\ntext = 'x'"),
     "17 window 0": Case("window: got 0; expected integer >= 1", base("window = 0")),
     "18 batch 0": Case("batch: got 0; expected integer >= 1", base("batch = 0")),
     "19 steps 0": Case("steps: got 0; expected integer >= 1", base("steps = 0")),

@@ -85,6 +85,7 @@ NETWORKS: list[dict[str, Any]] = [
 
 UNMEASURED = ("period", "counterfactual", "mean_counterfactual", "clip", "elementwise")  # NaN without loops or clips
 UNMEASURED += ("memory_accuracy", "ngram_accuracy")  # at the lags in between
+UNMEASURED += ("floor_ratio",)  # of a floor of 0
 UNMEASURED += ("state_cycle", "last_words")  # without loops
 
 
