@@ -2,17 +2,15 @@
 
 from collections import Counter, defaultdict
 
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
+from rnnjax.diagnostics.fixed import fixed
 from rnnjax.diagnostics.loops import trailing_period
 from rnnjax.diagnostics.text import LENGTH, LONGEST_PERIOD, LOOP_TAIL, PROMPT_LENGTH, PROMPTS
 from rnnjax.errors import NotApplicable
-from rnnjax.settings import HParams, Spec
+from rnnjax.settings import Spec
 from rnnjax.tasks.grammar import Grammar, sentences
 from rnnjax.tasks.windows import spread_windows
-from rnnjax.train import TrainState
 from rnnjax.types import Probe, Task
 
 ORDERS = range(3, 9)  # of the n-gram tables
@@ -35,15 +33,7 @@ def corpus(spec: Spec, task: Task) -> Probe:
     prompts_TP = spread_windows(task.pairs(task.validation_N), PROMPT_LENGTH, PROMPTS).inputs_WTB[0]
     known = {f"ngram_loop_rate_{n}": ngram_loop_rate(task.train_N, prompts_TP.T, n) for n in ORDERS}
     known |= sentence_lengths(spec.task.determiner) if spec.task.name == "grammar" else {}
-
-    def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
-        del state, hp
-        return {name: jnp.zeros_like(step, float) for name in known}
-
-    def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {name: np.full(len(values[name]), value) for name, value in known.items()}
-
-    return Probe(measure, summarise)
+    return fixed(known)
 
 
 def sentence_lengths(determiner: float) -> dict[str, float]:

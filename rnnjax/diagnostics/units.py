@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from rnnjax.diagnostics.fixed import fixed
 from rnnjax.keys import key_of
 from rnnjax.model import network
 from rnnjax.settings import HParams, Spec
@@ -126,15 +127,7 @@ def identities(spec: Spec, task: Task) -> Probe:
         "slope_ratio": steeper / slope,
         "quarter_power_16": 0.25**16,
     }
-
-    def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
-        del state, hp
-        return {name: jnp.zeros_like(step, float) for name in known}
-
-    def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {name: np.full(len(values[name]), value) for name, value in known.items()}
-
-    return Probe(measure, summarise)
+    return fixed(known)
 
 
 def logistic(x: np.ndarray) -> np.ndarray:
