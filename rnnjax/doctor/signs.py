@@ -98,12 +98,13 @@ def read_signs(found: dict[str, Any], batch: Batch, held_out: Batch | None, leve
 
 
 def finite_only(found: dict[str, Any]) -> dict[str, Any]:
-    """What was seen [R, ...], with NaN for all of a network that has left the finite numbers."""
+    """What was seen [R, ...]; NaN for what is not finite, and for all of a network that has left the finite numbers."""
     whole_R = np.asarray(found["finite"], bool)
 
     def kept(values_R: Any) -> np.ndarray:
         values_R = np.asarray(values_R, float)
-        return np.where(whole_R.reshape(-1, *[1] * (values_R.ndim - 1)), values_R, np.nan)
+        whole = whole_R.reshape(-1, *[1] * (values_R.ndim - 1)) & np.isfinite(values_R)
+        return np.where(whole, values_R, np.nan)
 
     return {name: values if name in ("finite", "gradients") else kept(values) for name, values in found.items()}
 
