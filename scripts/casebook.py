@@ -15,7 +15,7 @@ FIRST_SEED = 11
 HEADER = "| planted | seeds | found | named first | seconds |\n| --- | ---: | ---: | ---: | ---: |\n"
 NOTE = """
 Found: the planted condition is among the findings. Named first: it is the first of them, the one to treat. Each network
-is examined alone; seconds are for all seeds, training and compiling too. Intervals: Wilson, 95%, over networks.
+is examined alone; seconds are for all seeds, training and compiling too.
 """
 
 
