@@ -10,10 +10,9 @@ def probe_points(asked: int | list[int], steps: int, record_every: int) -> list[
     """
     if isinstance(asked, list):
         return at_rows(asked, steps, record_every)
-    count = asked
-    if count == 1:
+    if asked == 1:
         return [steps]
-    spaced = np.geomspace(min(record_every, steps), steps, count - 1)[:-1]
+    spaced = np.geomspace(min(record_every, steps), steps, asked - 1)[:-1]
     rows = np.unique(np.round(spaced / record_every).astype(int))
     inner = {int(row) * record_every for row in rows if 0 < row * record_every < steps}
     return sorted({0, steps} | inner)

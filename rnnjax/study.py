@@ -192,7 +192,7 @@ class StudyFile:
     save_every: Whole | None = None  # optimizer steps between checkpoints; a tenth of the steps by default
     base: dict[str, Any] = field(default_factory=dict)
     axes: list[dict[str, Any]] = field(default_factory=list)  # each a product, all together the arms; `seeds`: fewer
-    probes: dict[str, When] = field(default_factory=dict)  # log-spaced points of training, 1 = the end
+    probes: dict[str, When] = field(default_factory=dict)  # how many log-spaced points (1 = the end), or the steps
     draws: Draws | None = None
     nearest: Nearest | None = None
     explorer: Explorer | None = None
