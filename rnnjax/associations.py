@@ -3,7 +3,7 @@
 As in `rules`, each is a function (reading, arms) -> measurements.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import scipy.stats
@@ -11,9 +11,10 @@ import scipy.stats
 from rnnjax import stats
 from rnnjax.measurement import SEED, Measurement, common, measured
 from rnnjax.results import ArmResult, named, seed_values
-from rnnjax.stats import FEWEST_FOR_BOOTSTRAP, TooFew
+from rnnjax.stats import FEWEST_FOR_BOOTSTRAP, Interval, TooFew
 from rnnjax.study import Reading
 
+PARTS = ("columns", "arms", "interaction", "seeds")  # of a variance, as `shares` has them
 FLAT = 1e-12  # of a variance that is 1: what lies below is rounding
 
 
@@ -57,29 +58,51 @@ def partial_correlation(rows: np.ndarray) -> np.ndarray:
 
 
 def variance_share(reading: Reading, arms: Sequence[ArmResult]) -> list[Measurement]:
-    """The share of a variance that `share_of` explains lies in [low, high].
+    """The share of the variance that `share_of` explains, one of `shares`, lies in [low, high].
 
-    `metric` and those of `beside` are the columns d of a table y_asd whose rows are the runs, arm a with seed s, all of
-    one kind, such as the loop rates of several decoders. With m for means over what is not named,
-    sum (y - m)^2 = sum (m_d - m)^2 + sum (m_a - m)^2 + sum (m_ad - m_a - m_d + m)^2 + sum (y - m_ad)^2: the shares of
-    the columns, of the arms, of both together beyond their sum (interaction), and of the seeds. Bootstrap over seeds.
+    `metric` and those of `beside` are the columns of the table, such as the loop rates of several decoders.
     """
-    columns, chosen = [reading.metric, *reading.beside], named(arms, reading.arms)
-    rows = common([seed_values(arm, name) for arm in chosen for name in columns])
-    if not rows.shape[1] or np.ptp(rows) == 0:
-        raise TooFew(f"{reading.metric} and what stands beside it are the same in all runs")
-    values_nAD = rows.T.reshape(-1, len(chosen), len(columns))
-
-    def statistic(seeds: np.ndarray, axis: int) -> np.ndarray:  # seeds [..., n]: the axis is always the last
-        return shares(values_nAD, seeds.astype(int))[reading.share_of]
-
-    interval = stats.bootstrap_interval(SEED, np.arange(len(values_nAD)), statistic)
+    columns = [reading.metric, *reading.beside]
+    interval = variance_shares(named(arms, reading.arms), columns)[reading.share_of]
     what = f"share of the {reading.share_of} in {', '.join(columns)}"
     return [measured(what, interval, reading.low, reading.high)]
 
 
-def shares(values_nAD: np.ndarray, seeds: np.ndarray) -> dict[str, np.ndarray]:
-    """The shares [...] of `variance_share` among some seeds [..., n]; 0 where nothing varies."""
+def variance_shares(
+    arms: Sequence[ArmResult], metrics: Sequence[str], factors: Sequence[str] = ()
+) -> dict[str, Interval]:
+    """`shares` of metrics of one kind, one a column, over the seeds that all runs have; bootstrap over seeds.
+
+    Args: factors: fields in which the arms differ; each adds a share of its own.
+    Raises: TooFew where nothing varies, or for fewer seeds than a bootstrap needs.
+    """
+    rows = common([seed_values(arm, name) for arm in arms for name in metrics])
+    if not rows.shape[1] or np.ptp(rows) == 0:
+        raise TooFew(f"{', '.join(metrics)}: the same in all runs")
+    values_nAD = rows.T.reshape(-1, len(arms), len(metrics))
+    levels = {name: np.unique([repr(arm.axes[name]) for arm in arms], return_inverse=True)[1] for name in factors}
+
+    def of(part: str) -> Interval:
+        def statistic(seeds: np.ndarray, axis: int) -> np.ndarray:  # seeds [..., n]: the axis is always the last
+            return shares(values_nAD, seeds.astype(int), levels)[part]
+
+        return stats.bootstrap_interval(SEED, np.arange(len(values_nAD)), statistic)
+
+    return {part: of(part) for part in [*PARTS, *factors]}
+
+
+def shares(
+    values_nAD: np.ndarray, seeds: np.ndarray, levels: Mapping[str, np.ndarray] | None = None
+) -> dict[str, np.ndarray]:
+    """What part of a variance is whose, [...] among some seeds [..., n]; 0 where nothing varies.
+
+    y_sad is column d of arm a with seed s. With m for means over what is not named,
+    sum (y - m)^2 = sum (m_d - m)^2 + sum (m_a - m)^2 + sum (m_ad - m_a - m_d + m)^2 + sum (y - m_ad)^2: the shares of
+    the columns, of the arms, of both together beyond their sum (interaction), and of the seeds. Of the share of the
+    arms each factor has sum (m_f - m)^2; where all its values are combined with all others, factors do not overlap.
+
+    Args: levels: which value of a factor each arm has, [A] from 0 on.
+    """
     times = (seeds[..., None] == np.arange(len(values_nAD))).mean(axis=-2)  # how often each seed is taken, [..., n]
     mean_AD = np.tensordot(times, values_nAD, 1)
     square = times @ np.mean(values_nAD**2, axis=(1, 2))
@@ -88,6 +111,9 @@ def shares(values_nAD: np.ndarray, seeds: np.ndarray) -> dict[str, np.ndarray]:
     together = mean_AD - of_arm - of_column + mean
     total = square - mean[..., 0, 0] ** 2
     parts = {"columns": of_column - mean, "arms": of_arm - mean, "interaction": together}
+    for name, level_A in (levels or {}).items():
+        same_AA = level_A[:, None] == level_A
+        parts[name] = (same_AA / same_AA.sum(axis=1, keepdims=True)) @ of_arm - mean
     sizes = {name: np.mean(part**2, axis=(-2, -1)) for name, part in parts.items()}
     sizes["seeds"] = square - np.mean(mean_AD**2, axis=(-2, -1))
     flat = total <= FLAT * np.where(square == 0, 1, square)

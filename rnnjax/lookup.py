@@ -82,6 +82,9 @@ def check_names(study: Study) -> None:
     asking += [*[item.arms for item in file.advice], file.draws.arms if file.draws else []]
     for pattern in chain(*asking, [file.baseline or "*"]):
         check_pattern("arms", pattern, study)
+    axes = {name for arm in study.arms for name in arm.axes}
+    for name in chain.from_iterable(shown.shares_of for shown in file.tables):
+        known("tables.shares_of", name, axes)
     check_explorer(study)
 
 

@@ -115,12 +115,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the report: some metrics of some arms."""
+    """A table of the report: some metrics of some arms; or what part each of some fields has in their variance."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
     title: Text
     metrics: Annotated[list[str], MinLen(1)]
     arms: list[str] = field(default_factory=lambda: ["*"])
+    shares_of: list[str] = field(default_factory=list)  # fields in which the arms differ
     note: str = ""
 
 

@@ -24,6 +24,8 @@ UNITS = {
 def unit(metric: str, loss_unit: str) -> str:
     """The unit of a metric, by the words of its name; shares and ratios have none."""
     words = metric.partition("@")[0].split("_")
+    if {"ratio", "share"} & set(words):
+        return ""
     return next((name for word, name in ({"loss": loss_unit} | UNITS).items() if word in words), "")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnnjax import pages, report, stats
+from rnnjax.associations import variance_shares
 from rnnjax.claims import Judgement
 from rnnjax.conventions import conventions
 from rnnjax.diagnostics.substitution import map_places
@@ -16,7 +17,7 @@ from rnnjax.losses import UNITS
 from rnnjax.measurement import both_finite, common
 from rnnjax.results import ArmResult, is_text, measured_only, named, seed_values
 from rnnjax.settings import TaskSpec
-from rnnjax.study import Advice, Contradiction, Figure, Question, Study
+from rnnjax.study import Advice, Contradiction, Figure, Question, Study, Table
 from rnnjax.summary import decisive, estimate, reasons, unit
 from rnnjax.tasks.text import decode
 from rnnjax.types import Task
@@ -76,14 +77,18 @@ def statement(judgement: Judgement) -> pages.Statement:
 
 
 def corpus_line(study: Study, tasks: dict[TaskSpec, Task]) -> str:
-    """What was trained on, and what loss is possible on it."""
-    lines = []
+    """What was trained on, and what loss is possible on it; a task of known name by what it has of its own."""
+    lines: list[str] = []
+    first: dict[str, dict[str, Any]] = {}  # by name
     for spec, task in tasks.items():
+        fields = asdict(spec)
+        usual = first.setdefault(spec.name, fields)
+        own = ", ".join(f"{name} {value}" for name, value in fields.items() if value != usual[name])
         levels = ", ".join(f"{name} {value:.4g}" for name, value in task.levels.items())
         what, kind = ("characters", f", {len(task.vocabulary)} distinct") if task.vocabulary else ("steps", "")
         lines.append(
-            f"Task {spec.name}: {len(task.train_N):,} {what} to train on, {len(task.validation_N):,} held out{kind}. "
-            f"Levels in {UNITS[task.loss]}: {levels}."
+            f"Task {spec.name}{f' with {own}' if own else ''}: {len(task.train_N):,} {what} to train on, "
+            f"{len(task.validation_N):,} held out{kind}. Levels in {UNITS[task.loss]}: {levels}."
         )
     fewest = min(len(arm.seeds(study.seeds)) for arm in study.arms)
     fewer = "" if fewest == len(study.seeds) else f"; some arms only the first {fewest}"
@@ -140,12 +145,17 @@ def drawing(figure: Figure, arms: Sequence[ArmResult], levels: dict[str, float])
 
 
 def against_baseline(study: Study, arms: Sequence[ArmResult]) -> pages.Table:
-    """Each arm's final loss minus the baseline's, seed by seed: interval, Holm's p-value and equivalence within 5%."""
+    """Each arm's final loss minus the baseline's, seed by seed: interval, Holm's p-value and equivalence within 5%.
+
+    Only of arms that read what the baseline reads: losses on other data are not to be compared.
+    """
     baseline = named(arms, [study.file.baseline])[0] if study.file.baseline else arms[0]
+    tasks = {arm.name: arm.spec.task for arm in study.arms}
+    elsewhere = [name for name, task in tasks.items() if task != tasks[baseline.name]]
     pairs = {
         arm.name: both_finite(arm.metrics["final_loss"], baseline.metrics["final_loss"])
         for arm in arms
-        if arm is not baseline
+        if arm is not baseline and arm.name not in elsewhere
     }
     enough = {name: pair for name, pair in pairs.items() if len(pair[0]) >= FEWEST}
     intervals = stats.paired_differences(SEED, list(enough.values()))
@@ -155,6 +165,8 @@ def against_baseline(study: Study, arms: Sequence[ArmResult]) -> pages.Table:
         for (name, pair), interval, p_value in zip(enough.items(), intervals, p_values, strict=True)
     ]
     left_out = "".join(f" {name}: fewer than {FEWEST} seeds." for name in pairs if name not in enough)
+    if elsewhere:
+        left_out += f" Arms with another task or other data, left out: {len(elsewhere)}."
     return pages.Table(
         name="baseline",
         title=f"Final loss against the baseline, {baseline.name}",
@@ -216,14 +228,35 @@ def chosen_tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
     """The tables that the study asks for."""
     found = []
     for number, table in enumerate(study.file.tables, 1):
-        units = [unit(metric, arms[0].loss_unit) for metric in table.metrics]
-        columns = [f"{m} ({words})" if words else m for m, words in zip(table.metrics, units, strict=True)]
-        rows = [
-            [arm.name, *(estimate(seed_values(arm, metric)) for metric in table.metrics)]
-            for arm in named(arms, table.arms)
-        ]
-        found.append(pages.Table(f"table-{number}", table.title, ["arm", *columns], rows, table.note))
+        columns, rows = variance_table(table, arms) if table.shares_of else arms_table(table, arms)
+        found.append(pages.Table(f"table-{number}", table.title, columns, rows, table.note))
     return found
+
+
+def arms_table(table: Table, arms: Sequence[ArmResult]) -> tuple[list[str], list[list[pages.Cell]]]:
+    """Columns and rows: the metrics of each arm."""
+    units = [unit(metric, arms[0].loss_unit) for metric in table.metrics]
+    columns = [f"{m} ({words})" if words else m for m, words in zip(table.metrics, units, strict=True)]
+    rows: list[list[pages.Cell]] = [
+        [arm.name, *(estimate(seed_values(arm, metric)) for metric in table.metrics)] for arm in named(arms, table.arms)
+    ]
+    return ["arm", *columns], rows
+
+
+def variance_table(table: Table, arms: Sequence[ArmResult]) -> tuple[list[str], list[list[pages.Cell]]]:
+    """Columns and rows: `associations.shares` of all metrics together; no rows where that cannot be said."""
+    words = {
+        "columns": f"which metric: {', '.join(table.metrics)}",
+        "arms": "which arm",
+        "interaction": "metric and arm together, beyond both",
+        "seeds": "the seed",
+    }
+    try:
+        parts = variance_shares(named(arms, table.arms), table.metrics, table.shares_of)
+    except stats.TooFew:
+        parts = {}
+    order = [name for name in ("columns", "arms", *table.shares_of, "interaction", "seeds") if name in parts]
+    return ["part", "share of the variance"], [[words.get(name, f"of that: {name}"), parts[name]] for name in order]
 
 
 def samples(study: Study, arms: Sequence[ArmResult], tasks: dict[TaskSpec, Task]) -> list[pages.Sample]:

@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from rnnjax.associations import correlation, partial_correlation, shares, variance_share
+from rnnjax.associations import correlation, partial_correlation, shares, variance_share, variance_shares
 from rnnjax.measurement import Measurement
 from rnnjax.results import ArmResult
-from rnnjax.study import Reading
+from rnnjax.study import Reading, Table
+from rnnjax.writeup import variance_table
 
 N = 32
 RNG = np.random.default_rng(7)
 
 
-def arm(name: str, **metrics: np.ndarray) -> ArmResult:
-    nothing: dict[str, Any] = {"axes": {}, "rows": {}, "probes": {}, "row_steps": np.array([1])}
+def arm(name: str, axes: dict[str, Any] | None = None, **metrics: np.ndarray) -> ArmResult:
+    nothing: dict[str, Any] = {"axes": axes or {}, "rows": {}, "probes": {}, "row_steps": np.array([1])}
     known = {"seeds": np.arange(N), "probe_steps": np.array([0]), "diverged_at": np.full(N, -1)}
     return ArmResult(name=name, metrics=metrics, **nothing, **known)
 
@@ -111,3 +112,38 @@ def test_shares_of_resampled_seeds_are_those_of_a_table_of_them() -> None:
         within = np.sum((y_nAD - y_nAD.mean(axis=0)) ** 2)
         expected = [columns / total, arms / total, (total - columns - arms - within) / total, within / total]
         assert [found[name][row] for name in ("columns", "arms", "interaction", "seeds")] == pytest.approx(expected)
+
+
+def factorial() -> list[ArmResult]:
+    """y = 5 + 2 cell + 1 rate + 0.5 cell rate, each -1 or 1, and a seed's own -1 or 1; a third field without effect."""
+    noise = np.where(np.arange(N) % 2, 1.0, -1.0)
+    signs = [(cell, rate, clip) for cell in (-1, 1) for rate in (-1, 1) for clip in (-1, 1)]
+    return [
+        arm(
+            f"a{i}",
+            {"cell": "elman" if cell < 0 else "gru", "rate": rate, "clip": clip},
+            y=5 + 2 * cell + rate + cell * rate / 2 + noise,
+        )
+        for i, (cell, rate, clip) in enumerate(signs)
+    ]
+
+
+def test_the_share_of_each_factor() -> None:
+    """Of a total of 4 + 1 + 0.25 + 1; what two factors do together stays with the arms."""
+    found = variance_shares(factorial(), ["y"], ["cell", "rate", "clip"])
+    total = 4 + 1 + 0.25 + 1
+    expected = {"cell": 4, "rate": 1, "clip": 0, "arms": 5.25, "columns": 0, "interaction": 0, "seeds": 1}
+    assert {name: part.estimate * total for name, part in found.items()} == pytest.approx(expected, abs=1e-9)
+
+
+def test_a_table_of_shares() -> None:
+    table = Table("Parts", ["y"], shares_of=["rate", "cell"])
+    columns, rows = variance_table(table, factorial())
+    assert columns == ["part", "share of the variance"]
+    assert [row[0] for row in rows[1:4]] == ["which arm", "of that: rate", "of that: cell"]
+    assert [row[1].estimate for row in rows[2:4]] == pytest.approx([1 / 6.25, 4 / 6.25])
+
+
+def test_where_nothing_varies_a_table_of_shares_is_empty() -> None:
+    arms = [arm(f"a{i}", {"cell": cell}, y=np.ones(N)) for i, cell in enumerate(("elman", "gru"))]
+    assert variance_table(Table("Parts", ["y"], shares_of=["cell"]), arms)[1] == []

@@ -255,6 +255,10 @@ ROWS: dict[str, Case] = {
     "41 a long name": Case("has a name longer than 200", top(AXES, f"task.path = ['a', '{'x' * 300}']")),
     "42 deep": Case("nested deeper than 32", "x = " + "[" * 3000 + "]" * 3000),
     "42 33 deep": Case("nested deeper than 32", "x = " + "[" * 33 + "]" * 33),
+    "42 shares of": Case(
+        "tables.shares_of: got 'hiden'; expected one of: hidden. Did you mean 'hidden'?",
+        top(AXES, "hidden = [8, 9]", "[[tables]]\ntitle = 't'\nmetrics = ['final_loss']\nshares_of = ['hiden']"),
+    ),
     "43 larger than 1 MB": Case("config larger than 1 MB", "# " + "x" * 1_000_000),
     # the options
     "--out for two": Case("--out: got one folder for 2 studies", options=(STUDY, STUDY, *OUT)),

@@ -37,6 +37,7 @@ NUMPY_ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "tanh": np.tanh,
     "relu": lambda x: np.where(x > 0, x, 0),
     "sigmoid": sigmoid,
+    "softsign": lambda x: np.where(x > 0, x / (1 + x), x / (1 - x)),
     "identity": lambda x: x,
 }
 

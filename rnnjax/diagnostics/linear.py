@@ -70,17 +70,19 @@ def descend(x_NF: Array, targets_NL: Array, classes: int, penalty: float, iterat
     """The weights of `logistic` side by side, [F, K] with K = L * V."""
     count, features = x_NF.shape
     precondition_FF = inverse(x_NF.T @ x_NF / (2 * count) + penalty * jnp.eye(features))
-    hits_FK = x_NF.T @ jax.nn.one_hot(targets_NL, classes, dtype=x_NF.dtype).reshape(count, -1) / count
+    hits_LVN = jax.nn.one_hot(targets_NL.T, classes, dtype=x_NF.dtype, axis=1)
+    hits_KF = hits_LVN.reshape(-1, count) @ x_NF / count
 
     def step(weights: tuple[Array, Array], k: Array) -> tuple[tuple[Array, Array], None]:
-        now_FK, before_FK = weights
-        ahead_FK = now_FK + k / (k + 3) * (now_FK - before_FK)
-        chances_NLV = jax.nn.softmax((x_NF @ ahead_FK).reshape(count, -1, classes))
-        slope_FK = x_NF.T @ chances_NLV.reshape(count, -1) / count - hits_FK + penalty * ahead_FK
-        return (ahead_FK - precondition_FF @ slope_FK, now_FK), None
+        now_KF, before_KF = weights
+        ahead_KF = now_KF + k / (k + 3) * (now_KF - before_KF)
+        # the states last: a softmax is then sums of long rows, which a core takes many at a time
+        chances_LVN = jax.nn.softmax((ahead_KF @ x_NF.T).reshape(-1, classes, count), axis=1)
+        slope_KF = chances_LVN.reshape(-1, count) @ x_NF / count - hits_KF + penalty * ahead_KF
+        return (ahead_KF - slope_KF @ precondition_FF, now_KF), None
 
-    zeros_FK = jnp.zeros_like(hits_FK)
-    return jax.lax.scan(step, (zeros_FK, zeros_FK), jnp.arange(iterations, dtype=x_NF.dtype))[0][0]
+    zeros_KF = jnp.zeros_like(hits_KF)
+    return jax.lax.scan(step, (zeros_KF, zeros_KF), jnp.arange(iterations, dtype=x_NF.dtype))[0][0].T
 
 
 def logits(x_NF: Array, weights_FLV: Array) -> Array:

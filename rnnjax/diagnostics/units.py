@@ -16,12 +16,13 @@ from rnnjax.train import TrainState
 from rnnjax.types import Data, Params, Probe, Task, as_measured
 
 STATES = 5_000  # held-out steps that are read at most
-NEAR_BOUND = 0.95  # in saturation: as near as this to 1 or -1 (tanh), to 1 or 0 (sigmoid)
+NEAR_BOUND = 0.95  # in saturation: as near as this to 1 or -1 (tanh, softsign), to 1 or 0 (sigmoid)
 LARGE = 5.0  # of a unit without an upper bound
 WITH_ACTIVATION = ("elman", "leaky")  # the h of any other cell is bounded like tanh
 
 SATURATED: dict[str, Callable[[Array], Array]] = {
     "tanh": lambda h: jnp.abs(h) > NEAR_BOUND,
+    "softsign": lambda h: jnp.abs(h) > NEAR_BOUND,
     "sigmoid": lambda h: (h < 1 - NEAR_BOUND) | (h > NEAR_BOUND),
 }
 
@@ -64,7 +65,7 @@ def unit_statistics(h_NH: Array, kind: str) -> dict[str, Array]:
 
     hidden_mean, hidden_std, hidden_low, hidden_high  of all N * H values
     state_norm        mean |h|_2
-    saturated_share   |h| > 0.95 (tanh); h < 0.05 or h > 0.95 (sigmoid); none of an unbounded unit
+    saturated_share   |h| > 0.95 (tanh, softsign); h < 0.05 or h > 0.95 (sigmoid); none of an unbounded unit
     stuck_share       of the units: saturated in every state
     zero_share        h = 0 exactly
     dead_share        of the units: h = 0 in every state; unit_dead [H] is 1 for these

@@ -25,6 +25,7 @@ STATES = np.array(  # N = 4 states of H = 5 units
 )
 COUNTED = {  # kind -> of the 20 values, those in saturation; of the 5 units, those that never leave it
     "tanh": (6 + 3, 1),
+    "softsign": (6 + 3, 1),
     "sigmoid": (4 + 4 + 4 + 2 + 4, 4),
     "relu": (0, 0),
     "identity": (0, 0),

@@ -1,0 +1,68 @@
+"""What a report says of its data and of its baseline."""
+
+from pathlib import Path
+
+import pytest
+
+from finished import made_up
+from rnnjax import config
+from rnnjax.lab import load_tasks
+from rnnjax.pages import Table
+from rnnjax.results import ArmResult
+from rnnjax.stats import Interval
+from rnnjax.study import Study
+from rnnjax.writeup import against_baseline, corpus_line
+
+FILE = """
+question = "What do other data do?"
+baseline = "series,hidden=8"
+seeds = 12
+
+[base]
+task.name = "series"
+task.length = 400
+window = 10
+
+[[axes]]
+task.name = ["series"]
+hidden = [8, 16]
+
+[[axes]]
+task.name = ["series"]
+hidden = [32]
+seeds = 4
+
+[[axes]]
+task.scale = [100.0]
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    path: Path = tmp_path_factory.mktemp("study") / "other.toml"
+    path.write_text(FILE)
+    return config.load(path)
+
+
+@pytest.fixture(scope="module")
+def arms(study: Study) -> list[ArmResult]:
+    return [made_up(arm, arm.seeds(study.seeds)) for arm in study.arms]
+
+
+def test_a_task_is_told_once_and_its_variants_by_what_is_theirs(study: Study) -> None:
+    told = corpus_line(study, load_tasks(study)[0])
+    assert told.count("Task series: 400 steps to train on, 40 held out.") == 1
+    assert told.count("Task series with scale 100.0: 400 steps") == 1
+    assert told.count("Task ") == 2
+    assert told.endswith("12 seeds per arm (42 to 53), the same in every arm; some arms only the first 4.")
+
+
+def test_the_baseline_is_compared_with_what_reads_the_same(study: Study, arms: list[ArmResult]) -> None:
+    found: Table = against_baseline(study, arms)
+    by_name = {arm.name: arm.metrics["final_loss"] for arm in arms}
+    ((name, interval, *_),) = found.rows
+    assert isinstance(interval, Interval)
+    assert name == "series,hidden=16"
+    assert interval.estimate == pytest.approx((by_name[name] - by_name["series,hidden=8"]).mean())
+    assert "hidden=32: fewer than 10 seeds." in found.note
+    assert "Arms with another task or other data, left out: 1." in found.note
