@@ -8,7 +8,7 @@ import numpy as np
 from rnnjax import pages, report, stats
 from rnnjax.results import ArmResult, named, seed_values
 from rnnjax.study import Explorer
-from rnnjax.summary import estimate, unit
+from rnnjax.summary import estimate, unit_among
 
 SEED = 0  # of the bootstrap
 LEAST_CHANCE = 0.05  # of being the best, from which on a cell is not told apart from it
@@ -25,7 +25,7 @@ def explorer(asked: Explorer, arms: Sequence[ArmResult]) -> pages.Explorer:
         pages.GridCell(place(arm, sides), [value(seed_values(arm, name)) for name in metrics], status(arm), rank, tie)
         for arm, rank, tie in zip(chosen, ranks, tied, strict=True)
     ]
-    columns = [f"{name} ({words})" if (words := unit(name, arms[0].loss_unit)) else name for name in metrics]
+    columns = [f"{name} ({words})" if (words := unit_among(name, chosen)) else name for name in metrics]
     return pages.Explorer(sides[:-1], sides[-1], columns, asked.best, cells, note(len(chosen), tied))
 
 

@@ -29,6 +29,12 @@ def unit(metric: str, loss_unit: str) -> str:
     return next((name for word, name in ({"loss": loss_unit} | UNITS).items() if word in words), "")
 
 
+def unit_among(metric: str, arms: Sequence[ArmResult]) -> str:
+    """The unit that a metric has in all of these arms; none where losses are in different units."""
+    units = {unit(metric, arm.loss_unit) for arm in arms}
+    return units.pop() if len(units) == 1 else ""
+
+
 def estimate(values: np.ndarray) -> Interval | None:
     """The mean of what is finite with its t interval; None where there is nothing."""
     kept = values[np.isfinite(values)]

@@ -18,7 +18,7 @@ from rnnjax.measurement import both_finite, common
 from rnnjax.results import ArmResult, is_text, measured_only, named, seed_values
 from rnnjax.settings import TaskSpec
 from rnnjax.study import Advice, Contradiction, Figure, Question, Study, Table
-from rnnjax.summary import decisive, estimate, reasons, unit
+from rnnjax.summary import decisive, estimate, reasons, unit_among
 from rnnjax.tasks.text import decode
 from rnnjax.types import Task
 
@@ -129,7 +129,8 @@ def figures_of(study: Study) -> list[Figure]:
 
 
 def drawing(figure: Figure, arms: Sequence[ArmResult], levels: dict[str, float]) -> Drawing:
-    chosen, words = named(arms, figure.arms), (figure.title, figure.unit or unit(figure.metric, arms[0].loss_unit))
+    chosen = named(arms, figure.arms)
+    words = (figure.title, figure.unit or unit_among(figure.metric, chosen))
     shown_levels = levels if "loss" in figure.metric else None
     if figure.form == "curve":
         return line_figure(chosen, figure.metric, *words, shown_levels, log_x=figure.log)
@@ -191,7 +192,7 @@ def every_metric(arms: Sequence[ArmResult]) -> pages.Table:
         [arm.name, int(np.sum(arm.diverged_at >= 0)), *(estimate(arm.metrics.get(m, nothing)) for m in metrics)]
         for arm in arms
     ]
-    units = {name: unit(name, arms[0].loss_unit) for name in metrics}
+    units = {name: unit_among(name, arms) for name in metrics}
     columns = ["arm", "diverged", *(f"{name} ({words})" if words else name for name, words in units.items())]
     return pages.Table("metrics", "Every metric at the end of training", columns, rows)
 
@@ -235,10 +236,11 @@ def chosen_tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
 
 def arms_table(table: Table, arms: Sequence[ArmResult]) -> tuple[list[str], list[list[pages.Cell]]]:
     """Columns and rows: the metrics of each arm."""
-    units = [unit(metric, arms[0].loss_unit) for metric in table.metrics]
+    chosen = named(arms, table.arms)
+    units = [unit_among(metric, chosen) for metric in table.metrics]
     columns = [f"{m} ({words})" if words else m for m, words in zip(table.metrics, units, strict=True)]
     rows: list[list[pages.Cell]] = [
-        [arm.name, *(estimate(seed_values(arm, metric)) for metric in table.metrics)] for arm in named(arms, table.arms)
+        [arm.name, *(estimate(seed_values(arm, metric)) for metric in table.metrics)] for arm in chosen
     ]
     return ["arm", *columns], rows
 
@@ -277,11 +279,12 @@ def samples(study: Study, arms: Sequence[ArmResult], tasks: dict[TaskSpec, Task]
 def answer(question: Question | Contradiction, arms: Sequence[ArmResult]) -> str:
     """The arms in order of a measured number, as a sentence."""
     sign = -1 if question.best == "highest" else 1
-    ranked = [(arm.name, estimate(seed_values(arm, question.metric))) for arm in named(arms, question.arms)]
+    chosen = named(arms, question.arms)
+    ranked = [(arm.name, estimate(seed_values(arm, question.metric))) for arm in chosen]
     known = sorted(((name, value) for name, value in ranked if value), key=lambda item: sign * item[1].estimate)
     if not known:
         return f"No run has a finite {question.metric}."
-    words = question.unit or unit(question.metric, arms[0].loss_unit)
+    words = question.unit or unit_among(question.metric, chosen)
     listed = "; ".join(f"{name} {report.shown(value)}" for name, value in known)
     by = f"{question.metric} in {words}" if words else question.metric
     return f"By {by}, {question.best} first: {listed} (mean, 95% t interval)."

@@ -3,14 +3,15 @@
 from pathlib import Path
 
 import pytest
-
 from finished import made_up
+
 from rnnjax import config
 from rnnjax.lab import load_tasks
 from rnnjax.pages import Table
 from rnnjax.results import ArmResult
 from rnnjax.stats import Interval
 from rnnjax.study import Study
+from rnnjax.summary import unit_among
 from rnnjax.writeup import against_baseline, corpus_line
 
 FILE = """
@@ -66,3 +67,10 @@ def test_the_baseline_is_compared_with_what_reads_the_same(study: Study, arms: l
     assert interval.estimate == pytest.approx((by_name[name] - by_name["series,hidden=8"]).mean())
     assert "hidden=32: fewer than 10 seeds." in found.note
     assert "Arms with another task or other data, left out: 1." in found.note
+
+
+def test_losses_in_different_units_have_none_in_common(arms: list[ArmResult]) -> None:
+    one, other = arms[0]._replace(loss_unit="nats per character"), arms[1]._replace(loss_unit="squared units")
+    assert unit_among("final_loss", [one, one]) == "nats per character"
+    assert unit_among("final_loss", [one, other]) == unit_among("loss_ratio", [one]) == ""
+    assert unit_among("steps_to_1.5", [one, other]) == "optimizer steps"
