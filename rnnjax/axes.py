@@ -62,7 +62,7 @@ def arms_axis(arms: Sequence[ArmResult], known: list[np.ndarray]) -> dict[str, A
 
 
 def add_levels(figure: go.Figure, levels: Levels | None, log: bool, vertical: bool = False) -> None:
-    """Dashed lines across the whole plot, named at their end; the value axis makes room for them."""
+    """Dashed lines across the whole plot, named at their end; plotly's value axis makes room for shapes."""
     along, across = ("y", "x") if vertical else ("x", "y")
     levels = {name: value for name, value in (levels or {}).items() if value > 0 or not log}  # 0 has no logarithm
     for i, (name, value) in enumerate(levels.items()):
@@ -79,7 +79,6 @@ def add_levels(figure: go.Figure, levels: Levels | None, log: bool, vertical: bo
         words = f"{html.escape(name, quote=False)} {value:.4g}"
         figure.add_shape(type="line", layer="below", line={"color": NEUTRAL, "width": 1.2, "dash": "dash"}, **span)
         figure.add_annotation(text=words, showarrow=False, font={"size": 11, "color": NEUTRAL}, **anchor, **place)
-    figure.update_layout({f"{across}axis_autorangeoptions_include": list(levels.values())})
     figure.layout.margin.t += 12 * len(levels) * vertical
 
 
