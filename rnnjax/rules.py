@@ -80,13 +80,23 @@ def difference(reading: Reading, arms: Sequence[ArmResult]) -> list[Measurement]
     if not all(len(a) for a, _ in values):
         raise TooFew("two arms have no seed in common that did not diverge")
     if reading.scale == "relative":
-        values = [(a / b.mean(), b / b.mean()) for a, b in values]
+        values = [in_proportion(a, b) for a, b in values]
     intervals = stats.paired_differences(SEED, values)
     words = f" {reading.against_metric}" if reading.against_metric else ""
     return [
         measured(f"{a.name} - {b.name}{words}", interval, reading.low, reading.high)
         for (a, b), interval in zip(pairs, intervals, strict=True)
     ]
+
+
+def in_proportion(a_n: np.ndarray, b_n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs whose mean difference is mean a / mean b - 1, and varies over seeds as that ratio does.
+
+    r = mean a / mean b has, to first order in the seeds' deviations, the error of the mean of (a - r b) / mean b.
+    Source: Fieller 1954, JRSS B 16:175; the linear part of it.
+    """
+    mean = b_n.mean()
+    return (a_n - a_n.mean() / mean * (b_n - mean)) / mean, np.ones_like(b_n)
 
 
 def pairs_of(reading: Reading, arms: Sequence[ArmResult]) -> Iterable[tuple[ArmResult, ArmResult]]:

@@ -44,7 +44,7 @@ class Reading:
     high: Number = float("inf")
     expected: Number | None = None
     tolerance: Number = 0.0
-    scale: Literal["difference", "relative", "log", "rank"] = "difference"  # relative: (a - b) / mean of b
+    scale: Literal["difference", "relative", "log", "rank"] = "difference"  # relative: mean a / mean b - 1
     prefers: Literal["lowest", "highest"] = "lowest"  # of the rule `best`
     explained_by: str = ""  # the metric on whose logarithm `metric` is fitted, or with which it is correlated
     given: str = ""  # of the rule `correlation`: the metric whose part in both is taken out

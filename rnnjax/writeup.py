@@ -36,7 +36,6 @@ def page(
     manifest: dict[str, Any],
 ) -> pages.Page:
     """The report of a study."""
-    levels = dict(tasks[study.arms[0].spec.task].levels)
     return pages.Page(
         title=study.file.title or study.name,
         question=study.file.question,
@@ -44,13 +43,8 @@ def page(
         hypothesis=study.file.hypothesis,
         protocol=[*study.file.protocol, corpus_line(study, tasks)],
         settings=settings(study),
-        figures=[drawing(figure, arms, levels) for figure in figures_of(study)],
-        tables=[
-            *nearest_table(study, arms),
-            *chosen_tables(study, arms),
-            against_baseline(study, arms),
-            every_metric(arms),
-        ],
+        figures=[drawing(figure, arms, levels_of(study, tasks)) for figure in figures_of(study)],
+        tables=tables(study, arms),
         samples=samples(study, arms, tasks),
         questions=[pages.Question(question.asks, answer(question, arms)) for question in study.file.questions],
         advice=[advised(advice, arms) for advice in study.file.advice],
@@ -128,10 +122,18 @@ def figures_of(study: Study) -> list[Figure]:
     return study.file.figures or [Figure("curve", "loss", "Training loss", "nats per character")]
 
 
-def drawing(figure: Figure, arms: Sequence[ArmResult], levels: dict[str, float]) -> Drawing:
+def levels_of(study: Study, tasks: dict[TaskSpec, Task]) -> dict[str, dict[str, float]]:
+    """The levels of loss that each arm's task knows, by arm."""
+    return {arm.name: dict(tasks[arm.spec.task].levels) for arm in study.arms}
+
+
+def drawing(figure: Figure, arms: Sequence[ArmResult], levels: dict[str, dict[str, float]]) -> Drawing:
+    """A figure of the study. Args: levels: of each arm; drawn under a loss where all arms shown have the same."""
     chosen = named(arms, figure.arms)
+    known = [levels[arm.name] for arm in chosen]
+    shared = known[0] if all(one == known[0] for one in known) else None
     words = (figure.title, figure.unit or unit_among(figure.metric, chosen))
-    shown_levels = levels if "loss" in figure.metric else None
+    shown_levels = shared if "loss" in figure.metric else None
     if figure.form == "curve":
         return line_figure(chosen, figure.metric, *words, shown_levels, log_x=figure.log)
     if figure.form == "map":

@@ -293,6 +293,21 @@ def test_explained_keeps_to_the_range_of_its_expectation() -> None:
     assert measurement.interval.n == np.sum((X >= 0.4) & (X <= 2.6))
 
 
+def test_a_relative_difference_is_as_sure_as_the_ratio_of_means() -> None:
+    """What is always three times another differs by 200% for certain; else the interval is that of resampled ratios."""
+    rng = np.random.default_rng(3)
+    b = rng.normal(5, 1, 60)
+    noisy = 2 * b + rng.normal(0, 1, 60)
+    arms = [arm("a", 3 * b), arm("b", b), arm("c", noisy)]
+    ((_, _, found),) = judged(arms, reading("difference", against=["b"], scale="relative")).readings
+    assert found[0].interval[:3] == pytest.approx((2, 2, 2))
+    ((_, _, found),) = judged(arms, reading("difference", arms=["c"], against=["b"], scale="relative")).readings
+    places = rng.integers(60, size=(20_000, 60))
+    ratios = noisy[places].mean(axis=1) / b[places].mean(axis=1) - 1
+    expected = (noisy.mean() / b.mean() - 1, *np.quantile(ratios, [0.025, 0.975]))
+    assert found[0].interval[:3] == pytest.approx(expected, abs=0.005)
+
+
 def test_differences_are_paired_and_may_be_relative() -> None:
     arms = [arm("a", 2 * ONES), arm("b", ONES), arm("c", 4 * ONES)]
     ((_, _, found),) = judged(arms, reading("difference", arms=["a", "b"], against=["b", "c"])).readings

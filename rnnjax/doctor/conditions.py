@@ -113,7 +113,7 @@ CONDITIONS = (
         "share of the gradient by the outputs that is at the last step",
         (Limit("last_step", above=0.99),),
         "The loss is taken of the last output alone, or overwritten at every step instead of added up.",
-        "Take the mean of the losses of all steps. If only the last one is asked for, say so: give `counted`.",
+        "Add up the losses of all steps. If only the last one is asked for, say so: give `counted`.",
         Comparison(
             "reduction", "true_loss", "sum",
             "last",
@@ -237,7 +237,7 @@ CONDITIONS = (
         "The recurrent kernel or the slope of the nonlinearity is too small: nothing that happened before can be "
         "learned.",
         "Start from an orthogonal kernel, use tanh instead of a sigmoid, or a gated cell.",
-        Comparison(),
+        Comparison("loops", "final_loss", "rate=0.1", "sigmoid", "final loss, tanh instead of a sigmoid"),
         learning=True,
     ),
     Condition(
