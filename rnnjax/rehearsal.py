@@ -149,6 +149,7 @@ def check_measured(study: Study, arms: Sequence[ArmResult]) -> None:
     for where, metric, patterns in asked(study):
         for arm in named(arms, patterns):
             form, _, name = metric.rpartition(":")
+            name = f"{name}_x" if form == "map" else name
             try:
                 (arm.rows if form == "curve" else arm.probes)[name] if form else seed_values(arm, name)
             except KeyError:
