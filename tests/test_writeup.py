@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from finished import made_up
 
 from rnnjax import config
+from rnnjax.errors import BadInput
 from rnnjax.lab import load_tasks
 from rnnjax.pages import Table
+from rnnjax.rehearsal import check_measured
 from rnnjax.results import ArmResult
 from rnnjax.stats import Interval
 from rnnjax.study import Study
@@ -74,3 +77,13 @@ def test_losses_in_different_units_have_none_in_common(arms: list[ArmResult]) ->
     assert unit_among("final_loss", [one, one]) == "nats per character"
     assert unit_among("final_loss", [one, other]) == unit_among("loss_ratio", [one]) == ""
     assert unit_among("steps_to_1.5", [one, other]) == "optimizer steps"
+
+
+def test_a_map_has_been_measured_where_its_coordinates_have(tmp_path: Path) -> None:
+    path = tmp_path / "words.toml"
+    path.write_text("question = 'q'\n[[figures]]\nform = 'map'\nmetric = 'map'\ntitle = 't'\n")
+    study = config.load(path)
+    arm = made_up(study.arms[0], study.seeds)
+    check_measured(study, [arm._replace(probes={"map_x": np.zeros((1, 1, 2)), "map_y": np.zeros((1, 1, 2))})])
+    with pytest.raises(BadInput, match="figures: 'map_x' was not measured in arm base"):
+        check_measured(study, [arm])
