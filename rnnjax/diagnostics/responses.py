@@ -34,15 +34,16 @@ def responses(spec: Spec, task: Task) -> Probe:
     output_spread           std(y) / std(z); identical, collapsed: 1 where that is below 0.01, 0.05, else 0
     r2                      1 - mean (y - z)^2 / var(z); r2_without_recurrence: with every recurrent kernel set to 0
     pairwise_distance       mean |y_v - y_w| / std(z) over pairs
-    train_error             of 64 training windows: mean (y - z)^2 / var(z); collapsed_train_error: of a run that has
-                            collapsed, NaN of another
+    train_error             mean (y - z)^2 / var(z) of 64 windows spread evenly over the training part, most of them
+                            across two that are trained on; collapsed_train_error: of a run that has collapsed, else NaN
     sensitivity_start       mean |dy/dc_0|, c the whole carry; sensitivity_inputs: mean |dy/dx_1..T|
     start_over_inputs       their ratio
     window_decay            log10 of the geometric mean of |dy/dc_0| / |dy/dc_T|: what a whole window leaves
     input_state_distance    mean |h_T - h_T'| between windows, relative to sqrt(2H/3), that of random states
     start_state_distance    |c_T - c_T'| / |c_0 - c_0'| of one window read from two random states; numbers of such a
                             state are independent and uniform in [-1, 1]
-    Several columns count alike. Where `task.axes` swaps the axes, a window is what should have been one.
+    Several columns count alike. Where `task.axes` swaps the axes, predictions are those of what should have been a
+    window; derivatives and distances stay those of the streams as they are read.
 
     Raises:
         NotApplicable: no series. BadInput: a part of the series is shorter than a window.
