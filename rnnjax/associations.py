@@ -44,7 +44,10 @@ def correlation(reading: Reading, arms: Sequence[ArmResult]) -> list[Measurement
 
 
 def partial_correlation(rows: np.ndarray) -> np.ndarray:
-    """The correlation [...] of the first two rows [..., 2 or 3, n], given the third; 0 where one does not vary."""
+    """The correlation [...] of the first two rows [..., 2 or 3, n], given the third.
+
+    0 where one of the two does not vary, or only as the third does; a third that does not vary takes nothing away.
+    """
     centred = rows - rows.mean(axis=-1, keepdims=True)
     products = centred @ np.matrix_transpose(centred)
     if rows.shape[-2] == 3:

@@ -1,7 +1,10 @@
 """Reading the user's file, a text or a table: what can be wrong with it is said in one line, before training."""
 
 import codecs
+import hashlib
+import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +13,9 @@ import numpy as np
 from rnnjax.config import BYTES_PER_CHARACTER
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
+from rnnjax.tasks import TASKS
 from rnnjax.tasks.text import double_forms
+from rnnjax.types import Task
 
 MOST_CONTROL = 0.02  # a text has tabs and line ends, hardly any other control character
 BYTE_ORDER_MARKS = {  # the longer first: one begins with another
@@ -47,6 +52,24 @@ def read_source(task: TaskSpec, available_bytes: int) -> Source | None:
     refuse_binary(text, path, EXPECTED[task.name])
     found = remarks(decoded) if task.name == "text" else []  # no line end of a table reaches a network
     return Source(text, [f"{path}: {remark}" for remark in found])
+
+
+def tasks_of(specs: Iterable[TaskSpec]) -> tuple[dict[TaskSpec, Task], list[str]]:
+    """The tasks of some settings, each made once, and remarks about their texts. Raises BadInput."""
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    sources = {spec: read_source(spec, available) for spec in dict.fromkeys(specs)}
+    tasks = {spec: TASKS[spec.name](spec, source and source.text) for spec, source in sources.items()}
+    return tasks, [remark for source in sources.values() if source for remark in source.remarks]
+
+
+def data_hash(tasks: dict[TaskSpec, Task]) -> str:
+    """One sha256 of all that is trained on."""
+    digest = hashlib.sha256()
+    for task in tasks.values():
+        digest.update(repr((task.vocabulary, task.columns)).encode())  # ids alone are equal where the alphabets differ
+        for values_N in (task.train_N, task.validation_N):
+            digest.update(repr((values_N.dtype, values_N.shape)).encode() + values_N.tobytes())
+    return digest.hexdigest()
 
 
 def remarks(text: str) -> list[str]:

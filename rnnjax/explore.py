@@ -8,7 +8,7 @@ import numpy as np
 from rnnjax import pages, report, stats
 from rnnjax.results import ArmResult, named, seed_values
 from rnnjax.study import Explorer
-from rnnjax.summary import estimate, unit_among
+from rnnjax.summary import unit_among
 
 SEED = 0  # of the bootstrap
 LEAST_CHANCE = 0.05  # of being the best, from which on a cell is not told apart from it
@@ -47,7 +47,7 @@ def value(values_n: np.ndarray) -> pages.Cell:
     if np.isfinite(values_n).all() and np.ptp(values_n) == 0:
         only = float(values_n[0])
         return int(only) if only.is_integer() else only
-    return estimate(values_n)
+    return stats.estimate(values_n)
 
 
 def status(arm: ArmResult) -> str:

@@ -123,16 +123,18 @@ def interval_figure(
     log_x: bool = False,
     summarise: Callable[[np.ndarray], Interval] = mean_interval,
     center: str = "mean",
+    each: str = "seed",
 ) -> Drawing:
     """One number per arm: its interval, every seed as a point, seed 42 as a ring.
 
-    Args: summarise: makes the interval, `mean_interval` by default; center: the word for what it estimates.
+    Args: summarise: makes the interval, `mean_interval` by default; center: the word for what it estimates;
+        each: what the points are, where they are no seeds; then there is no ring.
     """
     known = [_finite(arm.metrics[metric]) for arm in arms]
     figure = empty(arms, axis(unit or _words(metric), log_x), arms_axis(arms, known))
     intervals = [summarise(values) if values.size > 1 else None for values in known]
     for row, ((arm, ink), interval) in enumerate(zip(inked(arms), intervals, strict=True)):
-        figure.add_traces(list(_seed_points(arm, ink, row, arm.metrics[metric])))
+        figure.add_traces(list(_seed_points(arm, ink, row, arm.metrics[metric], each)))
         if interval:
             figure.add_trace(_interval_bar(arm, ink, row, interval))
     figure.update_layout(height=110 + 30 * len(arms))
@@ -271,15 +273,15 @@ def _crosses(arm: ArmResult, ink: Ink, points: Points, mean_m: np.ndarray) -> It
         )
 
 
-def _seed_points(arm: ArmResult, ink: Ink, row: int, values: np.ndarray) -> Iterator[go.Scatter]:
+def _seed_points(arm: ArmResult, ink: Ink, row: int, values: np.ndarray, each: str) -> Iterator[go.Scatter]:
     """Every seed, spread over the height of the row by the golden ratio so that equal values stay apart."""
     height = row + 0.5 * (np.arange(arm.seeds.size) * 0.618 % 1 - 0.5)
     point = {"symbol": "circle", "size": 5, "color": faint(ink.light, POINT)}
     ring = {"symbol": "circle-open", "size": 10, "color": ink.light, "line": {"width": 2}}
-    famous = arm.seeds == FAMOUS_SEED
+    famous = (arm.seeds == FAMOUS_SEED) & (each == "seed")
     for chosen, marker in ((~famous, point), (famous, ring)):
         places = {"x": values[chosen], "y": height[chosen], "customdata": arm.seeds[chosen]}
-        hover = "<b>%{fullData.name}</b><br>seed %{customdata}: %{x:.4g}<extra></extra>"
+        hover = f"<b>%{{fullData.name}}</b><br>{each} %{{customdata}}: %{{x:.4g}}<extra></extra>"
         yield _trace(arm, ink, **places, mode="markers", marker=marker, hovertemplate=hover)
 
 

@@ -6,8 +6,6 @@
 Bitwise promises (a run in any company, after any kill) come from `sweep` and `training`; here is only their order.
 """
 
-import hashlib
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +14,7 @@ import numpy as np
 
 from rnnjax import sweep
 from rnnjax.claims import judge
-from rnnjax.corpora import read_source
+from rnnjax.corpora import data_hash, tasks_of
 from rnnjax.diagnostics.spectrum import recurrent_kernels, spectrum_of
 from rnnjax.errors import AllDiverged
 from rnnjax.files import check_space, write_json
@@ -33,7 +31,6 @@ from rnnjax.signals import Interruption
 from rnnjax.stored import finished_manifest, stored_results
 from rnnjax.study import Arm, Study
 from rnnjax.summary import summary
-from rnnjax.tasks import TASKS
 from rnnjax.tasks.text import decode
 from rnnjax.training import Shell, Training, plan_of
 from rnnjax.types import Task
@@ -99,11 +96,7 @@ def prepare(study: Study) -> Prepared:
 
 def load_tasks(study: Study) -> tuple[dict[TaskSpec, Task], list[str]]:
     """The tasks of a study, each made once, and remarks about their texts."""
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    specs = dict.fromkeys(arm.spec.task for arm in study.arms)
-    sources = {spec: read_source(spec, available) for spec in specs}
-    tasks = {spec: TASKS[spec.name](spec, source and source.text) for spec, source in sources.items()}
-    return tasks, [remark for source in sources.values() if source for remark in source.remarks]
+    return tasks_of(arm.spec.task for arm in study.arms)
 
 
 def fitted(study: Study, tasks: dict[TaskSpec, Task]) -> Study:
@@ -120,16 +113,6 @@ def fitted(study: Study, tasks: dict[TaskSpec, Task]) -> Study:
         arm.name: study.config["arms"][arm.name] | {name: getattr(arm.spec, name) for name in found} for arm in arms
     }
     return study._replace(arms=arms, config=study.config | {"arms": resolved})
-
-
-def data_hash(tasks: dict[TaskSpec, Task]) -> str:
-    """One sha256 of all that is trained on."""
-    digest = hashlib.sha256()
-    for task in tasks.values():
-        digest.update(repr((task.vocabulary, task.columns)).encode())  # ids alone are equal where the alphabets differ
-        for values_N in (task.train_N, task.validation_N):
-            digest.update(repr((values_N.dtype, values_N.shape)).encode() + values_N.tobytes())
-    return digest.hexdigest()
 
 
 def train_all(shell: Shell, tasks: dict[TaskSpec, Task]) -> list[ArmResult]:

@@ -1,8 +1,7 @@
 """Which window of the text a step of training reads: each order maps (hp, data, step) to (window, first).
 
 The window is [T, B, ...]. `first` is true where nothing goes on from the step before, so that a carried state must not
-be carried; a text read anywhere says so at the first step
-only, and a state that is carried there is a stale one.
+be carried; a text read anywhere says so at the first step only, and a state that is carried there is a stale one.
 """
 
 import jax

@@ -2,7 +2,8 @@
 
 Two habits hold everywhere. A random draw comes from an explicit integer seed, so a report can be made again to the
 last digit. A NaN or an infinity is a ValueError that names the argument: a diverged run is counted by the caller and
-never averaged in silently. Fewer values than a method needs are `TooFew`, a ValueError that a caller may answer.
+never averaged in silently; only `estimate` leaves them out. Fewer values than a method needs are `TooFew`, a ValueError
+that a caller may answer.
 """
 
 import warnings
@@ -50,6 +51,14 @@ def mean_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
     """
     sample = _sample("values", values, fewest=2)
     return _student(sample, 1 / np.sqrt(sample.size), confidence, f"t, {_percent(confidence)}")
+
+
+def estimate(values: np.ndarray) -> Interval | None:
+    """The mean of what is finite with its t interval; NaN bounds around a single value, None where nothing is."""
+    kept = values[np.isfinite(values)]
+    if kept.size == 0:
+        return None
+    return mean_interval(kept) if kept.size > 1 else Interval(float(kept[0]), np.nan, np.nan, 1, "one value")
 
 
 def prediction_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:

@@ -9,7 +9,6 @@ from rnnjax import report, stats
 from rnnjax.claims import DEFINITION, Judgement
 from rnnjax.measurement import CONFIRMED, Measurement
 from rnnjax.results import ArmResult
-from rnnjax.stats import Interval
 from rnnjax.study import Study
 
 UNITS = {
@@ -35,14 +34,6 @@ def unit_among(metric: str, arms: Sequence[ArmResult]) -> str:
     return units.pop() if len(units) == 1 else ""
 
 
-def estimate(values: np.ndarray) -> Interval | None:
-    """The mean of what is finite with its t interval; None where there is nothing."""
-    kept = values[np.isfinite(values)]
-    if len(kept) == 0:
-        return None
-    return stats.mean_interval(kept) if len(kept) > 1 else Interval(float(kept[0]), np.nan, np.nan, 1, "one value")
-
-
 def summary(study: Study, arms: Sequence[ArmResult], judgements: Sequence[Judgement]) -> dict[str, Any]:
     """The content of summary.json."""
     return {
@@ -66,7 +57,7 @@ def summary(study: Study, arms: Sequence[ArmResult], judgements: Sequence[Judgem
 
 
 def metric_summary(values: np.ndarray, unit: str) -> dict[str, Any]:
-    interval = estimate(values)
+    interval = stats.estimate(values)
     kept = values[np.isfinite(values)]
     return {
         "values": [float(f"{value:.6g}") for value in values],

@@ -17,8 +17,9 @@ from rnnjax.losses import UNITS
 from rnnjax.measurement import both_finite, common
 from rnnjax.results import ArmResult, is_text, measured_only, named, seed_values
 from rnnjax.settings import TaskSpec
+from rnnjax.stats import estimate
 from rnnjax.study import Advice, Contradiction, Figure, Question, Study, Table
-from rnnjax.summary import decisive, estimate, reasons, unit_among
+from rnnjax.summary import decisive, reasons, unit_among
 from rnnjax.tasks.text import decode
 from rnnjax.types import Task
 

@@ -15,7 +15,8 @@ FIRST_SEED = 11
 HEADER = "| planted | seeds | found | named first | seconds |\n| --- | ---: | ---: | ---: | ---: |\n"
 NOTE = """
 Found: the planted condition is among the findings. Named first: it is the first of them, the one to treat. Each network
-is examined alone; seconds are for all seeds, training and compiling too.
+is examined alone; seconds are for all seeds, training and compiling too. Several faults are planted in one trained
+network: its training is in the seconds of the first of them.
 """
 
 

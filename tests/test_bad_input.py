@@ -20,7 +20,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rnnjax import command, config, devices, files, lab
+from rnnjax import command, config, corpora, devices, files, lab
 from rnnjax.corpora import read_source
 from rnnjax.errors import BadInput
 from rnnjax.fields import FIELDS
@@ -85,7 +85,7 @@ def made(folder: Path, out: str, done: bool = False, machine: dict[str, Any] | N
     ready = lab.prepare(config.load(folder / STUDY))
     study = ready.study.config | change
     fingerprint = machine_fingerprint() | (machine or {})
-    with open_run(folder / out, study, fingerprint, resume=False, data_sha256=lab.data_hash(ready.tasks)) as run:
+    with open_run(folder / out, study, fingerprint, resume=False, data_sha256=corpora.data_hash(ready.tasks)) as run:
         if done:
             run.done()
 

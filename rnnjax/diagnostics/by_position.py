@@ -19,7 +19,8 @@ from rnnjax.types import Data, Params, Probe, Task
 
 WINDOWS = 1_024  # that are read at most, the first of each stream
 CUTS = (1, 2, 3, 4, 6, 8, 12, 16)  # characters of context
-EARLY, LATE = 3, 4  # the first three places; those after the first four
+EARLY = 3  # places of early_share, the first
+LATE_LOSS, LATE_ACCURACY = 5, 4  # the places before those of late_loss and of late_accuracy
 
 
 def by_position(spec: Spec, task: Task) -> Probe:
@@ -31,8 +32,8 @@ def by_position(spec: Spec, task: Task) -> Probe:
     floor, window_floor   the mean of position_floor, and its sum over a window
     excess, floor_ratio   true_loss - floor; true_loss / floor, NaN where the floor is 0
     early_share     of the summed loss: the first three places
-    late_loss       mean over the places from the sixth on; accuracy, late_accuracy: best guesses that are right, of all
-                    places and of those after the first four
+    late_loss       mean over the places after the first five; accuracy, late_accuracy: best guesses that are right, of
+                    all places and of those after the first four
     cut_loss [8]    of a window's last place when only the last 1, 2, 3, 4, 6, 8, 12 or 16 characters are read, from the
                     start state; cut_loss_3 ..., as far as the window is that long
     context_gain    cut_loss_3 - cut_loss of the longest
@@ -118,9 +119,9 @@ def of_places(losses_T: Array, right_T: Array) -> dict[str, Array]:
         "last_loss": losses_T[-1],
         "loss_ratio": jnp.sum(losses_T) / losses_T[-1],
         "early_share": jnp.sum(losses_T[:EARLY]) / jnp.sum(losses_T),
-        "late_loss": jnp.mean(losses_T[LATE + 1 :]),
+        "late_loss": jnp.mean(losses_T[LATE_LOSS:]),
         "accuracy": jnp.mean(right_T),
-        "late_accuracy": jnp.mean(right_T[LATE:]),
+        "late_accuracy": jnp.mean(right_T[LATE_ACCURACY:]),
     }
 
 

@@ -39,10 +39,10 @@ def coverage(spec: Spec, task: Task) -> Probe:
 
     kernel_share [T]      |dL/dW_hh(t)| over the sum of these norms, by lag: 0 is the last step
     input_share [T]       the same of W_xh; both in a network of one layer, elsewhere of its lowest
-    state_gradient [T]    log10 of |dL/dh_t| / |dL/dh_T|, h_T being the last
+    state_gradient [T]    log10 of |dL/dc_t| / |dL/dc_T|, c_t the whole carry after step t of T
     earlier_share, earlier_input_share   sums of these shares over all steps but the last
     least_share           the smallest kernel_share of a step that has a state before it: of all but the first
-    least_state_gradient, least_input_gradient   the smallest |dL/dh_t| and |dL/dx_t| of the steps before the last
+    least_state_gradient, least_input_gradient   the smallest |dL/dc_t| and |dL/dx_t| of the steps before the last
     last_difference       max |g - g_last| / max |g_last|, g what training takes of this window from the start state
                           and g_last the gradient of the last step's loss alone
     sum_cosine            of g with the gradient of the sum over all steps

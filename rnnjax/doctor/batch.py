@@ -42,18 +42,57 @@ def is_ids(values: Any) -> bool:
 
 
 def checked(name: str, given: Any) -> Batch:
-    """A batch as the user gave it: (inputs, targets), or with what counts. Raises BadInput."""
-    batch = Batch(*given)
-    values = [np.asarray(each) for each in batch[:2]]
+    """A batch as the user gave it: (inputs, targets), or with what counts and the unit. Raises BadInput."""
+    if not isinstance(given, tuple | list) or not 2 <= len(given) <= 4:
+        what = f"{len(given)} parts" if isinstance(given, tuple | list) else type(given).__name__
+        raise BadInput(f"{name}: got {what}; expected a tuple (inputs, targets), at most counted and unit besides")
+    try:
+        inputs, targets, *rest = (None if part is None else np.asarray(part) for part in given)
+        finite = all(np.isfinite(part).all() for part in (inputs, targets, *rest) if part is not None)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{name}: got what are no numbers ({error}); expected arrays") from error
+    batch = Batch(inputs, targets, *rest)
+    if inputs is None or targets is None:
+        raise BadInput(f"{name}: got no inputs or no targets; expected both")
+    refuse_shapes(name, batch)
+    if not finite:
+        raise BadInput(f"{name}: got values that are not finite; expected numbers, 0 where there is none")
+    if any(is_ids(each) and each.min() < 0 for each in (inputs, targets)):
+        raise BadInput(f"{name}: got ids below 0; expected ids from 0 on, and counted = 0 where there is none")
+    return batch
+
+
+def refuse_shapes(name: str, batch: Batch) -> None:
+    """Raises BadInput unless the parts fit together."""
+    values = batch.inputs, batch.targets
     shapes = " and ".join(str(each.shape) for each in values)
     rank_right = all(each.ndim == (2 if is_ids(each) else 3) for each in values)
     if not rank_right or values[0].shape[:2] != values[1].shape[:2]:
         raise BadInput(f"{name}: got shapes {shapes}; expected ids [T, B] or numbers [T, B, D], time first")
-    if values[0].shape[0] < FEWEST_STEPS or values[0].shape[1] < FEWEST_STREAMS:
+    steps, streams = values[0].shape[:2]
+    if steps < FEWEST_STEPS or streams < FEWEST_STREAMS or 0 in (*values[0].shape, *values[1].shape):
         raise BadInput(
             f"{name}: got shapes {shapes}; expected T >= {FEWEST_STEPS} steps of B >= {FEWEST_STREAMS} streams"
         )
-    return batch._replace(inputs=values[0], targets=values[1])
+    if batch.counted_TB is not None and (np.shape(batch.counted_TB) != (steps, streams) or not counts(batch).any()):
+        got = "only 0" if np.shape(batch.counted_TB) == (steps, streams) else f"shape {np.shape(batch.counted_TB)}"
+        raise BadInput(f"{name}: got counted of {got}; expected ({steps}, {streams}), 1 where the loss counts")
+    if batch.unit_O is not None and np.shape(batch.unit_O) not in ((), batch.targets.shape[2:]):
+        raise BadInput(f"{name}: got a unit of shape {np.shape(batch.unit_O)}; expected {batch.targets.shape[2:]}")
+
+
+def refuse_ids(name: str, batch: Batch, symbols: int | None) -> None:
+    """Raises BadInput for ids that a network of so many symbols does not know: JAX would take the last one instead."""
+    if symbols is not None and is_ids(batch.inputs) and batch.inputs.max() >= symbols:
+        raise BadInput(f"{name}: got ids up to {batch.inputs.max()} in the inputs; expected 0 to {symbols - 1}")
+
+
+def refuse_outputs(name: str, batch: Batch, width: int) -> None:
+    """Raises BadInput unless outputs of some width can be held against the targets."""
+    if is_ids(batch.targets) and batch.targets.max() >= width:
+        raise BadInput(f"{name}: got ids up to {batch.targets.max()} in the targets; expected 0 to {width - 1}")
+    if not is_ids(batch.targets) and batch.targets.shape[-1] != width:
+        raise BadInput(f"{name}: got targets of {batch.targets.shape[-1]} columns; expected {width}, as it says")
 
 
 def step_losses(batch: Batch, outputs_TBO: Array) -> Array:
@@ -72,6 +111,14 @@ def stream_losses(batch: Batch, outputs_TBO: Array) -> Array:
         return jnp.mean(losses_TB, axis=0)
     counted_TB = jnp.asarray(batch.counted_TB)
     return jnp.sum(losses_TB * counted_TB, axis=0) / jnp.maximum(jnp.sum(counted_TB, axis=0), 1e-6)
+
+
+def mean_counted(batch: Batch, values_TB: Array) -> Array:
+    """Means [B] over what counts, such that their mean over the streams is the mean over all that counts."""
+    if batch.counted_TB is None:
+        return jnp.mean(values_TB, axis=0, dtype=float)
+    counted_TB = jnp.asarray(batch.counted_TB)
+    return jnp.sum(values_TB * counted_TB, axis=0) / jnp.mean(jnp.sum(counted_TB, axis=0))
 
 
 def chance(batch: Batch) -> float:

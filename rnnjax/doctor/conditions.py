@@ -4,6 +4,7 @@ A condition is found where all its limits are passed by the means of their signs
 one to treat first: what stands below it may be its consequence.
 """
 
+from math import isfinite
 from typing import Literal, NamedTuple
 
 from rnnjax.doctor.signs import SAME
@@ -18,6 +19,15 @@ class Limit(NamedTuple):
     above: float = float("-inf")
     below: float = float("inf")
     optional: bool = False  # not asked where the sign could not be measured
+
+    @property
+    def bound(self) -> float:
+        """From where on it is passed."""
+        return self.below if isfinite(self.below) else self.above
+
+    @property
+    def words(self) -> str:
+        return f"{'<' if isfinite(self.below) else '>'} {self.bound:g}"
 
 
 class Comparison(NamedTuple):

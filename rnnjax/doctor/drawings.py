@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from rnnjax.axes import Levels
 from rnnjax.doctor.signs import Curve, Sign
 from rnnjax.doctor.verdict import Check, Examination, Finding
 from rnnjax.figures import Drawing, interval_figure, lag_figure, line_figure
@@ -38,26 +37,17 @@ def of_curve(finding: Finding, curve: Curve) -> Drawing:
         figure.update_layout(xaxis_title_text=curve.x_title)
     many = f"Line: mean over {len(values_nm)} {curve.over}; band: its t interval, 95%."
     caption = many if len(values_nm) > 1 else "Line: the one network."
-    return Drawing(finding.symptom, said_of(figure, curve.over, caption), figure)
+    return Drawing(finding.symptom, caption, figure)
 
 
 def of_sign(finding: Finding, sign: Sign, check: Check) -> Drawing:
     arm = made_up(len(sign.values_n))._replace(metrics={"y": np.asarray(sign.values_n, float)})
-    limit = float(check.limit.split()[-1])
-    levels: Levels = {"limit": limit}
-    figure = interval_figure([arm], "y", unit=finding.number, levels=levels).figure
+    what = "run" if sign.over == "runs" else "stream"
+    levels = {"limit": check.limit.bound}
+    figure = interval_figure([arm], "y", unit=finding.number, levels=levels, each=what).figure
     over = sign.over if len(sign.values_n) > 1 else "one number of one network"
     caption = f"Points: {over}; bar: their mean with its t interval, 95%. Dashed: from where on it is a finding."
-    return Drawing(finding.symptom, said_of(figure, sign.over, caption), figure)
-
-
-def said_of(figure: object, over: str, caption: str) -> str:
-    """The caption; the pointer's words are those of what the points are, where `figures` speaks of seeds."""
-    for trace in figure.data:  # type: ignore[attr-defined]
-        words = getattr(trace, "hovertemplate", None)
-        if words and over != "runs":
-            trace.hovertemplate = words.replace("seed ", "stream ")
-    return caption
+    return Drawing(finding.symptom, caption, figure)
 
 
 def made_up(n: int) -> ArmResult:

@@ -1,6 +1,5 @@
 """The networks of an arm out of a run folder, with their curves and the windows that they were trained on."""
 
-import os
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import sweep
-from rnnjax.corpora import read_source
+from rnnjax.corpora import data_hash, tasks_of
 from rnnjax.doctor.examine import diagnosis
 from rnnjax.doctor.patient import seen
 from rnnjax.doctor.record import Record
@@ -17,9 +16,9 @@ from rnnjax.doctor.trainees import patient_of, record_of
 from rnnjax.doctor.verdict import Examination
 from rnnjax.errors import BadInput
 from rnnjax.files import read_npz
-from rnnjax.manifest import read_manifest
+from rnnjax.manifest import in_words, read_manifest
+from rnnjax.settings import TaskSpec
 from rnnjax.stored import of_arms
-from rnnjax.tasks import TASKS
 from rnnjax.trained import Network, load_networks
 from rnnjax.types import Task
 
@@ -34,7 +33,7 @@ def examine_folder(folder: Path, arm: str | None = None) -> tuple[str, Examinati
     """
     networks = load_networks(folder, arm)[:MOST]
     first = networks[0]
-    task = task_of(first)
+    task = task_of(folder, first)
     params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(network.params for network in networks))
     runs = [sweep.Run(0, network.spec, network.hp) for network in networks]
     patient = patient_of(first.spec, first.hp, task, params, sweep.start(runs).params)
@@ -42,16 +41,23 @@ def examine_folder(folder: Path, arm: str | None = None) -> tuple[str, Examinati
     return first.arm, diagnosis(patient, seen(patient), record)
 
 
-def task_of(network: Network) -> Task:
+def task_of(folder: Path, network: Network) -> Task:
     """What a network was trained on. Raises BadInput where the file is another now."""
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     settings = network.spec.task
-    source = read_source(settings, available)
-    task = TASKS[settings.name](settings, source and source.text)
+    task = tasks_of([settings])[0][settings]
     was, now = (network.vocabulary, network.columns), (task.vocabulary, tuple(task.columns))
-    if was != now or (task.inputs, task.outputs) != (network.spec.inputs, network.spec.outputs):
+    sizes_differ = (task.inputs, task.outputs) != (network.spec.inputs, network.spec.outputs)
+    if was != now or sizes_differ or (settings.path and data_changed(folder)):
         raise BadInput(f"{settings.path}: is no longer what the network was trained on; expected the same file")
     return task
+
+
+def data_changed(folder: Path) -> bool:
+    """Whether the data of a study are others than when it was run; its sha256 is of those of all arms together."""
+    manifest = read_manifest(folder)
+    arms = manifest["config"]["arms"].values() if manifest else []
+    specs = (TaskSpec(**in_words(values["task"])) for values in arms)
+    return manifest is not None and data_hash(tasks_of(specs)[0]) != manifest["data_sha256"]
 
 
 def stored_record(folder: Path, network: Network, seeds: list[int]) -> Record | None:

@@ -9,6 +9,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.diagnostics.loops import trailing_period
+from rnnjax.diagnostics.text import LONGEST_PERIOD, LOOP_TAIL
 from rnnjax.doctor.batch import Batch, is_ids
 from rnnjax.doctor.subject import Subject
 from rnnjax.generate import draw
@@ -16,17 +17,14 @@ from rnnjax.types import Carry, Params
 
 STREAMS = 16
 LENGTH = 240
-LONGEST_PERIOD, LOOP_TAIL = 50, 200  # a text loops if its last 200 symbols have a period of at most 50
 LATE = 100  # the last symbols, whose likelihood is compared with that of the first
 
 
-def can_run_free(batch: Batch, outputs: int) -> str:
-    """Why a network cannot read its own output on such a batch; "" where it can."""
+def can_run_free(batch: Batch, outputs: int) -> bool:
+    """Whether a network can read its own output: each target is the next input, and all that is said can be read."""
     if not batch.said_next:
-        return "what is said at a step is not what is read at the next"
-    if is_ids(batch.inputs):
-        return "" if int(np.max(batch.inputs)) < outputs else "there are more symbols to read than to say"
-    return "" if batch.inputs.shape[-1] == outputs else "what is read has another width than what is said"
+        return False
+    return int(np.max(batch.inputs)) < outputs if is_ids(batch.inputs) else batch.inputs.shape[-1] == outputs
 
 
 def free_texts(subject: Subject, prompts_TP: Array, uniforms_NP: Array, params: Params, carry: Carry) -> Array:
@@ -93,9 +91,15 @@ def surprisals(batch: Batch, texts_RNP: np.ndarray) -> np.ndarray:
 
 
 def series_signs(batch: Batch, series_RNPD: np.ndarray) -> dict[str, np.ndarray]:
-    """range [R, P]: the root mean square of the last 100 rows of a forecast over that of the true rows."""
-    true = np.asarray(batch.targets)
-    mean_D, size_D = true.mean(axis=(0, 1)), true.std(axis=(0, 1)) + 1e-9
-    away = (series_RNPD[:, -LATE:] - mean_D) / size_D
+    """range [R, P]: the root mean square of the last 100 rows of a forecast over that of the true rows.
+
+    Over the columns that vary: of a constant one nothing is a share. Absent where none does.
+    """
+    true = np.asarray(batch.targets, float)
+    varies_D = np.ptp(true, axis=(0, 1)) > 0
+    if not varies_D.any():
+        return {}
+    true, late_RNPD = true[..., varies_D], series_RNPD[:, -LATE:, :, varies_D]
+    away = (late_RNPD - true.mean(axis=(0, 1))) / true.std(axis=(0, 1))
     with np.errstate(over="ignore", invalid="ignore"):
         return {"range": np.minimum(np.nan_to_num(np.sqrt(np.mean(away**2, axis=(1, 3))), nan=1e6), 1e6)}

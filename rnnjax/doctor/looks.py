@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from rnnjax.doctor.batch import Batch, step_losses, stream_losses
-from rnnjax.doctor.subject import Subject
+from rnnjax.diagnostics.units import SATURATED
+from rnnjax.doctor.batch import Batch, mean_counted, step_losses, stream_losses
+from rnnjax.doctor.subject import Subject, is_float
 from rnnjax.types import Carry, Params
 
 Objective = Callable[[Array, Batch], Array]  # outputs_TBO, batch -> what training makes small, a scalar
@@ -40,7 +41,7 @@ def looks(
         "loss": stream_losses(batch, outputs_TBO),
         "fresh_loss": stream_losses(batch, subject.read(params, fresh, inputs)[1]),
         "spread": spread(batch, outputs_TBO),
-        "distribution": distribution(outputs_TBO),
+        "distribution": distribution(batch, outputs_TBO),
         "gradients": gradients(subject, objective, batch, params, carry),
         "finite": jnp.all(jnp.isfinite(outputs_TBO)) & all_finite(params),
         **dependence(subject, params, carry, inputs, outputs_TBO),
@@ -57,11 +58,11 @@ def looks(
 
 def all_finite(tree: Any) -> Array:
     """Whether every number in a tree is finite."""
-    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+    return jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree) if is_float(leaf)]))
 
 
 def spread(batch: Batch, outputs_TBO: Array) -> Array:
-    """sqrt(variance of the prediction / variance of the target) [B], each about its mean over the whole batch.
+    """sqrt(variance of the prediction / variance of the target) [B], each about its mean over all that counts.
 
     Of ids: of softmax(outputs) and of the one-hot target, summed over the symbols.
     """
@@ -70,26 +71,32 @@ def spread(batch: Batch, outputs_TBO: Array) -> Array:
         outputs_TBO, targets = jax.nn.softmax(outputs_TBO), jax.nn.one_hot(targets, outputs_TBO.shape[-1])
 
     def variance(values_TBO: Array) -> Array:
-        centred = values_TBO - jnp.mean(values_TBO, axis=(0, 1), keepdims=True)
-        return jnp.mean(jnp.sum(centred**2, axis=-1), axis=0)
+        mean_O = jax.vmap(lambda values_TB: jnp.mean(mean_counted(batch, values_TB)), in_axes=-1)(values_TBO)
+        return mean_counted(batch, jnp.sum((values_TBO - mean_O[None, None]) ** 2, axis=-1))
 
     return jnp.sqrt(variance(outputs_TBO) / jnp.maximum(jnp.mean(variance(targets)), TINY))
 
 
-def distribution(outputs_TBO: Array) -> Array:
-    """Share [B] of the steps at which the outputs are no logits but probabilities: none below 0, and 1 in sum."""
+def distribution(batch: Batch, outputs_TBO: Array) -> Array:
+    """Share [B] of what counts where the outputs are no logits but probabilities: none below 0, and 1 in sum."""
     whole = jnp.abs(jnp.sum(outputs_TBO, axis=-1) - 1) < 1e-3
-    return jnp.mean(whole & jnp.all(outputs_TBO >= 0, axis=-1), axis=0, dtype=float)
+    return mean_counted(batch, whole & jnp.all(outputs_TBO >= 0, axis=-1))
 
 
 def gradients(subject: Subject, objective: Objective | None, batch: Batch, params: Params, carry: Carry) -> Any:
-    """max |d objective / d leaf| of every array of parameters, as a tree; of the mean loss where none is given."""
+    """max |d objective / d leaf| of every array of parameters, as a tree; of the mean loss where none is given.
+
+    None in the place of an array of integers, which has no gradient.
+    """
 
     def value(params: Params) -> Array:
         outputs_TBO = subject.read(params, carry, jnp.asarray(batch.inputs))[1]
         return jnp.mean(stream_losses(batch, outputs_TBO)) if objective is None else objective(outputs_TBO, batch)
 
-    return jax.tree.map(lambda leaf: jnp.max(jnp.abs(leaf)), subject.trained(jax.grad(value)(params)))
+    def largest(leaf: Array) -> Array | None:
+        return jnp.max(jnp.abs(leaf)) if is_float(leaf) else None
+
+    return jax.tree.map(largest, subject.trained(jax.grad(value, allow_int=True)(params)))
 
 
 def dependence(subject: Subject, params: Params, carry: Carry, inputs: Array, outputs_TBO: Array) -> dict[str, Array]:
@@ -97,6 +104,8 @@ def dependence(subject: Subject, params: Params, carry: Carry, inputs: Array, ou
 
     changed_by_row [T, B]   the inputs of the middle stream
     changed_by_time [T, B]  those of the middle step of all streams
+
+    NaN where there are no others to put there, as of ids that are all one symbol.
     """
     steps, streams = inputs.shape[:2]
     others = other(inputs)
@@ -104,7 +113,8 @@ def dependence(subject: Subject, params: Params, carry: Carry, inputs: Array, ou
 
     def changed(at: Any) -> Array:
         replaced = subject.read(params, carry, inputs.at[at].set(others[at]))[1]
-        return jnp.max(jnp.abs(replaced - outputs_TBO), axis=-1) / size
+        change = jnp.max(jnp.abs(replaced - outputs_TBO), axis=-1) / size
+        return jnp.where(jnp.any(others[at] != inputs[at]), change, jnp.nan)
 
     return {"changed_by_row": changed((slice(None), streams // 2)), "changed_by_time": changed(steps // 2)}
 
@@ -121,7 +131,7 @@ def other(inputs: Array) -> Array:
 def states(subject: Subject, batch: Batch, params: Params, carry: Carry) -> dict[str, Array]:
     """Units h [T, B, H] and fading [T, B], |d l_T / d c_t|: the last step's loss by the carry before each step."""
     inputs = jnp.asarray(batch.inputs)
-    floating = [jnp.issubdtype(leaf.dtype, jnp.floating) for leaf in jax.tree.leaves(carry)]
+    floating = [is_float(leaf) for leaf in jax.tree.leaves(carry)]
     leaves = [leaf for leaf, has in zip(jax.tree.leaves(carry), floating, strict=True) if has]
     nudges = [jnp.zeros((len(inputs), *leaf.shape), leaf.dtype) for leaf in leaves]
 
@@ -141,9 +151,9 @@ def states(subject: Subject, batch: Batch, params: Params, carry: Carry) -> dict
         return jnp.sum(step_losses(batch, outputs_TBO)[-1]), h_TBH
 
     found, h_TBH = jax.grad(last_loss, has_aux=True)(nudges)
-    squares = [leaf.reshape(*leaf.shape[:2], -1) for leaf in found]
-    largest = jnp.maximum(jnp.max(jnp.stack([jnp.max(jnp.abs(leaf), axis=-1) for leaf in squares]), axis=0), TINY)
-    norms = largest * jnp.sqrt(sum(jnp.sum((leaf / largest[..., None]) ** 2, axis=-1) for leaf in squares))
+    flat = [leaf.reshape(*leaf.shape[:2], -1) for leaf in found]
+    largest = jnp.maximum(jnp.max(jnp.stack([jnp.max(jnp.abs(leaf), axis=-1) for leaf in flat]), axis=0), TINY)
+    norms = largest * jnp.sqrt(sum(jnp.sum((leaf / largest[..., None]) ** 2, axis=-1) for leaf in flat))
     return unit_looks(h_TBH, subject.activation) | {"fading": norms}
 
 
@@ -153,12 +163,11 @@ def unit_looks(h_TBH: Array, activation: str) -> dict[str, Array]:
     Of a unit whose activation is not known: bounded as tanh where it stays within -1 and 1 and is negative somewhere,
     as a sigmoid where it stays within 0 and 1 and is hardly ever exactly 0, else unbounded.
     """
-    near_1, near_0 = jnp.abs(h_TBH) > 0.95, (h_TBH < 0.05) | (h_TBH > 0.95)
     bounded_H = jnp.max(jnp.abs(h_TBH), axis=(0, 1)) <= 1
     signed_H, zeros_H = jnp.min(h_TBH, axis=(0, 1)) < 0, jnp.mean(h_TBH == 0, axis=(0, 1))
-    tanh_H = jnp.broadcast_to(bounded_H & signed_H if activation == "" else activation == "tanh", bounded_H.shape)
-    like_sigmoid = bounded_H & ~signed_H & (zeros_H < 0.01)
-    sigmoid_H = jnp.broadcast_to(like_sigmoid if activation == "" else activation == "sigmoid", bounded_H.shape)
-    saturated = (near_1 & tanh_H[None, None]) | (near_0 & sigmoid_H[None, None])
-    dead_H = (zeros_H == 1) & ~sigmoid_H
+    like_H = {"tanh": bounded_H & signed_H, "sigmoid": bounded_H & ~signed_H & (zeros_H < 0.01)}
+    if activation != "":
+        like_H = {kind: jnp.full_like(bounded_H, kind == activation) for kind in SATURATED}
+    saturated = sum(SATURATED[kind](h_TBH) & like_H[kind][None, None] for kind in like_H)
+    dead_H = (zeros_H == 1) & ~like_H["sigmoid"]
     return {"saturated": jnp.mean(saturated, axis=(0, 2), dtype=float), "dead": jnp.mean(dead_H, dtype=float)}

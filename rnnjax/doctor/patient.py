@@ -12,7 +12,7 @@ from jax import Array
 from rnnjax.doctor import freerun
 from rnnjax.doctor.batch import Batch, is_ids
 from rnnjax.doctor.looks import Objective, looks
-from rnnjax.doctor.signs import Levels
+from rnnjax.doctor.signs import Floor
 from rnnjax.doctor.subject import Subject, can_step
 from rnnjax.errors import BadInput
 from rnnjax.settings import Spec
@@ -29,7 +29,7 @@ class Patient(NamedTuple):
     carry: Carry | None = None
     objective: Objective | None = None
     held_out: Batch | None = None
-    levels: Levels | None = None
+    floor: Floor | None = None
     before: Params | None = None
     warm: Any = None  # inputs [T, B, ...] that are read before the batch; its state then is the one before the batch
     held_out_warm: Any = None
@@ -70,7 +70,7 @@ def seen(patient: Patient) -> Seen:
     steps = can_step(subject, first(patient.params), first(carry), jnp.asarray(batch.inputs))
     look = jax.vmap(partial(looks, subject, steps, patient.objective), in_axes=(None, None, 0, 0, 0, 0))
     found = jax.device_get(jax.jit(look)(batch, held_out, patient.params, carry, fresh, ahead))
-    return Seen(found, free_signs(patient, carry, outputs_of(patient, carry)) if steps else {})
+    return Seen(found, free_signs(patient, carry, said(patient, carry, batch)[1].shape[-1]) if steps else {})
 
 
 def warmed(patient: Patient, carry: Carry, inputs: Any) -> Carry:
@@ -93,17 +93,16 @@ def starts(patient: Patient, batch: Batch) -> Carry:
     return jax.tree.map(jnp.zeros_like, patient.carry)
 
 
-def outputs_of(patient: Patient, carry: Carry) -> int:
-    """How wide the output is."""
+def said(patient: Patient, carry: Carry, batch: Batch) -> Any:
+    """The shapes of the carry after a batch and of the outputs [T, B, O]."""
     first = partial(jax.tree.map, lambda leaf: leaf[0])
-    inputs = jnp.asarray(patient.batch.inputs)
-    return int(jax.eval_shape(patient.subject.read, first(patient.params), first(carry), inputs)[1].shape[-1])
+    return jax.eval_shape(patient.subject.read, first(patient.params), first(carry), jnp.asarray(batch.inputs))
 
 
 def free_signs(patient: Patient, carry: Carry, outputs: int) -> dict[str, np.ndarray]:
     """What free running shows; nothing where the network cannot read its own output."""
     batch = patient.batch
-    if freerun.can_run_free(batch, outputs):
+    if not freerun.can_run_free(batch, outputs):
         return {}
     streams = min(freerun.STREAMS, batch.inputs.shape[1])
     if is_ids(batch.inputs):

@@ -88,7 +88,7 @@ def plain(title: str, examination: Examination) -> dict[str, Any]:
             for finding in examination.findings
         ],
         "checked": [
-            {"name": check.name, "kind": check.kind, "limit": check.limit, "outcome": check.outcome}
+            {"name": check.name, "kind": check.kind, "limit": check.limit.words, "outcome": check.outcome}
             | numbers(check.evidence)
             for check in examination.checked
         ],

@@ -4,10 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnjax.doctor.batch import Batch, chance, counts
+from rnnjax.doctor.batch import Batch, chance, counts, is_ids
 
 LAG = 4  # steps back at which fading and growing gradients are judged
 SAME = 1e-3  # a change of the outputs below this share of the largest one is none
+FEWEST_CHANGES = 10  # of a target; that an input has foretold fewer may be chance
 
 
 class Sign(NamedTuple):
@@ -27,10 +28,10 @@ class Curve(NamedTuple):
     y_title: str
 
 
-class Levels(NamedTuple):
-    """What is known of a loss."""
+class Floor(NamedTuple):
+    """The least loss that can be expected."""
 
-    floor: float  # the least that can be expected; 0 where everything could be foreseen: then nobody is ever at it
+    loss: float  # 0 where everything could be foreseen: then nobody is ever at it
     held_out: bool = False  # it is of the held-out batch
 
 
@@ -58,7 +59,7 @@ def curve(values_RTB: np.ndarray, x_title: str, y_title: str, x_m: np.ndarray | 
     return Curve(x_m, values_nm, "runs" if many else "streams", x_title, y_title)
 
 
-def read_signs(found: dict[str, Any], batch: Batch, held_out: Batch | None, levels: Levels | None) -> Signs:
+def read_signs(found: dict[str, Any], batch: Batch, held_out: Batch | None, floor: Floor | None) -> Signs:
     """The signs in what `looks` has seen of R networks; NaN where there is nothing to see."""
     usual, found = chance(batch) or np.nan, finite_only(found)  # of targets that do not vary nothing is a share
     values = {
@@ -89,9 +90,9 @@ def read_signs(found: dict[str, Any], batch: Batch, held_out: Batch | None, leve
         ahead = found["held_out_loss"] - found["loss"].mean(axis=1, keepdims=True)
         values["gap"] = of_streams(ahead / usual)
         values["held_out_loss"] = of_streams(found["held_out_loss"])
-    if levels is not None and levels.floor > 0:
-        loss = found["held_out_loss" if levels.held_out else "loss"]
-        values["above_floor"] = of_streams(loss / levels.floor - 1)
+    if floor is not None and floor.loss > 0:
+        loss = found["held_out_loss" if floor.held_out else "loss"]
+        values["above_floor"] = of_streams(loss / floor.loss - 1)
     rows = by_row(found)
     curves["row_leak"] = Curve(np.arange(1, rows.shape[1] + 1), rows, "runs", "stream", "change of its outputs")
     return Signs({name: sign for name, sign in values.items() if sign is not None}, curves, {})
@@ -136,23 +137,43 @@ def dependence_signs(found: dict[str, Any]) -> dict[str, Sign]:
 
 
 def data_signs(batch: Batch) -> dict[str, Sign | None]:
-    """target_leak: share of targets that stand in the input; size: |log10| of the largest column's root mean square."""
-    inputs, targets = np.asarray(batch.inputs), np.asarray(batch.targets)
-    if inputs.ndim == 2:
-        same = targets.ndim == 2
-        return {"target_leak": Sign((inputs == targets).mean(axis=0), "streams") if same else None}
-    large = [np.sqrt(np.mean(inputs.astype(float) ** 2, axis=0)).max(axis=-1)]
-    if targets.ndim == 3:
-        large.append(np.sqrt(np.mean(targets.astype(float) ** 2, axis=0)).max(axis=-1))
-    codes = np.isin(inputs, (0, 1)).all() and targets.ndim == 2
-    sizes_B = np.max([np.abs(np.log10(np.maximum(one, 1e-12))) for one in large], axis=0)
-    found: dict[str, Sign | None] = {"size": None if codes else Sign(sizes_B, "streams")}
-    if targets.ndim == 3 and float(np.ptp(targets)) > 0:
-        close = np.abs(inputs[..., :, None] - targets[..., None, :]) <= 1e-6 * np.abs(targets[..., None, :]) + 1e-12
-        counted = counts(batch)
-        share = (close & counted[..., None, None]).sum(axis=0) / np.maximum(counted.sum(axis=0), 1)[:, None, None]
-        found["target_leak"] = Sign(share.max(axis=(1, 2)), "streams")
-    return found
+    """target_leak: as `held`; size: |log10| of the root mean square of the largest column.
+
+    Of the inputs all steps are read, of the targets those that count. What is 0 or 1 everywhere is a code and has no
+    size; no target leaks where one is an id and the other a number.
+    """
+    inputs, targets, counted_TB = np.asarray(batch.inputs), np.asarray(batch.targets), counts(batch)
+    rows = [each.astype(float) for each in (inputs, targets[counted_TB]) if not is_ids(each) and not is_code(each)]
+    sizes = [np.sqrt(np.mean(each**2, axis=tuple(range(each.ndim - 1)))).max() for each in rows]
+    found = {"size": np.abs(np.log10(np.maximum(sizes, 1e-12))).max()} if sizes else {}
+    if is_ids(inputs) == is_ids(targets):
+        found["target_leak"] = held(inputs, targets, counted_TB)
+    return {name: Sign(np.array([value]), "network") for name, value in found.items()}
+
+
+def is_code(values: np.ndarray) -> bool:
+    return bool(np.isin(values, (0, 1)).all())
+
+
+def held(inputs: np.ndarray, targets: np.ndarray, counted_TB: np.ndarray) -> float:
+    """How much of its best held target column the inputs already hold: the largest share over pairs of columns.
+
+    The share of the steps at which an input equals the target, and also, where it is less, that of the steps at which
+    the target is another than at the step before: a column that hardly changes equals itself one step earlier.
+
+    Args: ids [T, B], or numbers [T, B, D] and [T, B, O]. Returns: NaN where no column changes at 10 steps that count.
+    """
+    if is_ids(inputs):
+        inputs, targets = inputs[..., None], targets[..., None]
+    best = np.nan
+    changes_TBO = np.diff(targets, axis=0, prepend=targets[:1]) != 0
+    for o in range(targets.shape[-1]):
+        target_TB1, changed_TB = targets[..., o, None], changes_TBO[..., o] & counted_TB
+        if changed_TB.sum() >= FEWEST_CHANGES:
+            same_TBD = np.abs(inputs - target_TB1) <= 1e-6 * np.abs(target_TB1) + 1e-12
+            shares_D = np.minimum(same_TBD[counted_TB].mean(axis=0), same_TBD[changed_TB].mean(axis=0))
+            best = np.fmax(best, shares_D.max())
+    return float(best)
 
 
 def coverage_signs(found: dict[str, Any], batch: Batch) -> dict[str, Sign | None]:

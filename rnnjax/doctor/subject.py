@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
+from rnnjax.diagnostics.units import WITH_ACTIVATION
 from rnnjax.errors import BadInput
 from rnnjax.keys import key_of
 from rnnjax.model import layers_of, network
@@ -17,7 +19,8 @@ from rnnjax.train import trainable
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
 
 NO_RANDOMNESS = jax.random.key(0)  # of a Flax cell's carry, which asks for a key
-WITH_ACTIVATION = ("elman", "leaky")  # the h of any other cell is bounded like tanh
+FIRST = 4  # steps over which stepping must say what reading says; more, and rounding grows in a chaotic network
+CLOSE = 0.01  # of the largest output: as near as this is the same
 
 
 class Subject(NamedTuple):
@@ -125,17 +128,31 @@ def scanned(step: Callable[..., Any], params: Params, carry: Carry, inputs: Arra
 
 def all_units(carry: Carry) -> Array:
     """Every number of B carries that is not a count: [B, H]."""
-    leaves = [leaf for leaf in jax.tree.leaves(carry) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    leaves = [leaf for leaf in jax.tree.leaves(carry) if is_float(leaf)]
     return jnp.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in leaves], axis=1)
 
 
+def is_float(leaf: Any) -> bool:
+    return bool(jnp.issubdtype(jnp.result_type(leaf), jnp.floating))
+
+
 def can_step(subject: Subject, params: Params, carry: Carry, inputs: Array) -> bool:
-    """Whether one step of the subject gives a carry like the one that it was given."""
-    if subject.step is None:
-        return False
-    try:
-        after, _ = jax.eval_shape(subject.step, params, carry, inputs[0])
-    except (TypeError, ValueError):  # of the user's own function, which reads its axes in another order
+    """Whether there is a state, a step gives one like the one it was given, and steps say what reading says.
+
+    They do not where a function of whole windows starts each window anew, or looks ahead.
+    """
+    step = subject.step
+    if step is None or not any(map(is_float, jax.tree.leaves(carry))):
         return False
     shape = partial(jax.tree.map, lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)))
-    return bool(shape(after) == shape(carry))
+    try:
+        after, _ = jax.eval_shape(step, params, carry, inputs[0])
+    except (TypeError, ValueError):  # of the user's own function, which reads its axes in another order
+        return False
+    if shape(after) != shape(carry):
+        return False
+    read = jax.jit(subject.read)(params, carry, inputs)[1][:FIRST]
+    stepped = jax.jit(partial(scanned, step))(params, carry, inputs[:FIRST])[1]
+    if not np.isfinite(read).all():
+        return True  # what is wrong then is another thing
+    return bool(np.max(np.abs(stepped - read)) <= CLOSE * np.max(np.abs(read)))

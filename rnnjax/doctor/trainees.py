@@ -9,7 +9,7 @@ from jax import Array
 from rnnjax.doctor.batch import Batch
 from rnnjax.doctor.patient import Patient, of_spec
 from rnnjax.doctor.record import Record
-from rnnjax.doctor.signs import Levels
+from rnnjax.doctor.signs import Floor
 from rnnjax.doctor.subject import subject_of
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.recall import reset_floor
@@ -34,7 +34,7 @@ def patient_of(spec: Spec, hp: HParams, task: Task, params: Params, before: Para
         batch,
         objective=of_spec(spec),
         held_out=held_out,
-        levels=levels_of(spec, task, data),
+        floor=floor_of(spec, task, data),
         before=before,
         warm=warm,
         held_out_warm=held_out_warm,
@@ -59,19 +59,19 @@ def chosen(data: Data, warms: bool) -> tuple[Batch, Any]:
     return batch, taken(data.inputs_WTB, back=1) if first else None
 
 
-def levels_of(spec: Spec, task: Task, data: Data) -> Levels | None:
+def floor_of(spec: Spec, task: Task, data: Data) -> Floor | None:
     """The floor that holds for such a network; None where it is not known.
 
     Of a user's text that of its training windows, on these; of all else the task's own, on what was held out.
     """
     if task.columns or task.loss == "squared_error":
-        return Levels(task.levels["floor"], held_out=True) if "floor" in task.levels else None
+        return Floor(task.levels["floor"], held_out=True) if "floor" in task.levels else None
     if spec.task.name == "recall":
         reset = spec.carry == "reset"
-        return Levels(reset_floor(spec.task.lag, spec.window, spec.task.symbols) if reset else 0.0, held_out=True)
+        return Floor(reset_floor(spec.task.lag, spec.window, spec.task.symbols) if reset else 0.0, held_out=True)
     if "floor" in task.levels:
-        return Levels(task.levels["floor"], held_out=True)
-    return Levels(carried_floor(data) if spec.carry == "carried" else window_floor(data))
+        return Floor(task.levels["floor"], held_out=True)
+    return Floor(carried_floor(data) if spec.carry == "carried" else window_floor(data))
 
 
 def record_of(spec: Spec, hp: HParams, rows: dict[str, Any], steps_S: np.ndarray, diverged_at: Array) -> Record:

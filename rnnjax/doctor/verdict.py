@@ -7,7 +7,7 @@ import numpy as np
 from rnnjax.doctor.conditions import CONDITIONS, Condition, Kind, Limit
 from rnnjax.doctor.remedies import Effect
 from rnnjax.doctor.signs import Sign, Signs
-from rnnjax.stats import Interval, mean_interval
+from rnnjax.stats import Interval, estimate
 
 
 class Finding(NamedTuple):
@@ -33,7 +33,7 @@ class Check(NamedTuple):
     sign: str
     number: str
     evidence: Interval | None  # None: it could not be looked for
-    limit: str  # from where on it would be a finding
+    limit: Limit  # of its sign; the first one of the condition
     outcome: str  # found, not found, not checked, or at the floor
 
 
@@ -56,10 +56,10 @@ def judged(signs: Signs, effects: dict[str, Effect]) -> Examination:
     found, checked = [], []
     for condition in CONDITIONS:
         sign = signs.values.get(condition.limits[0].sign)
-        evidence = None if sign is None else interval(sign)
+        evidence = None if sign is None else estimate(sign.values_n)
         outcome = outcome_of(condition, signs, at_floor, evidence is not None)
         about = condition.name, condition.kind, condition.limits[0].sign, condition.number
-        checked.append(Check(*about, evidence, limit_of(condition.limits[0]), outcome))
+        checked.append(Check(*about, evidence, condition.limits[0], outcome))
         if outcome == "found" and sign is not None and evidence is not None:
             remark = signs.remarks.get(condition.limits[0].sign, "")
             words = condition.symptom, condition.number, evidence, sign.over, condition.cause, condition.remedy
@@ -86,17 +86,3 @@ def passes(limit: Limit, sign: Sign | None) -> bool:
     if sign is None or not np.isfinite(sign.values_n).any():
         return False
     return bool(limit.above < np.nanmean(sign.values_n) < limit.below)
-
-
-def interval(sign: Sign) -> Interval | None:
-    """The mean of what is finite with its t interval; None where nothing is."""
-    kept = sign.values_n[np.isfinite(sign.values_n)]
-    if len(kept) == 0:
-        return None
-    only = Interval(float(kept[0]), np.nan, np.nan, 1, "one value")
-    return mean_interval(kept) if len(kept) > 1 else only
-
-
-def limit_of(limit: Limit) -> str:
-    """From where on it is a finding, in words."""
-    return f"< {limit.below:g}" if np.isfinite(limit.below) else f"> {limit.above:g}"

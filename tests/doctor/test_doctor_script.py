@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnnjax import config, devices, lab
-from rnnjax.doctor.folder import examine_folder, stored_record
+from rnnjax.doctor.folder import examine_folder, stored_record, task_of
 from rnnjax.errors import BadInput
 from rnnjax.trained import load_network, load_networks
 
@@ -113,6 +113,20 @@ def test_bad_arguments_are_refused(
 def test_an_unknown_arm_is_refused(folder: Path) -> None:
     with pytest.raises(BadInput, match="--arm: got 'no'"):
         examine_folder(folder, "no")
+
+
+def test_a_text_that_is_another_now_is_refused(tmp_path: Path) -> None:
+    """Of the same symbols, so that only its sha256 tells."""
+    text = tmp_path / "notes.txt"
+    text.write_text("abcd" * 200)
+    study = STUDY.replace("task.characters = 600", f'task.name = "text"\ntask.path = "{text}"').replace("1e-7", "0.02")
+    (tmp_path / "tiny.toml").write_text(study.replace("steps = 100", "steps = 10"))
+    lab.run_study(config.load(tmp_path / "tiny.toml"), tmp_path / "out")
+    [network, _] = load_networks(tmp_path / "out", None)
+    assert task_of(tmp_path / "out", network).vocabulary == "abcd"
+    text.write_text("abdc" * 200)
+    with pytest.raises(BadInput, match="is no longer what the network was trained on"):
+        task_of(tmp_path / "out", network)
 
 
 @pytest.mark.parametrize("kind", ["text", "series"])

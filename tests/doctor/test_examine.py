@@ -101,14 +101,55 @@ def test_a_users_loss_of_the_last_step_is_named_first() -> None:
         (3, {"carry": CARRY}, "network: got int; expected a Spec, a cell, a Flax module or a function"),
         (replace(SPEC, inputs=0), {}, "network: got a Spec without inputs and outputs; expected both"),
         (step, {"carry": CARRY, "held_out": (X[:-1, :2], X[1:, :2])}, "held_out: got 2 streams; expected as many"),
-        (step, {"carry": CARRY, "held_out": X[:2]}, "held_out: got shapes"),
+        (step, {"carry": CARRY, "held_out": (X[:2], X[:2])}, "held_out: got shapes"),
         (SPEC, {"record": {"gradient_norm": [1.0]}}, "record: got no loss"),
+        (step, {"carry": jnp.zeros((1, 3, 4))}, r"carry: got numbers of shape \(1, 3, 4\); expected \(3, ...\)"),
+        (step, {"carry": {"h": CARRY, "t": 0.0}}, r"carry: got numbers of shape \(\); expected \(3, ...\)"),
+        (lambda p, c, x: step(p, c, x)[::-1], {"carry": CARRY}, "network: TypeError where it reads batch"),
+        (lambda p, c, x: (c, x @ p["no"]), {"carry": CARRY}, "network: KeyError where it reads batch"),
+        (lambda p, c, x: (c, x[..., 0]), {"carry": CARRY}, r"network: got outputs float32 \(6, 3\) of batch"),
+        (lambda p, c, x: (c, x[:, :2]), {"carry": CARRY}, "batch: got targets of 3 columns; expected 2"),
+        (step, {"carry": CARRY, "params": {}}, "params: got no arrays of floating numbers"),
+        (step, {"carry": CARRY, "before": {"readout": CARRY}}, "before: got a tree of other arrays than params"),
+        (SPEC, {"batch": (X[:-1], np.full((6, 3), 3))}, "batch: got ids up to 3 in the targets; expected 0 to 2"),
+        (SPEC, {"batch": (np.full((6, 3), 3), X[1:])}, "batch: got ids up to 3 in the inputs; expected 0 to 2"),
     ],
 )
 def test_what_cannot_be_examined_is_refused_in_one_line(examined: Any, asked: Any, message: str) -> None:
     with pytest.raises(BadInput, match=message) as caught:
-        examine(examined, PARAMS, BATCH, **asked)
+        examine(examined, **{"params": PARAMS, "batch": BATCH} | asked)
     assert "\n" not in str(caught.value)
+
+
+def found_in(*given: Any, **more: Any) -> set[str]:
+    return {finding.name for finding in examine(*given, BATCH, **more).findings}
+
+
+def test_stepping_is_left_out_where_it_reads_another_network() -> None:
+    """A function of windows that starts each from its own zeros; one that looks ahead; one without a state."""
+    x = jnp.asarray(BATCH[0])
+    afresh = subject_of(lambda p, c, x: (c, scanned(step, p, CARRY, x)[1]), whole=True)
+    ahead = subject_of(lambda p, c, x: (c, jnp.cumsum(x[::-1], axis=0)[::-1]), whole=True)
+    stateless = subject_of(lambda p, c, x: (c, x))
+    assert not can_step(afresh, PARAMS, CARRY, x) and not can_step(ahead, PARAMS, CARRY, x)
+    assert not can_step(stateless, PARAMS, (), x) and not can_step(stateless, PARAMS, jnp.zeros(3, int), x)
+    named = found_in(lambda p, c, x: (c, scanned(step, p, CARRY, x)[1]), PARAMS, carry=CARRY, whole=True)
+    assert not named & {"dead_units", "no_memory"}
+
+
+def test_parameters_of_integers_and_states_without_numbers_are_passed_over() -> None:
+    def counting(params: Any, count: Any, x: Any) -> Any:
+        return count + 1, x * params["size"] + params["shift"]
+
+    params = {"size": jnp.ones(3)[None], "shift": jnp.ones((1, 3), int)}
+    for carry in (jnp.zeros(3, int), ()):
+        apply = (lambda p, c, x: (c, counting(p, 0, x)[1])) if isinstance(carry, tuple) else counting
+        assert "frozen" not in found_in(apply, params, carry=carry, before=params | {"size": 2 * params["size"]})
+
+
+def test_a_record_that_ends_in_nan_has_diverged() -> None:
+    assert "diverged" in found_in(step, PARAMS, carry=CARRY, record=[3.0, 2.0, np.nan])
+    assert "diverged" not in found_in(step, PARAMS, carry=CARRY, record=[3.0, 2.0, 1.0])
 
 
 EVIL = "</script><script>alert(1)</script>"
@@ -135,13 +176,16 @@ def test_the_page_is_one_file_that_lets_nothing_in(found: Examination) -> None:
     scripts = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     assert policy and len(scripts) == 2 and all(_hash(script) in policy[1] for script in scripts)
     assert all(finding.remedy.split(",")[0] in page for finding in found.findings)
+    many = page.replace("\\u003c", "<").replace("\\u003e", ">")
+    assert "seed %{" not in many and "run %{customdata}" not in many and "stream %{customdata}" in many
 
 
 def test_the_terminal_shows_the_weightiest_first(found: Examination) -> None:
     console = Console(width=100, record=True, file=io.StringIO())
     showing.show(console, "a \x1b[31mname", found)
     words = console.export_text()
-    assert "\x1b" not in words and "1. The loss has risen" in words and "not measured" in words
+    assert "\x1b" not in words and "1. The loss has risen" in words
+    assert all(f"(study {study})" in words for study in ("rate", "loops"))  # where the remedies' effects are measured
     places = [words.index(each) for each in ("1. The loss has risen", "2. Gradients vanish", "3. The network is much")]
     assert places == sorted(places)
 

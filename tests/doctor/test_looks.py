@@ -10,8 +10,8 @@ import pytest
 
 from rnnjax.doctor.batch import Batch, chance, checked, stream_losses
 from rnnjax.doctor.freerun import series_signs, surprisals, text_signs
-from rnnjax.doctor.looks import distribution, looks, spread, unit_looks
-from rnnjax.doctor.signs import Levels, Signs, data_signs, faded, read_signs
+from rnnjax.doctor.looks import dependence, distribution, looks, spread, unit_looks
+from rnnjax.doctor.signs import Floor, Signs, data_signs, faded, read_signs
 from rnnjax.doctor.subject import of_apply
 from rnnjax.errors import BadInput
 
@@ -41,7 +41,7 @@ def signs(radius: float = 1.0, objective: Any = mean_loss, apply: Any = linear, 
     carry = jnp.zeros((STREAMS, WIDTH))
     look = partial(looks, of_apply(apply, whole=False), True, objective, BATCH, BATCH)
     found = jax.vmap(lambda params: look(params, carry, carry, carry))(jax.tree.map(lambda leaf: leaf[None], params))
-    return read_signs(jax.device_get(found), BATCH, BATCH, Levels(0.5))
+    return read_signs(jax.device_get(found), BATCH, BATCH, Floor(0.5))
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,17 @@ def test_a_network_that_is_not_finite_says_nothing_else() -> None:
     assert rest <= {"finite", "size", "target_leak"}
 
 
+def test_ids_of_one_symbol_do_not_tell_who_is_deaf() -> None:
+    def says_ids(params: Any, carry: Any, x_B: Any) -> Any:
+        return carry, params * x_B[:, None]
+
+    subject, ids = of_apply(says_ids, whole=False), jnp.arange(STEPS)[:, None].repeat(STREAMS, axis=1)
+    for inputs, known in ((ids, True), (0 * ids, False)):
+        outputs_TBO = subject.read(1.0, (), inputs)[1]
+        found = dependence(subject, 1.0, (), inputs, outputs_TBO)
+        assert [np.isfinite(change).all() for change in found.values()] == [known, known]
+
+
 def test_spread_of_known_predictions() -> None:
     targets = jnp.asarray(X)
     batch = Batch(targets, targets)
@@ -106,17 +117,25 @@ def test_spread_of_known_predictions() -> None:
     certain = 50 * jax.nn.one_hot(ids, 3)
     assert np.mean(spread(Batch(ids, ids), certain) ** 2) == pytest.approx(1, rel=1e-4)
     assert spread(Batch(ids, ids), 0 * certain) == pytest.approx(0, abs=1e-4)
+    last = jnp.zeros((STEPS, STREAMS)).at[-1].set(1)
+    said = jnp.where(last[..., None] > 0, targets, 100.0)
+    assert np.mean(spread(Batch(targets, said, last), targets) ** 2) == pytest.approx(1, rel=1e-4)
+    assert np.mean(spread(Batch(targets, targets, last), said) ** 2) == pytest.approx(1, rel=1e-4)
 
 
 def test_probabilities_are_told_from_logits() -> None:
     logits = jnp.asarray(X)
-    assert distribution(jax.nn.softmax(logits)).tolist() == [1] * STREAMS
-    assert distribution(logits).max() == 0
+    assert distribution(BATCH, jax.nn.softmax(logits)).tolist() == [1] * STREAMS
+    assert distribution(BATCH, logits).max() == 0
+    last = jnp.zeros((STEPS, STREAMS)).at[-1].set(1)
+    mixed = logits.at[-1].set(jax.nn.softmax(logits[-1]))
+    assert distribution(Batch(X, X, last), mixed).tolist() == [1] * STREAMS
 
 
 def test_units_at_their_bounds_and_dead_ones() -> None:
     h = jnp.broadcast_to(jnp.array([0.99, -0.5, 0.0, 0.01]), (STEPS, STREAMS, 4)).at[0, 0, 0].set(-0.99)
-    found = {kind: unit_looks(h, kind) for kind in ("tanh", "sigmoid", "relu", "")}
+    found = {kind: unit_looks(h, kind) for kind in ("tanh", "softsign", "sigmoid", "relu", "")}
+    assert found["softsign"]["saturated"].tolist() == found["tanh"]["saturated"].tolist()
     assert found["tanh"]["saturated"].tolist() == [0.25] * STREAMS and found["tanh"]["dead"] == 0.25
     assert found["sigmoid"]["saturated"][1] == pytest.approx(1) and found["sigmoid"]["dead"] == 0
     assert found["relu"]["saturated"].max() == 0 and found["relu"]["dead"] == 0.25
@@ -124,13 +143,62 @@ def test_units_at_their_bounds_and_dead_ones() -> None:
     assert found[""]["dead"] == 0.25
 
 
-def test_data_that_hold_the_target_or_are_raw() -> None:
-    leak = data_signs(Batch(X, X[..., 2:3]))["target_leak"]
-    none = data_signs(BATCH)["target_leak"]
-    assert leak is not None and none is not None
-    assert leak.values_n.min() == 1 and none.values_n.max() == 0
-    raw, ours = data_signs(Batch(1000 * X, X))["size"], data_signs(BATCH)["size"]
-    assert raw is not None and ours is not None and raw.values_n.min() > 2.5 and ours.values_n.max() < 0.5
+def leak(inputs: Any, targets: Any, counted: Any = None) -> float:
+    sign = data_signs(Batch(np.asarray(inputs), np.asarray(targets), counted))["target_leak"]
+    assert sign is not None
+    return float(sign.values_n[0])
+
+
+def test_data_that_hold_the_target() -> None:
+    assert leak(X, X[..., 2:3]) == 1 and leak(*BATCH[:2]) == 0
+    ids = RNG.integers(3, size=(STEPS + 1, STREAMS))
+    assert leak(ids, ids) == 1 and leak(ids[:-1], ids[1:]) < 0.9
+    counted = np.zeros((STEPS, STREAMS))
+    counted[3:6] = 1
+    assert leak(X, np.where(counted[..., None] > 0, X, 7), counted) == 1
+
+
+def of_columns(*columns: np.ndarray) -> np.ndarray:
+    """Numbers [T, 8, D] of series that begin at 8 places."""
+    return np.stack(
+        [np.stack([column[place : place + 65] for place in range(0, 160, 20)], 1) for column in columns], -1
+    )
+
+
+@pytest.mark.parametrize("name", ["year", "constant", "piano", "rare", "one-hot", "opposite", "one symbol"])
+def test_data_that_hardly_change_hold_no_target(name: str) -> None:
+    steps, rng = np.arange(225), np.random.default_rng(1)
+    rolls = (rng.random((6, 225)) < 0.04).astype(float)
+    hot = np.eye(30)[rng.integers(30, size=225)].T
+    rows = {
+        "year": of_columns(2000 + steps // 12, rng.normal(size=225)),
+        "constant": of_columns(np.full(225, 3.0), rng.normal(size=225)),
+        "piano": of_columns(*rolls, np.zeros(225)),
+        "rare": of_columns((rng.random(225) < 0.01).astype(float)),
+        "one-hot": of_columns(*hot),
+        "opposite": of_columns(rolls[0], 1 - rolls[0]),
+        "one symbol": np.zeros((65, 8), int),
+    }[name]
+    assert not leak(rows[:-1], rows[1:]) > 0.95
+
+
+def size(batch: Batch) -> float:
+    sign = data_signs(batch)["size"]
+    assert sign is not None
+    return float(sign.values_n[0])
+
+
+def test_data_that_are_raw() -> None:
+    assert size(Batch(1000 * X, X)) > 2.5 and size(BATCH) < 0.5
+    ids = RNG.integers(3, size=(STEPS, STREAMS))
+    assert size(Batch(ids, 1000 * X)) > 2.5, "numbers to say, symbols to read"
+    assert "size" not in data_signs(Batch(ids, ids))
+    events = np.zeros((200, 10, 1))
+    events[::50, 3] = 1
+    assert size(Batch(*2 * [(events - events.mean()) / events.std()])) < 0.1, "in one stream, all others are quiet"
+    last = np.zeros((STEPS, STREAMS))
+    last[-1] = 1
+    assert size(Batch(X, 1000 * X * (1 - last[..., None]) + X * last[..., None], last)) < 0.5
 
 
 def test_fading_is_relative_to_the_last_step() -> None:
@@ -162,6 +230,10 @@ def test_a_forecast_that_leaves_the_range() -> None:
     calm = series_signs(BATCH, np.tile(X, (1, 30, 1, 1)))["range"]
     assert calm == pytest.approx(np.ones((1, STREAMS)), abs=0.6)
     assert series_signs(BATCH, np.full((1, 240, STREAMS, WIDTH), np.inf))["range"].min() > 1e5
+    still = np.concatenate([X, np.full_like(X[..., :1], 2000)], axis=-1)
+    nearly = np.tile(still, (1, 30, 1, 1)) + 0.01
+    assert series_signs(Batch(still[:-1], still[1:]), nearly)["range"] == pytest.approx(np.ones((1, STREAMS)), abs=0.6)
+    assert series_signs(Batch(0 * X, 0 * X), nearly) == {}
 
 
 @pytest.mark.parametrize(
@@ -170,3 +242,24 @@ def test_a_forecast_that_leaves_the_range() -> None:
 def test_a_batch_of_another_form_is_refused(given: Any) -> None:
     with pytest.raises(BadInput, match="batch: got shapes .*; expected"):
         checked("batch", given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (X, "got ndarray; expected a tuple"),
+        ((X,), "got 1 parts; expected a tuple"),
+        ((X, X, None, None, None), "got 5 parts"),
+        ((X, None), "got no inputs or no targets"),
+        ((X, [["a"]]), "got what are no numbers"),
+        ((X, np.where(X > 2, np.nan, X)), "got values that are not finite"),
+        ((X, X, np.ones((STREAMS, STEPS))), "got counted of shape"),
+        ((X, X, np.zeros((STEPS, STREAMS))), "got counted of only 0"),
+        ((X, X, None, np.ones(3)), "got a unit of shape"),
+        ((X, np.full((STEPS, STREAMS), -1)), "got ids below 0"),
+    ],
+)
+def test_what_a_batch_cannot_hold_is_refused(given: Any, message: str) -> None:
+    with pytest.raises(BadInput, match=f"batch: {message}") as caught:
+        checked("batch", given)
+    assert "expected" in str(caught.value) and "\n" not in str(caught.value)

@@ -1,5 +1,7 @@
 """What curves of training say, on built curves."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -30,10 +32,25 @@ def test_a_loss_that_was_never_lower_than_at_the_start_has_risen() -> None:
     assert signs(Record(loss), np.ones(1))["rise"] > 10
 
 
+@pytest.mark.parametrize("rows", [100, 400, 1000])
+@pytest.mark.parametrize("share", [0.02, 0.05])
+def test_noise_is_no_rise_and_no_fall(rows: int, share: float) -> None:
+    """Limits as in `conditions`: rise above 0.25, falling above 0.03."""
+    flat = np.random.default_rng(0).normal(1, share, (200, rows))
+    found = signs(Record(flat), np.ones(200))
+    assert np.mean(found["rise"] > 0.25) <= 0.02 and np.mean(found["falling"] > 0.03) <= 0.02
+    fall = np.linspace(3, 1, rows)
+    assert np.mean(signs(Record(fall * flat), np.ones(200))["falling"] > 0.03) > 0.75
+    rise = np.concatenate([fall[: rows // 2], fall[: rows // 2][::-1]])
+    assert np.mean(signs(Record(rise * flat), np.ones(200))["rise"] > 0.25) == 1
+
+
 def test_jumps_are_rows_far_above_those_before() -> None:
     loss = np.full((1, ROWS), 1.0)
     loss[0, 50::10] = 2.0
     assert signs(Record(loss), np.ones(1))["jumps"] == pytest.approx(15 / 160)
+    assert signs(Record(loss - 2), np.ones(1))["jumps"] == pytest.approx(15 / 160)  # from -1 to 0
+    assert signs(Record(loss - 9), np.ones(1))["jumps"] == 0
 
 
 def test_clip_and_path() -> None:
@@ -42,6 +59,7 @@ def test_clip_and_path() -> None:
     found = signs(record, np.array([4.0]))
     assert found["clip"] == 1 and found["shortening"] == pytest.approx(12)
     assert found["path"] == pytest.approx(ROWS * 5 * 0.01 / 4)
+    assert "path" not in signs(record._replace(steps_S=None), np.array([4.0])), "how many steps a row has is not known"
 
 
 def test_too_short_a_record_says_nothing() -> None:
@@ -58,9 +76,14 @@ def test_a_users_record() -> None:
     record = checked({"loss": [3.0, 2.0], "gradient_norm": [1.0, 1.0], "clip_norm": 5.0}, 1)
     assert record.loss_RS.tolist() == [[3.0, 2.0]] and record.clip_norm == 5
     assert checked([3.0, 2.0], 1).loss_RS.shape == (1, 2)
+    ends = [checked([3.0, np.nan, last], 1).diverged_R for last in (2.0, np.nan, np.inf)]
+    assert [end is not None and end.tolist() for end in ends] == [[0], [1], [1]]
 
 
-@pytest.mark.parametrize("given", [{"gradient_norm": [1.0]}, {"loss": [1.0], "los": [1.0]}])
-def test_a_strange_record_is_refused(given: dict[str, list[float]]) -> None:
+@pytest.mark.parametrize(
+    "given",
+    [{"gradient_norm": [1.0]}, {"loss": [1.0], "los": [1.0]}, {"loss": [1.0, 2.0], "steps": [5]}, [], ["low"], None],
+)
+def test_a_strange_record_is_refused(given: Any) -> None:
     with pytest.raises(BadInput, match="record: got"):
         checked(given, 1)
