@@ -20,6 +20,7 @@ from rnnjax.generate import beam
 from rnnjax.model import network
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.speak import Wishes, forecast_rows, refuse_wishes, table, write
+from rnnjax.tasks import TASKS
 from rnnjax.tasks.text import decode, encode
 from rnnjax.tasks.windows import next_step
 from rnnjax.trained import Network, load_network
@@ -253,7 +254,7 @@ def test_a_series_has_no_wishes(wishes: dict[str, Any]) -> None:
 
 def test_a_run_folder_of_a_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From a study to the CSV rows; the task stands in for another."""
-    monkeypatch.setitem(lab.TASKS, "grammar", lambda settings, source: SERIES)
+    monkeypatch.setitem(TASKS, "grammar", lambda settings, source: SERIES)
     (tmp_path / "tiny.toml").write_text(
         "question = 'q'\nseeds = 2\n[base]\nhidden = 3\nwindow = 4\nsteps = 4\nrecord_every = 2\nblock = 2\n"
     )
