@@ -143,7 +143,9 @@ def interval_figure(
     method = (
         f"bar: {center} with its interval ({methods})" if methods else "no arm has two seeds to make an interval of"
     )
-    caption = f"Points: single seeds; ring: seed {FAMOUS_SEED}; {method}. {_seed_count(arms)}{_lost(arms, known)}"
+    famous = each == "seed" and any(FAMOUS_SEED in arm.seeds for arm in arms)
+    ring = f" ring: seed {FAMOUS_SEED};" if famous else ""
+    caption = f"Points: single {each}s;{ring} {method}. {_seed_count(arms)}{_lost(arms, known)}"
     return Drawing(title or _words(metric).capitalize(), caption, figure)
 
 

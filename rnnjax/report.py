@@ -74,7 +74,8 @@ def shown(value: Any) -> Any:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:.4g}" if not math.isnan(value) else NOTHING
+        whole = value.is_integer() and abs(value) < 1e7
+        return NOTHING if math.isnan(value) else f"{value:,.0f}" if whole else f"{value:.4g}"
     return value if isinstance(value, str) else NOTHING if value is None else visible(str(value))
 
 

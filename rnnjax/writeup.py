@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnjax import pages, report, stats
+from rnnjax import pages, stats
 from rnnjax.associations import variance_shares
 from rnnjax.claims import Judgement
 from rnnjax.conventions import conventions
@@ -15,6 +15,7 @@ from rnnjax.explore import explorer
 from rnnjax.figures import Drawing, interval_figure, lag_figure, line_figure, map_figure, probe_figure
 from rnnjax.losses import UNITS
 from rnnjax.measurement import both_finite, common
+from rnnjax.report import shown
 from rnnjax.results import ArmResult, is_text, measured_only, named, seed_values
 from rnnjax.settings import TaskSpec
 from rnnjax.stats import estimate
@@ -45,7 +46,7 @@ def page(
         protocol=[*study.file.protocol, corpus_line(study, tasks)],
         settings=settings(study),
         figures=[drawing(figure, arms, levels_of(study, tasks)) for figure in figures_of(study)],
-        tables=tables(study, arms),
+        tables=[*tables(study, arms), *data_table(tasks)],
         samples=samples(study, arms, tasks),
         questions=[pages.Question(question.asks, answer(question, arms)) for question in study.file.questions],
         advice=[advised(advice, arms) for advice in study.file.advice],
@@ -72,23 +73,52 @@ def statement(judgement: Judgement) -> pages.Statement:
 
 
 def corpus_line(study: Study, tasks: dict[TaskSpec, Task]) -> str:
-    """What was trained on, and what loss is possible on it; a task of known name by what it has of its own."""
-    lines: list[str] = []
-    first: dict[str, dict[str, Any]] = {}  # by name
-    for spec, task in tasks.items():
-        fields = asdict(spec)
-        usual = first.setdefault(spec.name, fields)
-        own = ", ".join(f"{name} {value}" for name, value in fields.items() if value != usual[name])
-        levels = ", ".join(f"{name} {value:.4g}" for name, value in task.levels.items())
-        what, kind = ("characters", f", {len(task.vocabulary)} distinct") if task.vocabulary else ("steps", "")
-        lines.append(
-            f"Task {spec.name}{f' with {own}' if own else ''}: {len(task.train_N):,} {what} to train on, "
-            f"{len(task.validation_N):,} held out{kind}. Levels in {UNITS[task.loss]}: {levels}."
-        )
+    """What was trained on, and what loss is possible on it; several sets of data have a table of their own."""
+    [(first, task), *others] = zip(own_names(tasks), tasks.values(), strict=True)
+    what, kind = ("characters", f", {len(task.vocabulary)} distinct") if task.vocabulary else ("steps", "")
+    levels = ", ".join(f"{name} {value:.4g}" for name, value in task.levels.items())
+    data = (
+        f"{1 + len(others)} sets of data: the last table has them, with the losses that are possible on them."
+        if others
+        else f"Task {first}: {len(task.train_N):,} {what} to train on, {len(task.validation_N):,} held out{kind}. "
+        f"Levels in {UNITS[task.loss]}: {levels}."
+    )
     fewest = min(len(arm.seeds(study.seeds)) for arm in study.arms)
     fewer = "" if fewest == len(study.seeds) else f"; some arms only the first {fewest}"
-    seeds = f"{len(study.seeds)} seeds per arm ({study.seeds[0]} to {study.seeds[-1]}), the same in every arm{fewer}."
-    return " ".join([*lines, seeds])
+    seeds = f"{len(study.seeds)} seeds per arm ({study.seeds[0]} to {study.seeds[-1]})"
+    return f"{data} {seeds}, the same in every arm{fewer}."
+
+
+def own_names(tasks: dict[TaskSpec, Task]) -> list[str]:
+    """Each task by its name, and a variant of one by the fields in which it differs from the first of that name."""
+    names: list[str] = []
+    first: dict[str, dict[str, Any]] = {}  # by name
+    for spec in tasks:
+        fields = asdict(spec)
+        usual = first.setdefault(spec.name, fields)
+        own = ", ".join(f"{name} {shown(value)}" for name, value in fields.items() if value != usual[name])
+        names.append(f"{spec.name} with {own}" if own else spec.name)
+    return names
+
+
+def data_table(tasks: dict[TaskSpec, Task]) -> list[pages.Table]:
+    """What was trained on where it is not the same for all arms, and what loss is possible on each."""
+    if len(tasks) < 2:
+        return []
+    levels = list(dict.fromkeys(name for task in tasks.values() for name in task.levels))
+    rows: list[list[pages.Cell]] = [
+        [
+            name,
+            len(task.train_N),
+            len(task.validation_N),
+            len(task.vocabulary) or None,
+            *(task.levels.get(level) for level in levels),
+            UNITS[task.loss],
+        ]
+        for name, task in zip(own_names(tasks), tasks.values(), strict=True)
+    ]
+    columns = ["data", "to train on", "held out", "distinct symbols", *levels, "losses in"]
+    return [pages.Table("data", "What is read, and the losses that are possible on it", columns, rows)]
 
 
 def settings(study: Study) -> pages.Settings:
@@ -288,7 +318,7 @@ def answer(question: Question | Contradiction, arms: Sequence[ArmResult]) -> str
     if not known:
         return f"No run has a finite {question.metric}."
     words = question.unit or unit_among(question.metric, chosen)
-    listed = "; ".join(f"{name} {report.shown(value)}" for name, value in known)
+    listed = "; ".join(f"{name} {shown(value)}" for name, value in known)
     by = f"{question.metric} in {words}" if words else question.metric
     return f"By {by}, {question.best} first: {listed} (mean, 95% t interval)."
 
@@ -303,7 +333,7 @@ def advised(advice: Advice, arms: Sequence[ArmResult]) -> str:
         return f"No arm has a finite {advice.metric} for every seed."
     return advice.says.format(
         best=ranked[0],
-        value=report.shown(estimate(known[ranked[0]])),
+        value=shown(estimate(known[ranked[0]])),
         ties=", ".join(ties(known, ranked, sign)) or "none",
         worst=ranked[-1],
     )

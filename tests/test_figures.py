@@ -150,6 +150,12 @@ def test_every_seed_is_a_point_and_seed_42_a_ring() -> None:
     assert figure.layout.yaxis.ticktext[2:] == ("random/0.3 (4 of 6)", "xavier_normal (0 of 6)")
 
 
+def test_a_caption_names_the_ring_only_where_there_is_one() -> None:
+    elsewhere = [arm._replace(seeds=arm.seeds + 1000) for arm in ARMS]
+    assert f"ring: seed {FAMOUS_SEED};" in interval_figure(ARMS, "final_loss").caption
+    assert "ring" not in interval_figure(elsewhere, "final_loss").caption
+
+
 def test_levels_are_named_and_in_sight() -> None:
     figure = line_figure(ARMS, "loss", levels={"floor": 0.01}, log_y=True).figure
     (shape,), (note,) = figure.layout.shapes, figure.layout.annotations
