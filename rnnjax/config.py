@@ -13,11 +13,41 @@ from rnnjax.arms import check_count, expand, only, seed_list
 from rnnjax.errors import BadInput
 from rnnjax.fields import FIELDS, checked, flat, shown, unknown
 from rnnjax.settings import Spec
-from rnnjax.study import COUNT, LIST, Arm, Study, StudyFile
+from rnnjax.study import (
+    COUNT,
+    LIST,
+    Advice,
+    Arm,
+    Claim,
+    Contradiction,
+    Draws,
+    Explorer,
+    Figure,
+    Nearest,
+    Question,
+    Reading,
+    Stated,
+    Study,
+    StudyFile,
+    Table,
+)
 from rnnjax.tomlfile import read_toml
 
 BYTES_PER_STEP = 40  # of a series or an example: its numbers in float64 and float32, the inputs and targets
 BYTES_PER_CHARACTER = 16  # of a text: its ids, the inputs and targets, and the text itself
+TABLES: dict[str, type] = {  # of a study file, by name, at any depth
+    "advice": Advice,
+    "claims": Claim,
+    "contradictions": Contradiction,
+    "draws": Draws,
+    "explorer": Explorer,
+    "figures": Figure,
+    "nearest": Nearest,
+    "numbers": Stated,
+    "questions": Question,
+    "readings": Reading,
+    "tables": Table,
+}
 
 
 def load(
@@ -38,8 +68,9 @@ def load(
     """
     where = str(path)
     file = checked_file(read_toml(path), where)
-    asked = dict(parse_override(text) for text in overrides)
+    asked = {name: checked(name, value, "--set") for name, value in map(parse_override, overrides)}
     refuse_overridden_axes(asked, file)
+    departs = departures(file, asked, seeds, patterns)
     varied = any("steps" in flat(table) for table in file.axes)
     shorter = {"steps": asked.pop("steps")} if varied and "steps" in asked else {}
     file = replace(file, base=flat(file.base) | asked, seeds=file.seeds if seeds is None else seeds)
@@ -47,7 +78,7 @@ def load(
     arms = shortened(expand(file, where), file, shorter, where)
     if patterns:
         file, arms = only(file, arms, patterns)
-    study = Study(path.stem, file, arms, seed_list(file, where), {}, whole=not patterns)
+    study = Study(path.stem, file, arms, seed_list(file, where), {}, whole=not patterns, departs=departs)
     check_saves(study, where)
     check_size(study, where)
     return study._replace(config=resolved(study))
@@ -78,8 +109,12 @@ def explain(error: Any, where: str) -> str:
     names = [str(part) for part in error["loc"] if part not in (COUNT, LIST)]
     place = ".".join(name for name in names if not name.startswith("StudyFile"))
     if error["type"] == "unexpected_keyword_argument" or error["type"] == "extra_forbidden":
-        known = [f.name for f in fields(StudyFile)] + list(FIELDS)
-        return f"{where}: {unknown(place.split('.')[-1], known)}"
+        *above, name = place.split(".")
+        if not above and name in FIELDS:
+            return f"{where}: '{name}' stands outside of its table; expected it in [base], or in [[axes]] as a list"
+        tables = [one for one in above if not one.isdigit()]
+        known = [f.name for f in fields(TABLES[tables[-1]] if tables else StudyFile)]
+        return f"{where}:{'.'.join(above)}{' ' if above else ''}{unknown(name, known)}"
     if error["type"] in ("missing", "missing_argument"):
         return f"{where}: missing field '{place}'"
     return f"{where}:{place}: got {shown(error['input'])}; expected {error['msg'].removeprefix('Input should be ')}"
@@ -99,6 +134,21 @@ def shortened(arms: list[Arm], file: StudyFile, asked: dict[str, Any], where: st
         return arm._replace(spec=replace(arm.spec, steps=steps), axes=arm.axes | {"steps": steps})
 
     return [shorter(arm) for arm in arms]
+
+
+def departures(file: StudyFile, asked: dict[str, Any], seeds: int | None, patterns: Sequence[str]) -> str:
+    """What is asked otherwise than the file has it: "steps 5,000 instead of 30,000, 8 seeds instead of 32"."""
+
+    def words(value: Any) -> str:
+        return f"{value:,}" if type(value) is int else shown(value)
+
+    base = flat(file.base)
+    usual = {name: base.get(name, FIELDS[name].default) for name in asked}
+    found = [f"{name} {words(value)} instead of {words(usual[name])}" for name, value in asked.items()]
+    found = [text for text, (name, value) in zip(found, asked.items(), strict=True) if value != usual[name]]
+    of_file = len(file.seeds) if isinstance(file.seeds, list) else file.seeds
+    found += [f"{seeds:,} seeds instead of {words(of_file)}"] if seeds is not None and seeds != of_file else []
+    return ", ".join(found + (["some of its arms only"] if patterns else []))
 
 
 def refuse_overridden_axes(asked: dict[str, Any], file: StudyFile) -> None:

@@ -47,6 +47,10 @@ NEEDED = {  # fields of a reading that its rule cannot do without
     "correlation": ["explained_by"],
     "variance_share": ["beside"],
 }
+LIMITED = (  # rules that place an interval between `low` and `high`
+    *("bound", "difference", "explained", "contrast", "trend"),
+    *("interaction", "spread", "correlation", "variance_share"),
+)
 AXES = {"trend": (1,), "interaction": (2,), "additive": range(1, 10)}  # how many of them a rule takes
 SCALES = {
     "difference": ("difference", "relative"),
@@ -155,6 +159,14 @@ def check_reading(where: str, reading: Reading, study: Study) -> None:
     for field in needed:
         if not getattr(reading, field) and getattr(reading, field) != 0:
             raise BadInput(f"{where}: missing field '{field}', which the rule '{reading.rule}' needs")
+    if reading.rule in LIMITED and reading.low == -math.inf and reading.high == math.inf:
+        raise BadInput(
+            f"{where}: missing field 'low' or 'high': without a limit the rule '{reading.rule}' always holds"
+        )
+    if reading.low > reading.high:
+        raise BadInput(f"{where}: got low = {reading.low:g} and high = {reading.high:g}; expected low <= high")
+    for metric in [] if study.departs else [reading.metric, reading.against_metric]:
+        check_moment(where, metric, study)
     for field, count in {"weights": len(reading.arms), "over": len(reading.arms)}.items():
         given = len(getattr(reading, field))
         if given and given != count:
@@ -166,6 +178,14 @@ def check_reading(where: str, reading: Reading, study: Study) -> None:
         raise BadInput(f"{where}.axes: got {len(reading.axes)} fields; the rule '{reading.rule}' needs another number")
     if reading.scale not in SCALES.get(reading.rule, ("difference",)):
         raise BadInput(f"{where}.scale: got '{reading.scale}'; the rule '{reading.rule}' has no such scale")
+
+
+def check_moment(where: str, metric: str, study: Study) -> None:
+    """Raises BadInput for `name@step` or `name@a-b` beyond the end of all training; other ends are the metric's own."""
+    moment = metric.partition("@")[2].rpartition("-")[2]
+    longest = max(arm.spec.steps for arm in study.arms)
+    if moment.isdigit() and int(moment) > longest:
+        raise BadInput(f"{where}.metric: got {metric!r}; expected a step of training, at most {longest:,}")
 
 
 def check_conventions(nearest: Nearest, study: Study) -> None:

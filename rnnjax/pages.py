@@ -145,6 +145,7 @@ class Page(NamedTuple):
     cost: Cost
     contradictions: Sequence[Contradiction] = ()
     explorer: Explorer | None = None
+    departs: str = ""  # what was run otherwise than the study's file has it
 
 
 def check(page: Page) -> None:

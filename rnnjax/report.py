@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from rnnjax.files import write_text
@@ -88,6 +88,11 @@ def numbers(interval: Interval) -> list[str]:
     return [NOTHING if math.isnan(value) else format(value, digits) for value in interval[:3]]
 
 
+def coded(text: str) -> Markup:
+    """A text for a page, with what stands between backticks as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(visible(text)))))
+
+
 def render(template: str, autoescape: bool, **values: Any) -> str:
     """A template of ours with these values; it may name our scripts and styles."""
     environment = jinja2.Environment(
@@ -98,7 +103,8 @@ def render(template: str, autoescape: bool, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"md": markdown, "fenced": _fenced, "script": _script, "hash": _hash, "numbers": numbers}
+    environment.filters |= {"md": markdown, "coded": coded, "fenced": _fenced}
+    environment.filters |= {"script": _script, "hash": _hash, "numbers": numbers}
     environment.tests["interval"] = lambda value: isinstance(value, Interval)
     environment.globals |= {"marks": VERDICTS, "ours": _ours, "plotly": lambda: Markup(get_plotlyjs())}
     return environment.get_template(template).render(values)

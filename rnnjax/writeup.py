@@ -55,6 +55,7 @@ def page(
             pages.Contradiction(each.says, each.between, answer(each, arms)) for each in study.file.contradictions
         ],
         explorer=explorer(study.file.explorer, arms) if study.file.explorer else None,
+        departs=study.departs,
     )
 
 

@@ -137,7 +137,8 @@ OUT = ("--out", "out")
 NAMED = "run name must match [A-Za-z0-9]"
 AXES = "[[axes]]\n"
 DRAWS = "[draws]\narms = ['*']\n"
-CLAIM = "[[claims]]\nid = 'c'\nsays = 's'\n[[claims.readings]]\nrule = 'bound'\narms = ['*']\n"
+UNLIMITED = "[[claims]]\nid = 'c'\nsays = 's'\n[[claims.readings]]\nrule = 'bound'\narms = ['*']\n"
+CLAIM = UNLIMITED + "high = 1.0\n"
 
 ROWS: dict[str, Case] = {
     # the file
@@ -160,6 +161,15 @@ ROWS: dict[str, Case] = {
     "6 twice": Case("study.toml:5:11: cannot overwrite a value", base("hidden = 1", "hidden = 2"), lines=3),
     "7 unknown": Case("unknown field 'learing_rate'; did you mean 'learning_rate'?", base("learing_rate = 1.0")),
     "7 unknown above": Case("unknown field 'seed'; did you mean 'seeds'?", top("seed = 3")),
+    "7 not in its table": Case("'steps' stands outside of its table; expected it in [base]", top("steps = 5")),
+    "7 unknown within": Case("study.toml:claims.0.readings.0 unknown field 'hig'; did you mean 'high'?",
+        top(CLAIM, "metric = 'final_loss'", "hig = 0")),
+    "7 no limit": Case("missing field 'low' or 'high': without a limit the rule 'bound' always holds",
+        top(UNLIMITED, "metric = 'final_loss'")),
+    "7 limits crossed": Case("got low = 2 and high = 1; expected low <= high",
+        top(CLAIM, "metric = 'final_loss'", "low = 2.0")),
+    "7 after the end": Case("metric: got 'loss@900-1000'; expected a step of training, at most 300",
+        top("base.steps = 300", CLAIM, "metric = 'loss@900-1000'")),
     "7 unknown axis": Case("unknown field 'gain'", top(AXES, "gain = [1]")),
     "7 unknown of a task": Case("unknown field 'task.pth'; did you mean 'task.path'?", base("task.pth = 'x'")),
     "7 one by one": Case("unknown field 'inputs'", base("inputs = 3")),

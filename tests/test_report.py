@@ -30,7 +30,7 @@ from rnnjax.pages import (
     Statement,
     Table,
 )
-from rnnjax.report import numbers, shown, visible, write_report
+from rnnjax.report import coded, numbers, shown, visible, write_report
 from rnnjax.stats import Interval
 
 HOSTILE = "</script><script>alert(1)</script><!-- <script> -->\"' onload=x"
@@ -116,6 +116,19 @@ def test_hostile_words_make_no_node(tmp_path: Path) -> None:
     assert found.text.count(HOSTILE) > 20, "shown as it is"
     outside_code = re.sub(r"```text\n.*?\n```", "", markdown, flags=re.S)
     assert "<" not in outside_code.replace("<br>", "")
+
+
+def test_backticks_make_code_and_nothing_else() -> None:
+    assert coded("say `--set a=<b>` & `x`") == "say <code>--set a=&lt;b&gt;</code> &amp; <code>x</code>"
+    assert coded("one ` alone") == "one ` alone"
+
+
+def test_a_study_that_was_run_otherwise_says_so(tmp_path: Path) -> None:
+    otherwise = _page()._replace(departs="steps 5,000 instead of 30,000")
+    for form in _written(tmp_path / "otherwise", otherwise):
+        assert "steps 5,000 instead of 30,000" in form and "meant for the study as it stands in the file" in form
+    for form in _written(tmp_path / "as it stands", _page()):
+        assert "otherwise" not in form.split("plotly.js v")[0]
 
 
 def test_the_policy_lets_exactly_our_scripts_run(tmp_path: Path) -> None:

@@ -97,3 +97,11 @@ def test_a_map_has_been_measured_where_its_coordinates_have(tmp_path: Path) -> N
     check_measured(study, [arm._replace(probes={"map_x": np.zeros((1, 1, 2)), "map_y": np.zeros((1, 1, 2))})])
     with pytest.raises(BadInput, match="figures: 'map_x' was not measured in arm base"):
         check_measured(study, [arm])
+
+
+def test_what_is_run_otherwise_than_the_file_has_it_is_said(study: Study, tmp_path: Path) -> None:
+    path = tmp_path / "other.toml"
+    path.write_text(FILE)
+    asked = config.load(path, ["steps=200", "window=10"], seeds=3, patterns=["series,*"])
+    assert asked.departs == "steps 200 instead of 30,000, 3 seeds instead of 12, some of its arms only"
+    assert study.departs == config.load(path, ["window=10"], seeds=12).departs == ""

@@ -213,7 +213,10 @@ def held_out_window(task: Task, window: int, carried: bool) -> Data:
     """
     pairs = task.pairs(task.validation_N)
     if len(pairs.inputs_N) < window:
-        raise BadInput(f"task.validation: its split leaves {_size(pairs)}; need >= {window + 1} (window {window} + 1)")
+        raise BadInput(
+            f"task.validation: its split leaves {_size(pairs)}; need >= {window + 1} (window {window} + 1); "
+            "set a smaller window or a larger task.validation"
+        )
     data = task_windows(task._replace(axes_swapped=False), task.validation_N, 1, window)
 
     def laid(leaf: np.ndarray) -> np.ndarray:
