@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -560,6 +561,29 @@ def test_rows_50_51_53_are_kept_and_noted(tmp_path: Path) -> None:
     path.write_text("plain\n")
     plain = read_source(TaskSpec(name="text", path=str(path)), MEMORY)
     assert plain is not None and plain.remarks == []
+
+
+def test_a_text_is_read_once_and_its_remarks_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "corpus.txt"
+    path.write_bytes(b"ab\r\n" * 100)
+    tasks, remarks = corpora.tasks_of(2 * [TaskSpec(name="text", path=str(path))])
+    assert len(tasks) == 1
+    assert remarks == [f"{path}: 100 line ends are CR LF, two characters each, and are kept"]
+
+
+def test_the_hash_is_of_all_that_is_trained_on() -> None:
+    spec = TaskSpec(name="grammar", characters=600)
+    task = corpora.tasks_of([spec])[0][spec]
+    others = (
+        {"train_N": task.train_N[::-1]},
+        {"train_N": task.train_N.reshape(2, -1)},
+        {"train_N": task.train_N.view(np.float32)},
+        {"validation_N": task.validation_N[::-1]},
+        {"vocabulary": task.vocabulary[::-1]},
+        {"columns": ("a",)},
+    )
+    hashes = {corpora.data_hash({spec: task._replace(**change)}) for change in ({}, {}, *others)}
+    assert len(hashes) == 1 + len(others)
 
 
 def test_help_is_no_error(ask: Callable[..., Answer]) -> None:

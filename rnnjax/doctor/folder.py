@@ -48,7 +48,8 @@ def task_of(folder: Path, network: Network) -> Task:
     was, now = (network.vocabulary, network.columns), (task.vocabulary, tuple(task.columns))
     sizes_differ = (task.inputs, task.outputs) != (network.spec.inputs, network.spec.outputs)
     if was != now or sizes_differ or (settings.path and data_changed(folder)):
-        raise BadInput(f"{settings.path}: is no longer what the network was trained on; expected the same file")
+        what = settings.path or settings.name
+        raise BadInput(f"{what}: is no longer what the network was trained on; expected the same data")
     return task
 
 

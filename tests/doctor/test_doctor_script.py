@@ -129,6 +129,12 @@ def test_a_text_that_is_another_now_is_refused(tmp_path: Path) -> None:
         task_of(tmp_path / "out", network)
 
 
+def test_a_task_that_is_made_otherwise_now_is_refused(folder: Path) -> None:
+    [network, _] = load_networks(folder, None)
+    with pytest.raises(BadInput, match="^grammar: is no longer what the network was trained on"):
+        task_of(folder, network._replace(vocabulary=network.vocabulary[::-1]))
+
+
 @pytest.mark.parametrize("kind", ["text", "series"])
 def test_a_users_file_reaches_the_diagnostic_run(
     kind: str, script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

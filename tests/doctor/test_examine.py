@@ -17,8 +17,11 @@ from rich.console import Console
 
 from rnnjax.cells import cell_of
 from rnnjax.doctor import examine, showing
+from rnnjax.doctor.batch import Batch
+from rnnjax.doctor.drawings import drawings
+from rnnjax.doctor.patient import Patient, starts
 from rnnjax.doctor.remedies import known_effects
-from rnnjax.doctor.signs import Curve, Sign, Signs
+from rnnjax.doctor.signs import Curve, Floor, Sign, Signs
 from rnnjax.doctor.subject import can_step, scanned, subject_of
 from rnnjax.doctor.verdict import Examination, judged
 from rnnjax.errors import BadInput
@@ -108,11 +111,13 @@ def test_a_users_loss_of_the_last_step_is_named_first() -> None:
         (lambda p, c, x: step(p, c, x)[::-1], {"carry": CARRY}, "network: TypeError where it reads batch"),
         (lambda p, c, x: (c, x @ p["no"]), {"carry": CARRY}, "network: KeyError where it reads batch"),
         (lambda p, c, x: (c, x[..., 0]), {"carry": CARRY}, r"network: got outputs float32 \(6, 3\) of batch"),
+        (lambda p, c, x: (c, x > 0), {"carry": CARRY}, r"network: got outputs bool \(6, 3, 3\) of batch"),
         (lambda p, c, x: (c, x[:, :2]), {"carry": CARRY}, "batch: got targets of 3 columns; expected 2"),
         (step, {"carry": CARRY, "params": {}}, "params: got no arrays of floating numbers"),
         (step, {"carry": CARRY, "before": {"readout": CARRY}}, "before: got a tree of other arrays than params"),
         (SPEC, {"batch": (X[:-1], np.full((6, 3), 3))}, "batch: got ids up to 3 in the targets; expected 0 to 2"),
         (SPEC, {"batch": (np.full((6, 3), 3), X[1:])}, "batch: got ids up to 3 in the inputs; expected 0 to 2"),
+        (SPEC, {"held_out": (np.full((6, 3), 3), X[1:])}, "held_out: got ids up to 3 in the inputs; expected 0 to 2"),
     ],
 )
 def test_what_cannot_be_examined_is_refused_in_one_line(examined: Any, asked: Any, message: str) -> None:
@@ -133,8 +138,16 @@ def test_stepping_is_left_out_where_it_reads_another_network() -> None:
     stateless = subject_of(lambda p, c, x: (c, x))
     assert not can_step(afresh, PARAMS, CARRY, x) and not can_step(ahead, PARAMS, CARRY, x)
     assert not can_step(stateless, PARAMS, (), x) and not can_step(stateless, PARAMS, jnp.zeros(3, int), x)
+    one_length = subject_of(lambda p, c, x: (c, x.reshape(6, 3, 3)), whole=True)
+    other_state = subject_of(lambda p, c, x: (c[:, :2], x), whole=True)
+    assert not can_step(one_length, PARAMS, CARRY, x) and not can_step(other_state, PARAMS, CARRY, x)
     named = found_in(lambda p, c, x: (c, scanned(step, p, CARRY, x)[1]), PARAMS, carry=CARRY, whole=True)
     assert not named & {"dead_units", "no_memory"}
+
+
+def test_a_network_that_says_nan_still_steps() -> None:
+    """What is wrong with it is another thing."""
+    assert can_step(subject_of(step), jax.tree.map(lambda leaf: np.nan * leaf, PARAMS), CARRY, jnp.asarray(BATCH[0]))
 
 
 def test_parameters_of_integers_and_states_without_numbers_are_passed_over() -> None:
@@ -147,9 +160,38 @@ def test_parameters_of_integers_and_states_without_numbers_are_passed_over() -> 
         assert "frozen" not in found_in(apply, params, carry=carry, before=params | {"size": 2 * params["size"]})
 
 
+def test_to_look_ahead_is_a_fault_only_where_the_next_input_is_the_target() -> None:
+    def ahead(params: Any, carry: Any, x: Any) -> Any:
+        return carry, params * jnp.cumsum(x[::-1], axis=0)[::-1]
+
+    for targets, fault in ((X[1:], True), (X[:-1] ** 2, False)):
+        found = examine(ahead, jnp.ones((1, 1, 3)), (X[:-1], targets), carry=CARRY, whole=True)
+        assert ("future" in [finding.name for finding in found.faults]) == fault
+
+
+def test_what_has_not_moved_since_before_is_frozen() -> None:
+    before = {"layer_0": jax.tree.map(lambda leaf: leaf + 1, PARAMS["layer_0"]), "readout": PARAMS["readout"]}
+    found = examine(step, PARAMS, BATCH, carry=CARRY, before=before)
+    [frozen] = [finding for finding in found.findings if finding.name == "frozen"]
+    assert (frozen.evidence.estimate, frozen.remark) == (pytest.approx(2 / 5), "readout/bias, readout/kernel")
+    assert frozen.remark in showing.page("it", found)
+
+
+def test_the_fresh_state_of_a_users_network_is_zero() -> None:
+    patient = Patient(subject_of(step), jax.tree.map(lambda leaf: leaf[None], PARAMS), Batch(*BATCH), CARRY[None] + 3)
+    assert starts(patient, patient.batch).tolist() == CARRY[None].tolist()
+
+
 def test_a_record_that_ends_in_nan_has_diverged() -> None:
     assert "diverged" in found_in(step, PARAMS, carry=CARRY, record=[3.0, 2.0, np.nan])
     assert "diverged" not in found_in(step, PARAMS, carry=CARRY, record=[3.0, 2.0, 1.0])
+
+
+def test_a_floor_that_is_given_is_asked_for() -> None:
+    loss = float(jnp.mean((scanned(step, PARAMS, CARRY, jnp.asarray(BATCH[0]))[1] - BATCH[1]) ** 2))
+    found = examine(step, PARAMS, BATCH, carry=CARRY, floor=Floor(loss))
+    assert found.signs.values["above_floor"].values_n.mean() == pytest.approx(0, abs=1e-5)
+    assert found.findings[-1].name == "floor"
 
 
 EVIL = "</script><script>alert(1)</script>"
@@ -187,7 +229,43 @@ def test_the_terminal_shows_the_weightiest_first(found: Examination) -> None:
     assert "\x1b" not in words and "1. The loss has risen" in words
     assert all(f"(study {study})" in words for study in ("rate", "loops"))  # where the remedies' effects are measured
     places = [words.index(each) for each in ("1. The loss has risen", "2. Gradients vanish", "3. The network is much")]
-    assert places == sorted(places)
+    assert places == sorted(places) and "alert(1)" in words
+
+
+def test_the_terminal_obeys_no_words(found: Examination) -> None:
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(showing.panel(1, found.findings[0]._replace(remark="[bold]\x1b[31m")))
+    words = console.export_text()
+    assert "[bold]" in words and "\x1b" not in words
+
+
+def test_findings_in_words(found: Examination) -> None:
+    said = "The loss has risen from where it already was, and 2 more that may follow from it."
+    assert showing.headline(found) == said
+    assert showing.looked_for(found).startswith("3 conditions were looked for; not checked: diverged, ")
+    ends = [showing.evidence(finding).split(": ")[1] for finding in found.findings]
+    assert ends == ["2 [-4, 9], n = 2 runs", "-5 [-5, -5], n = 3 streams", "0.9, n = 1"]
+
+
+def test_one_fault_has_no_more_behind_it_and_a_floor_is_said() -> None:
+    for values, said in (
+        ({"rise": 3.0}, "The loss has risen from where it already was."),
+        ({"above_floor": 0.0}, "No fault found. The loss is at its floor."),
+    ):
+        signs = {name: Sign(np.array([value]), "network") for name, value in values.items()}
+        assert showing.headline(judged(Signs(signs, {}, {}), known_effects())) == said
+
+
+def test_a_drawing_says_its_limit_and_how_many_it_is_of(found: Examination) -> None:
+    risen, fading, gap = drawings(found)
+    assert risen.caption.startswith("Line: mean over 2 runs;") and fading.caption.startswith(
+        "Line: mean over 3 streams"
+    )
+    assert gap.caption.startswith("Points: one number of one network;")
+    assert [shape.x0 for shape in gap.figure.layout.shapes] == [0.25]
+    alone = {name: curve._replace(values_nm=curve.values_nm[:1]) for name, curve in found.signs.curves.items()}
+    one = found._replace(signs=found.signs._replace(curves=alone))
+    assert [each.caption for each in drawings(one)[:2]] == 2 * ["Line: the one network."]
 
 
 def test_the_files(found: Examination, tmp_path: Path) -> None:
@@ -195,6 +273,7 @@ def test_the_files(found: Examination, tmp_path: Path) -> None:
     tree = json.loads((tmp_path / "doctor.json").read_text())
     assert [each["name"] for each in tree["findings"]] == ["rate_too_high", "vanishing", "gap"]
     assert tree["findings"][0] | {"n": 2, "over": "runs", "estimate": 2.5} == tree["findings"][0]
+    assert tree["findings"][0]["ci95"] == pytest.approx([2.5 - 6.3531, 2.5 + 6.3531], abs=1e-3)
     assert tree["findings"][0]["measured"]["n"] == 32 and tree["findings"][2]["ci95"] == [None, None]
     assert {check["outcome"] for check in tree["checked"]} == {"found", "not checked"}
     assert (tmp_path / "doctor.html").stat().st_size > 10_000

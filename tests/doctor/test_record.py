@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from rnnjax.doctor.record import Record, checked, signs
+from rnnjax.doctor.remedies import known_effects
+from rnnjax.doctor.signs import Signs, of_networks
+from rnnjax.doctor.verdict import judged
 from rnnjax.errors import BadInput
 
 ROWS = 200
@@ -29,7 +32,14 @@ def test_a_loss_that_rises_again() -> None:
 
 def test_a_loss_that_was_never_lower_than_at_the_start_has_risen() -> None:
     loss = np.concatenate([[1.0, 1.0], np.full(ROWS - 2, 15.0)])[None]
-    assert signs(Record(loss), np.ones(1))["rise"] > 10
+    assert signs(Record(loss), np.ones(1))["rise"] == pytest.approx((15 - 1) / 0.05)
+
+
+@pytest.mark.parametrize("level", [1.0, -1.0])
+def test_where_nothing_was_learned_a_rise_is_a_share_of_the_level(level: float) -> None:
+    """Of a twentieth of it, whatever its sign."""
+    loss = np.concatenate([np.full(ROWS - 20, level), np.full(20, level + 0.03)])[None]
+    assert signs(Record(loss), np.ones(1))["rise"] == pytest.approx(0.03 / 0.05)
 
 
 @pytest.mark.parametrize("rows", [100, 400, 1000])
@@ -51,14 +61,44 @@ def test_jumps_are_rows_far_above_those_before() -> None:
     assert signs(Record(loss), np.ones(1))["jumps"] == pytest.approx(15 / 160)
     assert signs(Record(loss - 2), np.ones(1))["jumps"] == pytest.approx(15 / 160)  # from -1 to 0
     assert signs(Record(loss - 9), np.ones(1))["jumps"] == 0
+    assert signs(Record(0.45 * loss + 0.55), np.ones(1))["jumps"] == 0, "from 1 to 1.45"
+    assert "jumps" not in signs(Record(loss[:, :80]), np.ones(1)), "too few rows have 40 before them"
+
+
+def found_in(loss_S: np.ndarray) -> list[str]:
+    """The conditions that a curve alone shows."""
+    values = {name: of_networks(values_R) for name, values_R in signs(Record(loss_S[None]), np.ones(1)).items()}
+    return [finding.name for finding in judged(Signs(values, {}, {}), known_effects()).findings]
+
+
+def test_a_loss_that_jumps_again_and_again_and_comes_back_is_said_to_jump() -> None:
+    """Twice as high at every 12th row, then at every 24th only."""
+    settled = 1 + 2 * np.exp(-np.arange(ROWS) / 10)
+    for every, found in ((12, ["jumps"]), (24, [])):
+        assert found_in(np.where(np.arange(ROWS) % every == every - 1, 2, 1) * settled) == found
+
+
+def test_a_loss_that_still_falls_at_its_end_is_unfinished() -> None:
+    """Of all that was learned the last tenth adds 4.6%, then 2%."""
+    left = np.linspace(1, 0, ROWS)
+    for power, found in ((1.5, ["unfinished"]), (2, [])):
+        assert found_in(1 + 2 * left**power) == found
+
+
+def test_a_loss_that_ends_above_its_lowest_has_risen() -> None:
+    """By 40% of all that was learned, then by 15%."""
+    fall = np.concatenate([np.linspace(11, 9, ROWS // 2), np.full(ROWS // 2, 9.0)])
+    for share, found in ((0.4, ["rate_too_high"]), (0.15, [])):
+        assert found_in(fall + 2 * share * (np.arange(ROWS) >= ROWS - ROWS // 10)) == found
 
 
 def test_clip_and_path() -> None:
     shares = np.concatenate([np.zeros(ROWS // 2), np.ones(ROWS // 2)])[None]
-    record = Record(FALLING, np.full((1, ROWS), 6.0), shares, np.full((1, ROWS), 0.01), 5 * np.arange(1, ROWS + 1), 0.5)
+    record = Record(FALLING, 60 - 54 * shares, shares, np.full((1, ROWS), 0.01), 5 * np.arange(1, ROWS + 1), 0.5)
     found = signs(record, np.array([4.0]))
     assert found["clip"] == 1 and found["shortening"] == pytest.approx(12)
     assert found["path"] == pytest.approx(ROWS * 5 * 0.01 / 4)
+    assert "shortening" not in signs(record._replace(clip_norm=np.inf), np.array([4.0])), "there is no threshold"
     assert "path" not in signs(record._replace(steps_S=None), np.array([4.0])), "how many steps a row has is not known"
 
 

@@ -45,6 +45,12 @@ def test_a_condition_is_found_beyond_its_limit_and_not_before(condition: Conditi
         assert condition.name not in names(examined(**passing | {limit.sign: np.nan}))
 
 
+@pytest.mark.parametrize("name", ["row_leak", "future"])
+def test_an_effect_of_a_thousandth_is_one(name: str) -> None:
+    """Below stands the rounding of float32."""
+    assert names(examined(**{name: 0.0015})) == [name] and names(examined(**{name: 0.0007})) == []
+
+
 @pytest.mark.parametrize(
     ("cause", "consequence", "signs"),
     [
@@ -76,6 +82,11 @@ def test_what_could_not_be_measured_is_said() -> None:
     found = judged(Signs(signs, {}, {}), known_effects())
     assert {check.name for check in found.checked if check.outcome == "not checked"} == set(NAMES) - {"diverged"}
     assert [check.name for check in found.checked] == list(NAMES)
+
+
+def test_a_run_without_a_number_does_not_hide_the_others() -> None:
+    signs = {"row_leak": Sign(np.array([np.nan, 0.4]), "runs")}
+    assert names(judged(Signs(signs, {}, {}), known_effects())) == ["row_leak"]
 
 
 def test_the_evidence_has_its_interval() -> None:
