@@ -36,7 +36,7 @@ def empty(arms: Sequence[ArmResult], x_axis: dict[str, Any], y_axis: dict[str, A
 
 
 def axis(title: str, log: bool = False) -> dict[str, Any]:
-    power = {"type": "log", "tickformat": "~g"} if log else {}
+    power = {"type": "log", "tickformat": "~g", "nticks": 8} if log else {}  # more: 0.8 and 0.9 would overlap
     return {"title": {"text": html.escape(title, quote=False)}} | power
 
 

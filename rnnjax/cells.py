@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from rnnjax.activations import ACTIVATIONS
+from rnnjax.errors import BadInput
 from rnnjax.flax_bridge import from_flax
 from rnnjax.initializers import INITIALIZERS
 from rnnjax.settings import HParams, Spec
@@ -191,6 +192,8 @@ CELLS: dict[str, Callable[[Spec, HParams], Cell | OpaqueCell]] = {
 
 
 def cell_of(spec: Spec, hp: HParams) -> Cell | OpaqueCell:
-    """The cell of a spec, layer-normalised where it says so."""
+    """The cell of a spec, layer-normalised where it says so. Raises BadInput for a name that is not in CELLS."""
+    if spec.cell not in CELLS:
+        raise BadInput(f"cell: got {spec.cell!r}; expected one of: {', '.join(CELLS)}; one of your own needs --import")
     cell = CELLS[spec.cell](spec, hp)
     return layer_normalised(cell) if spec.layer_norm and isinstance(cell, Cell) else cell

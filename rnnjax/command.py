@@ -1,7 +1,9 @@
 """What all scripts share: one line for an error, one exit code, no traceback."""
 
 import argparse
+import hashlib
 import os
+import runpy
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +24,27 @@ def parser(description: str | None, epilog: str = "") -> Parser:
     """A parser that takes no abbreviations: a prefix must not set a field by accident."""
     layout = argparse.RawDescriptionHelpFormatter
     return Parser(description=description, epilog=epilog, allow_abbrev=False, formatter_class=layout)
+
+
+def import_option(parser: argparse.ArgumentParser) -> None:
+    """The option for what `own_code` runs."""
+    parser.add_argument(
+        "--import",
+        dest="own_code",
+        type=Path,
+        metavar="FILE.py",
+        help="run this file first: it may enter cells, tasks and probes of your own in their tables",
+    )
+
+
+def own_code(file: Path | None) -> str:
+    """Run the user's own file of Python. Returns: the sha256 of what it says, "" for none. Raises BadInput."""
+    if file is None:
+        return ""
+    if not file.is_file():
+        raise BadInput(f"--import: no such file {str(file)!r}")
+    runpy.run_path(str(file))
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def run(main: Callable[[], None]) -> None:

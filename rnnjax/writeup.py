@@ -234,7 +234,8 @@ def every_metric(arms: Sequence[ArmResult]) -> pages.Table:
 def tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
     """What the study asks for, then what every study has."""
     asked = [*nearest_table(study, arms), *chosen_tables(study, arms)]
-    return [*asked, against_baseline(study, arms), every_metric(arms)]
+    compared = [against_baseline(study, arms)] if len(arms) > 1 else []
+    return [*asked, *compared, every_metric(arms)]
 
 
 def nearest_table(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:

@@ -24,6 +24,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--series", type=Path, metavar="FILE", help="train on this CSV file first")
     parser.add_argument("--columns", metavar="A,B", help="columns of --series; default all")
     parser.add_argument("--out", type=Path, metavar="DIR", help="run folder of --text, --series; default runs/doctor-*")
+    command.import_option(parser)
     asked = parser.parse_args()
     given = [name for name in ("folder", "text", "series") if getattr(asked, name) is not None]
     if len(given) != 1:
@@ -61,6 +62,7 @@ def main() -> None:
     if study is not None:
         command.folders([study.name], folder)
     devices.prepare()
+    command.own_code(asked.own_code)
     from rich.console import Console  # what is below imports JAX, which a bad argument never reaches
 
     from rnnjax import lab

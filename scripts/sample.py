@@ -48,6 +48,7 @@ def options() -> argparse.ArgumentParser:
     text.add_argument("--length-penalty", type=float, metavar="A", help="of --beam: 0 to 5, > 0 for longer; default 0")
     text.add_argument("--end", metavar="CHAR", help="the character that ends the text; default none")
     text.add_argument("--random", type=int, metavar="N", help="seed of the drawing; default 0")
+    command.import_option(parser)
     return parser
 
 
@@ -70,6 +71,7 @@ def refuse_conflicts(asked: argparse.Namespace) -> None:
 def main() -> None:
     asked = arguments()
     devices.prepare()
+    command.own_code(asked.own_code)
     from rnnjax.speak import Wishes, write  # imports JAX, which a bad argument never reaches
 
     wishes = Wishes(**{name: getattr(asked, name) for name in Wishes._fields})

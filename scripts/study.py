@@ -27,6 +27,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--max-runs", type=int, default=10_000, metavar="N", help="refuse larger studies (default 10,000)"
     )
+    command.import_option(parser)
     return parser.parse_args()
 
 
@@ -36,6 +37,8 @@ def main() -> None:
     studies = [config.load(path, overrides, asked.seeds, asked.max_runs, asked.arm) for path in asked.configs]
     folders = command.folders([study.name for study in studies], asked.out)
     devices.prepare()
+    if own := command.own_code(asked.own_code):  # part of what decides the results
+        studies = [study._replace(config=study.config | {"own_code_sha256": own}) for study in studies]
     from rnnjax import lab  # imports JAX, which a bad config never reaches
 
     for study in studies[1:]:

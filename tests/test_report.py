@@ -123,6 +123,12 @@ def test_backticks_make_code_and_nothing_else() -> None:
     assert coded("one ` alone") == "one ` alone"
 
 
+def test_a_table_without_rows_is_its_note(tmp_path: Path) -> None:
+    page, markdown = _written(tmp_path, _page()._replace(tables=[Table("none", "Nothing", ["arm"], [], "Too few.")]))
+    assert "Too few." in page and "<table>" not in page.split('id="tables"')[1].split('id="samples"')[0]
+    assert "Too few." in markdown and "| arm |" not in markdown.split("## Tables")[1].split("## Samples")[0]
+
+
 def test_a_study_that_was_run_otherwise_says_so(tmp_path: Path) -> None:
     otherwise = _page()._replace(departs="steps 5,000 instead of 30,000")
     for form in _written(tmp_path / "otherwise", otherwise):

@@ -10,6 +10,7 @@ from rnnjax.jumps import BEFORE, medians_before
 
 STRETCHES = 10  # of training: the first, the last, the lowest
 FEWEST_ROWS = 20
+OF_RECORD = ("jumps", "rise", "falling", "clip", "shortening", "path")  # the signs that are read from it
 HIGH = 0.5  # a row of the loss that lies above the median of the rows before it by this share of it is a jump
 NOISE = 4.0  # standard errors of the mean of a stretch; what lies within is no rise and no fall
 OF_BEND = 6**0.5 * 0.6745  # the median of |x - 2 y + z| of three normal values is this many of their deviations

@@ -9,37 +9,13 @@ from rich.panel import Panel
 from rich.table import Table
 
 from rnnjax.doctor.drawings import drawings
-from rnnjax.doctor.verdict import Examination, Finding
+from rnnjax.doctor.verdict import Examination, Finding, evidence, headline, looked_for
 from rnnjax.files import write_json, write_text
 from rnnjax.manifest import as_results
-from rnnjax.report import render, shown, visible
+from rnnjax.report import render, visible
 from rnnjax.stats import Interval
 
 STYLES = {"fault": "red", "floor": "green", "note": "yellow"}
-HEALTHY = "No fault found."
-
-
-def headline(examination: Examination) -> str:
-    """The first thing to know."""
-    faults = examination.faults
-    if faults:
-        more = f", and {len(faults) - 1} more that may follow from it" if len(faults) > 1 else ""
-        return f"{faults[0].symptom[:-1]}{more}."
-    at_floor = any(finding.kind == "floor" for finding in examination.findings)
-    return f"{HEALTHY} The loss is at its floor." if at_floor else HEALTHY
-
-
-def looked_for(examination: Examination) -> str:
-    """How many conditions were looked for."""
-    missing = [check.name for check in examination.checked if check.outcome == "not checked"]
-    done = len(examination.checked) - len(missing)
-    return f"{done} conditions were looked for" + (f"; not checked: {', '.join(missing)}" if missing else "")
-
-
-def evidence(finding: Finding) -> str:
-    """The number in words."""
-    over = {"network": ""}.get(finding.over, f" {finding.over}")
-    return f"{finding.number}: {shown(finding.evidence)}{over}"
 
 
 def show(console: Console, title: str, examination: Examination) -> None:

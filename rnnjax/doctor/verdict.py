@@ -5,9 +5,14 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnjax.doctor.conditions import CONDITIONS, Condition, Kind, Limit
+from rnnjax.doctor.record import FEWEST_ROWS, OF_RECORD
 from rnnjax.doctor.remedies import Effect
 from rnnjax.doctor.signs import Sign, Signs
+from rnnjax.report import shown
 from rnnjax.stats import Interval, estimate
+
+HEALTHY = "No fault found."
+BLIND = " The curves of training were not looked at."
 
 
 class Finding(NamedTuple):
@@ -48,6 +53,52 @@ class Examination(NamedTuple):
     def faults(self) -> tuple[Finding, ...]:
         """The findings that are to be treated."""
         return tuple(finding for finding in self.findings if finding.kind == "fault")
+
+    def __str__(self) -> str:
+        """What was found and looked for, in words; `showing` has more of them, and pictures."""
+        found = [f"- {finding.symptom} {evidence(finding)}. {finding.remedy}" for finding in self.findings]
+        return "\n".join([headline(self), *found, f"{looked_for(self)}."])
+
+
+# In words
+
+
+def headline(examination: Examination) -> str:
+    """The first thing to know."""
+    faults = examination.faults
+    if faults:
+        more = f", and {len(faults) - 1} more that may follow from it" if len(faults) > 1 else ""
+        return f"{faults[0].symptom[:-1]}{more}."
+    at_floor = any(finding.kind == "floor" for finding in examination.findings)
+    unseen = "" if any(check.outcome != "not checked" for check in examination.checked if of_curves(check)) else BLIND
+    return HEALTHY + (" The loss is at its floor." if at_floor else "") + unseen
+
+
+def looked_for(examination: Examination) -> str:
+    """How many conditions were looked for."""
+    missing = [check for check in examination.checked if check.outcome == "not checked"]
+    kinds = {
+        "not checked": [check.name for check in missing if not of_curves(check)],
+        f"for want of curves of training, or of rows in them ({FEWEST_ROWS} or more)": [
+            check.name for check in missing if of_curves(check)
+        ],
+    }
+    done = f"{len(examination.checked) - len(missing)} conditions were looked for"
+    return "; ".join([done, *(f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names)])
+
+
+def of_curves(check: Check) -> bool:
+    """Whether it is looked for in the curves of training."""
+    return check.sign in OF_RECORD
+
+
+def evidence(finding: Finding) -> str:
+    """The number in words."""
+    over = {"network": ""}.get(finding.over, f" {finding.over}")
+    return f"{finding.number}: {shown(finding.evidence)}{over}"
+
+
+# The judgement
 
 
 def judged(signs: Signs, effects: dict[str, Effect]) -> Examination:

@@ -23,7 +23,7 @@ from rnnjax.doctor.patient import Patient, starts
 from rnnjax.doctor.remedies import known_effects
 from rnnjax.doctor.signs import Curve, Floor, Sign, Signs
 from rnnjax.doctor.subject import can_step, scanned, subject_of
-from rnnjax.doctor.verdict import Examination, judged
+from rnnjax.doctor.verdict import Examination, evidence, headline, judged, looked_for
 from rnnjax.errors import BadInput
 from rnnjax.model import network
 from rnnjax.report import _hash
@@ -241,19 +241,27 @@ def test_the_terminal_obeys_no_words(found: Examination) -> None:
 
 def test_findings_in_words(found: Examination) -> None:
     said = "The loss has risen from where it already was, and 2 more that may follow from it."
-    assert showing.headline(found) == said
-    assert showing.looked_for(found).startswith("3 conditions were looked for; not checked: diverged, ")
-    ends = [showing.evidence(finding).split(": ")[1] for finding in found.findings]
+    assert headline(found) == said
+    assert looked_for(found).startswith("3 conditions were looked for; not checked: diverged, ")
+    ends = [evidence(finding).split(": ")[1] for finding in found.findings]
     assert ends == ["2 [-4, 9], n = 2 runs", "-5 [-5, -5], n = 3 streams", "0.9, n = 1"]
+
+
+def test_an_examination_is_printed_in_words(found: Examination) -> None:
+    first, *findings, last = str(found).splitlines()
+    assert first == headline(found) and last == f"{looked_for(found)}."
+    assert [line.split(".")[0] for line in findings] == [f"- {each.symptom[:-1]}" for each in found.findings]
+    assert "2 [-4, 9], n = 2 runs" in findings[0] and found.findings[0].remedy in findings[0]
 
 
 def test_one_fault_has_no_more_behind_it_and_a_floor_is_said() -> None:
     for values, said in (
         ({"rise": 3.0}, "The loss has risen from where it already was."),
-        ({"above_floor": 0.0}, "No fault found. The loss is at its floor."),
+        ({"above_floor": 0.0, "rise": 0.0}, "No fault found. The loss is at its floor."),
+        ({"above_floor": 0.0}, "No fault found. The loss is at its floor. The curves of training were not looked at."),
     ):
         signs = {name: Sign(np.array([value]), "network") for name, value in values.items()}
-        assert showing.headline(judged(Signs(signs, {}, {}), known_effects())) == said
+        assert headline(judged(Signs(signs, {}, {}), known_effects())) == said
 
 
 def test_a_drawing_says_its_limit_and_how_many_it_is_of(found: Examination) -> None:
@@ -281,6 +289,6 @@ def test_the_files(found: Examination, tmp_path: Path) -> None:
 
 def test_nothing_found_is_said() -> None:
     healthy = judged(Signs({"gap": Sign(np.zeros(2), "runs")}, {}, {}), known_effects())
-    assert showing.headline(healthy) == "No fault found."
-    assert "not checked" in showing.looked_for(healthy)
+    assert headline(healthy) == "No fault found. The curves of training were not looked at."
+    assert "; for want of curves of training, or of rows in them (20 or more): rate_too_high, " in looked_for(healthy)
     assert "<figure" not in showing.page("it", healthy)
