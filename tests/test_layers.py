@@ -20,7 +20,7 @@ LAYERS = [
     "arms axes",
     "config corpora manifest runs checkpoints curves figures report effects associations rules conventions claims"
     " lookup progress signals devices command",
-    "summary board training trained stored rehearsal pagefile ledger",
+    "summary protocol board training trained stored rehearsal pagefile ledger",
     "explore site",
     "writeup",
     "lab speak doctor",

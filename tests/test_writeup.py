@@ -10,12 +10,13 @@ from rnnjax import config
 from rnnjax.errors import BadInput
 from rnnjax.lab import load_tasks
 from rnnjax.pages import Table
+from rnnjax.protocol import data_line, data_table
 from rnnjax.rehearsal import check_measured
 from rnnjax.results import ArmResult
 from rnnjax.stats import Interval
 from rnnjax.study import Study
 from rnnjax.summary import unit_among
-from rnnjax.writeup import against_baseline, corpus_line, data_table
+from rnnjax.writeup import against_baseline
 
 FILE = """
 question = "What do other data do?"
@@ -59,7 +60,7 @@ def test_a_variant_of_a_task_is_told_by_what_is_its_own(study: Study) -> None:
     assert [row[:4] for row in table.rows] == [["series", 400, 40, None], ["series with scale 100", 400, 40, None]]
     scaled = dict(zip(table.columns, table.rows[1], strict=True))
     assert tasks[study.arms[-1].spec.task].levels.items() <= scaled.items()
-    assert corpus_line(study, tasks) == (
+    assert data_line(study, tasks) == (
         "2 sets of data: the last table has them, with the losses that are possible on them. "
         "12 seeds per arm (42 to 53), the same in every arm; some arms only the first 4."
     )
@@ -68,7 +69,7 @@ def test_a_variant_of_a_task_is_told_by_what_is_its_own(study: Study) -> None:
 def test_one_task_for_all_is_told_in_a_sentence(study: Study) -> None:
     (spec, task), *_ = load_tasks(study)[0].items()
     assert data_table({spec: task}) == []
-    assert corpus_line(study, {spec: task}).startswith("Task series: 400 steps to train on, 40 held out. Levels in ")
+    assert data_line(study, {spec: task}).startswith("Task series: 400 steps to train on, 40 held out. Levels in ")
 
 
 def test_the_baseline_is_compared_with_what_reads_the_same(study: Study, arms: list[ArmResult]) -> None:
