@@ -194,6 +194,8 @@ CELLS: dict[str, Callable[[Spec, HParams], Cell | OpaqueCell]] = {
 def cell_of(spec: Spec, hp: HParams) -> Cell | OpaqueCell:
     """The cell of a spec, layer-normalised where it says so. Raises BadInput for a name that is not in CELLS."""
     if spec.cell not in CELLS:
-        raise BadInput(f"cell: got {spec.cell!r}; expected one of: {', '.join(CELLS)}; one of your own needs --import")
+        raise BadInput(
+            f"cell: got {spec.cell!r}; expected one of CELLS: {', '.join(CELLS)}; enter one of your own there first"
+        )
     cell = CELLS[spec.cell](spec, hp)
     return layer_normalised(cell) if spec.layer_norm and isinstance(cell, Cell) else cell

@@ -3,9 +3,9 @@
 import os
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -13,41 +13,11 @@ from rnnjax.arms import check_count, expand, only, seed_list
 from rnnjax.errors import BadInput
 from rnnjax.fields import FIELDS, checked, flat, shown, unknown
 from rnnjax.settings import Spec
-from rnnjax.study import (
-    COUNT,
-    LIST,
-    Advice,
-    Arm,
-    Claim,
-    Contradiction,
-    Draws,
-    Explorer,
-    Figure,
-    Nearest,
-    Question,
-    Reading,
-    Stated,
-    Study,
-    StudyFile,
-    Table,
-)
+from rnnjax.study import COUNT, LIST, Arm, Study, StudyFile
 from rnnjax.tomlfile import read_toml
 
 BYTES_PER_STEP = 40  # of a series or an example: its numbers in float64 and float32, the inputs and targets
 BYTES_PER_CHARACTER = 16  # of a text: its ids, the inputs and targets, and the text itself
-TABLES: dict[str, type] = {  # of a study file, by name, at any depth
-    "advice": Advice,
-    "claims": Claim,
-    "contradictions": Contradiction,
-    "draws": Draws,
-    "explorer": Explorer,
-    "figures": Figure,
-    "nearest": Nearest,
-    "numbers": Stated,
-    "questions": Question,
-    "readings": Reading,
-    "tables": Table,
-}
 
 
 def load(
@@ -113,11 +83,21 @@ def explain(error: Any, where: str) -> str:
         if not above and name in FIELDS:
             return f"{where}: '{name}' stands outside of its table; expected it in [base], or in [[axes]] as a list"
         tables = [one for one in above if not one.isdigit()]
-        known = [f.name for f in fields(TABLES[tables[-1]] if tables else StudyFile)]
+        known = [f.name for f in fields(tables_of(StudyFile)[tables[-1]] if tables else StudyFile)]
         return f"{where}:{'.'.join(above)}{' ' if above else ''}{unknown(name, known)}"
     if error["type"] in ("missing", "missing_argument"):
         return f"{where}: missing field '{place}'"
     return f"{where}:{place}: got {shown(error['input'])}; expected {error['msg'].removeprefix('Input should be ')}"
+
+
+def tables_of(kind: type) -> dict[str, type]:
+    """The tables inside a table, at any depth, by their names in the file."""
+    found: dict[str, type] = {}
+    for name, hint in get_type_hints(kind).items():
+        for table in (hint, *get_args(hint)):
+            if isinstance(table, type) and is_dataclass(table):
+                found |= {name: table, **tables_of(table)}
+    return found
 
 
 def shortened(arms: list[Arm], file: StudyFile, asked: dict[str, Any], where: str) -> list[Arm]:
@@ -142,10 +122,9 @@ def departures(file: StudyFile, asked: dict[str, Any], seeds: int | None, patter
     def words(value: Any) -> str:
         return f"{value:,}" if type(value) is int else shown(value)
 
-    base = flat(file.base)
-    usual = {name: base.get(name, FIELDS[name].default) for name in asked}
-    found = [f"{name} {words(value)} instead of {words(usual[name])}" for name, value in asked.items()]
-    found = [text for text, (name, value) in zip(found, asked.items(), strict=True) if value != usual[name]]
+    usual = {name: FIELDS[name].default for name in asked} | flat(file.base)
+    changed = {name: value for name, value in asked.items() if value != usual[name]}
+    found = [f"{name} {words(value)} instead of {words(usual[name])}" for name, value in changed.items()]
     of_file = len(file.seeds) if isinstance(file.seeds, list) else file.seeds
     found += [f"{seeds:,} seeds instead of {words(of_file)}"] if seeds is not None and seeds != of_file else []
     return ", ".join(found + (["some of its arms only"] if patterns else []))

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnjax.doctor.record import Record, checked, signs
+from rnnjax.doctor.record import OF_RECORD, Record, checked, signs
 from rnnjax.doctor.remedies import known_effects
 from rnnjax.doctor.signs import Signs, of_networks
 from rnnjax.doctor.verdict import judged
@@ -96,6 +96,7 @@ def test_clip_and_path() -> None:
     shares = np.concatenate([np.zeros(ROWS // 2), np.ones(ROWS // 2)])[None]
     record = Record(FALLING, 60 - 54 * shares, shares, np.full((1, ROWS), 0.01), 5 * np.arange(1, ROWS + 1), 0.5)
     found = signs(record, np.array([4.0]))
+    assert found.keys() == set(OF_RECORD)
     assert found["clip"] == 1 and found["shortening"] == pytest.approx(12)
     assert found["path"] == pytest.approx(ROWS * 5 * 0.01 / 4)
     assert "shortening" not in signs(record._replace(clip_norm=np.inf), np.array([4.0])), "there is no threshold"
