@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import BadInput
-from rnnjax.losses import LOSSES, UNITS
+from rnnjax.training.losses import LOSSES, UNITS
 
 FEWEST_STEPS, FEWEST_STREAMS = 4, 2
 

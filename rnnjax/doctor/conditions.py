@@ -7,7 +7,7 @@ one to treat first: what stands below it may be its consequence.
 from math import isfinite
 from typing import Literal, NamedTuple
 
-from rnnjax.doctor.signs import SAME
+from rnnjax.doctor.indicators import SAME
 
 Kind = Literal["fault", "floor", "note"]
 

@@ -9,14 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.doctor import record as records
+from rnnjax.doctor import training_curves as records
+from rnnjax.doctor.adapters import is_float, subject_of
 from rnnjax.doctor.batch import Batch, checked, refuse_ids, refuse_outputs
-from rnnjax.doctor.patient import Patient, Seen, objective_of, said, seen, starts
-from rnnjax.doctor.record import Record
+from rnnjax.doctor.diagnosis import Examination, judged
+from rnnjax.doctor.indicators import Curve, Floor, Sign, Signs, of_networks, of_streams, read_signs
+from rnnjax.doctor.inputs import Patient, Seen, objective_of, said, seen, starts
 from rnnjax.doctor.remedies import known_effects
-from rnnjax.doctor.signs import Curve, Floor, Sign, Signs, of_networks, of_streams, read_signs
-from rnnjax.doctor.subject import is_float, subject_of
-from rnnjax.doctor.verdict import Examination, judged
+from rnnjax.doctor.training_curves import Record
 from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Params

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnjax import stats
+from rnnjax.analysis import statistics as stats
+from rnnjax.analysis.statistics import Interval
 from rnnjax.doctor.conditions import CONDITIONS, Comparison, Condition
 from rnnjax.errors import DamagedState
-from rnnjax.files import read_json, write_json
-from rnnjax.stats import Interval
+from rnnjax.storage.files import read_json, write_json
 
 FILE = "remedies.json"
 SEED = 0  # of the bootstrap

@@ -1,4 +1,10 @@
-"""The tasks by name. A factory takes the settings and the text of the user's file as the shell read it, or None."""
+"""Learning problems with exact reference losses: grammar, text, series, recall; and their windows.
+
+A factory in `TASKS` takes the settings and the text of the user's file as the shell read it, or None.
+
+May import: the root modules. No files, clocks, prints or global random state.
+Begin reading: `windows.py` (how a sequence is cut), then `text.py` or `grammar.py`.
+"""
 
 from collections.abc import Callable
 

@@ -12,8 +12,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.dynamics import DETERMINISTIC, INNOVATION_VARIANCE, RANDOM
-from rnnjax.tasks.table import read_table
+from rnnjax.tasks.csv_table import read_table
+from rnnjax.tasks.generators import DETERMINISTIC, INNOVATION_VARIANCE, RANDOM
 from rnnjax.tasks.windows import next_step
 from rnnjax.types import Pairs, Task
 

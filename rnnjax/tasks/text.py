@@ -12,7 +12,7 @@ import numpy as np
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.markdown import MARKDOWN, MARKDOWN_VALIDATION
+from rnnjax.tasks.default_text import MARKDOWN, MARKDOWN_VALIDATION
 from rnnjax.tasks.windows import levels, next_step
 from rnnjax.types import Task
 

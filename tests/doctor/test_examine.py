@@ -15,18 +15,19 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from rnnjax.cells import cell_of
-from rnnjax.doctor import examine, showing
+from rnnjax.doctor import examine
+from rnnjax.doctor import report as showing
+from rnnjax.doctor.adapters import can_step, scanned, subject_of
 from rnnjax.doctor.batch import Batch
-from rnnjax.doctor.drawings import drawings
-from rnnjax.doctor.patient import Patient, starts
+from rnnjax.doctor.diagnosis import Examination, evidence, headline, judged, looked_for
+from rnnjax.doctor.figures import drawings
+from rnnjax.doctor.indicators import Curve, Floor, Sign, Signs
+from rnnjax.doctor.inputs import Patient, starts
 from rnnjax.doctor.remedies import known_effects
-from rnnjax.doctor.signs import Curve, Floor, Sign, Signs
-from rnnjax.doctor.subject import can_step, scanned, subject_of
-from rnnjax.doctor.verdict import Examination, evidence, headline, judged, looked_for
 from rnnjax.errors import BadInput
-from rnnjax.model import network
-from rnnjax.report import _hash
+from rnnjax.networks.cells import cell_of
+from rnnjax.networks.model import network
+from rnnjax.reports.render import _hash
 from rnnjax.settings import HParams, Spec
 
 SPEC = Spec(hidden=4, inputs=3, outputs=3, window=6, loss="squared_error", reduction="mean")

@@ -7,7 +7,7 @@ import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from cases import AT_FLOOR, FAULTS, Case, examinations, healthy
+from benchmarks.doctor.planted_faults import AT_FLOOR, FAULTS, Case, examinations, healthy
 from rnnjax.doctor.conditions import CONDITIONS
 
 SEEDS = (1, 2)
@@ -69,7 +69,7 @@ CASEBOOK = Path(__file__).parents[2] / "results" / "doctor" / "casebook.json"
 
 @pytest.mark.skipif(not CASEBOOK.is_file(), reason="the casebook has not been measured")
 def test_the_casebook_keeps_its_promise() -> None:
-    from rnnjax.files import read_json
+    from rnnjax.storage.files import read_json
 
     tree = read_json(CASEBOOK)
     assert {row["name"] for row in tree["faults"]} == {case.name for case in (*FAULTS, AT_FLOOR)}

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnjax import config
+from rnnjax.analysis.statistics import Interval
+from rnnjax.config import load as config
 from rnnjax.doctor.conditions import CONDITIONS, NAMES, Condition
 from rnnjax.doctor.remedies import FILE, Effect, known_effects, measured_effects, paired, write_effects
-from rnnjax.files import read_json
-from rnnjax.stats import Interval
+from rnnjax.storage.files import read_json
 
 ROOT = Path(__file__).parents[2]
 NAMED = [condition for condition in CONDITIONS if condition.measured.treated]

@@ -7,11 +7,11 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.signal import lfilter
 
-from rnnjax.corpora import read_source
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
+from rnnjax.studies.datasets import read_source
 from rnnjax.tasks import TASKS
-from rnnjax.tasks.dynamics import AR_COEFFICIENTS, AR_WARM_UP, DETERMINISTIC, PERIODS, RANDOM, delayed_feedback
+from rnnjax.tasks.generators import AR_COEFFICIENTS, AR_WARM_UP, DETERMINISTIC, PERIODS, RANDOM, delayed_feedback
 from rnnjax.tasks.series import from_units, held_out_levels, in_units, linear_error, series_task
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.types import Task

@@ -8,7 +8,7 @@ import pytest
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks import TASKS
-from rnnjax.tasks.markdown import MARKDOWN, MARKDOWN_VALIDATION
+from rnnjax.tasks.default_text import MARKDOWN, MARKDOWN_VALIDATION
 from rnnjax.tasks.text import double_forms, encode, valid_words
 from rnnjax.tasks.windows import task_windows
 from rnnjax.types import Task

@@ -1,0 +1,60 @@
+"""Which unstated convention comes nearest to stated numbers: one distance for each, over seeds."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnjax.analysis import statistics as stats
+from rnnjax.analysis.results import ArmResult, named, seed_values
+from rnnjax.analysis.statistics import Interval, TooFew
+from rnnjax.config.schema import Nearest, Stated
+
+SEED = 0  # of the bootstrap
+
+
+class Convention(NamedTuple):
+    """One convention against the stated numbers."""
+
+    name: str
+    values: list[np.ndarray]  # of each stated number, [n]; no values where the convention has no such arm
+    distance: Interval
+    chance: float  # bootstrap chance that it is the nearest; NaN where there are too few seeds
+
+
+def conventions(nearest: Nearest, arms: Sequence[ArmResult]) -> list[Convention]:
+    """Every convention, the nearest first.
+
+    distance = mean over the stated numbers of |value - stated| / stated, seed by seed. A run that diverged is 1 away.
+    """
+    names = dict.fromkeys(name_of(nearest, arm) for arm in arms)
+    values = {name: [values_of(nearest, number, name, arms) for number in nearest.numbers] for name in names}
+    distances = {name: distance(nearest.numbers, of_name) for name, of_name in values.items()}
+    fewest = min(map(len, distances.values()))
+    try:
+        chances = stats.best_arm(SEED, np.stack([one[:fewest] for one in distances.values()])).probability_A
+    except TooFew:
+        chances = np.full(len(distances), np.nan)
+    found = [
+        Convention(name, values[name], stats.mean_interval(distances[name]), float(chance))
+        for name, chance in zip(distances, chances, strict=True)
+    ]
+    return sorted(found, key=lambda one: one.distance.estimate)
+
+
+def name_of(nearest: Nearest, arm: ArmResult) -> str:
+    """The convention of an arm: "sgd, sum, carried"."""
+    return ", ".join(str(arm.axes[field]) for field in nearest.by)
+
+
+def values_of(nearest: Nearest, number: Stated, convention: str, arms: Sequence[ArmResult]) -> np.ndarray:
+    """What a convention's arm came to for a stated number."""
+    [arm] = [arm for arm in named(arms, number.arms) if name_of(nearest, arm) == convention]
+    return seed_values(arm, number.metric)
+
+
+def distance(numbers: Sequence[Stated], values: Sequence[np.ndarray]) -> np.ndarray:
+    """The distance of each seed [n] that all arms of a convention have."""
+    fewest = min(map(len, values))
+    apart = [np.abs(of_number[:fewest] / number.value - 1) for number, of_number in zip(numbers, values, strict=True)]
+    return np.mean([np.where(np.isfinite(one), one, 1.0) for one in apart], axis=0)

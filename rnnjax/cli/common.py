@@ -1,0 +1,90 @@
+"""What all scripts share: one line for an error, one exit code, no traceback."""
+
+import argparse
+import hashlib
+import os
+import runpy
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from rnnjax.errors import BadInput, RnnjaxError
+from rnnjax.storage.run_folder import check_name
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse whose usage errors are one line like all others."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInput(f"{message}; see --help")
+
+
+def parser(description: str | None, epilog: str = "") -> Parser:
+    """A parser that takes no abbreviations: a prefix must not set a field by accident."""
+    layout = argparse.RawDescriptionHelpFormatter
+    return Parser(description=description, epilog=epilog, allow_abbrev=False, formatter_class=layout)
+
+
+def import_option(parser: argparse.ArgumentParser) -> None:
+    """The option for what `own_code` runs."""
+    parser.add_argument(
+        "--import",
+        dest="own_code",
+        type=Path,
+        metavar="FILE.py",
+        help="run this file first: it may enter cells, tasks and probes of your own in their tables",
+    )
+
+
+def own_code(file: Path | None) -> str:
+    """Run the user's own file of Python. Returns: the sha256 of what it says, "" for none. Raises BadInput."""
+    if file is None:
+        return ""
+    if not file.is_file():
+        raise BadInput(f"--import: no such file {str(file)!r}")
+    runpy.run_path(str(file))
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script's main function and end the process with its exit code."""
+    try:
+        check_arguments(sys.argv[1:])
+        main()
+    except RnnjaxError as error:
+        print(f"rnnjax: error: {printable(str(error))}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+def printable(text: str) -> str:
+    """`text` without what could steer a terminal: a user's file and its name may hold escape codes."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Raises BadInput for bytes that are no text: no file that we write could name them."""
+    for argument in arguments:
+        if any("\ud800" <= c <= "\udfff" for c in argument):
+            raise BadInput(f"argument {argument!a}: expected UTF-8")
+
+
+def folders(studies: Sequence[str], out: Path | None) -> list[Path]:
+    """The run folder of each study: `out`, which only one can have, or runs/<study>.
+
+    Raises:
+        BadInput: two studies would share a folder, or a folder's name is none.
+    """
+    if out is not None and len(studies) > 1:
+        raise BadInput(f"--out: got one folder for {len(studies)} studies; expected one study")
+    found = [out if out is not None else Path("runs") / study for study in studies]
+    for folder in found:
+        check_name(folder.name)
+        if found.count(folder) > 1:
+            raise BadInput(f"got {found.count(folder)} studies called {folder.name!r}; expected one in each folder")
+    return found

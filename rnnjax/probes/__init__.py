@@ -1,0 +1,88 @@
+"""Measurements on a network between two chunks of training. A probe is a factory (spec, task) -> `types.Probe`.
+
+May import: the root modules, `networks`, `tasks` and `training`. No files, clocks, prints or global random state.
+Begin reading: `PROBES` below, then `dynamics/spectrum.py` as an example.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from rnnjax.errors import NotApplicable
+from rnnjax.probes.dynamics.gradients import gradients, jacobian
+from rnnjax.probes.dynamics.reservoir import capacity, echo, growth
+from rnnjax.probes.dynamics.spectrum import spectrum
+from rnnjax.probes.dynamics.units import identities, units
+from rnnjax.probes.facts.corpus import corpus
+from rnnjax.probes.facts.literature import documented
+from rnnjax.probes.generation.cycles import cycles
+from rnnjax.probes.generation.decoders import decoders
+from rnnjax.probes.generation.exposure_bias import exposure
+from rnnjax.probes.generation.free_running import text
+from rnnjax.probes.memory.linear_readout import readout
+from rnnjax.probes.memory.symbol_recall import memory
+from rnnjax.probes.optimization.clipping import updates
+from rnnjax.probes.optimization.epoch_direction import passes
+from rnnjax.probes.optimization.gradient_coverage import coverage
+from rnnjax.probes.prediction.loss_by_position import by_position
+from rnnjax.probes.prediction.validation import validation
+from rnnjax.probes.series.batch_mixing import batches
+from rnnjax.probes.series.closed_loop import closed_loop
+from rnnjax.probes.series.sensitivity import responses
+from rnnjax.probes.words.categories import categories
+from rnnjax.probes.words.novel_words import novel_words
+from rnnjax.settings import HParams, Spec
+from rnnjax.training.step import init
+from rnnjax.types import Probe, Task
+
+PROBES: dict[str, Callable[[Spec, Task], Probe]] = {
+    "spectrum": spectrum,
+    "gradients": gradients,
+    "jacobian": jacobian,
+    "validation": validation,
+    "text": text,
+    "memory": memory,
+    "readout": readout,
+    "capacity": capacity,
+    "echo": echo,
+    "growth": growth,
+    "units": units,
+    "identities": identities,
+    "corpus": corpus,
+    "updates": updates,
+    "passes": passes,
+    "coverage": coverage,
+    "by_position": by_position,
+    "categories": categories,
+    "novel_words": novel_words,
+    "exposure": exposure,
+    "decoders": decoders,
+    "cycles": cycles,
+    "closed_loop": closed_loop,
+    "responses": responses,
+    "batches": batches,
+    "documented": documented,
+}
+
+
+def applicable(names: Iterable[str], spec: Spec, task: Task) -> dict[str, Probe]:
+    """The probes of these names, without those that have nothing to look at in such a network or task."""
+    found = {}
+    for name in names:
+        try:
+            found[name] = PROBES[name](spec, task)
+        except NotApplicable:
+            continue
+    return found
+
+
+def outline(probe: Probe, spec: Spec) -> dict[str, np.ndarray]:
+    """What a look at one run gives, [1, ...], with meaningless numbers: nothing is compiled to know its shape."""
+    scalars = (jax.ShapeDtypeStruct((), np.uint32 if name == "seed" else np.float32) for name in HParams._fields)
+    hp: Any = HParams._make(scalars)
+    state = jax.eval_shape(partial(init, spec), hp)
+    shapes = jax.eval_shape(probe.measure, state, hp, jax.ShapeDtypeStruct((), np.int32))
+    return probe.summarise(jax.tree.map(lambda leaf: np.ones((1, *leaf.shape), leaf.dtype), shapes))

@@ -1,0 +1,147 @@
+"""The recurrent part by itself, as a system that is driven: what it holds, what it forgets, whether it grows.
+
+Source of the first two: Jaeger 2001, GMD Reports 148 (echo states) and 152 (memory capacity).
+"""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from rnnjax.keys import key_of
+from rnnjax.networks.model import network, refuse_both_ways
+from rnnjax.probes.dynamics.gradients import norm_of_rows
+from rnnjax.settings import HParams, Spec
+from rnnjax.tasks.windows import spread_windows
+from rnnjax.training.step import TrainState
+from rnnjax.types import Carry, Probe, Task, as_measured
+
+SEED = 20_010  # of the input that all runs have in common
+STREAMS, WARM_UP, STEPS = 16, 200, 256  # of that input: half of the streams are fitted, half are scored
+NOISE_FLOOR = 1e-5  # of the mean square of a unit: what lies below is rounding, not memory
+ECHO_STEPS, ECHO_WINDOWS = 200, 16
+GROWTH_STEPS, GROWTH_STARTS = 500, 8
+SMALLEST, LARGEST = 1e-30, 1e30  # between these a state's size has a logarithm in single precision
+
+
+def capacity(spec: Spec, task: Task) -> Probe:
+    """Linear memory capacity: sum over k = 1..2H of r^2(k), inputs s_t independent and uniform in [-1, 1].
+
+    r(k) correlates s_{t-k} with its best linear reading of h_t, a ridge regression that is fitted on 2,048 steps and
+    scored on 2,048 others. The network hears s_t a; a is a fixed unit vector in the space of its inputs. A linear
+    system of H units holds H inputs at most, the present one (k = 0) among them.
+
+    Values: memory_capacity (inputs), capacity_by_lag [2H + 1] from k = 0 on.
+    """
+    del task
+    refuse_both_ways(spec)
+    rng, lags = np.random.default_rng(SEED), 2 * spec.hidden
+    drive_TB = rng.uniform(-1, 1, (lags + WARM_UP + STEPS, STREAMS)).astype(np.float32)
+    direction_D = rng.normal(size=spec.inputs).astype(np.float32)
+    inputs_TBD = drive_TB[:, :, None] * (direction_D / np.linalg.norm(direction_D))
+    first = lags + WARM_UP
+    earlier_TBL = np.stack([drive_TB[first - lag : first - lag + STEPS] for lag in range(lags + 1)], axis=-1)
+
+    def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
+        del step
+        model = network(spec, hp)
+        start = model.carry(state.params, key_of(hp, "evaluation"), STREAMS)
+        h_TBH = model.apply(state.params, start, jnp.asarray(inputs_TBD))[2][first:]
+        return moments(h_TBH - jnp.mean(h_TBH, axis=(0, 1), keepdims=True), jnp.asarray(earlier_TBL))
+
+    def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        by_lag_RL = held_out_correlation(**values).astype(np.float32)
+        return {"memory_capacity": by_lag_RL[:, 1:].sum(axis=1), "capacity_by_lag": by_lag_RL}
+
+    return Probe(measure, summarise)
+
+
+def moments(h_TBH: Array, targets_TBL: Array) -> dict[str, Array]:
+    """Mean products over each half of the streams: states [2, H, H], crossed [2, H, L] and targets [2, L]."""
+    h_NPH, targets_NPL = (x.reshape(-1, 2, STREAMS // 2, x.shape[-1]) for x in (h_TBH, targets_TBL))
+    count = h_NPH.shape[0] * h_NPH.shape[2]
+    return {
+        "states": jnp.einsum("tpbh,tpbk->phk", h_NPH, h_NPH) / count,
+        "crossed": jnp.einsum("tpbh,tpbl->phl", h_NPH, targets_NPL) / count,
+        "targets": jnp.einsum("tpbl,tpbl->pl", targets_NPL, targets_NPL) / count,
+    }
+
+
+def held_out_correlation(states: np.ndarray, crossed: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """r^2 [R, L] on the second half of ridge regressions fitted on the first, from the `moments` [R, 2, ...].
+
+    A reading that goes against its target on the second half has found nothing: 0.
+    """
+    states, crossed = states.astype(np.float64), crossed.astype(np.float64)
+    floor_R = NOISE_FLOOR * np.trace(states[:, 0], axis1=1, axis2=2) / states.shape[-1]
+    weights_RHL = np.linalg.solve(states[:, 0] + floor_R[:, None, None] * np.eye(states.shape[-1]), crossed[:, 0])
+    agreement_RL = np.maximum(np.sum(weights_RHL * crossed[:, 1], axis=1), 0)
+    size_RL = np.sum(weights_RHL * (states[:, 1] @ weights_RHL), axis=1) * targets[:, 1]
+    return agreement_RL**2 / np.where(size_RL > 0, size_RL, 1)
+
+
+def echo(spec: Spec, task: Task) -> Probe:
+    """echo_distance: |c - c'| after 200 steps of the same training text, relative to the start, for two start states.
+
+    c is the whole carry; its numbers start independent and uniform in [-1, 1]. Mean over 16 places of the text. Near 0:
+    the state is an echo of the input, whatever it was before. Below about 1e-7 it is rounding.
+    """
+    refuse_both_ways(spec)
+    inputs_TB = spread_windows(task.pairs(task.train_N), ECHO_STEPS, ECHO_WINDOWS).inputs_WTB[0]
+
+    def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
+        del step
+        model, params = network(spec, hp), state.params
+        key = key_of(hp, "evaluation")
+        like = model.carry(params, key, ECHO_WINDOWS)
+        starts = [drawn(one, like, jax.random.uniform, minval=-1.0) for one in jax.random.split(key)]
+        ends = [model.apply(params, start, jnp.asarray(inputs_TB))[0] for start in starts]
+        return {"echo_distance": jnp.mean(distance(*ends) / distance(*starts))}
+
+    return Probe(measure, as_measured)
+
+
+def drawn(key: Array, like: Carry, draw: Callable[..., Array], **how: float) -> Carry:
+    """A carry of independent numbers, of the shapes of another."""
+    leaves, tree = jax.tree.flatten(like)
+    keys = jax.random.split(key, len(leaves))
+    values = [draw(one, leaf.shape, leaf.dtype, **how) for one, leaf in zip(keys, leaves, strict=True)]
+    return jax.tree.unflatten(tree, values)
+
+
+def distance(one: Carry, other: Carry) -> Array:
+    """|c - c'|_2 of B streams."""
+    gaps = jax.tree.map(jnp.subtract, one, other)
+    return norm_of_rows(jnp.concatenate([leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(gaps)], axis=1))
+
+
+def growth(spec: Spec, task: Task) -> Probe:
+    """growth_rate: slope of log |h_t| per step over 500 steps without input, from a normal start of length about 1.
+
+    Least squares, mean over 8 starts; steps at which |h_t| left 1e-30..1e30 do not count. The biases stay, so a network
+    that settles down to them has a rate near 0.
+    """
+    del task
+    refuse_both_ways(spec)
+
+    def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
+        del step
+        model, key = network(spec, hp), key_of(hp, "evaluation")
+        like = model.carry(state.params, key, GROWTH_STARTS)
+        start = jax.tree.map(lambda leaf: leaf / spec.hidden**0.5, drawn(key, like, jax.random.normal))
+        silence_TBD = jnp.zeros((GROWTH_STEPS, GROWTH_STARTS, spec.inputs))
+        h_TBH = model.apply(state.params, start, silence_TBD)[2]
+        sizes_TB = norm_of_rows(h_TBH.reshape(-1, h_TBH.shape[-1])).reshape(h_TBH.shape[:2])
+        return {"growth_rate": jnp.mean(jax.vmap(slope_of_logarithm, in_axes=1)(sizes_TB))}
+
+    return Probe(measure, as_measured)
+
+
+def slope_of_logarithm(sizes_T: Array) -> Array:
+    """The least-squares slope of log(size) per step, where the size has one; NaN with fewer than two such steps."""
+    counts_T = (sizes_T > SMALLEST) & (sizes_T < LARGEST)
+    logs_T = jnp.log(jnp.where(counts_T, sizes_T, 1))
+    steps_T = jnp.arange(len(sizes_T)) - jnp.sum(jnp.arange(len(sizes_T)) * counts_T) / jnp.sum(counts_T)
+    return jnp.sum(steps_T * counts_T * logs_T) / jnp.sum(steps_T**2 * counts_T)

@@ -1,0 +1,142 @@
+"""What the hidden units do: how far they swing, how often they are saturated, which of them are dead and come back."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from rnnjax.keys import key_of
+from rnnjax.networks.model import network
+from rnnjax.probes.facts.constant import fixed
+from rnnjax.settings import HParams, Spec
+from rnnjax.tasks.windows import held_out_window
+from rnnjax.training.step import TrainState
+from rnnjax.types import Data, Params, Probe, Task, as_measured
+
+STATES = 5_000  # held-out steps that are read at most
+NEAR_BOUND = 0.95  # in saturation: as near as this to 1 or -1 (tanh, softsign), to 1 or 0 (sigmoid)
+LARGE = 5.0  # of a unit without an upper bound
+WITH_ACTIVATION = ("elman", "leaky")  # the h of any other cell is bounded like tanh
+
+SATURATED: dict[str, Callable[[Array], Array]] = {
+    "tanh": lambda h: jnp.abs(h) > NEAR_BOUND,
+    "softsign": lambda h: jnp.abs(h) > NEAR_BOUND,
+    "sigmoid": lambda h: (h < 1 - NEAR_BOUND) | (h > NEAR_BOUND),
+}
+
+
+def units(spec: Spec, task: Task) -> Probe:
+    """`unit_statistics` of the last layer over at most 5,000 held-out steps, the state carried or reset as in training.
+
+    Raises:
+        BadInput: the held-out part is shorter than one window.
+    """
+    held_out = first_states(held_out_window(task, spec.window, spec.carry == "carried"), STATES)
+    kind = spec.activation if spec.cell in WITH_ACTIVATION else "tanh"
+
+    def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
+        del step
+        return unit_statistics(held_out_states(spec, hp, state.params, held_out), kind)
+
+    return Probe(measure, as_measured)
+
+
+def first_states(data: Data, states: int) -> Data:
+    """The first steps of one long stream, or the first of many windows: at most so many, but one window at least."""
+    _, steps, streams = data.inputs_WTB.shape[:3]
+    if streams == 1:
+        return jax.tree.map(lambda leaf: leaf[:, :states], data._replace(unit_O=None))
+    return jax.tree.map(lambda leaf: leaf[:, :, : max(states // steps, 1)], data._replace(unit_O=None))
+
+
+def held_out_states(spec: Spec, hp: HParams, params: Params, data: Data) -> Array:
+    """The last layer's h [N, H] at every step of one window [1, T, B, ...] that is not masked."""
+    model = network(spec, hp)
+    mask_TB = None if data.mask_WTB is None else data.mask_WTB[0]
+    carry = model.carry(params, key_of(hp, "evaluation"), data.inputs_WTB.shape[2])
+    _, _, h_TBH = model.apply(params, carry, jnp.asarray(data.inputs_WTB[0]), mask_TB)
+    return h_TBH.reshape(-1, h_TBH.shape[-1]) if mask_TB is None else h_TBH[np.nonzero(mask_TB)]
+
+
+def unit_statistics(h_NH: Array, kind: str) -> dict[str, Array]:
+    """Numbers of N states of H units.
+
+    hidden_mean, hidden_std, hidden_low, hidden_high  of all N * H values
+    state_norm        mean |h|_2
+    saturated_share   |h| > 0.95 (tanh, softsign); h < 0.05 or h > 0.95 (sigmoid); none of an unbounded unit
+    stuck_share       of the units: saturated in every state
+    zero_share        h = 0 exactly
+    dead_share        of the units: h = 0 in every state; unit_dead [H] is 1 for these
+    large_share       |h| > 5
+
+    Args:
+        kind: one of `activations.ACTIVATIONS`.
+    Returns: NaN for all of a network that has left the finite numbers.
+    """
+    saturated_NH = SATURATED.get(kind, jnp.zeros_like)(h_NH).astype(bool)
+    unit_dead = jnp.all(h_NH == 0, axis=0).astype(float)
+    statistics = {
+        "hidden_mean": jnp.mean(h_NH),
+        "hidden_std": jnp.std(h_NH),
+        "hidden_low": jnp.min(h_NH),
+        "hidden_high": jnp.max(h_NH),
+        "state_norm": jnp.mean(jnp.linalg.norm(h_NH, axis=1)),
+        "saturated_share": jnp.mean(saturated_NH, dtype=float),
+        "stuck_share": jnp.mean(jnp.all(saturated_NH, axis=0), dtype=float),
+        "zero_share": jnp.mean(h_NH == 0, dtype=float),
+        "dead_share": jnp.mean(unit_dead),
+        "large_share": jnp.mean(jnp.abs(h_NH) > LARGE, dtype=float),
+        "unit_dead": unit_dead,
+    }
+    finite = jnp.all(jnp.isfinite(h_NH))
+    return {name: jnp.where(finite, value, jnp.nan) for name, value in statistics.items()}
+
+
+def recovered(unit_dead_nQH: np.ndarray) -> np.ndarray:
+    """Share [n] of the units found dead at an earlier look that fire again at the last one.
+
+    NaN where none was dead, or where a run is not finite at the last look.
+
+    Args:
+        unit_dead_nQH: 1 = dead, 0 = fires, NaN = not looked at that point.
+    """
+    looked_Q = ~np.isnan(unit_dead_nQH).all(axis=(0, 2))
+    *earlier, last_nH = np.moveaxis(unit_dead_nQH[:, looked_Q], 1, 0)
+    once_nH = np.any(np.stack([np.zeros_like(last_nH), *earlier]) == 1, axis=0)
+    count_n = once_nH.sum(axis=1)
+    again_n = (once_nH & (last_nH == 0)).sum(axis=1)
+    known_n = (count_n > 0) & ~np.isnan(last_nH).any(axis=1)
+    return np.where(known_n, again_n / np.maximum(count_n, 1), np.nan)
+
+
+def identities(spec: Spec, task: Task) -> Probe:
+    """What holds of the nonlinearities whatever is trained, in float64, s being the logistic sigmoid.
+
+    tanh_identity      max |tanh x - (2 s(2x) - 1)| on 20,001 points of [-20, 20]
+    steepest_sigmoid   max s'; steepest_tanh, max tanh'; both at 0 by central differences; slope_ratio, their ratio
+    quarter_power_16   0.25^16
+    """
+    del spec, task
+    x = np.linspace(-20, 20, 20_001)
+    slope, steeper = steepest(logistic), steepest(np.tanh)
+    known = {
+        "tanh_identity": np.max(np.abs(np.tanh(x) - (2 * logistic(2 * x) - 1))),
+        "steepest_sigmoid": slope,
+        "steepest_tanh": steeper,
+        "slope_ratio": steeper / slope,
+        "quarter_power_16": 0.25**16,
+    }
+    return fixed(known)
+
+
+def logistic(x: np.ndarray) -> np.ndarray:
+    """s(x) = 1 / (1 + exp(-x))."""
+    return 1 / (1 + np.exp(-x))
+
+
+def steepest(function: Callable[[np.ndarray], np.ndarray]) -> float:
+    """The largest slope on [-5, 5], by central differences with a step of 1e-5 (error 1e-10)."""
+    x, half = np.linspace(-5, 5, 1_001), 1e-5
+    return float(np.max((function(x + half) - function(x - half)) / (2 * half)))

@@ -1,0 +1,69 @@
+"""What is known of the text itself, whatever reads it."""
+
+from collections import Counter, defaultdict
+
+import numpy as np
+
+from rnnjax.errors import NotApplicable
+from rnnjax.probes.facts.constant import fixed
+from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_TAIL, PROMPT_LENGTH, PROMPTS
+from rnnjax.probes.numerics.repetition import trailing_period
+from rnnjax.settings import Spec
+from rnnjax.tasks.grammar import Grammar, sentences
+from rnnjax.tasks.windows import spread_windows
+from rnnjax.types import Probe, Task
+
+ORDERS = range(3, 9)  # of the n-gram tables
+
+Followers = dict[tuple[int, ...], int]  # some characters -> the one that follows them most often
+
+
+def corpus(spec: Spec, task: Task) -> Probe:
+    """Of a text: ngram_loop_rate_n, n = 3 ... 8, how often a table of n-grams loops when it writes greedily, judged as
+    a network's texts are in `text`: 500 characters after 32 held-out prompts.
+
+    Of the grammar's sentences, in characters with the space: sentence_length, the mean, and sentence_length_90, the
+    length that 90% of them do not exceed.
+
+    Raises:
+        NotApplicable: another task.
+    """
+    if spec.task.name not in ("grammar", "text"):
+        raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text, of which something is known")
+    prompts_TP = spread_windows(task.pairs(task.validation_N), PROMPT_LENGTH, PROMPTS).inputs_WTB[0]
+    known = {f"ngram_loop_rate_{n}": ngram_loop_rate(task.train_N, prompts_TP.T, n) for n in ORDERS}
+    known |= sentence_lengths(spec.task.determiner) if spec.task.name == "grammar" else {}
+    return fixed(known)
+
+
+def sentence_lengths(determiner: float) -> dict[str, float]:
+    """The mean length and the ninth decile of the grammar's sentences."""
+    known = sentences(Grammar(determiner=determiner))
+    lengths, chances = np.array(list(map(len, known))), np.array(list(known.values()))
+    order = np.argsort(lengths)
+    longest_90 = lengths[order][np.searchsorted(np.cumsum(chances[order]), 0.9)]
+    return {"sentence_length": float(lengths @ chances), "sentence_length_90": float(longest_90)}
+
+
+def ngram_loop_rate(text_N: np.ndarray, prompts_PT: np.ndarray, n: int) -> float:
+    """The share of continuations by the n-gram table of a text that end in a loop."""
+    tables = [followers(text_N.tolist(), length) for length in range(n)]
+    written = np.array([continued(tables, prompt, LENGTH) for prompt in prompts_PT.tolist()])
+    return float(np.mean(trailing_period(written, LONGEST_PERIOD, LOOP_TAIL) > 0))
+
+
+def followers(text: list[int], length: int) -> Followers:
+    """What follows each context of so many characters most often; of equals, the one that followed first."""
+    counts: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
+    for end in range(length, len(text)):
+        counts[tuple(text[end - length : end])][text[end]] += 1
+    return {context: counter.most_common(1)[0][0] for context, counter in counts.items()}
+
+
+def continued(tables: list[Followers], prompt: list[int], length: int) -> list[int]:
+    """So many characters after a prompt, each the likeliest after the longest known context."""
+    written = list(prompt)
+    for _ in range(length):
+        contexts = (tuple(written[len(written) - size :]) for size in reversed(range(len(tables))))
+        written.append(next(tables[len(one)][one] for one in contexts if one in tables[len(one)]))
+    return written[len(prompt) :]

@@ -1,0 +1,1 @@
+"""Probes of free-running generation: loops, decoders, exposure bias, errors by position."""

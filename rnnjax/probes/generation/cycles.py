@@ -1,0 +1,117 @@
+"""Loops of texts: which decoder makes them, whether the state goes round with them, and where they come from."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.flatten_util import ravel_pytree
+
+from rnnjax.errors import NotApplicable
+from rnnjax.keys import key_of
+from rnnjax.networks.generation import beam, heard, sample, spoken
+from rnnjax.networks.model import network, refuse_both_ways
+from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_TAIL, PROMPTS
+from rnnjax.probes.numerics.repetition import trailing_period
+from rnnjax.settings import HParams, Spec
+from rnnjax.tasks.windows import spread_windows
+from rnnjax.training.step import TrainState
+from rnnjax.types import Carry, Params, Probe, Task
+
+PROMPT = 50  # characters, as many as of the end of the training text are looked at
+SEARCHED, WIDTH = 8, 5  # prompts and width of the beam
+COOL = 0.5  # a temperature
+SAME = 1e-5  # states no further apart, relative to their size, count as one
+
+
+def cycles(spec: Spec, task: Task) -> Probe:
+    """500 characters after each of 32 held-out prompts of 50, greedy and at temperature 0.5, and of 8 with a beam of 5.
+
+    A text loops if its last 200 characters have a period p of at most 50; `text` has the rates of greedy decoding and
+    temperature 1.
+    loop_rate_cool, loop_rate_beam_5, period_cool, period_beam_5
+    state_cycle_share   of the greedy texts that loop: those at whose end |c_t - c_{t-p}| < 1e-5 |c_t|, c the carry
+    last_words_share    of the same: those whose cycle, begun anywhere, stands in the last 50 training characters or in
+                        the prompt
+    NaN where nothing loops.
+
+    Raises:
+        NotApplicable: no text. BadInput: the held-out part is shorter than a prompt.
+    """
+    refuse_both_ways(spec)
+    if not task.vocabulary:
+        raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text for a probe of what a network writes")
+    prompts_TP = spread_windows(task.pairs(task.validation_N), PROMPT, PROMPTS).inputs_WTB[0]
+    ending = task.train_N[-PROMPT:]
+
+    def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
+        params, prompts = state.params, jnp.asarray(prompts_TP)
+        key = jax.random.fold_in(key_of(hp, "samples"), step)
+        search = partial(beam, spec, hp, params, length_penalty=jnp.float32(0), end=jnp.int32(-1))
+        ids_NP, gaps_PL = greedy(spec, hp, params, prompts)
+        return {
+            "greedy": ids_NP.T,
+            "gaps": gaps_PL,
+            "cool": sample(spec, hp, params, prompts, LENGTH, jnp.float32(COOL), key).T,
+            "beam_5": search(prompts[:, :SEARCHED], LENGTH, WIDTH).ids_MNP[0].T,
+        }
+
+    def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        runs = [of_run({name: one[i] for name, one in values.items()}) for i in range(len(values["gaps"]))]
+        return {name: np.array([run[name] for run in runs], np.float32) for name in runs[0]}
+
+    def of_run(values: dict[str, np.ndarray]) -> dict[str, float]:
+        found = {}
+        for decoder in ("cool", "beam_5"):
+            periods_P = trailing_period(values[decoder], LONGEST_PERIOD, LOOP_TAIL)
+            found[f"loop_rate_{decoder}"] = float(np.mean(periods_P > 0))
+            found[f"period_{decoder}"] = mean_or_nan(periods_P[periods_P > 0])
+        periods_P = trailing_period(values["greedy"], LONGEST_PERIOD, LOOP_TAIL)
+        loops = [(period, p) for p, period in enumerate(periods_P) if period]
+        found["state_cycle_share"] = mean_or_nan([values["gaps"][p, period - 1] < SAME for period, p in loops])
+        found["last_words_share"] = mean_or_nan(
+            [stands_in(values["greedy"][p, -period:], [ending, prompts_TP[:, p]]) for period, p in loops]
+        )
+        return found
+
+    return Probe(measure, summarise)
+
+
+def greedy(spec: Spec, hp: HParams, params: Params, prompts_TP: Array) -> tuple[Array, Array]:
+    """The greedy texts [500, P], and for each period of up to 50 |c_t - c_{t-p}| / |c_t| at their end [P, 50]."""
+    model = network(spec, hp)
+
+    def step(state: tuple[Carry, Array], _: None) -> tuple[tuple[Carry, Array], Array]:
+        carry, logits_PV = state
+        ids_P = jnp.argmax(logits_PV, axis=1)
+        return spoken(model, params, carry, ids_P), ids_P
+
+    def watched(state: tuple[Carry, Array], _: None) -> tuple[tuple[Carry, Array], tuple[Array, Array]]:
+        state, ids_P = step(state, None)
+        return state, (ids_P, numbers(state[0]))
+
+    start = heard(model, hp, params, prompts_TP)
+    state, first_NP = jax.lax.scan(step, start, length=LENGTH - LONGEST_PERIOD - 1)
+    _, (last_NP, c_NPC) = jax.lax.scan(watched, state, length=LONGEST_PERIOD + 1)
+    gaps_LP = jnp.linalg.norm(c_NPC[-2::-1] - c_NPC[-1][None], axis=2)
+    return jnp.concatenate([first_NP, last_NP]), (gaps_LP / jnp.linalg.norm(c_NPC[-1], axis=1)[None]).T
+
+
+def numbers(carry: Carry) -> Array:
+    """The carries of P texts as rows [P, C]."""
+    return jax.vmap(lambda one: ravel_pytree(one)[0])(carry)
+
+
+def stands_in(cycle_N: np.ndarray, places: Sequence[np.ndarray]) -> bool:
+    """Whether a cycle, begun at any of its symbols, is a part of one of some sequences of ids."""
+    texts = ["".join(map(chr, ids_N)) for ids_N in places]
+    twice = "".join(map(chr, [*cycle_N, *cycle_N]))
+    turns = [twice[first : first + len(cycle_N)] for first in range(len(cycle_N))]
+    return any(turn in text for turn in turns for text in texts)
+
+
+def mean_or_nan(values: Sequence[float] | np.ndarray) -> float:
+    """The mean; NaN of nothing."""
+    return float(np.mean(values)) if len(values) else np.nan

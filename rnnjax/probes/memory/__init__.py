@@ -1,0 +1,1 @@
+"""Probes of what a state retains: recall of earlier symbols, linear readouts."""

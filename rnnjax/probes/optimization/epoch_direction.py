@@ -1,0 +1,33 @@
+"""Where training goes: two passes over the text, one after the other."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from rnnjax.probes.optimization.clipping import cosine
+from rnnjax.settings import HParams, Spec
+from rnnjax.tasks.windows import task_windows
+from rnnjax.training.step import TrainState, train_step
+from rnnjax.types import Params, Probe, Task, as_measured
+
+
+def passes(spec: Spec, task: Task) -> Probe:
+    """epoch_cosine: <d_1, d_2> / (|d_1| |d_2|), d_1 and d_2 being what the next two passes over the text change.
+
+    Near 1 where training goes on in one direction, near -1 where it goes to and fro. NaN where nothing changes.
+    """
+    data = task_windows(task, task.train_N, spec.batch, spec.window)
+    windows = data.inputs_WTB.shape[0]
+
+    def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
+        del step
+
+        def one_pass(state: TrainState, _: None) -> tuple[TrainState, Params]:
+            after = jax.lax.fori_loop(0, windows, lambda _, at: train_step(spec, hp, data, at)[0], state)
+            return after, jax.tree.map(jnp.subtract, after.params, state.params)
+
+        changes = jax.lax.scan(one_pass, state, None, 2)[1]
+        first, second = (jax.tree.map(lambda leaf, i=i: leaf[i], changes) for i in (0, 1))
+        return {"epoch_cosine": cosine(first, second)}
+
+    return Probe(measure, as_measured)

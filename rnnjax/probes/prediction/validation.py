@@ -1,0 +1,25 @@
+"""What a network gives on data it was not trained on."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from rnnjax.settings import HParams, Spec
+from rnnjax.tasks.windows import held_out_window
+from rnnjax.training.step import TrainState, evaluate
+from rnnjax.types import Probe, Task, as_measured
+
+
+def validation(spec: Spec, task: Task) -> Probe:
+    """validation_loss: mean loss on the held-out part, with the state carried or reset as in training.
+
+    Raises:
+        BadInput: the held-out part is shorter than one window.
+    """
+    held_out = held_out_window(task, spec.window, spec.carry == "carried")
+
+    def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
+        del step
+        return {"validation_loss": evaluate(spec, hp, state.params, jax.tree.map(jnp.asarray, held_out))}
+
+    return Probe(measure, as_measured)

@@ -1,0 +1,85 @@
+"""Whether the series of a batch are told apart, and whether they are kept apart."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from rnnjax.errors import NotApplicable
+from rnnjax.keys import key_of
+from rnnjax.networks.model import Model, network, refuse_both_ways
+from rnnjax.settings import HParams, Spec
+from rnnjax.tasks.windows import spread_windows, task_windows
+from rnnjax.training.step import TrainState
+from rnnjax.types import Params, Probe, Task, as_measured
+
+SERIES = 10  # of the small batches; as many as in the example of document 003
+
+
+def batches(spec: Spec, task: Task) -> Probe:
+    """Numbers of small batches of series.
+
+    mixing                largest |d sum_t y_ti / dx_sj|, series i being the last of a training batch and j any other: 0
+                          unless a network reads other series on its way through one
+    single_step_distance  smallest |y_i - y_j| among 10 series of one step each, drawn from N(0, 1)
+    unstarted_gap         largest difference of the states of an untrained tanh network (Flax's `nn.RNN` of a
+                          `SimpleCell`) on 10 held-out windows, read without a start state and from zeros
+    unstarted_distance    smallest |h_T - h_T'| among these windows, read without a start state
+
+    Raises:
+        NotApplicable: no series. BadInput: the series is shorter than a batch or a window.
+    """
+    refuse_both_ways(spec)
+    if not task.columns:
+        raise NotApplicable(f"task.name: got '{spec.task.name}'; expected 'series' for a probe of a batch of series")
+    inputs_TBD = task_windows(task, task.train_N, spec.batch, spec.window).inputs_WTB[0]
+    held_out_TBD = spread_windows(task.pairs(task.validation_N), spec.window, SERIES).inputs_WTB[0]
+
+    def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
+        del step
+        model, key = network(spec, hp), key_of(hp, "evaluation")
+        drawn_1BD = jax.random.normal(key, (1, SERIES, spec.inputs))
+        start = model.carry(state.params, key, SERIES)
+        return {
+            "mixing": mixing(model, hp, state.params, jnp.asarray(inputs_TBD), task.axes_swapped),
+            "single_step_distance": smallest_distance(model.apply(state.params, start, drawn_1BD)[1][-1]),
+            **unstarted(spec.hidden, key, jnp.asarray(held_out_TBD)),
+        }
+
+    return Probe(measure, as_measured)
+
+
+def mixing(model: Model, hp: HParams, params: Params, inputs_TBD: Array, swapped: bool) -> Array:
+    """How much of the other series of a batch the predictions of its last one answer to, see `batches`."""
+    start = model.carry(params, key_of(hp, "evaluation"), inputs_TBD.shape[1])
+    series = 0 if swapped else 1  # the axis that numbers the series
+
+    def of_last(inputs_TBD: Array) -> Array:
+        outputs_TBO = model.apply(params, start, inputs_TBD)[1]
+        return jnp.sum(jnp.take(outputs_TBO, -1, axis=series))
+
+    slopes_TBD = jax.grad(of_last)(inputs_TBD)
+    others_TBD = jax.lax.slice_in_dim(slopes_TBD, 0, -1, axis=series)
+    return jnp.max(jnp.abs(others_TBD), initial=0)
+
+
+def smallest_distance(rows_BO: Array) -> Array:
+    """The smallest Euclidean distance of two of some rows."""
+    gaps_BB = jnp.sqrt(jnp.sum((rows_BO[:, None] - rows_BO[None]) ** 2, axis=2))
+    return jnp.min(jnp.where(jnp.eye(len(rows_BO), dtype=bool), jnp.inf, gaps_BB))
+
+
+def unstarted(hidden: int, key: Array, inputs_TBD: Array) -> dict[str, Array]:
+    """A tanh network that is given no start state, against one that is given zeros."""
+    # Flax's own start is orthogonal by a QR factorisation, which hangs on several CPU devices.
+    cell = nn.SimpleCell(hidden, recurrent_kernel_init=nn.initializers.lecun_normal())
+    layer = nn.RNN(cell, time_major=True)
+    variables = layer.init(key, inputs_TBD)
+    h_TBH: Any = layer.apply(variables, inputs_TBD)
+    from_zeros_TBH: Any = layer.apply(variables, inputs_TBD, initial_carry=jnp.zeros((inputs_TBD.shape[1], hidden)))
+    return {
+        "unstarted_gap": jnp.max(jnp.abs(h_TBH - from_zeros_TBH)),
+        "unstarted_distance": smallest_distance(h_TBH[-1]),
+    }

@@ -1,0 +1,1 @@
+"""Probes of words: categories in the state space, novel words, substitution."""

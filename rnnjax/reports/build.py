@@ -1,0 +1,280 @@
+"""From results to words: the page of the report. Every number in it comes from the data."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rnnjax.analysis import statistics as stats
+from rnnjax.analysis.conventions import conventions
+from rnnjax.analysis.measurement import both_finite, common
+from rnnjax.analysis.results import ArmResult, is_text, measured_only, named, seed_values
+from rnnjax.analysis.rules.associations import variance_shares
+from rnnjax.analysis.statistics import estimate
+from rnnjax.analysis.verdicts import Judgement
+from rnnjax.config.schema import Advice, Contradiction, Figure, Question, Study, Table
+from rnnjax.probes.words.substitution import map_places
+from rnnjax.reports import document as pages
+from rnnjax.reports.figures import Drawing, interval_figure, lag_figure, line_figure, map_figure, probe_figure
+from rnnjax.reports.grid_explorer import explorer
+from rnnjax.reports.methods import data_line, data_table, settings
+from rnnjax.reports.render import shown
+from rnnjax.reports.summary import decisive, reasons, unit_among
+from rnnjax.settings import TaskSpec
+from rnnjax.tasks.text import decode
+from rnnjax.types import Task
+
+SEED = 0  # of the bootstrap
+FEWEST = 10  # seeds for a bootstrap
+EQUIVALENT = 0.05  # of the baseline's mean
+
+
+def page(
+    study: Study,
+    arms: Sequence[ArmResult],
+    judgements: Sequence[Judgement],
+    tasks: dict[TaskSpec, Task],
+    seconds: dict[str, float],
+    manifest: dict[str, Any],
+) -> pages.Page:
+    """The report of a study."""
+    return pages.Page(
+        title=study.file.title or study.name,
+        question=study.file.question,
+        statements=[statement(judgement) for judgement in judgements],
+        hypothesis=study.file.hypothesis,
+        protocol=[*study.file.protocol, data_line(study, tasks)],
+        settings=settings(study),
+        figures=[drawing(figure, arms, levels_of(study, tasks)) for figure in figures_of(study)],
+        tables=[*tables(study, arms), *data_table(tasks)],
+        samples=samples(study, arms, tasks),
+        questions=[pages.Question(question.asks, answer(question, arms)) for question in study.file.questions],
+        advice=[advised(advice, arms) for advice in study.file.advice],
+        cost=pages.Cost(seconds, machine(manifest)),
+        contradictions=[
+            pages.Contradiction(each.says, each.between, answer(each, arms)) for each in study.file.contradictions
+        ],
+        explorer=explorer(study.file.explorer, arms) if study.file.explorer else None,
+        departs=study.departs,
+    )
+
+
+def statement(judgement: Judgement) -> pages.Statement:
+    claim, headline = judgement.claim, decisive(judgement)
+    return pages.Statement(
+        id=claim.id,
+        text=claim.says,
+        source=claim.source,
+        stated=claim.stated,
+        verdict=judgement.verdict,
+        estimate=headline.interval if headline else None,
+        expected=claim.expected,
+        why=reasons(judgement),
+    )
+
+
+def figures_of(study: Study) -> list[Figure]:
+    """The study's figures; for a study that names none, its loss."""
+    return study.file.figures or [Figure("curve", "loss", "Training loss", "nats per character")]
+
+
+def levels_of(study: Study, tasks: dict[TaskSpec, Task]) -> dict[str, dict[str, float]]:
+    """The levels of loss that each arm's task knows, by arm."""
+    return {arm.name: dict(tasks[arm.spec.task].levels) for arm in study.arms}
+
+
+def drawing(figure: Figure, arms: Sequence[ArmResult], levels: dict[str, dict[str, float]]) -> Drawing:
+    """A figure of the study. Args: levels: of each arm; drawn under a loss where all arms shown have the same."""
+    chosen = named(arms, figure.arms)
+    known = [levels[arm.name] for arm in chosen]
+    shared = known[0] if all(one == known[0] for one in known) else None
+    words = (figure.title, figure.unit or unit_among(figure.metric, chosen))
+    shown_levels = shared if "loss" in figure.metric else None
+    if figure.form == "curve":
+        return line_figure(chosen, figure.metric, *words, shown_levels, log_x=figure.log)
+    if figure.form == "map":
+        return map_figure(chosen[0], figure.metric, map_places(), *words)
+    if figure.form == "interval":
+        values = [arm._replace(metrics={figure.metric: seed_values(arm, figure.metric)}) for arm in chosen]
+        return interval_figure(values, figure.metric, *words, shown_levels, log_x=figure.log)
+    measured = [measured_only(arm, figure.metric) for arm in chosen]
+    if figure.form == "probe":
+        return probe_figure(measured, figure.metric, *words, shown_levels, log_y=figure.log)
+    return lag_figure(measured, figure.metric, *words, shown_levels, log_y=figure.log, along=figure.along)
+
+
+def against_baseline(study: Study, arms: Sequence[ArmResult]) -> pages.Table:
+    """Each arm's final loss minus the baseline's, seed by seed: interval, Holm's p-value and equivalence within 5%.
+
+    Only of arms that read what the baseline reads: losses on other data are not to be compared.
+    """
+    baseline = named(arms, [study.file.baseline])[0] if study.file.baseline else arms[0]
+    tasks = {arm.name: arm.spec.task for arm in study.arms}
+    elsewhere = [name for name, task in tasks.items() if task != tasks[baseline.name]]
+    pairs = {
+        arm.name: both_finite(arm.metrics["final_loss"], baseline.metrics["final_loss"])
+        for arm in arms
+        if arm is not baseline and arm.name not in elsewhere
+    }
+    enough = {name: pair for name, pair in pairs.items() if len(pair[0]) >= FEWEST}
+    intervals = stats.paired_differences(SEED, list(enough.values()))
+    p_values = stats.holm(np.array([stats.paired_p_value(*pair) for pair in enough.values()]))
+    rows = [
+        [name, interval, float(p_value), "yes" if equal(*pair) else "not shown"]
+        for (name, pair), interval, p_value in zip(enough.items(), intervals, p_values, strict=True)
+    ]
+    left_out = "".join(f" {name}: fewer than {FEWEST} seeds." for name in pairs if name not in enough)
+    if elsewhere:
+        left_out += f" Arms with another task or other data, left out: {len(elsewhere)}."
+    return pages.Table(
+        name="baseline",
+        title=f"Final loss against the baseline, {baseline.name}",
+        columns=["arm", f"difference ({baseline.loss_unit})", "p (paired t, Holm)", "equal within 5%"],
+        rows=rows,
+        note="Differences of the same seeds, arm minus baseline; the intervals hold for all rows at once. Equal within "
+        f"5%: two one-sided paired t-tests at 0.05 each.{left_out}",
+    )
+
+
+def equal(first: np.ndarray, second: np.ndarray) -> bool:
+    """Whether two arms are shown to differ by less than 5% of the second's mean."""
+    return stats.equivalence_p_value(first, second, EQUIVALENT * float(second.mean())) < 0.05
+
+
+def every_metric(arms: Sequence[ArmResult]) -> pages.Table:
+    """Every metric of every arm."""
+    all_metrics = dict.fromkeys(name for arm in arms for name in arm.metrics)
+    nothing = np.array([])  # a metric that an arm does not have: its cell has other gates
+    metrics = [name for name in all_metrics if any(np.isfinite(arm.metrics.get(name, nothing)).any() for arm in arms)]
+    rows = [
+        [arm.name, int(np.sum(arm.diverged_at >= 0)), *(estimate(arm.metrics.get(m, nothing)) for m in metrics)]
+        for arm in arms
+    ]
+    units = {name: unit_among(name, arms) for name in metrics}
+    columns = ["arm", "diverged", *(f"{name} ({words})" if words else name for name, words in units.items())]
+    return pages.Table("metrics", "Every metric at the end of training", columns, rows)
+
+
+def tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
+    """What the study asks for, then what every study has."""
+    asked = [*nearest_table(study, arms), *chosen_tables(study, arms)]
+    compared = [against_baseline(study, arms)] if len(arms) > 1 else []
+    return [*asked, *compared, every_metric(arms)]
+
+
+def nearest_table(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
+    """Every convention with what it came to beside the documents' numbers, the nearest first."""
+    if study.file.nearest is None:
+        return []
+    numbers = study.file.nearest.numbers
+    columns = [f"{number.metric}, stated {number.value:g}" for number in numbers]
+    rows: list[list[pages.Cell]] = [
+        [one.name, one.distance, one.chance, *map(estimate, one.values)]
+        for one in conventions(study.file.nearest, arms)
+    ]
+    return [
+        pages.Table(
+            "nearest",
+            study.file.nearest.asks,
+            ["convention", "distance", "chance to be nearest", *columns],
+            rows,
+            "Distance: mean over the stated numbers of |value - stated| / stated; a run that diverged is 1 away. The "
+            "chance is that of a bootstrap over seeds.",
+        )
+    ]
+
+
+def chosen_tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
+    """The tables that the study asks for."""
+    found = []
+    for number, table in enumerate(study.file.tables, 1):
+        columns, rows = variance_table(table, arms) if table.shares_of else arms_table(table, arms)
+        found.append(pages.Table(f"table-{number}", table.title, columns, rows, table.note))
+    return found
+
+
+def arms_table(table: Table, arms: Sequence[ArmResult]) -> tuple[list[str], list[list[pages.Cell]]]:
+    """Columns and rows: the metrics of each arm."""
+    chosen = named(arms, table.arms)
+    units = [unit_among(metric, chosen) for metric in table.metrics]
+    columns = [f"{m} ({words})" if words else m for m, words in zip(table.metrics, units, strict=True)]
+    rows: list[list[pages.Cell]] = [
+        [arm.name, *(estimate(seed_values(arm, metric)) for metric in table.metrics)] for arm in chosen
+    ]
+    return ["arm", *columns], rows
+
+
+def variance_table(table: Table, arms: Sequence[ArmResult]) -> tuple[list[str], list[list[pages.Cell]]]:
+    """Columns and rows: `associations.shares` of all metrics together; no rows where that cannot be said."""
+    words = {
+        "columns": f"which metric: {', '.join(table.metrics)}",
+        "arms": "which arm",
+        "interaction": "metric and arm together, beyond both",
+        "seeds": "the seed",
+    }
+    try:
+        parts = variance_shares(named(arms, table.arms), table.metrics, table.shares_of)
+    except stats.TooFew:
+        parts = {}
+    order = [name for name in ("columns", "arms", *table.shares_of, "interaction", "seeds") if name in parts]
+    return ["part", "share of the variance"], [[words.get(name, f"of that: {name}"), parts[name]] for name in order]
+
+
+def samples(study: Study, arms: Sequence[ArmResult], tasks: dict[TaskSpec, Task]) -> list[pages.Sample]:
+    """What the first seed of each arm writes after training."""
+    return [
+        pages.Sample(
+            arm.name,
+            probe.removeprefix("text_"),
+            int(arm.probe_steps[-1]),
+            decode(ids_nQN[0, -1], tasks[point.spec.task].vocabulary),
+        )
+        for point, arm in zip(study.arms, arms, strict=True)
+        for probe, ids_nQN in arm.probes.items()
+        if is_text(probe)
+    ]
+
+
+def answer(question: Question | Contradiction, arms: Sequence[ArmResult]) -> str:
+    """The arms in order of a measured number, as a sentence."""
+    sign = -1 if question.best == "highest" else 1
+    chosen = named(arms, question.arms)
+    ranked = [(arm.name, estimate(seed_values(arm, question.metric))) for arm in chosen]
+    known = sorted(((name, value) for name, value in ranked if value), key=lambda item: sign * item[1].estimate)
+    if not known:
+        return f"No run has a finite {question.metric}."
+    words = question.unit or unit_among(question.metric, chosen)
+    listed = "; ".join(f"{name} {shown(value)}" for name, value in known)
+    by = f"{question.metric} in {words}" if words else question.metric
+    return f"By {by}, {question.best} first: {listed} (mean, 95% t interval)."
+
+
+def advised(advice: Advice, arms: Sequence[ArmResult]) -> str:
+    """The advice with the names and numbers that were measured."""
+    sign = -1 if advice.best == "highest" else 1
+    values = {arm.name: seed_values(arm, advice.metric) for arm in named(arms, advice.arms)}
+    known = {name: of_arm for name, of_arm in values.items() if np.isfinite(of_arm).all()}
+    ranked = sorted(known, key=lambda name: sign * known[name].mean())
+    if not ranked:
+        return f"No arm has a finite {advice.metric} for every seed."
+    return advice.says.format(
+        best=ranked[0],
+        value=shown(estimate(known[ranked[0]])),
+        ties=", ".join(ties(known, ranked, sign)) or "none",
+        worst=ranked[-1],
+    )
+
+
+def ties(values: dict[str, np.ndarray], ranked: Sequence[str], sign: int) -> list[str]:
+    """The arms besides the first whose bootstrap probability of being the best is over 5%."""
+    table = sign * common([values[name] for name in ranked])
+    if table.shape[1] < FEWEST:
+        return [f"too few seeds to tell ({table.shape[1]})"]
+    chances = stats.best_arm(SEED, table).probability_A
+    return [name for name, chance in zip(ranked[1:], chances[1:], strict=True) if chance > 0.05]
+
+
+def machine(manifest: dict[str, Any]) -> str:
+    fingerprint = manifest["machine"]
+    devices = fingerprint["devices"]
+    return f"{devices['count']} x {', '.join(devices['kinds'])}; jax {fingerprint['versions']['jax']}"

@@ -1,0 +1,88 @@
+"""A grid of arms for the reader to explore: what each cell measured, its place, and what ties with the best."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rnnjax.analysis import statistics as stats
+from rnnjax.analysis.results import ArmResult, named, seed_values
+from rnnjax.config.schema import Explorer
+from rnnjax.reports import document as pages
+from rnnjax.reports import render as report
+from rnnjax.reports.summary import unit_among
+
+SEED = 0  # of the bootstrap
+LEAST_CHANCE = 0.05  # of being the best, from which on a cell is not told apart from it
+FAILED = "failed"  # the metric that becomes a cell's status: 1 where a run failed, else 0
+
+
+def explorer(asked: Explorer, arms: Sequence[ArmResult]) -> pages.Explorer:
+    """The grid of the arms that are asked for; cells stand in the order of the arms."""
+    chosen = named(arms, asked.arms)
+    sides = [side(name, chosen) for name in (*asked.choose, asked.rows)]
+    ranks, tied = ranking([seed_values(arm, asked.metrics[0]) for arm in chosen], asked.best)
+    metrics = [name for name in asked.metrics if name != FAILED]
+    cells = [
+        pages.GridCell(place(arm, sides), [value(seed_values(arm, name)) for name in metrics], status(arm), rank, tie)
+        for arm, rank, tie in zip(chosen, ranks, tied, strict=True)
+    ]
+    columns = [f"{name} ({words})" if (words := unit_among(name, chosen)) else name for name in metrics]
+    return pages.Explorer(sides[:-1], sides[-1], columns, asked.best, cells, note(len(chosen), tied))
+
+
+def side(field: str, arms: Sequence[ArmResult]) -> pages.Choice:
+    """The values that a field has, in the order of the arms."""
+    return pages.Choice(field, list(dict.fromkeys(words(arm.axes[field]) for arm in arms)))
+
+
+def words(setting: Any) -> str:
+    return str(report.shown(setting))
+
+
+def place(arm: ArmResult, sides: Sequence[pages.Choice]) -> list[int]:
+    return [list(side.values).index(words(arm.axes[side.name])) for side in sides]
+
+
+def value(values_n: np.ndarray) -> pages.Cell:
+    """The mean with its interval; of what is the same for every run, such as a number of parameters, that number."""
+    if np.isfinite(values_n).all() and np.ptp(values_n) == 0:
+        only = float(values_n[0])
+        return int(only) if only.is_integer() else only
+    return stats.estimate(values_n)
+
+
+def status(arm: ArmResult) -> str:
+    """How many of the runs failed, or, where that was not measured, diverged."""
+    measured = FAILED in arm.metrics
+    bad = int(np.nansum(arm.metrics[FAILED])) if measured else int(np.sum(arm.diverged_at >= 0))
+    n = len(arm.seeds)
+    return f"{bad} of {n} {'failed' if measured else 'diverged'}" if bad else f"all {n} well"
+
+
+def ranking(values: Sequence[np.ndarray], best: str) -> tuple[list[int | None], list[bool]]:
+    """Each cell's place by its mean, 1 for the best, and whether it is not told apart from the best.
+
+    A cell of which a run has no finite number has no place. Told apart: its bootstrap chance of being the best, over
+    seeds resampled jointly, is at most 5%; with too few seeds, or seeds that are not the same, nothing is.
+    """
+    sign = -1 if best == "highest" else 1
+    placed = [i for i, values_n in enumerate(values) if np.isfinite(values_n).all()]
+    order = sorted(placed, key=lambda i: sign * float(values[i].mean()))
+    ranks = [order.index(i) + 1 if i in placed else None for i in range(len(values))]
+    counts = {len(values[i]) for i in placed}
+    if len(counts) != 1 or min(counts) < stats.FEWEST_FOR_BOOTSTRAP:
+        return ranks, [i in placed for i in range(len(values))]
+    chances = stats.best_arm(SEED, sign * np.stack([values[i] for i in placed])).probability_A
+    close = {i for i, chance in zip(placed, chances, strict=True) if chance > LEAST_CHANCE or i == order[0]}
+    return ranks, [i in close for i in range(len(values))]
+
+
+def note(cells: int, tied: Sequence[bool]) -> str:
+    """How many cells besides the best may be it."""
+    others = max(sum(tied) - 1, 0)
+    return (
+        f"{others} of the {cells - 1} others are not told apart from the best: their bootstrap chance of "
+        f"being it, over seeds drawn jointly, is over {LEAST_CHANCE:.0%}, or there are fewer than "
+        f"{stats.FEWEST_FOR_BOOTSTRAP} seeds."
+    )

@@ -1,0 +1,87 @@
+"""The ledger: every statement of every study with its verdict, read from summary.json, and its table in a README."""
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rnnjax.analysis.statistics import Interval
+from rnnjax.errors import BadInput, DamagedState
+from rnnjax.reports.document import VERDICTS, Statement, by_verdict
+from rnnjax.reports.render import render
+from rnnjax.storage.files import read_json, write_between
+
+NAME = "summary.json"
+BEGIN, END = "<!-- ledger -->", "<!-- end of ledger -->"
+
+
+class Entry(NamedTuple):
+    """A study as the ledger shows it."""
+
+    folder: Path
+    title: str
+    question: str
+    runs: int
+    diverged: int
+    statements: list[Statement]
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+
+def read_entries(folders: Sequence[Path]) -> list[Entry]:
+    """The studies among the folders; what holds no results is passed over, so that `results/*` may be asked for.
+
+    Raises:
+        BadInput: no such path, none with results, or two of one name. DamagedState: a summary that cannot be read.
+    """
+    missing = [folder for folder in folders if not folder.exists()]
+    if missing:
+        raise BadInput(f"no such folder {str(missing[0])!r}")
+    found = dict.fromkeys(folder.resolve() for folder in folders if (folder / NAME).is_file())
+    if not found:
+        raise BadInput(f"no {NAME} in {', '.join(map(str, folders))}; expected folders of finished studies")
+    names = [folder.name for folder in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise BadInput(f"got {names.count(twice)} folders called {twice!r}; expected one for each study")
+    return [read_entry(folder) for folder in found]
+
+
+def read_entry(folder: Path) -> Entry:
+    """The study of one folder. Raises DamagedState, also for a summary of another version."""
+    tree = read_json(folder / NAME)
+    try:
+        arms = tree["arms"]
+        runs, diverged = (sum(arm[count] for arm in arms) for count in ("runs", "diverged"))
+        statements = [statement(claim) for claim in tree["claims"]]
+        return Entry(folder, str(tree.get("title", folder.name)), str(tree["question"]), runs, diverged, statements)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedState(f"cannot read {folder / NAME}: got no study of this version ({error!r})") from error
+
+
+def statement(claim: dict[str, Any]) -> Statement:
+    """What `summary.claim_summary` wrote."""
+    if claim["verdict"] not in VERDICTS:
+        raise ValueError(f"verdict {claim['verdict']}")
+    words = {name: str(claim[name]) for name in ("id", "text", "source", "stated", "verdict", "expected", "why")}
+    return Statement(**words, estimate=None if claim["estimate"] is None else interval(claim))
+
+
+def interval(claim: dict[str, Any]) -> Interval:
+    low, high = (math.nan if bound is None else float(bound) for bound in claim["ci95"])
+    return Interval(float(claim["estimate"]), low, high, int(claim["n"]), str(claim["method"]))
+
+
+def write_ledger(readme: Path, entries: Sequence[Entry]) -> None:
+    """Put the table of the ledger between its two marks in a Markdown file. Raises: as `files.write_between`."""
+    write_between(readme, BEGIN, END, block(entries, readme.resolve().parent))
+
+
+def block(entries: Sequence[Entry], base: Path) -> str:
+    """The ledger in Markdown, with links as seen from the folder `base`: a line per study, and all statements."""
+    links = {entry.name: Path(os.path.relpath(entry.folder, base)).as_posix() for entry in entries}
+    everything = [statement for entry in entries for statement in entry.statements]
+    return render("ledger.md.j2", False, entries=entries, links=links, everything=everything, by_verdict=by_verdict)

@@ -1,0 +1,87 @@
+"""What a study was run with, in words: its data and the settings of its arms."""
+
+from dataclasses import asdict
+from typing import Any
+
+from rnnjax.config.schema import Study
+from rnnjax.reports import document as pages
+from rnnjax.reports.render import shown
+from rnnjax.settings import TaskSpec
+from rnnjax.training.losses import UNITS
+from rnnjax.types import Task
+
+
+def data_line(study: Study, tasks: dict[TaskSpec, Task]) -> str:
+    """What was trained on, and what loss is possible on it; several sets of data have a table of their own."""
+    [(first, task), *others] = zip(own_names(tasks), tasks.values(), strict=True)
+    what, kind = ("characters", f", {len(task.vocabulary)} distinct") if task.vocabulary else ("steps", "")
+    levels = ", ".join(f"{name} {value:.4g}" for name, value in task.levels.items())
+    data = (
+        f"{1 + len(others)} sets of data: the last table has them, with the losses that are possible on them."
+        if others
+        else f"Task {first}: {len(task.train_N):,} {what} to train on, {len(task.validation_N):,} held out{kind}. "
+        f"Levels in {UNITS[task.loss]}: {levels}."
+    )
+    fewest = min(len(arm.seeds(study.seeds)) for arm in study.arms)
+    fewer = "" if fewest == len(study.seeds) else f"; some arms only the first {fewest}"
+    seeds = f"{len(study.seeds)} seeds per arm ({study.seeds[0]} to {study.seeds[-1]})"
+    return f"{data} {seeds}, the same in every arm{fewer}."
+
+
+def own_names(tasks: dict[TaskSpec, Task]) -> list[str]:
+    """Each task by its name, and a variant of one by the fields in which it differs from the first of that name."""
+    names: list[str] = []
+    first: dict[str, dict[str, Any]] = {}  # by name
+    for spec in tasks:
+        fields = asdict(spec)
+        usual = first.setdefault(spec.name, fields)
+        own = ", ".join(f"{name} {shown(value)}" for name, value in fields.items() if value != usual[name])
+        names.append(f"{spec.name} with {own}" if own else spec.name)
+    return names
+
+
+def data_table(tasks: dict[TaskSpec, Task]) -> list[pages.Table]:
+    """What was trained on where it is not the same for all arms, and what loss is possible on each."""
+    if len(tasks) < 2:
+        return []
+    levels = list(dict.fromkeys(name for task in tasks.values() for name in task.levels))
+    rows: list[list[pages.Cell]] = [
+        [
+            name,
+            len(task.train_N),
+            len(task.validation_N),
+            len(task.vocabulary) or None,
+            *(task.levels.get(level) for level in levels),
+            UNITS[task.loss],
+        ]
+        for name, task in zip(own_names(tasks), tasks.values(), strict=True)
+    ]
+    columns = ["data", "to train on", "held out", "distinct symbols", *levels, "losses in"]
+    return [pages.Table("data", "What is read, and the losses that are possible on it", columns, rows)]
+
+
+def settings(study: Study) -> pages.Settings:
+    """Every field in which arms differ, the number of steps read among them; and the rest.
+
+    Of the task only what was set: most of its fields belong to other tasks.
+    """
+    full = {arm.name: flat(study.config["arms"][arm.name]) | derived(arm.spec) for arm in study.arms}
+    fields = list(next(iter(full.values())))
+    differing = [name for name in fields if len({repr(values[name]) for values in full.values()}) > 1]
+    usual = {f"task.{name}": value for name, value in asdict(TaskSpec()).items() if name != "name"}
+    common = {
+        name: value
+        for name, value in next(iter(full.values())).items()
+        if name not in differing and (name not in usual or value != usual[name])
+    }
+    return pages.Settings({arm: {name: values[name] for name in differing} for arm, values in full.items()}, common)
+
+
+def flat(table: dict[str, Any]) -> dict[str, Any]:
+    task = {f"task.{name}": value for name, value in table["task"].items()}
+    return {name: value for name, value in table.items() if name != "task"} | task
+
+
+def derived(spec: Any) -> dict[str, Any]:
+    """What follows from the settings and may differ with them."""
+    return {"steps read": spec.steps * spec.window * spec.batch}

@@ -1,0 +1,61 @@
+"""The lab as a site: a front page with the ledger, a page for each study, and one plotly script that they share.
+
+It needs no server and no network: DIR/index.html, DIR/<study>/index.html with its tables, DIR/plotly.min.js.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from plotly.offline import get_plotlyjs
+
+from rnnjax.errors import BadInput, DamagedState
+from rnnjax.reports.document import Page, by_verdict
+from rnnjax.reports.document_json import NAME, read_page
+from rnnjax.reports.ledger import Entry
+from rnnjax.reports.render import html, render, write_tables
+from rnnjax.storage.files import write_text
+
+
+def write_site(out: Path, entries: Sequence[Entry]) -> None:
+    """Write the site of these studies; pages of other studies that are there already are left alone.
+
+    Raises:
+        BadInput: a study without page.json. DamagedState: its page cannot be read, or is of another run than its
+        summary. StorageFailed.
+    """
+    pages = [page_of(entry) for entry in entries]
+    anchors = {
+        statement.id: f"{entry.name}/index.html#statement-{i}"
+        for entry in entries
+        for i, statement in enumerate(entry.statements, 1)
+    }
+    seen_from_below = {name: f"../{address}" for name, address in anchors.items()}
+    write_text(out / "plotly.min.js", get_plotlyjs())
+    for entry, page in zip(entries, pages, strict=True):
+        write_tables(out / entry.name, page)
+        write_text(out / entry.name / "index.html", html(page, seen_from_below))
+    write_text(out / "index.html", front(entries))
+
+
+def page_of(entry: Entry) -> Page:
+    """A study's page, which must be of the same run as its summary."""
+    if not (entry.folder / NAME).is_file():
+        raise BadInput(f"{entry.folder}: has no {NAME}, which this version writes; run the study again")
+    page = read_page(entry.folder)
+    if [(s.id, s.verdict) for s in page.statements] != [(s.id, s.verdict) for s in entry.statements]:
+        raise DamagedState(f"{entry.folder}: {NAME} and summary.json are not of the same run")
+    return page
+
+
+def front(entries: Sequence[Entry]) -> str:
+    """The front page."""
+    everything = [statement for entry in entries for statement in entry.statements]
+    return render(
+        "lab.html.j2",
+        True,
+        entries=entries,
+        verdicts=by_verdict(everything),
+        by_verdict=by_verdict,
+        everything=everything,
+        documents=sorted({statement.source for statement in everything if statement.source}),
+    )

@@ -1,0 +1,123 @@
+"""The verdicts and numbers of a study in short: summary.json, and the words that the report shares with it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rnnjax.analysis import statistics as stats
+from rnnjax.analysis.measurement import CONFIRMED, Measurement
+from rnnjax.analysis.results import ArmResult
+from rnnjax.analysis.verdicts import DEFINITION, Judgement
+from rnnjax.config.schema import Study
+from rnnjax.reports import render as report
+
+UNITS = {
+    "steps": "optimizer steps",
+    "jump": "optimizer steps",
+    "half": "steps",
+    "reach": "steps",
+    "period": "characters",
+}
+
+
+def unit(metric: str, loss_unit: str) -> str:
+    """The unit of a metric, by the words of its name; shares and ratios have none."""
+    words = metric.partition("@")[0].split("_")
+    if {"ratio", "share"} & set(words):
+        return ""
+    return next((name for word, name in ({"loss": loss_unit} | UNITS).items() if word in words), "")
+
+
+def unit_among(metric: str, arms: Sequence[ArmResult]) -> str:
+    """The unit that a metric has in all of these arms; none where losses are in different units."""
+    units = {unit(metric, arm.loss_unit) for arm in arms}
+    return units.pop() if len(units) == 1 else ""
+
+
+def summary(study: Study, arms: Sequence[ArmResult], judgements: Sequence[Judgement]) -> dict[str, Any]:
+    """The content of summary.json."""
+    return {
+        "study": study.name,
+        "title": study.file.title or study.name,
+        "question": study.file.question,
+        "arms": [
+            {
+                "name": arm.name,
+                "axes": arm.axes,
+                "runs": len(arm.seeds),
+                "diverged": int(np.sum(arm.diverged_at >= 0)),
+                "metrics": {
+                    name: metric_summary(values, unit(name, arm.loss_unit)) for name, values in arm.metrics.items()
+                },
+            }
+            for arm in arms
+        ],
+        "claims": [claim_summary(judgement) for judgement in judgements],
+    }
+
+
+def metric_summary(values: np.ndarray, unit: str) -> dict[str, Any]:
+    interval = stats.estimate(values)
+    kept = values[np.isfinite(values)]
+    return {
+        "values": [float(f"{value:.6g}") for value in values],
+        "mean": interval and interval.estimate,
+        "iqm": float(stats.iqm(kept)) if len(kept) else None,
+        "ci95": interval and [interval.low, interval.high],
+        "unit": unit,
+    }
+
+
+def claim_summary(judgement: Judgement) -> dict[str, Any]:
+    headline = decisive(judgement)
+    return {
+        "id": judgement.claim.id,
+        "text": judgement.claim.says,
+        "source": judgement.claim.source,
+        "stated": judgement.claim.stated,
+        "verdict": judgement.verdict,
+        "estimate": headline and headline.interval.estimate,
+        "ci95": headline and [headline.interval.low, headline.interval.high],
+        "n": headline and headline.interval.n,
+        "method": headline and headline.interval.method,
+        "expected": judgement.claim.expected,
+        "why": reasons(judgement),
+    }
+
+
+def decisive(judgement: Judgement) -> Measurement | None:
+    """The measurement to show first: one that has the verdict of the whole, else the first."""
+    found = [m for _, _, measurements in judgement.readings for m in measurements]
+    wanted = CONFIRMED if judgement.verdict == DEFINITION else judgement.verdict
+    return next((m for m in found if m.verdict == wanted), found[0] if found else None)
+
+
+def reasons(judgement: Judgement) -> str:
+    """Each reading, its verdict and its measurements, in one paragraph."""
+    parts = []
+    for reading, verdict, measurements in judgement.readings:
+        values = "; ".join(
+            f"{m.what} {report.shown(m.interval)} ({m.interval.method})" for m in shortened(measurements)
+        )
+        words = reading.says or reading.metric
+        parts.append(
+            f"{words}: {verdict}. Needed {needed(measurements)}; measured {values or 'too few seeds to tell'}."
+        )
+    if judgement.excluded:
+        parts.append(f"{judgement.excluded} diverged runs are not in these numbers.")
+    return " ".join(parts)
+
+
+def shortened(measurements: Sequence[Measurement], most: int = 6) -> Sequence[Measurement]:
+    """At most six measurements, those against the statement first."""
+    return sorted(measurements, key=lambda m: ["refuted", "unresolved", "confirmed"].index(m.verdict))[:most]
+
+
+def needed(measurements: Sequence[Measurement]) -> str:
+    if not measurements:
+        return "more seeds"
+    low, high = measurements[0].low, measurements[0].high
+    if low == -np.inf:
+        return f"at most {high:.4g}"
+    return f"at least {low:.4g}" if high == np.inf else f"{low:.4g} to {high:.4g}"

@@ -1,0 +1,200 @@
+"""The manifest of a run: its config, its data and the machine that it ran on; and who may go on with it.
+
+The same config on the same machine gives the same bits (promise P1); so both are kept, and compared on resume.
+"""
+
+import hashlib
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnjax.errors import BadInput, DamagedState, FolderRefused
+from rnnjax.storage.files import read_json
+
+Manifest = dict[str, Any]
+
+FORMAT = 1  # of the manifest; raise it when an older rnnjax could not read what is written
+MOST_NAMED = 8  # fields or files listed in one message
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
+NUMERICS = ("jax_default_prng_impl", "jax_threefry_partitionable", "jax_enable_x64", "jax_default_matmul_precision")
+ISA_PREFIXES = ("sse4", "avx", "fma", "amx", "asimd", "sve")  # the flags by which XLA's CPU compiler picks its kernels
+
+
+def machine_fingerprint() -> dict[str, Any]:
+    """What must agree for two runs of one config to be bitwise equal.
+
+    Returns:
+        {"versions", "commit", "platform", "devices", "numerics"}; "numerics" holds JAX's settings as they are in
+        force, wherever they came from, and XLA_FLAGS. Imports JAX and starts its devices.
+    """
+    import jax  # not at the top: a folder is refused before JAX is loaded
+
+    kinds = sorted(f"{device.platform}:{device.device_kind}" for device in jax.devices())
+    numerics = {name: getattr(jax.config, name) for name in NUMERICS}
+    return {
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}},
+        "commit": git_commit(),
+        "platform": {"system": sys.platform, "machine": platform.machine(), **_cpu()},
+        "devices": {"kinds": sorted(set(kinds)), "count": len(kinds)},
+        "numerics": {**numerics, "XLA_FLAGS": os.environ.get("XLA_FLAGS", "")},
+    }
+
+
+def git_commit() -> str:
+    """The commit of rnnjax, "-dirty" appended if files were changed since; empty outside git."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        here = Path(__file__).parent
+        answer = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):  # no git, or a disk that does not answer
+        return ""
+    return answer.stdout.strip()
+
+
+def _cpu() -> dict[str, Any]:
+    """Model and instruction sets, where the system tells them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return {"cpu": platform.processor(), "isa": []}
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    flags = fields.get("flags", fields.get("Features", "")).split()
+    return {"cpu": fields.get("model name", ""), "isa": sorted(f for f in flags if f.startswith(ISA_PREFIXES))}
+
+
+def identity(config: dict[str, Any], fingerprint: dict[str, Any], data_sha256: str) -> Manifest:
+    """The part of a manifest by which a run is known."""
+    return {
+        "rnnjax_format": FORMAT,
+        "config": as_config(config),
+        "config_sha256": config_hash(config),
+        "data_sha256": data_sha256,
+        "machine": as_config(fingerprint),
+    }
+
+
+def first_attempt(new: Manifest) -> Manifest:
+    """The manifest of a new run."""
+    return {**new, "attempt": 1, "one_machine": True}
+
+
+def next_attempt(folder: Path, old: Manifest, new: Manifest, note: Callable[[str], None]) -> Manifest:
+    """The manifest of a run that is resumed; `one_machine` says whether the promise of equal bits still holds."""
+    changed = _changed(old["machine"], new["machine"], "this one")
+    if changed:
+        note(f"{folder} was made on another machine ({changed}): its result is not bitwise that of one machine")
+    return {**old, **new, "attempt": old["attempt"] + 1, "one_machine": old["one_machine"] and not changed}
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """The manifest of a run folder, for any reader; None if there is none of ours.
+
+    Raises:
+        DamagedState: it cannot be read, or is from a newer rnnjax.
+    """
+    path = folder / "manifest.json"
+    manifest = read_json(path) if path.exists() else None
+    if not isinstance(manifest, dict) or "rnnjax_format" not in manifest:
+        return None
+    if manifest["rnnjax_format"] > FORMAT:
+        raise DamagedState(f"{path} was written by a newer rnnjax")
+    return manifest
+
+
+STANDARDISE = {True: "all", False: "none"}  # what older manifests say, and its word
+
+
+def in_words(task: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a task as an older rnnjax may have kept them, in the words of this one."""
+    known = task.get("standardise")
+    return task | {"standardise": STANDARDISE[known]} if isinstance(known, bool) else task
+
+
+def refuse_generator(fingerprint: dict[str, Any]) -> None:
+    """Raises BadInput for a generator of random numbers that gives wrong rows under `vmap`."""
+    generator = fingerprint.get("numerics", {}).get("jax_default_prng_impl", "threefry2x32")
+    if generator != "threefry2x32":
+        raise BadInput(f"JAX_DEFAULT_PRNG_IMPL={generator} is not supported: seeds would not be independent")
+
+
+def refuse_other_run(folder: Path, old: Manifest, new: Manifest) -> None:
+    """Raises FolderRefused, naming the fields, unless both are the same config on the same data."""
+    if changed := _changed(old["config"], new["config"], "config"):
+        raise FolderRefused(f"{folder} holds another config: {changed}")
+    if old["data_sha256"] != new["data_sha256"]:
+        raise FolderRefused(f"{folder}: corpus sha256 differs from run")
+
+
+def refuse_other_machine(folder: Path, old: Manifest, new: Manifest, strict: bool) -> None:
+    """Raises FolderRefused for other numerics, which make another result, and if `strict` for any other machine."""
+    if changed := _changed(old["machine"].get("numerics", {}), new["machine"].get("numerics", {}), "this one"):
+        raise FolderRefused(f"{folder} was made under other numerics: {changed}")
+    if strict and (changed := _changed(old["machine"], new["machine"], "this one")):
+        raise FolderRefused(f"{folder} was made on another machine, and --strict is given: {changed}")
+
+
+def _changed(old: dict[str, Any], new: dict[str, Any], who: str) -> str:
+    pairs = differences(old, new).items()
+    return some([f"it has {name} {before[:60]}, {who} says {now[:60]}" for name, (before, now) in pairs], "; ")
+
+
+def some(items: list[str], separator: str = ", ") -> str:
+    """The first few of many, and how many more."""
+    more = [f"{len(items) - MOST_NAMED} more"] if len(items) > MOST_NAMED else []
+    return separator.join(items[:MOST_NAMED] + more)
+
+
+def as_config(value: Any) -> Any:
+    """`value` as JSON can hold it and give it back: a setting that is not finite (inf = off) becomes its name."""
+    return _plain(value, str)
+
+
+def as_results(value: Any) -> Any:
+    """`value` as JSON can hold it; NaN and infinities, which JSON does not know, become null."""
+    return _plain(value, lambda number: None)
+
+
+def _plain(value: Any, not_finite: Callable[[float], Any]) -> Any:
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(key): _plain(item, not_finite) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, not_finite) for item in value]
+    return not_finite(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def config_hash(config: dict[str, Any]) -> str:
+    """The sha256 by which configs are told apart; the order of the fields does not matter."""
+    return hashlib.sha256(_canonical(as_config(config)).encode()).hexdigest()
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """The fields, as dotted paths, in which two plain trees differ, with both values as JSON (`nothing` if absent)."""
+    old_fields, new_fields = _fields(old), _fields(new)
+    names = sorted(old_fields.keys() | new_fields.keys())
+    pairs = {name: (old_fields.get(name, "nothing"), new_fields.get(name, "nothing")) for name in names}
+    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _fields(tree: dict[str, Any], above: str = "") -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict) and value:
+            fields |= _fields(value, f"{above}{name}.")
+        else:
+            fields[above + name] = _canonical(value)
+    return fields
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, allow_nan=False)

@@ -1,0 +1,218 @@
+"""The run folder: who may write into it, and what the manifest says. Its layout is in the README.
+
+One process holds a folder for as long as it works on it (`flock` on OUT/.lock; a kill frees it at once). Not
+promised: locks on NFS.
+"""
+
+import contextlib
+import datetime
+import fcntl
+import logging
+import os
+import re
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import numpy as np
+
+from rnnjax.errors import BadInput, FolderRefused, StorageFailed
+from rnnjax.storage import files
+from rnnjax.storage.manifest import (
+    Manifest,
+    as_results,
+    first_attempt,
+    identity,
+    next_attempt,
+    read_manifest,
+    refuse_generator,
+    refuse_other_machine,
+    refuse_other_run,
+    some,
+)
+
+_LOG = logging.getLogger(__name__)
+NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
+LEFTOVERS = {".lock", ".manifest.json.tmp"}  # of a process that was killed before its manifest was there
+
+
+class RunFolder:
+    """A run folder that this process holds, as a context manager. Made by `open_run`.
+
+    Attributes:
+        path: the folder. manifest: what manifest.json says. finished: DONE.json is there.
+        attempt: 1 for the first opening, one more for each resume.
+    """
+
+    def __init__(self, path: Path, manifest: Manifest, lock: IO[bytes]) -> None:
+        self.path = path.absolute()
+        self.manifest = manifest
+        self.attempt: int = manifest["attempt"]
+        self.finished = is_finished(path)
+        self._lock = lock
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Frees the folder; a run that is not done is marked as interrupted."""
+        # The disk that stopped the run may not take this either; the first error is the one to show.
+        with self._lock, contextlib.suppress(StorageFailed):
+            if not self.finished:
+                self.record(state="interrupted")
+
+    def record(self, **fields: Any) -> None:
+        """Sets fields of the manifest. Raises StorageFailed, as all writers here."""
+        self.manifest |= as_results(fields)
+        self.write_json("manifest.json", self.manifest)
+
+    def done(self) -> None:
+        """Marks the run as finished. DONE.json comes last: where it is, everything else is whole."""
+        self.record(state="done")
+        self.write_json("DONE.json", {name: self.manifest[name] for name in ("config_sha256", "attempt")})
+        self.finished = True
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Writes OUT/name, whole or not at all; NaN and infinities become null."""
+        files.write_json(self._inside(name), as_results(value))
+
+    def write_text(self, name: str, text: str) -> None:
+        """Writes OUT/name as UTF-8, whole or not at all."""
+        files.write_text(self._inside(name), text)
+
+    def write_npz(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """Writes OUT/name, an .npz of plain arrays, whole or not at all."""
+        files.write_npz(self._inside(name), arrays)
+
+    def read_npz(self, name: str) -> dict[str, np.ndarray]:
+        """The arrays of OUT/name; never unpickles. Raises DamagedState."""
+        return files.read_npz(self._inside(name))
+
+    def _inside(self, name: str) -> Path:
+        path = self.path / name
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.path)):
+            raise FolderRefused(f"{self.path}: refuses {name!r}, which leads outside")
+        return path
+
+
+def open_run(
+    folder: Path,
+    config: dict[str, Any],
+    fingerprint: dict[str, Any],
+    resume: bool,
+    strict: bool = False,
+    note: Callable[[str], None] = _LOG.warning,
+    data_sha256: str = "",
+) -> RunFolder:
+    """Opens OUT for this process alone, or refuses at once; nothing is written before all refusals have been made.
+
+    What is there decides, and must be of the same config:
+        nothing: a new run; `resume` is refused.
+        an unfinished run: `resume` goes on with it; without, it is refused, as starting afresh would drop its steps.
+        a finished run: opened with or without `resume`, `finished` set and nothing changed, so that repeating a
+        command does no harm.
+
+    Args:
+        fingerprint: `machine_fingerprint()`. An unfinished run goes on elsewhere with a note, which `strict` turns
+            into a refusal; under other numerics never.
+        data_sha256: of the training data; a run never goes on with other data.
+
+    Raises:
+        BadInput: the folder's name, or a generator of random numbers under which seeds are not independent.
+        FolderRefused: in use, another config, other data or numerics, not ours, a link leading out, nothing to resume.
+        DamagedState: a manifest that cannot be read. StorageFailed: the place cannot be written to.
+    """
+    check_name(folder.name)
+    refuse_generator(fingerprint)
+    files.refuse_unwritable(folder)
+    _refuse_links(folder)
+    new = identity(config, fingerprint, data_sha256)
+    with contextlib.ExitStack() as held:  # until the run folder itself holds the lock
+        lock = _lock(folder, held) if (folder / ".lock").exists() else None
+        old = _admitted(folder, new, resume, strict)
+        if lock is None:
+            lock = _lock(folder, held)
+            old = _admitted(folder, new, resume, strict)  # another process may have come and gone in between
+        run = RunFolder(folder, _attempt(folder, old, new, note), lock)
+        _sign(lock)
+        if not run.finished:
+            run.record(state="running")
+        held.pop_all()
+        return run
+
+
+def check_name(name: str) -> None:
+    """Raises BadInput unless `name` can be the name of a run folder on any system and in any shell."""
+    if not re.fullmatch(NAME, name):
+        raise BadInput(f"run name must match {NAME}, got {name[:100]!a}")
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the run in `folder` has ended well."""
+    return (folder / "DONE.json").exists()
+
+
+def _lock(folder: Path, held: contextlib.ExitStack) -> IO[bytes]:
+    """Takes the lock of `folder` or raises at once; makes both where they are not there."""
+    with files.storing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = held.enter_context((folder / ".lock").open("a+b"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().decode(errors="replace") or "another process"
+            raise FolderRefused(f"{folder}: in use by {holder}") from None
+    return lock
+
+
+def _sign(lock: IO[bytes]) -> None:
+    """Says in the lock file who holds it, for the message to the next one."""
+    since = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
+    with files.storing(Path(lock.name)):
+        lock.truncate(0)
+        lock.write(f"pid {os.getpid()} on host {socket.gethostname()} since {since}".encode())
+        lock.flush()
+
+
+def _admitted(folder: Path, new: Manifest, resume: bool, strict: bool) -> Manifest | None:
+    """The manifest of the run that is there already, if there is one; raises if this one may not go on with it."""
+    old = read_manifest(folder)
+    if old is None:
+        _refuse_foreign(folder)
+        if resume:
+            raise FolderRefused(f"nothing to resume in {folder}")
+        return None
+    refuse_other_run(folder, old, new)
+    if not is_finished(folder):
+        refuse_other_machine(folder, old, new, strict)
+        if not resume:
+            raise FolderRefused(f"{folder} holds an unfinished run of this config; use --resume, or another folder")
+    return old
+
+
+def _attempt(folder: Path, old: Manifest | None, new: Manifest, note: Callable[[str], None]) -> Manifest:
+    """The manifest to go on with; a finished run keeps its own."""
+    if old is None:
+        return first_attempt(new)
+    return old if is_finished(folder) else next_attempt(folder, old, new, note)
+
+
+def _refuse_links(folder: Path) -> None:
+    root = os.path.realpath(folder)
+    for above, folders, names in os.walk(folder):
+        for path in (Path(above, name) for name in (*folders, *names)):
+            if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(root):
+                raise FolderRefused(
+                    f"{folder}: refuses to follow {path.name}, which leads to {path.readlink()} outside"
+                )
+
+
+def _refuse_foreign(folder: Path) -> None:
+    names = sorted({path.name for path in folder.glob("*")} - LEFTOVERS)
+    if names:
+        raise FolderRefused(f"{folder} contains files rnnjax did not write: {some([ascii(name) for name in names])}")

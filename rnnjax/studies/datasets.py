@@ -1,0 +1,121 @@
+"""Reading the user's file, a text or a table: what can be wrong with it is said in one line, before training."""
+
+import codecs
+import hashlib
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnjax.config.load import BYTES_PER_CHARACTER
+from rnnjax.errors import BadInput
+from rnnjax.settings import TaskSpec
+from rnnjax.tasks import TASKS
+from rnnjax.tasks.text import double_forms
+from rnnjax.types import Task
+
+MOST_CONTROL = 0.02  # a text has tabs and line ends, hardly any other control character
+BYTE_ORDER_MARKS = {  # the longer first: one begins with another
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+BYTE_ORDER_MARK = "\ufeff"
+EXPECTED = {"text": "a text", "series": "a CSV file"}  # of the tasks that read a file
+# Yearly mean sunspot numbers, 1700 to 2008: one a line, oldest first. In the public domain (National Geophysical Data
+# Center, as in statsmodels 0.15, datasets.sunspots).
+SUNSPOTS = Path(__file__).parents[1] / "tasks" / "data" / "sunspots.csv"
+
+
+class Source(NamedTuple):
+    """The text of a user's file, and what its owner may not know about it."""
+
+    text: str
+    remarks: list[str]
+
+
+def read_source(task: TaskSpec, available_bytes: int) -> Source | None:
+    """The text of `task.path` or of a series that comes as a file, else None. Line ends are kept as they are.
+
+    Raises:
+        BadInput: no such file, not a regular file, too large, not in the encoding, or binary.
+    """
+    if not task.path:
+        return Source(SUNSPOTS.read_text(), []) if (task.name, task.series) == ("series", "sunspots") else None
+    path = Path(task.path)
+    decoded = decode(read_regular(path, available_bytes), task.encoding, path)
+    text = decoded.removeprefix(BYTE_ORDER_MARK)
+    refuse_binary(text, path, EXPECTED[task.name])
+    found = remarks(decoded) if task.name == "text" else []  # no line end of a table reaches a network
+    return Source(text, [f"{path}: {remark}" for remark in found])
+
+
+def tasks_of(specs: Iterable[TaskSpec]) -> tuple[dict[TaskSpec, Task], list[str]]:
+    """The tasks of some settings, each made once, and remarks about their texts. Raises BadInput."""
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    sources = {spec: read_source(spec, available) for spec in dict.fromkeys(specs)}
+    tasks = {spec: TASKS[spec.name](spec, source and source.text) for spec, source in sources.items()}
+    return tasks, [remark for source in sources.values() if source for remark in source.remarks]
+
+
+def data_hash(tasks: dict[TaskSpec, Task]) -> str:
+    """One sha256 of all that is trained on."""
+    digest = hashlib.sha256()
+    for task in tasks.values():
+        digest.update(repr((task.vocabulary, task.columns)).encode())  # ids alone are equal where the alphabets differ
+        for values_N in (task.train_N, task.validation_N):
+            digest.update(repr((values_N.dtype, values_N.shape)).encode() + values_N.tobytes())
+    return digest.hexdigest()
+
+
+def remarks(text: str) -> list[str]:
+    """What a network will learn that nobody sees in an editor."""
+    crlf, doubles = text.count("\r\n"), double_forms(text)
+    found = {
+        "the byte-order mark is left out": text.startswith(BYTE_ORDER_MARK),
+        f"{crlf:,} line ends are CR LF, two characters each, and are kept": crlf,
+        f"{text.count(chr(13)) - crlf:,} lone CR are kept": text.count("\r") - crlf,
+        f"{', '.join(doubles)}: written in 2 forms, which are different characters to a network": doubles,
+    }
+    return [remark for remark, there in found.items() if there]
+
+
+def refuse_binary(text: str, path: Path, expected: str) -> None:
+    control = np.mean([ord(c) < 32 and c not in "\n\r\t\f" for c in text[:100_000]]) if text else 0
+    if control > MOST_CONTROL:
+        raise BadInput(f"task.path: {path} looks binary ({control:.0%} control characters); expected {expected}")
+
+
+def read_regular(path: Path, available_bytes: int) -> bytes:
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise BadInput(f"task.path: {path} is not a regular file")
+        needed = status.st_size * BYTES_PER_CHARACTER
+        if needed > available_bytes:
+            raise BadInput(f"task.path: {path} needs {needed / 1e9:,.0f} GB; available {available_bytes / 1e9:,.0f} GB")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise BadInput(f"task.path: no such file {str(path)!r}") from None
+    except OSError as error:
+        raise BadInput(f"task.path: cannot read {str(path)!r}: {(error.strerror or str(error)).lower()}") from None
+    except ValueError as error:  # a NUL in the name
+        raise BadInput(f"task.path: cannot read {str(path)!r}: {error}") from None
+
+
+def decode(raw: bytes, encoding: str, path: Path) -> str:
+    """Decode, or name the first bad byte and a likely encoding."""
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError as error:
+        guess = next((name for mark, name in BYTE_ORDER_MARKS.items() if raw.startswith(mark)), "latin-1")
+        at = f"byte {error.start:,} (0x{raw[error.start]:02x})" if error.start < len(raw) else "its end"
+        raise BadInput(
+            f"task.path: {path}: invalid {encoding.upper()} at {at}; use --set task.encoding={guess}"
+        ) from None
+    except (LookupError, ValueError):  # no such encoding, or one that is not of texts, such as hex
+        raise BadInput(f"task.encoding: got {encoding!r}; expected an encoding such as utf-8 or latin-1") from None

@@ -1,0 +1,149 @@
+"""What a trained network has to say, for the terminal: a text, or the rows of a series."""
+
+import csv
+import io
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from rnnjax.errors import BadInput
+from rnnjax.networks.generation import Truncation, beam, forecast, sample
+from rnnjax.networks.model import refuse_both_ways
+from rnnjax.reports.render import visible
+from rnnjax.studies.load_networks import Network, load_network
+from rnnjax.tasks.text import decode, encode
+
+
+class Wishes(NamedTuple):
+    """What a user asked for, by option; None where nothing was said."""
+
+    prompt: str | None = None
+    temperature: float | None = None
+    greedy: bool | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    beam: int | None = None
+    length_penalty: float | None = None
+    end: str | None = None
+    random: int | None = None
+
+
+def write(folder: Path, arm: str | None, seed: int | None, length: int, wishes: Wishes) -> str:
+    """What the network writes in `length` characters or rows; control characters are spelled out.
+
+    Raises: BadInput for an unknown arm or seed, a wish that this network cannot fulfil, or a network that neither
+        reads a text nor a series.
+    """
+    network = load_network(folder, arm, seed)
+    refuse_both_ways(network.spec)
+    if network.columns:
+        refuse_wishes(wishes)
+        return table(network.columns, forecast_rows(network, length))
+    if not network.vocabulary:
+        raise BadInput(f"{folder}: got a network of the task '{network.spec.task.name}'; expected a text or a series")
+    return visible(text(network, length, wishes))
+
+
+def text(network: Network, length: int, wishes: Wishes) -> str:
+    """The prompt and what the network writes after it, up to the end character. Raises: BadInput for a wish."""
+    prompt = wishes.prompt or neutral(network.vocabulary)
+    prompts_TP = jnp.asarray(ids_of("--prompt", prompt, network.vocabulary))[:, None]
+    if wishes.end is not None and len(wishes.end) != 1:
+        raise BadInput(f"--end: got {wishes.end!r}; expected one character")
+    end = -1 if wishes.end is None else int(ids_of("--end", wishes.end, network.vocabulary)[0])
+    decoder = drawn if wishes.beam is None else searched
+    ids_N = np.asarray(decoder(network, prompts_TP, length, wishes, end))
+    ended = np.flatnonzero(ids_N == end)
+    return prompt + decode(ids_N[: ended[0] + 1] if ended.size else ids_N, network.vocabulary)
+
+
+def drawn(network: Network, prompts_TP: Array, length: int, wishes: Wishes, end: int) -> Array:
+    """The ids [N] of one draw, which an end character does not stop. Raises: BadInput for a --top-k over V."""
+    temperature = 0.0 if wishes.greedy else 1.0 if wishes.temperature is None else wishes.temperature
+    run = jax.jit(partial(sample, network.spec, network.hp), static_argnames="length")
+    return run(
+        params=network.params,
+        prompts_TP=prompts_TP,
+        length=length,
+        temperature=jnp.float32(temperature),
+        key=jax.random.key(wishes.random or 0),
+        truncation=truncation_of(wishes, len(network.vocabulary)),
+    )[:, 0]
+
+
+def truncation_of(wishes: Wishes, vocabulary: int) -> Truncation | None:
+    """What may be drawn, None where nobody asked. Raises: BadInput for a --top-k outside 1..V."""
+    if wishes.top_k is None and wishes.top_p is None:
+        return None
+    top_k = vocabulary if wishes.top_k is None else wishes.top_k
+    if not 1 <= top_k <= vocabulary:
+        raise BadInput(f"--top-k: got {top_k}; expected integer in 1..{vocabulary} (the vocabulary)")
+    return Truncation(jnp.int32(top_k), jnp.float32(1 if wishes.top_p is None else wishes.top_p))
+
+
+def searched(network: Network, prompts_TP: Array, length: int, wishes: Wishes, end: int) -> Array:
+    """The ids [N] of the best text that a beam finds."""
+    run = jax.jit(partial(beam, network.spec, network.hp), static_argnames=("length", "width"))
+    found = run(
+        params=network.params,
+        prompts_TP=prompts_TP,
+        length=length,
+        width=wishes.beam,
+        length_penalty=jnp.float32(wishes.length_penalty or 0),
+        end=jnp.int32(end),
+    )
+    return found.ids_MNP[0, :, 0]
+
+
+def forecast_rows(network: Network, length: int) -> np.ndarray:
+    """What the network expects after the last rows of its training part, [length, O] in the series' own units."""
+    mean_1O, unit_1O = (jnp.array(values, jnp.float32)[None] for values in (network.mean_O, network.unit_O))
+    raw = network.spec.task.standardise == "targets"
+    reread = (lambda said_PO: said_PO * unit_1O + mean_1O) if raw else None
+    run = jax.jit(partial(forecast, network.spec, network.hp, reread=reread), static_argnames="length")
+    prompts_TPD = jnp.asarray(network.last, jnp.float32)[:, None, :]
+    said_NO = np.asarray(run(params=network.params, prompts_TPD=prompts_TPD, length=length)[:, 0], float)
+    return said_NO * np.array(network.unit_O) + np.array(network.mean_O)
+
+
+def table(columns: tuple[str, ...], rows_NO: np.ndarray) -> str:
+    """Rows as CSV under their names, with the digits that float32 has; without the last line end."""
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow([visible(column) for column in columns])
+    writer.writerows([[f"{value:.9g}" for value in row_O] for row_O in rows_NO])
+    return lines.getvalue().removesuffix("\n")
+
+
+def refuse_wishes(wishes: Wishes) -> None:
+    """Raises BadInput for the first wish that only a text can fulfil."""
+    for name, value in wishes._asdict().items():
+        if value is not None:
+            raise BadInput(f"{option(name)}: got {shown(value)}; this network reads a series, not a text")
+
+
+def option(name: str) -> str:
+    """The option of a wish: --top-k of top_k."""
+    return "--" + name.replace("_", "-")
+
+
+def shown(value: Any) -> str:
+    return "it" if value is True else repr(value)
+
+
+def ids_of(name: str, characters: str, vocabulary: str) -> np.ndarray:
+    """The ids of what an option says. Raises: BadInput, with the option's name, for an unknown character."""
+    try:
+        return encode(characters, vocabulary)
+    except BadInput as error:
+        raise BadInput(f"{name}: {error}") from None
+
+
+def neutral(vocabulary: str) -> str:
+    """A prompt that says nothing: a line end, a space, or the first character there is."""
+    return next((character for character in "\n " if character in vocabulary), vocabulary[0])

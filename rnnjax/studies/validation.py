@@ -1,0 +1,228 @@
+"""The names in a study against the tables that define them: cells, initializers, probes, rules, arms."""
+
+import difflib
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from itertools import chain
+
+from rnnjax.analysis.rules import RULES
+from rnnjax.config.schema import Arm, Nearest, Reading, Study
+from rnnjax.errors import BadInput
+from rnnjax.networks.activations import ACTIVATIONS
+from rnnjax.networks.cells import CELLS
+from rnnjax.networks.initial_states import STARTS
+from rnnjax.networks.initializers import INITIALIZERS, SQUARE_ONLY
+from rnnjax.probes import PROBES
+from rnnjax.tasks import TASKS
+from rnnjax.training.optimizers import OPTIMIZERS
+from rnnjax.training.schedules import SCHEDULES
+from rnnjax.types import OpaqueCell
+
+TABLES: dict[str, Iterable[str]] = {
+    "cell": CELLS,
+    "activation": ACTIVATIONS,
+    "recurrent_initializer": INITIALIZERS,
+    "kernel_initializer": [name for name in INITIALIZERS if name not in SQUARE_ONLY],
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "start": STARTS,
+}
+READING = ("text", "series")  # tasks that read the user's file
+NEXT_SYMBOL = ("grammar", "text")  # tasks of ids in which every symbol is to be followed by the next one
+NEEDED = {  # fields of a reading that its rule cannot do without
+    "exact": ["expected"],
+    "number": ["expected"],
+    "share": ["expected"],
+    "difference": ["against"],
+    "best": ["against"],
+    "explained": ["explained_by"],
+    "contrast": ["weights"],
+    "trend": ["axes"],
+    "interaction": ["axes"],
+    "widest": ["factors"],
+    "additive": ["axes", "against"],
+    "correlation": ["explained_by"],
+    "variance_share": ["beside"],
+}
+LIMITED = (  # rules that place an interval between `low` and `high`
+    *("bound", "difference", "explained", "contrast", "trend"),
+    *("interaction", "spread", "correlation", "variance_share"),
+)
+AXES = {"trend": (1,), "interaction": (2,), "additive": range(1, 10)}  # how many of them a rule takes
+SCALES = {
+    "difference": ("difference", "relative"),
+    "contrast": ("difference", "log"),
+    "trend": ("difference", "log", "rank"),
+    "interaction": ("difference", "log"),
+}
+
+
+def check_names(study: Study) -> None:
+    """Raises BadInput for a name that no table has; before anything is written."""
+    for arm in study.arms:
+        for field, table in TABLES.items():
+            known(field, getattr(arm.spec, field), table)
+        known("task.name", arm.spec.task.name, TASKS)
+        check_arm(arm)
+        if arm.spec.task.path and arm.spec.task.name not in READING:
+            raise BadInput(
+                f"task.path: got {arm.spec.task.path!r}; the task '{arm.spec.task.name}' reads no file. "
+                f"Did you mean task.name = {' or '.join(map(repr, READING))}?"
+            )
+    for name in study.file.probes:
+        known("probes", name, PROBES)
+    for claim in study.file.claims:
+        for reading in claim.readings:
+            check_reading(f"claims.{claim.id}", reading, study)
+    file = study.file
+    asking = [*[item.arms for item in file.figures], *[item.arms for item in file.questions]]
+    asking += [*[item.arms for item in file.tables], *[item.arms for item in file.contradictions]]
+    if file.nearest:
+        asking += [number.arms for number in file.nearest.numbers]
+        check_conventions(file.nearest, study)
+    asking += [*[item.arms for item in file.advice], file.draws.arms if file.draws else []]
+    for pattern in chain(*asking, [file.baseline or "*"]):
+        check_pattern("arms", pattern, study)
+    axes = {name for arm in study.arms for name in arm.axes}
+    for name in chain.from_iterable(shown.shares_of for shown in file.tables):
+        known("tables.shares_of", name, axes)
+    check_explorer(study)
+
+
+def check_arm(arm: Arm) -> None:
+    """Raises BadInput for settings of one arm that make no sense together."""
+    spec, hp, task = arm.spec, arm.hp, arm.spec.task
+    adding = task.name == "recall" and task.recall == "adding"
+    looks = spec.schedule == "plateau" or math.isfinite(hp.patience)
+    flax = isinstance(CELLS[spec.cell](replace(spec, inputs=1), hp), OpaqueCell)
+    own = spec.feeding != "teacher"
+    swapped = task.name == "series" and task.axes == "swapped"
+    wrong = {
+        "task.axes": (
+            swapped and (spec.window != spec.batch or spec.carry == "carried"),
+            task.axes,
+            "'right' unless window = batch and carry = 'reset'",
+        ),
+        "feeding": (
+            own and (task.name not in NEXT_SYMBOL or spec.dropout),
+            spec.feeding,
+            "'teacher' unless the task is a text read symbol by symbol, without dropout",
+        ),
+        "warmup_steps": (hp.warmup_steps > spec.steps, hp.warmup_steps, f"number <= {spec.steps} (steps)"),
+        "check_every": (looks and not spec.check_every, 0, "integer >= 1 for schedule 'plateau' or a finite patience"),
+        "dropout_rate": (hp.dropout_rate > 0 and not spec.dropout, hp.dropout_rate, "0.0, or dropout = true"),
+        "clip_value": (
+            math.isfinite(hp.clip_value) and not spec.clip_elementwise,
+            hp.clip_value,
+            "inf, or clip_elementwise = true",
+        ),
+        "dropout": (flax and spec.dropout, True, f"false: '{spec.cell}' is a module of Flax's, which drops nothing"),
+        "layer_norm": (flax and spec.layer_norm, True, f"false: '{spec.cell}' is a module of Flax's"),
+        "carry": (
+            spec.carry == "carried" and (adding or spec.bidirectional),
+            spec.carry,
+            "'reset': " + ("examples have nothing to do with each other" if adding else "one way goes back in time"),
+        ),
+        "windows": (spec.windows == "random" and adding, "random", "'in_order': an example is not to be cut"),
+        "bidirectional": (
+            spec.bidirectional and task.name != "recall",
+            True,
+            "false: it would read what it is to predict",
+        ),
+        "reduction": (
+            spec.reduction == "last" and adding and task.shortest < 1,
+            "last",
+            "'sum' or 'mean': examples end at different steps",
+        ),
+    }
+    for field, (breaks, value, rule) in wrong.items():
+        if breaks:
+            raise BadInput(f"{field}: got {value!r}; expected {rule}")
+
+
+def known(field: str, value: str, table: Iterable[str]) -> None:
+    names = list(table)
+    if value not in names:
+        close = difflib.get_close_matches(value, names, 1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        raise BadInput(f"{field}: got {value!r}; expected one of: {', '.join(names)}.{hint}")
+
+
+def check_reading(where: str, reading: Reading, study: Study) -> None:
+    known(f"{where}.rule", reading.rule, RULES)
+    for pattern in reading.patterns():
+        check_pattern(where, pattern, study)
+    needed = NEEDED.get(reading.rule, ())
+    for field in needed:
+        if not getattr(reading, field) and getattr(reading, field) != 0:
+            raise BadInput(f"{where}: missing field '{field}', which the rule '{reading.rule}' needs")
+    if reading.rule in LIMITED and reading.low == -math.inf and reading.high == math.inf:
+        raise BadInput(
+            f"{where}: missing field 'low' or 'high': without a limit the rule '{reading.rule}' always holds"
+        )
+    if reading.low > reading.high:
+        raise BadInput(f"{where}: got low = {reading.low:g} and high = {reading.high:g}; expected low <= high")
+    for metric in [] if study.departs else [reading.metric, reading.against_metric]:
+        check_moment(where, metric, study)
+    for field, count in {"weights": len(reading.arms), "over": len(reading.arms)}.items():
+        given = len(getattr(reading, field))
+        if given and given != count:
+            raise BadInput(f"{where}.{field}: got {given} numbers; expected {count}, one for each pattern of 'arms'")
+    axes = {name for arm in study.arms for name in arm.axes}
+    for name in [*reading.axes, *reading.matched]:
+        known(f"{where}.axes", name, axes)
+    if reading.rule in AXES and len(reading.axes) not in AXES[reading.rule]:
+        raise BadInput(f"{where}.axes: got {len(reading.axes)} fields; the rule '{reading.rule}' needs another number")
+    if reading.scale not in SCALES.get(reading.rule, ("difference",)):
+        raise BadInput(f"{where}.scale: got '{reading.scale}'; the rule '{reading.rule}' has no such scale")
+
+
+def check_moment(where: str, metric: str, study: Study) -> None:
+    """Raises BadInput for `name@step` or `name@a-b` beyond the end of all training; other ends are the metric's own."""
+    moment = metric.partition("@")[2].rpartition("-")[2]
+    longest = max(arm.spec.steps for arm in study.arms)
+    if moment.isdigit() and int(moment) > longest:
+        raise BadInput(f"{where}.metric: got {metric!r}; expected a step of training, at most {longest:,}")
+
+
+def check_conventions(nearest: Nearest, study: Study) -> None:
+    """Raises BadInput where a convention has no arm for a stated number, or several."""
+    axes = {name for arm in study.arms for name in arm.axes}
+    for name in nearest.by:
+        known("nearest.by", name, axes)
+    every = {tuple(arm.axes[name] for name in nearest.by) for arm in study.arms}
+    for number in nearest.numbers:
+        chosen = [arm for arm in study.arms if any(fnmatchcase(arm.name, pattern) for pattern in number.arms)]
+        counts = Counter(tuple(arm.axes[name] for name in nearest.by) for arm in chosen)
+        if counts.keys() != every or max(counts.values()) > 1:
+            raise BadInput(f"nearest.numbers: {number.metric}: expected one arm of each convention in {number.arms}")
+
+
+def check_pattern(where: str, pattern: str, study: Study) -> None:
+    if not any(fnmatchcase(arm.name, pattern) for arm in study.arms):
+        raise BadInput(
+            f"{where}: got {pattern!r}; expected one of the arms: {', '.join(arm.name for arm in study.arms)}"
+        )
+
+
+def check_explorer(study: Study) -> None:
+    """Raises BadInput where the arms of the explorer are no grid of its fields."""
+    explorer = study.file.explorer
+    if explorer is None:
+        return
+    for pattern in explorer.arms:
+        check_pattern("explorer.arms", pattern, study)
+    sides = [*explorer.choose, explorer.rows]
+    for field in sides:
+        known("explorer", field, study.arms[0].axes)
+    if len(set(sides)) < len(sides):
+        raise BadInput(f"explorer: got {', '.join(sides)}; expected different fields")
+    cells: dict[tuple[object, ...], str] = {}
+    for arm in study.arms:
+        if any(fnmatchcase(arm.name, pattern) for pattern in explorer.arms):
+            other = cells.setdefault(tuple(arm.axes[field] for field in sides), arm.name)
+            if other != arm.name:
+                raise BadInput(f"explorer.arms: got {other!r} and {arm.name!r} for one cell; expected one arm in each")

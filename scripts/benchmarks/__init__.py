@@ -1,0 +1,1 @@
+"""What is measured of rnnjax itself: its speed, and how often its doctor is right."""

@@ -1,0 +1,121 @@
+"""Measure the doctor: how often a planted fault is found and named first, how often a healthy network gets an alarm.
+
+The seeds are none of those with which its limits were chosen.
+"""
+
+import argparse
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rnnjax import devices
+from rnnjax.cli import common as command
+
+FIRST_SEED = 11
+HEADER = "| planted | seeds | found | named first | seconds |\n| --- | ---: | ---: | ---: | ---: |\n"
+NOTE = """
+Found: the planted condition is among the findings. Named first: it is the first of them, the one to treat. Each network
+is examined alone; seconds are for all seeds, training and compiling too. Several faults are planted in one trained
+network: its training is in the seconds of the first of them.
+"""
+
+
+def arguments() -> argparse.Namespace:
+    parser = command.parser(__doc__)
+    parser.add_argument("--seeds", type=int, default=10, metavar="N", help="of each fault; default 10")
+    parser.add_argument("--healthy", type=int, default=3, metavar="N", help="seeds of each healthy network; default 3")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="only these faults; may be repeated"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("results/doctor"), metavar="DIR", help="default results/doctor"
+    )
+    return parser.parse_args()
+
+
+def fault(case: Any, seeds: Sequence[int]) -> dict[str, Any]:
+    """How often one fault is found and named first."""
+    from benchmarks.doctor.planted_faults import examinations
+
+    started = time.monotonic()
+    named = [[finding.name for finding in each.findings] for each in examinations(case, seeds)]
+    found, first = sum(case.name in names for names in named), sum(names[:1] == [case.name] for names in named)
+    seconds = round(time.monotonic() - started, 1)
+    others = [names[:1] for names in named if names[:1] != [case.name]]
+    print(f"{case.name}: found {found}, first {first} of {len(seeds)} {others or ''}, {seconds} s", flush=True)
+    return {"name": case.name, "seeds": len(seeds), "found": found, "first": first, "seconds": seconds, "named": named}
+
+
+def well(cell: str, task: str, seeds: Sequence[int]) -> dict[str, Any]:
+    """The alarms that healthy networks of one kind get."""
+    from benchmarks.doctor.planted_faults import examinations, healthy
+
+    started = time.monotonic()
+    alarms = [[one.name for one in each.faults] for each in examinations(healthy(cell, task), seeds)]
+    seconds = round(time.monotonic() - started, 1)
+    print(f"healthy {cell}, {task}: {sum(map(bool, alarms))} alarms of {len(seeds)} {alarms}, {seconds} s", flush=True)
+    return {"cell": cell, "task": task, "networks": len(seeds), "alarms": alarms, "seconds": seconds}
+
+
+def shares(measured: dict[str, Any]) -> str:
+    """The sums in words. Most faults are planted in the same networks, so no interval goes over all of them."""
+    faults = [row for row in measured["faults"] if row["name"] != "floor"]
+    lines = []
+    if faults:
+        worst = min(faults, key=lambda row: row["first"] / row["seeds"])
+        always = sum(row["first"] == row["seeds"] for row in faults)
+        lines.append(
+            f"{len(faults)} faults: {always} named first in every network; "
+            f"worst: {worst['name']}, first in {worst['first']} of {worst['seeds']}."
+        )
+    alarms = [bool(names) for row in measured["healthy"] for names in row["alarms"]]
+    if alarms:
+        lines.append(f"{len(alarms)} healthy networks: {sum(alarms)} with a false alarm.")
+    return "\n".join(lines) + "\n"
+
+
+def written(measured: dict[str, Any]) -> str:
+    """casebook.md."""
+    rows = [
+        f"| {r['name']} | {r['seeds']} | {r['found']} | {r['first']} | {r['seconds']} |" for r in measured["faults"]
+    ]
+    cells = list(dict.fromkeys(row["cell"] for row in measured["healthy"]))
+    tasks = list(dict.fromkeys(row["task"] for row in measured["healthy"]))
+    alarms = {(r["cell"], r["task"]): f"{sum(map(bool, r['alarms']))} of {r['networks']}" for r in measured["healthy"]}
+    table = [f"| {task} | {' | '.join(alarms.get((cell, task), '') for cell in cells)} |" for task in tasks]
+    head = f"| false alarms | {' | '.join(cells)} |\n| --- |{' ---: |' * len(cells)}\n"
+    parts = ["# What the doctor finds\n\n", shares(measured), "\n", HEADER, "\n".join(rows), "\n\n", head]
+    return "".join([*parts, "\n".join(table), "\n", NOTE])
+
+
+def main() -> None:
+    asked = arguments()
+    devices.prepare()
+    from benchmarks.doctor.planted_faults import (  # imports JAX, which must be set up first
+        AT_FLOOR,
+        FAULTS,
+        HEALTHY_CELLS,
+        HEALTHY_TASKS,
+    )
+
+    seeds = range(FIRST_SEED, FIRST_SEED + asked.seeds)
+    chosen = [case for case in (*FAULTS, AT_FLOOR) if not asked.only or case.name in asked.only]
+    some = range(FIRST_SEED, FIRST_SEED + asked.healthy)
+    kinds = [(cell, task) for task in HEALTHY_TASKS for cell in HEALTHY_CELLS] if asked.healthy else []
+    measured: dict[str, list[Any]] = {"faults": [], "healthy": []}
+    for case in chosen:
+        measured["faults"].append(fault(case, seeds))
+        keep(asked.out, measured)
+    for cell, task in kinds:
+        measured["healthy"].append(well(cell, task, some))
+        keep(asked.out, measured)
+    print(shares(measured) + f"done: {asked.out / 'casebook.md'}")
+
+
+def keep(out: Path, measured: dict[str, Any]) -> None:
+    """casebook.json and casebook.md of what has been measured so far."""
+    from rnnjax.storage.files import write_json, write_text
+
+    write_json(out / "casebook.json", measured)
+    write_text(out / "casebook.md", written(measured))

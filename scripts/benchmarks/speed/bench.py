@@ -1,0 +1,188 @@
+"""Time one optimizer step of one run: rnnjax against what one would use instead, all in one process and in turns.
+
+Absolute times drift with the machine; the ratios of one call do not.
+"""
+
+import argparse
+import os
+from collections.abc import Callable, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks.speed import ablations as tuning
+from benchmarks.speed import tables
+from benchmarks.speed.contenders import GATES, Contender, Size, Stepper, flax_one, ours, plain_vmap, windows
+from benchmarks.speed.contenders_numpy import numpy_one
+from benchmarks.speed.timing import Entry, Found, Scaling, Timing, grown, peak_gflops, race
+from rnnjax import devices
+from rnnjax.cli import common as command
+from rnnjax.errors import BadInput
+
+SAY = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def torch_eager(size: Size) -> tuple[Stepper, int]:
+    from benchmarks.speed import contenders_torch as peers_torch  # not at the top: torch need not be installed
+
+    return peers_torch.torch_eager(size)
+
+
+def torch_bmm(size: Size) -> tuple[Stepper, int]:
+    from benchmarks.speed import contenders_torch as peers_torch
+
+    return peers_torch.torch_bmm(size)
+
+
+CONTENDERS: dict[str, Contender] = {
+    "rnnjax": ours,
+    "plain_vmap": plain_vmap,
+    "flax": flax_one,
+    "torch": torch_eager,
+    "torch_bmm": torch_bmm,
+    "numpy": numpy_one,
+}
+ONE_RUN = ("flax", "torch", "numpy")  # advance one run at a time, whatever the number of runs
+GRID: dict[str, Any] = {  # of the suite "full"
+    "cell": tuple(GATES),
+    "hidden": (64, 128, 256),
+    "window": (25,),
+    "batch": (1, 8, 32),
+    "runs": (1, 8, 64, 256),
+}
+AXES = {"runs": (16, 32, 64, 128, 256), "hidden": (32, 64, 128, 256), "window": (10, 25, 50, 100)}  # of scaling
+# Suites: what is timed
+
+
+def sizes(asked: argparse.Namespace) -> list[Size]:
+    """quick: one size and one more for each cell, or the product of the options; full: the grid, or parts of it."""
+    given = {name: getattr(asked, name) for name in Size._fields}
+    if asked.suite == "full":
+        return [Size(*values) for values in product(*(given[name] or GRID[name] for name in Size._fields))]
+    if any(given.values()):
+        return [Size(*values) for values in product(*(given[name] or [getattr(Size(), name)] for name in given))]
+    return [Size(), *(Size(cell=cell, hidden=128, batch=8) for cell in GATES)]
+
+
+def left_out(asked: argparse.Namespace, entry: Entry) -> bool:
+    """What the full suite does not time unless numbers of runs are asked for, so that it ends; see `tables.NOTES`."""
+    if asked.suite != "full" or asked.runs:
+        return False
+    one_run_again = entry.name in ONE_RUN and entry.size.runs not in (1, 64)
+    return one_run_again or (entry.size.cell != "elman" and entry.size.runs != 64)
+
+
+def base(asked: argparse.Namespace, **more: int) -> Size:
+    """One size: the first of what each option gives, but for `more`."""
+    from rnnjax.networks.cells import CELLS
+
+    given = {name: getattr(asked, name)[0] for name in Size._fields if getattr(asked, name)}
+    size = Size(**(given | more))
+    if size.cell not in CELLS:
+        raise BadInput(f"--cell: rnnjax has no cell {size.cell!r}; it has {', '.join(CELLS)}")
+    return size
+
+
+def races(asked: argparse.Namespace) -> list[Timing]:
+    """A race for each size whose cell rnnjax has."""
+    from rnnjax.networks.cells import CELLS
+
+    names = list(dict.fromkeys(["rnnjax", *asked.against]))
+    found: list[Timing] = []
+    asked_for = list(dict.fromkeys(sizes(asked)))
+    for size in asked_for:
+        windows(size)  # so that a text too short for the last size is told before the first is timed
+    for size in asked_for:
+        if size.cell not in CELLS:
+            SAY.print(f"left out: rnnjax has no cell {size.cell!r}: {size}")
+            continue
+        entries = [Entry(name, CONTENDERS[name], size) for name in names]
+        entries = [entry for entry in entries if not left_out(asked, entry)]
+        if entries:
+            SAY.print(f"racing at {size}")
+            found += race(entries, asked.rounds)
+    return found
+
+
+def scaling(asked: argparse.Namespace) -> list[Scaling]:
+    """rnnjax along one axis at a time, all points of an axis in one race."""
+    found = []
+    for axis, defaults in AXES.items():
+        values = dict.fromkeys(getattr(asked, axis) or defaults)
+        points = [base(asked, **{axis: value}) for value in values]
+        if len(points) > 1:
+            timings = race([Entry("rnnjax", CONTENDERS["rnnjax"], size) for size in points], asked.rounds)
+            found.append(grown(axis, timings))
+    return found
+
+
+def tuned(asked: argparse.Namespace) -> list[Timing]:
+    """Every variant at one size, with runs enough to fill the widest block on each device."""
+    import jax
+
+    filled = max(tuning.BLOCKS) * len(jax.devices())
+    size = base(asked) if asked.runs else base(asked, runs=filled)
+    return race([Entry(name, contender, size) for name, contender in tuning.variants(size).items()], asked.rounds)
+
+
+FIND: dict[str, Callable[[argparse.Namespace], Found]] = {
+    "quick": lambda asked: Found(timings=races(asked)),
+    "full": lambda asked: Found(timings=races(asked)),
+    "scaling": lambda asked: Found(scaling=scaling(asked)),
+    "tuning": lambda asked: Found(variants=tuned(asked), starts=tuning.study_starts()),
+}
+
+
+# The script
+
+
+def count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"got {text!r}; expected a whole number from 1 to 1,000,000")
+    return int(text)
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = command.parser(__doc__)
+    parser.add_argument("--suite", choices=[*FIND], default="quick", help="default quick; full takes about 40 minutes")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, and the tables as FILE.md")
+    parser.add_argument("--against", nargs="*", choices=[*CONTENDERS], default=[*CONTENDERS], help="default all")
+    parser.add_argument("--cell", nargs="+", choices=[*GATES], default=[])
+    parser.add_argument("--hidden", nargs="+", type=count, default=[], metavar="H")
+    parser.add_argument("--window", nargs="+", type=count, default=[], metavar="T")
+    parser.add_argument("--batch", nargs="+", type=count, default=[], metavar="B")
+    parser.add_argument("--runs", nargs="+", type=count, default=[], metavar="R")
+    parser.add_argument("--rounds", type=count, default=7, metavar="N", help="timings of each; the median counts")
+    return parser.parse_args(given)
+
+
+def check(asked: argparse.Namespace) -> None:
+    """Raises BadInput for what would only fail after the timing."""
+    if asked.json and (asked.json.suffix == ".md" or asked.json.is_dir() or not asked.json.parent.is_dir()):
+        raise BadInput(f"--json: got {asked.json}; expected a file, not .md, in a folder that is there")
+    if asked.suite in ("quick", "full") and any(name.startswith("torch") for name in asked.against):
+        require_torch()
+
+
+def require_torch() -> None:
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise BadInput("--against: torch is not installed; pip install -e '.[bench]', or leave it out") from None
+
+
+def main() -> None:
+    asked = arguments()
+    check(asked)
+    os.environ[devices.CACHE] = ""  # else the seconds of compiling would be those of an earlier call
+    devices.prepare()
+    before = peak_gflops()
+    found = FIND[asked.suite](asked)
+    after = peak_gflops()
+    peak = max(before, after)
+    shown = tables.sheets(found, peak, asked.suite)
+    tables.show(shown)
+    if asked.json:
+        tables.write(asked.json, {"machine": tables.machine(before, after)} | tables.figures(found, peak), shown)

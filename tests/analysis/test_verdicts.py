@@ -1,0 +1,400 @@
+"""The judge on made-up arms whose verdicts are plain: each rule confirms, refutes and cannot tell."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnjax.analysis.measurement import CONFIRMED, REFUTED, UNRESOLVED, place
+from rnnjax.analysis.results import ArmResult
+from rnnjax.analysis.rules import RULES
+from rnnjax.analysis.statistics import Interval
+from rnnjax.analysis.verdicts import NOT_AS_STATED, Judgement, combined, judge
+from rnnjax.config.schema import Claim, Reading
+
+N = 40
+ONES = np.linspace(0.9, 1.1, N)  # mean 1; the 95% interval of the mean is 1 +- 0.019, of a new seed 1 +- 0.121
+NOISE = 0.02 * np.random.default_rng(0).normal(size=N)
+NAN = np.full(N, np.nan)
+
+
+def arm(
+    name: str, values: Sequence[float] | np.ndarray, axes: dict[str, Any] | None = None, **metrics: Any
+) -> ArmResult:
+    """An arm with the metric m; a value that is NaN belongs to a run that diverged."""
+    found = np.asarray(values, float)
+    return ArmResult(
+        name=name,
+        axes=axes or {},
+        seeds=np.arange(len(found)),
+        row_steps=np.array([1]),
+        rows={},
+        probe_steps=np.array([0]),
+        probes={},
+        diverged_at=np.where(np.isnan(found), 7, -1),
+        metrics={"m": found} | {key: np.asarray(value, float) for key, value in metrics.items()},
+    )
+
+
+def reading(rule: str, **fields: Any) -> Reading:
+    return Reading(**{"rule": rule, "metric": "m", "arms": ["a"]} | fields)
+
+
+def judged(arms: Sequence[ArmResult], *readings: Reading) -> Judgement:
+    return judge(Claim("id", "says", list(readings)), arms)
+
+
+HALF = (np.arange(N) % 2).astype(float)
+FEW = np.linspace(0.9, 1.1, 3)
+CENTRED = NOISE - NOISE.mean()
+SIZES = (1, 2, 4, 8)
+
+
+def along(slope: float) -> list[ArmResult]:
+    """Four arms whose metric changes by `slope` with each doubling of x."""
+    return [arm(f"x={x}", ONES + slope * np.log2(x) + CENTRED * x, {"x": x}) for x in SIZES]
+
+
+def grid(interaction: float, noise: np.ndarray = CENTRED) -> list[ArmResult]:
+    """Nine arms x, y of which log x * log y has a share of its own."""
+    return [
+        arm(
+            f"x={x},y={y}",
+            5 - 0.2 * np.log(x) - 0.1 * np.log(y) + interaction * np.log(x / 2) * np.log(y / 2) + x * y * noise,
+            {"x": x, "y": y},
+        )
+        for x in SIZES[:3]
+        for y in SIZES[:3]
+    ]
+
+
+def factors(wide: float, narrow: float, noise: np.ndarray = CENTRED) -> list[ArmResult]:
+    names = ["a", "a+", "b+"]
+    return [
+        arm(name, ONES + gap + noise * k) for k, (name, gap) in enumerate(zip(names, [0, wide, narrow], strict=True))
+    ]
+
+
+X = np.geomspace(0.1, 10, N)
+ROUND = np.arange(N) // 4.0
+CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], list[ArmResult]]]]] = {
+    # rule: (fields of the reading, verdict: (further fields, arms))
+    "bound": (
+        {"low": 0.5, "high": 1.5},
+        {
+            CONFIRMED: ({}, [arm("a", ONES)]),
+            REFUTED: ({}, [arm("a", ONES + 1)]),
+            UNRESOLVED: ({"low": 1.0}, [arm("a", ONES)]),
+        },
+    ),
+    "exact": (
+        {"expected": 1.0},
+        {
+            CONFIRMED: ({"tolerance": 0.11}, [arm("a", ONES)]),
+            REFUTED: ({"tolerance": 0.5}, [arm("a", ONES + 1)]),
+            UNRESOLVED: ({"tolerance": 0.05}, [arm("a", ONES)]),
+        },
+    ),
+    "number": (
+        {"expected": 1.11},
+        {
+            CONFIRMED: ({}, [arm("a", ONES)]),  # one seed could well give 1.11
+            REFUTED: ({"expected": 1.2, "tolerance": 0.1}, [arm("a", ONES)]),
+            UNRESOLVED: ({}, [arm("a", ONES[:1])]),  # two seeds are needed, and then it is one or the other
+        },
+    ),
+    "difference": (
+        {"against": ["b"], "high": 0.0},
+        {
+            CONFIRMED: ({}, [arm("a", ONES - 0.1 + NOISE), arm("b", ONES)]),
+            REFUTED: ({}, [arm("a", ONES + 0.1 + NOISE), arm("b", ONES)]),
+            UNRESOLVED: ({}, [arm("a", ONES + NOISE), arm("b", ONES)]),
+        },
+    ),
+    "best": (
+        {"against": ["b"]},
+        {
+            CONFIRMED: ({}, [arm("a", ONES - 0.1 + NOISE), arm("b", ONES)]),
+            REFUTED: ({}, [arm("a", ONES + 0.1 + NOISE), arm("b", ONES)]),
+            UNRESOLVED: ({}, [arm("a", ONES + NOISE - NOISE.mean()), arm("b", ONES)]),
+        },
+    ),
+    "share": (
+        {"expected": 0.5, "low": 0.7, "high": 1.0},
+        {
+            CONFIRMED: ({}, [arm("a", np.ones(N))]),
+            REFUTED: ({}, [arm("a", np.zeros(N))]),
+            UNRESOLVED: ({"low": 0.5}, [arm("a", HALF)]),
+        },
+    ),
+    "explained": (
+        {"explained_by": "x", "low": 0.8},
+        {
+            CONFIRMED: ({}, [arm("a", np.log(X) + NOISE, x=X)]),
+            REFUTED: ({}, [arm("a", HALF, x=X)]),
+            UNRESOLVED: ({"low": 0.001, "high": 0.1}, [arm("a", HALF, x=X)]),
+        },
+    ),
+    "contrast": (
+        {"arms": ["a", "b", "c"], "weights": [1, -0.5, -0.5], "low": 0.5},
+        {
+            CONFIRMED: ({}, [arm("a", ONES + 1), arm("b", ONES), arm("c", ONES + CENTRED)]),
+            REFUTED: ({}, [arm("a", ONES), arm("b", ONES), arm("c", ONES + CENTRED)]),
+            UNRESOLVED: ({"low": 0.0}, [arm("a", ONES + CENTRED), arm("b", ONES), arm("c", ONES)]),
+        },
+    ),
+    "trend": (
+        {"arms": ["x=*"], "axes": ["x"], "low": 0.1},
+        {
+            CONFIRMED: ({}, along(0.2)),
+            REFUTED: ({}, along(0.05)),
+            UNRESOLVED: ({}, along(0.1)),
+        },
+    ),
+    "interaction": (
+        {"arms": ["x=*"], "axes": ["x", "y"], "low": 0.1},
+        {
+            CONFIRMED: ({}, grid(0.3)),
+            REFUTED: ({}, grid(0.0)),
+            UNRESOLVED: ({}, grid(0.1)),
+        },
+    ),
+    "spread": (
+        {"low": 0.04, "high": 0.07},
+        {
+            CONFIRMED: ({"high": 0.1}, [arm("a", ONES)]),  # a deviation of 0.059 [0.049, 0.076]
+            REFUTED: ({"low": 0.08, "high": 0.1}, [arm("a", ONES)]),
+            UNRESOLVED: ({"low": 0.05}, [arm("a", ONES)]),
+        },
+    ),
+    "widest": (
+        {"factors": {"first": ["a", "a+"], "second": ["a", "b+"]}},
+        {
+            CONFIRMED: ({}, factors(0.5, 0.3)),
+            REFUTED: ({}, factors(0.3, 0.5)),
+            UNRESOLVED: ({}, factors(0.3, 0.3)),
+        },
+    ),
+    "additive": (
+        {"arms": ["x=*"], "against": ["x=1,y=1"], "axes": ["x", "y"]},
+        {
+            CONFIRMED: ({}, grid(0.0)),
+            REFUTED: ({}, grid(0.6)),
+            UNRESOLVED: ({}, grid(0.2, CENTRED * 8)),
+        },
+    ),
+    "correlation": (
+        {"explained_by": "x", "low": 0.5},
+        {
+            CONFIRMED: ({}, [arm("a", np.exp(X) + NOISE, x=X)]),
+            REFUTED: ({"given": "z"}, [arm("a", ROUND + NOISE, x=ROUND - NOISE, z=ROUND)]),
+            UNRESOLVED: ({"low": 0.0}, [arm("a", HALF, x=X)]),
+        },
+    ),
+    "variance_share": (
+        {"arms": ["a", "b"], "beside": ["x"], "low": 0.5},
+        {
+            CONFIRMED: ({}, [arm("a", ONES, x=ONES + 1), arm("b", ONES + 0.1, x=ONES + 1)]),
+            REFUTED: ({}, [arm("a", ONES, x=ONES + 0.1), arm("b", ONES + 1, x=ONES + 1)]),
+            UNRESOLVED: ({"share_of": "arms"}, [arm("a", ONES, x=ONES), arm("b", ONES + 0.118, x=ONES + 0.118)]),
+        },
+    ),
+}
+
+
+def case(rule: str, verdict: str) -> tuple[Reading, list[ArmResult]]:
+    fields, verdicts = CASES[rule]
+    further, arms = verdicts[verdict]
+    return reading(rule, **(fields | further)), arms
+
+
+def test_every_rule_has_cases() -> None:
+    assert CASES.keys() == RULES.keys()
+
+
+@pytest.mark.parametrize("verdict", [CONFIRMED, REFUTED, UNRESOLVED])
+@pytest.mark.parametrize("rule", CASES)
+def test_every_rule_has_every_verdict(rule: str, verdict: str) -> None:
+    asked, arms = case(rule, verdict)
+    judgement = judged(arms, asked)
+    assert judgement.verdict == verdict
+    assert [(found, one) for found, one, _ in judgement.readings] == [(asked, verdict)]
+    assert judgement.excluded == 0
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_runs_that_diverged_are_left_out_and_counted(rule: str) -> None:
+    """A third of the seeds diverges in every arm; the verdict stands on the others."""
+    asked, arms = case(rule, CONFIRMED)
+    lost = np.arange(N) % 3 == 0
+    holed = [
+        one._replace(
+            metrics={name: np.where(lost, np.nan, values) for name, values in one.metrics.items()},
+            diverged_at=np.where(lost, 5, -1),
+        )
+        for one in arms
+    ]
+    judgement = judged(holed, asked)
+    assert judgement.verdict == CONFIRMED
+    assert judgement.excluded == lost.sum() * len(arms)
+    measured = [measurement for _, _, measurements in judgement.readings for measurement in measurements]
+    assert {measurement.interval.n for measurement in measured} == {N - lost.sum()}
+
+
+@pytest.mark.parametrize("verdict", [CONFIRMED, REFUTED])
+@pytest.mark.parametrize("rule", CASES)
+@pytest.mark.parametrize("seeds", [0, 1, 2])
+def test_too_few_seeds_are_a_verdict_and_no_exception(rule: str, verdict: str, seeds: int) -> None:
+    """The rules that look at single seeds can judge one; a mean needs two; a bootstrap ten."""
+    asked, arms = case(rule, verdict)
+    few = [
+        one._replace(metrics={k: v[:seeds] for k, v in one.metrics.items()}, diverged_at=one.diverged_at[:seeds])
+        for one in arms
+    ]
+    judgement = judged(few, asked)
+    fewest = {"exact": 1, "share": 1, "best": 10, "explained": 10, "widest": 10, "additive": 10}
+    fewest = (fewest | {"correlation": 10, "variance_share": 10}).get(rule, 2)
+    if seeds < fewest:
+        assert judgement.verdict == UNRESOLVED
+        assert [(one, measurements) for _, one, measurements in judgement.readings] == [(UNRESOLVED, [])]
+    else:
+        assert all(measurements for _, _, measurements in judgement.readings)
+
+
+@pytest.mark.parametrize("scale", ["difference", "relative"])
+@pytest.mark.parametrize("rule", CASES)
+def test_arms_of_which_every_run_diverged_are_unresolved(rule: str, scale: str) -> None:
+    asked, arms = case(rule, CONFIRMED)
+    gone = [arm(one.name, NAN, one.axes, **dict.fromkeys(one.metrics, NAN)) for one in arms]
+    judgement = judged(gone, Reading(**vars(asked) | {"scale": scale}))
+    assert judgement.verdict == UNRESOLVED
+    assert judgement.excluded == N * len(arms)
+
+
+def test_two_arms_that_never_survive_the_same_seed_cannot_be_compared() -> None:
+    arms = [arm("a", np.where(HALF > 0, ONES, np.nan)), arm("b", np.where(HALF > 0, np.nan, ONES))]
+    for rule in ("difference", "best"):
+        assert judged(arms, reading(rule, against=["b"], high=0.0, scale="relative")).verdict == UNRESOLVED
+
+
+def test_what_cannot_be_explained_is_unresolved() -> None:
+    """A constant metric, or an explaining one with too few values for a cubic or without a logarithm."""
+    for values, x in ((np.ones(N), X), (HALF, np.ones(N)), (ONES, np.zeros(N))):
+        assert judged([arm("a", values, x=x)], reading("explained", explained_by="x", low=0.5)).verdict == UNRESOLVED
+
+
+def test_explained_keeps_to_the_range_of_its_expectation() -> None:
+    """A parabola in log x over all runs, and nothing but noise where x is near 1."""
+    values = np.where(np.abs(np.log(X)) > 1, np.log(X) ** 2, 10 * (HALF - 0.5))
+    arms = [arm("a", values, x=X)]
+    near = reading("explained", explained_by="x", low=0.8, expected=1.5, tolerance=1.1)
+    ((_, _, (measurement,)),) = judged(arms, near).readings
+    assert measurement.interval.n == np.sum((X >= 0.4) & (X <= 2.6))
+
+
+def test_a_relative_difference_is_as_sure_as_the_ratio_of_means() -> None:
+    """What is always three times another differs by 200% for certain; else the interval is that of resampled ratios."""
+    rng = np.random.default_rng(3)
+    b = rng.normal(5, 1, 60)
+    noisy = 2 * b + rng.normal(0, 1, 60)
+    arms = [arm("a", 3 * b), arm("b", b), arm("c", noisy)]
+    ((_, _, found),) = judged(arms, reading("difference", against=["b"], scale="relative")).readings
+    assert found[0].interval[:3] == pytest.approx((2, 2, 2))
+    ((_, _, found),) = judged(arms, reading("difference", arms=["c"], against=["b"], scale="relative")).readings
+    places = rng.integers(60, size=(20_000, 60))
+    ratios = noisy[places].mean(axis=1) / b[places].mean(axis=1) - 1
+    expected = (noisy.mean() / b.mean() - 1, *np.quantile(ratios, [0.025, 0.975]))
+    assert found[0].interval[:3] == pytest.approx(expected, abs=0.005)
+
+
+def test_differences_are_paired_and_may_be_relative() -> None:
+    arms = [arm("a", 2 * ONES), arm("b", ONES), arm("c", 4 * ONES)]
+    ((_, _, found),) = judged(arms, reading("difference", arms=["a", "b"], against=["b", "c"])).readings
+    assert [(m.what, round(m.interval.estimate, 9)) for m in found] == [("a - b", 1), ("a - c", -2), ("b - c", -3)]
+    ((_, _, found),) = judged(arms, reading("difference", against=["c"], scale="relative")).readings
+    assert found[0].interval.estimate == pytest.approx(-0.5), "in units of the mean of what is compared with"
+
+
+def test_an_arm_against_itself_alone_is_unresolved() -> None:
+    assert judged([arm("a", ONES)], reading("difference", against=["a"], low=5.0)).verdict == UNRESOLVED
+
+
+def test_best_may_prefer_the_highest_and_a_set_of_arms() -> None:
+    arms = [arm("a", ONES), arm("b", ONES + 0.5 + NOISE), arm("c", ONES + 0.5)]
+    assert judged(arms, reading("best", arms=["b", "c"], against=["a"], prefers="highest")).verdict == CONFIRMED
+    assert judged(arms, reading("best", arms=["b", "c"], against=["a"])).verdict == REFUTED
+
+
+def test_an_arm_that_always_diverges_is_not_the_best_and_hides_no_seed_of_the_others() -> None:
+    arms = [arm("a", ONES), arm("b", ONES + 1), arm("gone", np.full_like(ONES, np.nan))]
+    assert judged(arms, reading("best", arms=["a"], against=["b", "gone"])).verdict == CONFIRMED
+    assert judged(arms, reading("best", arms=["gone"], against=["a", "b"])).verdict == REFUTED
+    assert judged(arms[2:], reading("best", arms=["gone"], against=["gone"])).verdict == UNRESOLVED
+
+
+@pytest.mark.parametrize(("tolerance", "verdict"), [(0.0, REFUTED), (0.49, REFUTED), (0.51, CONFIRMED)])
+def test_a_number_is_reproduced_within_its_tolerance_too(tolerance: float, verdict: str) -> None:
+    assert judged([arm("a", ONES)], reading("number", expected=1.5, tolerance=tolerance)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "verdict"),
+    [
+        (1.0, 2.0, CONFIRMED),
+        (0.0, 3.0, CONFIRMED),
+        (2.1, 9.0, REFUTED),
+        (0.0, 0.9, REFUTED),
+        (1.5, 9.0, UNRESOLVED),
+        (0.0, 1.5, UNRESOLVED),
+        (1.4, 1.6, UNRESOLVED),
+        (2.0, 3.0, UNRESOLVED),
+    ],
+)
+def test_place_of_the_interval_from_1_to_2(low: float, high: float, verdict: str) -> None:
+    assert place(Interval(1.5, 1.0, 2.0, 9, ""), low, high) == verdict
+
+
+C, R, U = CONFIRMED, REFUTED, UNRESOLVED
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "of_all", "of_any"),
+    [
+        ([], U, U),
+        ([C], C, C),
+        ([R], R, R),
+        ([U], U, U),
+        ([C, C], C, C),
+        ([C, R], R, C),
+        ([C, U], U, C),
+        ([R, U], R, U),
+        ([R, R], R, R),
+        ([C, R, U], R, C),
+    ],
+)
+def test_combined(verdicts: list[str], of_all: str, of_any: str) -> None:
+    assert (combined(verdicts, "all"), combined(verdicts, "any")) == (of_all, of_any)
+    assert (combined(verdicts[::-1], "all"), combined(verdicts[::-1], "any")) == (of_all, of_any)
+
+
+def test_the_quantifier_of_a_reading_counts() -> None:
+    arms = [arm("a1", ONES), arm("a2", ONES + 5)]
+    asked = {"arms": ["a*"], "low": 0.5, "high": 1.5}
+    assert judged(arms, reading("bound", **asked)).verdict == REFUTED
+    assert judged(arms, reading("bound", **asked, quantifier="any")).verdict == CONFIRMED
+
+
+def test_readings_that_disagree_are_not_as_stated() -> None:
+    arms = [arm("a", ONES)]
+    yes, no = reading("bound", low=0.5, high=1.5), reading("bound", low=2.0)
+    few = reading("best", arms=["a"], against=["a"])
+    assert judged(arms, yes, no).verdict == NOT_AS_STATED
+    assert judged(arms, yes, yes).verdict == CONFIRMED
+    assert [verdict for _, verdict, _ in judged(arms, yes, no, few).readings][:2] == [CONFIRMED, REFUTED]
+
+
+def test_a_judgement_is_made_again_to_the_last_digit() -> None:
+    for rule in CASES:
+        asked, arms = case(rule, UNRESOLVED)
+        assert judged(arms, asked) == judged(arms, asked)

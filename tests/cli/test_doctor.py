@@ -1,0 +1,142 @@
+"""scripts/doctor.py on run folders, texts and what it refuses."""
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from rnnjax import devices
+from rnnjax.cli import doctor
+from rnnjax.config import load as config
+from rnnjax.doctor.examine_run import examine_folder, stored_record, task_of
+from rnnjax.errors import BadInput
+from rnnjax.studies import run as lab
+from rnnjax.studies.load_networks import load_network, load_networks
+
+STUDY = """
+question = "Is it well?"
+seeds = 2
+[base]
+hidden = 8
+window = 8
+batch = 4
+steps = 100
+record_every = 5
+block = 2
+carry = "carried"
+task.characters = 600
+[[axes]]
+learning_rate = [0.01, 1e-7]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study of two arms with seeds 42 and 43."""
+    place = tmp_path_factory.mktemp("doctor")
+    (place / "tiny.toml").write_text(STUDY)
+    lab.run_study(config.load(place / "tiny.toml"), place / "out")
+    return place / "out"
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setattr(devices, "prepare", lambda: None)
+    return doctor
+
+
+def run(script: ModuleType, monkeypatch: pytest.MonkeyPatch, *options: object) -> None:
+    monkeypatch.setattr(sys, "argv", ["doctor.py", *map(str, options)])
+    script.main()
+
+
+def test_all_networks_of_an_arm_are_read_at_once(folder: Path) -> None:
+    networks = load_networks(folder, None)
+    assert [network.hp.seed for network in networks] == [42, 43]
+    for network in networks:
+        alone = load_network(folder, network.arm, network.hp.seed)
+        assert np.array_equal(alone.params["readout"]["kernel"], network.params["readout"]["kernel"])
+    assert not np.array_equal(networks[0].params["readout"]["kernel"], networks[1].params["readout"]["kernel"])
+
+
+def test_the_record_is_that_of_the_arm(folder: Path) -> None:
+    arms = list(json.loads((folder / "manifest.json").read_text())["config"]["arms"])
+    records = [stored_record(folder, load_network(folder, arm, None), [42, 43]) for arm in arms]
+    assert records[0] and records[1] and records[0].loss_RS.shape == (2, 20)
+    assert np.all(records[0].update_norm_RS.sum() > 1e4 * records[1].update_norm_RS.sum())  # type: ignore[union-attr]
+    assert (
+        stored_record(folder, load_network(folder, arms[0], None), [43]).loss_RS
+        == pytest.approx(  # type: ignore[union-attr]
+            records[0].loss_RS[1:]
+        )
+    )
+
+
+def test_a_run_folder_is_examined_and_told(
+    folder: Path, script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arm = list(json.loads((folder / "manifest.json").read_text())["config"]["arms"])[1]
+    run(script, monkeypatch, folder, "--arm", arm)
+    said = capsys.readouterr().out
+    assert "The weights have hardly moved" in said and f"done: {folder / 'doctor.html'}" in said
+    tree = json.loads((folder / "doctor.json").read_text())
+    assert tree["findings"][0]["name"] == "rate_too_low"
+    assert tree["findings"][0]["over"] == "runs" and tree["findings"][0]["n"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "got nothing to examine; expected one of OUT, --text and --series"),
+        (["out", "--text", "a"], "got folder and text; expected one of"),
+        (["--arm", "a", "--text", "b"], "--arm: got no run folder"),
+        (["--columns", "a", "--text", "b"], "--columns: got no --series"),
+        (["out", "--out", "b"], "--out: got a run folder to examine too"),
+        (["--text", "a", "--out", "bad name"], "run name must match"),
+        (["nowhere"], "nowhere: no trained network here"),
+        (["--text", "/nowhere/at.all"], "task.path: no such file"),
+    ],
+)
+def test_bad_arguments_are_refused(
+    options: list[str], message: str, script: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(BadInput, match=message):
+        run(script, monkeypatch, *options)
+
+
+def test_an_unknown_arm_is_refused(folder: Path) -> None:
+    with pytest.raises(BadInput, match="--arm: got 'no'"):
+        examine_folder(folder, "no")
+
+
+def test_a_text_that_is_another_now_is_refused(tmp_path: Path) -> None:
+    """Of the same symbols, so that only its sha256 tells."""
+    text = tmp_path / "notes.txt"
+    text.write_text("abcd" * 200)
+    study = STUDY.replace("task.characters = 600", f'task.name = "text"\ntask.path = "{text}"').replace("1e-7", "0.02")
+    (tmp_path / "tiny.toml").write_text(study.replace("steps = 100", "steps = 10"))
+    lab.run_study(config.load(tmp_path / "tiny.toml"), tmp_path / "out")
+    [network, _] = load_networks(tmp_path / "out", None)
+    assert task_of(tmp_path / "out", network).vocabulary == "abcd"
+    text.write_text("abdc" * 200)
+    with pytest.raises(BadInput, match="is no longer what the network was trained on"):
+        task_of(tmp_path / "out", network)
+
+
+def test_a_task_that_is_made_otherwise_now_is_refused(folder: Path) -> None:
+    [network, _] = load_networks(folder, None)
+    with pytest.raises(BadInput, match="^grammar: is no longer what the network was trained on"):
+        task_of(folder, network._replace(vocabulary=network.vocabulary[::-1]))
+
+
+@pytest.mark.parametrize("kind", ["text", "series"])
+def test_a_users_file_reaches_the_diagnostic_run(
+    kind: str, script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "my file's.csv"
+    monkeypatch.setattr(sys, "argv", ["doctor.py", f"--{kind}", str(path)])
+    study = script.diagnostic(script.arguments())
+    assert study.arms[0].spec.task.path == str(path) and study.arms[0].spec.task.name == kind

@@ -1,0 +1,65 @@
+"""Cells of the user's own in a study: scripts/study.py, sample.py and doctor.py with --import."""
+
+import runpy
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from rnnjax import devices
+from rnnjax.cli import common as command
+from rnnjax.networks.cells import CELLS
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+STUDY = """
+question = "Does a cell of my own learn?"
+seeds = 2
+[base]
+cell = "mine"
+hidden = 4
+steps = 20
+block = 2
+"""
+OWN = """
+from rnnjax.networks.cells import CELLS, elman
+CELLS["mine"] = elman
+"""
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., str]]:
+    """Run a script in an empty folder as a user does, in a process that does not know the cell. Returns: its errors."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(devices, "prepare", lambda: None)  # JAX is set up already
+    (tmp_path / "mine.toml").write_text(STUDY)
+    (tmp_path / "own.py").write_text(OWN)
+
+    def asked(script: str, *options: str) -> str:
+        CELLS.pop("mine", None)
+        monkeypatch.setattr(sys, "argv", [script, *options])
+        capfd.readouterr()
+        with pytest.raises(SystemExit):
+            command.run(runpy.run_path(str(SCRIPTS / script))["main"])
+            sys.exit(0)
+        return "".join(line for line in capfd.readouterr().err.splitlines(True) if line.startswith("rnnjax: error"))
+
+    yield asked
+    CELLS.pop("mine", None)
+
+
+def test_a_cell_of_ones_own_is_trained_sampled_and_examined(run: Callable[..., str], tmp_path: Path) -> None:
+    own, out = ("--import", "own.py"), "runs/mine"
+    assert run("study.py", "mine.toml", *own) == "" and (tmp_path / out / "DONE.json").exists()
+    assert run("sample.py", out, "--length", "5", *own) == run("doctor.py", out, *own) == ""
+    for script in ("sample.py", "doctor.py"):
+        assert "cell: got 'mine'; expected one of CELLS: elman," in run(script, out)
+    (tmp_path / "own.py").write_text(OWN + "# another\n")
+    assert "runs/mine holds another config: it has own_code_sha256" in run("study.py", "mine.toml", *own)
+
+
+def test_a_file_that_is_not_there_is_one_line(run: Callable[..., str]) -> None:
+    assert run("study.py", "mine.toml", "--import", "no.py") == "rnnjax: error: --import: no such file 'no.py'\n"
+    assert "cell: got 'mine'; expected one of: elman," in run("study.py", "mine.toml")

@@ -1,0 +1,355 @@
+"""Every probe through its contract; gradients against float64 differences and the closed form of linear networks."""
+
+from functools import cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rnnjax.errors import BadInput
+from rnnjax.networks.cells import CELLS
+from rnnjax.networks.initializers import INITIALIZERS
+from rnnjax.probes import PROBES
+from rnnjax.probes.dynamics.gradients import (
+    JACOBIAN_STEPS,
+    LAGS,
+    NAMED_LAGS,
+    gradient_lags,
+    norm_of_rows,
+    reach,
+    state_jacobian,
+)
+from rnnjax.probes.dynamics.spectrum import spectrum_of
+from rnnjax.probes.generation.free_running import LENGTH
+from rnnjax.probes.prediction.validation import validation
+from rnnjax.settings import HParams, Spec
+from rnnjax.tasks.windows import next_step
+from rnnjax.training import step as train
+from rnnjax.types import Data, Params, Probe, Task
+
+V, H = 4, 6
+FAST = {"xla_backend_optimization_level": 0}  # compiles faster; the probes must not care
+
+
+def spec_of(**fields: Any) -> Spec:
+    return Spec(**{"inputs": V, "outputs": V, "hidden": H, "window": 8} | fields)
+
+
+@cache
+def task() -> Task:
+    ids = np.random.default_rng(0).integers(V, size=700, dtype=np.int32)
+    return Task(
+        ids[:500],
+        ids[500:],
+        next_step,
+        inputs=V,
+        outputs=V,
+        loss="cross_entropy",
+        levels={},
+        vocabulary="wan ",
+        text_measures=lambda text: {"share_of_a": text.count("a") / len(text)},
+    )
+
+
+def state_of(spec: Spec, hp: HParams, params: Params | None = None) -> train.TrainState:
+    state = train.init(spec, hp)
+    return state if params is None else state.replace(params=params)
+
+
+def random_params(spec: Spec, scale: float = 0.7) -> Params:
+    """The biases too; in the float that is on."""
+    rng = np.random.default_rng(5)
+    shapes = jax.eval_shape(partial(train.init, spec), HParams()).params
+    return jax.tree.map(lambda leaf: jnp.asarray(scale * rng.normal(size=leaf.shape), float), shapes)
+
+
+def values_of(probe: Probe, spec: Spec, hp: HParams, params: Params | None = None) -> dict[str, np.ndarray]:
+    """What the probe says of one run, compiled and with a run axis as in a sweep: [1, ...]."""
+
+    def of_run(hp: HParams) -> dict[str, jax.Array]:
+        return probe.measure(state_of(spec, hp, params), hp, jnp.int32(0))
+
+    batched = jax.tree.map(lambda value: jnp.asarray(value)[None], hp)
+    measured = jax.jit(jax.vmap(of_run), compiler_options=FAST)(batched)
+    return probe.summarise(jax.tree.map(np.asarray, measured))
+
+
+NETWORKS: list[dict[str, Any]] = [
+    *({"cell": cell} for cell in CELLS if not cell.startswith("flax")),
+    {"cell": "flax_lstm"},
+    {"cell": "lstm", "layers": 2, "layer_norm": True, "start": "learned"},
+]
+
+
+UNMEASURED = ("period", "counterfactual", "mean_counterfactual", "clip", "elementwise")  # NaN without loops or clips
+UNMEASURED += ("memory_accuracy", "ngram_accuracy")  # at the lags in between
+UNMEASURED += ("floor_ratio",)  # of a floor of 0
+UNMEASURED += ("state_cycle", "last_words")  # without loops
+
+
+OF_SERIES = ("responses", "batches", "closed_loop")
+OF_EVERY_CELL = ("spectrum", "gradients", "jacobian", "validation", "text")  # the others on two of different kinds
+PAIRS = [
+    pytest.param(name, network, id="-".join(map(str, [name, *network.values()])))
+    for name in PROBES
+    if name not in ("categories", "novel_words", *OF_SERIES)
+    for network in (NETWORKS if name in OF_EVERY_CELL else [NETWORKS[0], NETWORKS[-1]])
+]
+
+
+@pytest.mark.parametrize(("name", "network"), PAIRS)
+def test_contract_of_a_probe(name: str, network: dict[str, Any]) -> None:
+    """Numbers with a run axis; that of a run does not come from its neighbours.
+
+    Probes that read the grammar's words have theirs in diagnostics/test_novel_words.py, those of a series in
+    diagnostics/test_responses.py.
+    """
+    spec = spec_of(**network)
+    if name == "spectrum" and spec.cell.startswith("flax"):
+        with pytest.raises(BadInput, match="cell: got 'flax_lstm'; expected one of ours"):
+            PROBES[name](spec, task())
+        return
+    probe = PROBES[name](spec, task())
+
+    def of_run(seed: jax.Array) -> dict[str, jax.Array]:
+        hp = HParams(seed=seed)
+        return probe.measure(state_of(spec, hp), hp, jnp.int32(3))
+
+    measure = jax.jit(jax.vmap(of_run), compiler_options=FAST)
+    both, swapped = (probe.summarise(jax.tree.map(np.asarray, measure(jnp.array(s)))) for s in ([0, 1], [1, 0]))
+    assert both
+    for key, values in both.items():
+        assert values.shape[0] == 2
+        assert values.ndim <= 2
+        assert key.startswith(UNMEASURED) or np.isfinite(values).all(), key
+        np.testing.assert_allclose(values[::-1], swapped[key], rtol=1e-5, err_msg=key)
+
+
+# Gradients
+
+
+def loss_from(params: Params, h_H: np.ndarray, inputs: np.ndarray, target: int) -> float:
+    """Oracle: -log softmax of the last step of a tanh network that starts in h and reads `inputs`."""
+    cell, readout = params["layer_0"], params["readout"]
+    for one in inputs:
+        h_H = np.tanh(cell["kernel"][one] + h_H @ cell["recurrent_kernel"] + cell["bias"])
+    logits = h_H @ readout["kernel"] + readout["bias"]
+    return float(np.log(np.exp(logits).sum()) - logits[target])
+
+
+def states_along(params: Params, inputs: np.ndarray) -> list[np.ndarray]:
+    """h before the first input, after it, ..."""
+    cell, states = params["layer_0"], [np.zeros(H)]
+    for one in inputs:
+        states.append(np.tanh(cell["kernel"][one] + states[-1] @ cell["recurrent_kernel"] + cell["bias"]))
+    return states
+
+
+def test_gradient_lags_are_finite_differences() -> None:
+    lags, step = 5, 1e-6
+    ids_NW = np.random.default_rng(3).integers(V, size=(12, 7))
+    windows = Data(ids_NW[None, :-1], ids_NW[None, 1:])
+    with jax.enable_x64(True):
+        params = random_params(spec_of())
+        lagged = jax.jit(partial(gradient_lags, spec_of(), HParams(), lags=lags))
+        norms_WL = np.asarray(lagged(params, jax.tree.map(jnp.asarray, windows)))
+    params = jax.tree.map(np.asarray, params)
+    expected = np.empty_like(norms_WL)
+    for window, ids in enumerate(ids_NW.T):
+        inputs, target = ids[:-1], ids[-1]
+        states = states_along(params, inputs)
+        for lag in range(lags + 1):
+            place = len(inputs) - lag
+            loss = partial(loss_from, params, inputs=inputs[place:], target=target)
+            slopes = [(loss(states[place] + e) - loss(states[place] - e)) / (2 * step) for e in step * np.eye(H)]
+            expected[window, lag] = np.linalg.norm(slopes)
+    np.testing.assert_allclose(norms_WL, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("gain", "reach_10", "reach_5"),
+    [(1.0, LAGS, LAGS), (0.9, 21, 28), (0.5, 3, 4), (0.04, 0, 0)],  # 0.9^21 = 0.109, 0.9^28 = 0.052; 0.5^4 = 0.0625
+)
+def test_gradient_decay_of_a_linear_orthogonal_network(gain: float, reach_10: int, reach_5: int) -> None:
+    """h_t = u_t + h_{t-1} gQ, so d l / d h_{t-k} = (gQ)^k (d l / d h_t): its norm is g^k times that at lag 0, exactly.
+
+    Whatever the readout makes of h_t enters every lag alike and cancels.
+    """
+    spec = spec_of(activation="identity", recurrent_initializer="orthogonal")
+    values = values_of(PROBES["gradients"](spec, task()), spec, HParams(recurrent_gain=gain))
+    assert values["gradient_decay"].shape == (1, LAGS + 1)
+    found, expected = values["gradient_decay"][0], np.arange(LAGS + 1) * np.log10(gain)
+    np.testing.assert_allclose(np.maximum(found, -36), np.maximum(expected, -36), atol=2e-4)  # single precision ends
+    for lag in NAMED_LAGS:
+        assert values[f"gradient_decay_{lag}"][0] == values["gradient_decay"][0, lag]
+    assert (values["reach_0.1"][0], values["reach_0.05"][0]) == (reach_10, reach_5)
+
+
+def test_norms_do_not_leave_float32() -> None:
+    """3-4-5 triangles: the squares of these would be 0 or infinite."""
+    rows = jnp.array([[3e-30, 4e-30], [3e30, -4e30], [0.0, 0.0], [-3.0, 4.0]])
+    np.testing.assert_allclose(norm_of_rows(rows), [5e-30, 5e30, 0, 5], rtol=1e-6)
+
+
+def test_a_gradient_of_zero_has_a_decay() -> None:
+    """A dead recurrent kernel: nothing comes back from lag 1 on, and the probe stays finite."""
+    params = random_params(spec_of())
+    params["layer_0"]["recurrent_kernel"] *= 0
+    values = values_of(PROBES["gradients"](spec_of(), task()), spec_of(), HParams(), params)
+    decay = values["gradient_decay"][0]
+    assert decay[0] == 0
+    assert np.isfinite(decay).all()
+    assert np.all(decay[1:] < -30)
+    assert values["reach_0.05"][0] == 0
+
+
+@pytest.mark.parametrize(
+    ("decay", "expected"),
+    [
+        ([1.0, 0.5, 0.2], 2),
+        ([1.0, 0.5, 0.05, 0.9], 1),  # what comes back after a gap does not count
+        ([1.0, 0.01, 0.01], 0),
+        ([1.0, 0.1, 0.09], 1),
+        ([1.0, 3.0, 9.0, 27.0], 3),
+    ],
+)
+def test_reach_by_hand(decay: list[float], expected: int) -> None:
+    assert reach(jnp.array(decay), 0.1) == expected
+
+
+def test_state_jacobian_is_finite_differences() -> None:
+    steps, step = 4, 1e-6
+    ids = np.random.default_rng(4).integers(V, size=9)
+    with jax.enable_x64(True):
+        params = random_params(spec_of())
+        of_window = jax.jit(partial(state_jacobian, spec_of(), HParams(), steps=steps))
+        jacobian = np.asarray(of_window(params, jnp.asarray(ids)))
+    params = jax.tree.map(np.asarray, params)
+    start = states_along(params, ids)[len(ids) - steps]
+
+    def end(h_H: np.ndarray) -> np.ndarray:
+        cell = params["layer_0"]
+        for one in ids[-steps:]:
+            h_H = np.tanh(cell["kernel"][one] + h_H @ cell["recurrent_kernel"] + cell["bias"])
+        return h_H
+
+    slopes = np.stack([(end(start + e) - end(start - e)) / (2 * step) for e in step * np.eye(H)], axis=1)
+    np.testing.assert_allclose(jacobian, slopes, rtol=1e-6, atol=1e-9)
+
+
+def test_state_jacobian_of_a_linear_network_is_a_power_of_its_kernel() -> None:
+    """h_t = u + h_{t-s} W^s for row vectors, so d h_t / d h_{t-s} = (W^s) transposed."""
+    spec = spec_of(activation="identity")
+    params = random_params(spec)
+    jacobian = state_jacobian(spec, HParams(), params, jnp.zeros(9, jnp.int32), 3)
+    kernel = np.asarray(params["layer_0"]["recurrent_kernel"], float)
+    np.testing.assert_allclose(jacobian, np.linalg.matrix_power(kernel, 3).T, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.9])
+def test_jacobian_probe_of_a_linear_orthogonal_network(gain: float) -> None:
+    """All singular values of (gQ)^18 are g^18."""
+    spec = spec_of(activation="identity")
+    values = values_of(PROBES["jacobian"](spec, task()), spec, HParams(recurrent_gain=gain))
+    assert values["jacobian_largest"] == pytest.approx(gain**JACOBIAN_STEPS, rel=1e-4)
+    assert values["jacobian_mean"] == pytest.approx(gain**JACOBIAN_STEPS, rel=1e-4)
+
+
+# Spectrum
+
+ROTATION = np.array([[0.6, -0.8], [0.8, 0.6]])
+KNOWN = [  # matrix, spectral radius, eigenvalue departure, spectral norm, departure from normality
+    (ROTATION, 1, 0, 1, 0),
+    (3 * ROTATION, 3, 2, 3, 0),
+    (np.diag([2.0, 0.5]), 2, 1, 2, 0),
+    (np.diag([-2.0, 0.0]), 2, 1, 2, 0),
+    (np.array([[0.0, 5.0], [0.0, 0.0]]), 0, 1, 5, 1),  # nilpotent: no eigenvalue but 0, as far from normal as can be
+    (np.array([[1.0, 1.0], [0.0, 1.0]]), 1, 0, (1 + 5**0.5) / 2, 1 / 3**0.5),  # |W|_F^2 = 3, eigenvalues 1 and 1
+]
+
+
+@pytest.mark.parametrize(("matrix", "radius", "departure", "norm", "henrici"), KNOWN)
+def test_spectrum_of_known_matrices(
+    matrix: np.ndarray, radius: float, departure: float, norm: float, henrici: float
+) -> None:
+    found = spectrum_of(np.stack([matrix, np.eye(2)]))
+    assert [values.shape for values in found.values()] == [(2,)] * 4
+    measured = [found[name][0] for name in ("spectral_radius", "eigenvalue_departure", "spectral_norm", "henrici")]
+    assert measured == pytest.approx([radius, departure, norm, henrici], abs=1e-7)
+    assert found["spectral_radius"][1] == 1
+
+
+@pytest.mark.parametrize("name", ["orthogonal", "radius"])
+def test_spectrum_probe_of_a_start(name: str) -> None:
+    spec = spec_of(recurrent_initializer=name, hidden=32)
+    assert name in INITIALIZERS
+    values = values_of(PROBES["spectrum"](spec, task()), spec, HParams(recurrent_gain=1.3))
+    assert values["spectral_radius"][0] == pytest.approx(1.3, rel=1e-4)
+    assert (values["henrici"][0] < 2e-3) == (name == "orthogonal")
+
+
+# Outputs
+
+
+@pytest.mark.parametrize(
+    ("carry", "window", "read"), [(c, w, r) for c in ("carried", "reset") for w, r in ((8, 192), (199, 199))]
+)
+def test_validation_loss_is_a_loop(carry: str, window: int, read: int) -> None:
+    """199 pairs of the held-out text in whole windows: at a stretch, or each with a new start."""
+    spec = spec_of(carry=carry, window=window)
+    params = random_params(spec)
+    loss = values_of(validation(spec, task()), spec, HParams(), params)["validation_loss"]
+    known, held_out = jax.tree.map(lambda leaf: np.asarray(leaf, float), params), task().validation_N
+    assert len(held_out) == 200
+    losses = []
+    for place in range(read):
+        start = 0 if carry == "carried" else place - place % window
+        losses.append(loss_from(known, np.zeros(H), held_out[start : place + 1], held_out[place + 1]))
+    assert loss.shape == (1,)
+    assert loss[0] == pytest.approx(np.mean(losses), rel=1e-5)
+
+
+def test_a_held_out_text_shorter_than_a_window_is_refused() -> None:
+    with pytest.raises(BadInput, match="leaves 200 characters; need >= 201"):
+        validation(spec_of(window=200), task())
+    validation(spec_of(window=199), task())
+
+
+# Text
+
+
+def forced(turn: int) -> Params:
+    """A network without memory that writes id + turn after each id, beyond doubt."""
+    spec = spec_of(hidden=V)
+    params = jax.tree.map(jnp.zeros_like, random_params(spec))
+    params["layer_0"]["kernel"] = 5 * jnp.eye(V)
+    params["readout"]["kernel"] = 200 * jnp.roll(jnp.eye(V), turn, axis=1)
+    return params
+
+
+@pytest.mark.parametrize(("turn", "period", "distinct"), [(0, 1, 1), (1, 4, 4), (2, 2, 2)])
+def test_text_of_a_network_that_is_forced_to_repeat(turn: int, period: int, distinct: int) -> None:
+    """ "wan wan wan": every text loops, with the period of the cycle and as many 4-grams as it has places."""
+    spec = spec_of(hidden=V)
+    values = values_of(PROBES["text"](spec, task()), spec, HParams(), forced(turn))
+    for decoder in ("greedy", "sampled"):
+        assert values[f"text_{decoder}"].shape == (1, LENGTH)
+        assert values[f"text_{decoder}"].dtype == np.uint16
+        assert (np.diff(values[f"text_{decoder}"][0].astype(int)) % V == turn).all()
+        assert values[f"loop_rate_{decoder}"] == [1]
+        assert values[f"period_{decoder}"] == [period]
+        assert values[f"distinct_4_{decoder}"] == pytest.approx([distinct / (LENGTH - 3)])
+        assert values[f"zlib_ratio_{decoder}"] < 0.1
+        if turn == 1:
+            assert values[f"share_of_a_{decoder}"] == pytest.approx([0.25]), "the task's own measure"
+
+
+def test_text_of_a_network_that_guesses_does_not_loop() -> None:
+    """All parameters 0: greedy writes the first symbol for ever, sampling is noise."""
+    params = jax.tree.map(jnp.zeros_like, random_params(spec_of()))
+    values = values_of(PROBES["text"](spec_of(), task()), spec_of(), HParams(), params)
+    assert (values["loop_rate_greedy"], values["loop_rate_sampled"]) == ([1], [0])
+    assert values["share_of_a_sampled"] == pytest.approx([0.25], abs=0.02)  # 16,000 symbols: a deviation of 0.003
+    assert np.isnan(values["period_sampled"])

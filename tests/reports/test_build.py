@@ -1,0 +1,108 @@
+"""What a report says of its data and of its baseline."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from finished import made_up
+
+from rnnjax.analysis.results import ArmResult
+from rnnjax.analysis.statistics import Interval
+from rnnjax.config import load as config
+from rnnjax.config.schema import Study
+from rnnjax.errors import BadInput
+from rnnjax.reports.build import against_baseline
+from rnnjax.reports.document import Table
+from rnnjax.reports.methods import data_line, data_table
+from rnnjax.reports.summary import unit_among
+from rnnjax.studies.dry_run import check_measured
+from rnnjax.studies.run import load_tasks
+
+FILE = """
+question = "What do other data do?"
+baseline = "series,hidden=8"
+seeds = 12
+
+[base]
+task.name = "series"
+task.length = 400
+window = 10
+
+[[axes]]
+task.name = ["series"]
+hidden = [8, 16]
+
+[[axes]]
+task.name = ["series"]
+hidden = [32]
+seeds = 4
+
+[[axes]]
+task.scale = [100.0]
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    path: Path = tmp_path_factory.mktemp("study") / "other.toml"
+    path.write_text(FILE)
+    return config.load(path)
+
+
+@pytest.fixture(scope="module")
+def arms(study: Study) -> list[ArmResult]:
+    return [made_up(arm, arm.seeds(study.seeds)) for arm in study.arms]
+
+
+def test_a_variant_of_a_task_is_told_by_what_is_its_own(study: Study) -> None:
+    tasks, _ = load_tasks(study)
+    (table,) = data_table(tasks)
+    assert [row[:4] for row in table.rows] == [["series", 400, 40, None], ["series with scale 100", 400, 40, None]]
+    scaled = dict(zip(table.columns, table.rows[1], strict=True))
+    assert tasks[study.arms[-1].spec.task].levels.items() <= scaled.items()
+    assert data_line(study, tasks) == (
+        "2 sets of data: the last table has them, with the losses that are possible on them. "
+        "12 seeds per arm (42 to 53), the same in every arm; some arms only the first 4."
+    )
+
+
+def test_one_task_for_all_is_told_in_a_sentence(study: Study) -> None:
+    (spec, task), *_ = load_tasks(study)[0].items()
+    assert data_table({spec: task}) == []
+    assert data_line(study, {spec: task}).startswith("Task series: 400 steps to train on, 40 held out. Levels in ")
+
+
+def test_the_baseline_is_compared_with_what_reads_the_same(study: Study, arms: list[ArmResult]) -> None:
+    found: Table = against_baseline(study, arms)
+    by_name = {arm.name: arm.metrics["final_loss"] for arm in arms}
+    ((name, interval, *_),) = found.rows
+    assert isinstance(interval, Interval)
+    assert name == "series,hidden=16"
+    assert interval.estimate == pytest.approx((by_name[name] - by_name["series,hidden=8"]).mean())
+    assert "hidden=32: fewer than 10 seeds." in found.note
+    assert "Arms with another task or other data, left out: 1." in found.note
+
+
+def test_losses_in_different_units_have_none_in_common(arms: list[ArmResult]) -> None:
+    one, other = arms[0]._replace(loss_unit="nats per character"), arms[1]._replace(loss_unit="squared units")
+    assert unit_among("final_loss", [one, one]) == "nats per character"
+    assert unit_among("final_loss", [one, other]) == unit_among("loss_ratio", [one]) == ""
+    assert unit_among("steps_to_1.5", [one, other]) == "optimizer steps"
+
+
+def test_a_map_has_been_measured_where_its_coordinates_have(tmp_path: Path) -> None:
+    path = tmp_path / "words.toml"
+    path.write_text("question = 'q'\n[[figures]]\nform = 'map'\nmetric = 'map'\ntitle = 't'\n")
+    study = config.load(path)
+    arm = made_up(study.arms[0], study.seeds)
+    check_measured(study, [arm._replace(probes={"map_x": np.zeros((1, 1, 2)), "map_y": np.zeros((1, 1, 2))})])
+    with pytest.raises(BadInput, match="figures: 'map_x' was not measured in arm base"):
+        check_measured(study, [arm])
+
+
+def test_what_is_run_otherwise_than_the_file_has_it_is_said(study: Study, tmp_path: Path) -> None:
+    path = tmp_path / "other.toml"
+    path.write_text(FILE)
+    asked = config.load(path, ["steps=200", "window=10"], seeds=3, patterns=["series,*"])
+    assert asked.departs == "steps 200 instead of 30,000, 3 seeds instead of 12, some of its arms only"
+    assert study.departs == config.load(path, ["window=10"], seeds=12).departs == ""

@@ -1,0 +1,128 @@
+"""The lab in a headless Chromium: no complaints, the grid and the filters work, nothing scrolls aside."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser import CHROMIUM, Browser
+from finished import finish
+
+from rnnjax.reports.document_json import read_page
+from rnnjax.reports.ledger import read_entries
+from rnnjax.reports.render import write_report
+from rnnjax.reports.site import write_site
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+PHONE = 390  # pixels
+CELLS = "[...document.querySelectorAll('.cells tbody tr')].filter(row => !row.hidden).map(row => row.dataset.at)"
+LEDGER = "[...document.querySelectorAll('.ledger tbody tr')].filter(row => row.checkVisibility()).length"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("site")
+    folder = finish(root / "grid")
+    write_report(folder, read_page(folder))
+    write_site(root / "lab", read_entries([folder]))
+    return root / "lab"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with Browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium: Browser) -> Iterator[Browser]:
+    chromium.errors.clear()
+    yield chromium
+    assert chromium.errors == []
+
+
+def shown(browser: Browser, part: str) -> bool:
+    return bool(browser.evaluate(f"document.querySelector('{part}').checkVisibility()"))
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [1280, PHONE])
+@pytest.mark.parametrize("page", ["lab/index.html", "lab/grid/index.html", "grid/report.html"])
+def test_pages_load_draw_and_do_not_scroll_aside(
+    site: Path, browser: Browser, page: str, width: int, dark: bool
+) -> None:
+    browser.open((site.parent / page).as_uri(), width, dark)
+    if "grid" in page:
+        assert browser.evaluate("document.querySelectorAll('.plot .main-svg').length") > 0
+        browser.evaluate("document.querySelector('.guess').click()")
+    assert browser.evaluate("document.documentElement.scrollWidth") <= width
+    paper = browser.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", paper))) < 200) == dark
+
+
+def test_the_reader_predicts_first_and_then_sees(site: Path, browser: Browser) -> None:
+    browser.open((site / "grid" / "index.html").as_uri())
+    assert shown(browser, ".predict") and not shown(browser, ".revealed") and not shown(browser, ".choose")
+    browser.evaluate("document.querySelectorAll('.predict select').forEach((one, i) => { one.value = [1, 0, 1][i] })")
+    browser.evaluate("document.querySelector('.guess').click()")
+    assert not shown(browser, ".predict") and shown(browser, ".heat") and shown(browser, ".choose")
+    said = browser.evaluate("document.querySelector('.outcome').textContent")
+    assert said.startswith("Your guess, hidden 64, activation tanh, window 25: 0.579 ")
+    assert "Place 2 of 17; the two are not told apart." in said
+    assert "Best: hidden 64, activation tanh, window 50: 0.572 [0.564, 0.580] n 12." in said
+    assert browser.evaluate("document.activeElement.className") == "outcome"
+    assert browser.evaluate(CELLS) == ["1 0 0", "1 0 1", "1 0 2"]
+
+
+@pytest.mark.parametrize(
+    ("guess", "words"),
+    [([1, 0, 2], "It is the best of 17."), ([1, 1, 2], "so it has no place."), ([0, 2, 0], "Place 17 of 17. Best:")],
+)
+def test_every_guess_has_its_answer(site: Path, browser: Browser, guess: list[int], words: str) -> None:
+    browser.open((site / "grid" / "index.html").as_uri())
+    browser.evaluate(f"document.querySelectorAll('.predict select').forEach((one, i) => {{ one.value = {guess}[i] }})")
+    browser.evaluate("document.querySelector('.guess').click()")
+    assert words in browser.evaluate("document.querySelector('.outcome').textContent")
+
+
+def test_the_grid_works_by_keyboard_alone(site: Path, browser: Browser) -> None:
+    browser.open((site / "grid" / "index.html").as_uri())
+    browser.evaluate("document.querySelector('.predict select').focus()")
+    for key in ("6", "Tab", "Tab", "Tab", "Tab", "Enter"):  # hidden 64; past activation, window and the first button
+        browser.press(key)
+    assert browser.evaluate("document.querySelector('.outcome').textContent").startswith("Best: hidden 64")
+    for key in ("Tab", "Tab", "1", "Tab", "r"):  # past the map; hidden 16, relu
+        browser.press(key)
+    assert browser.evaluate(CELLS) == ["0 1 0", "0 1 1", "0 1 2"]
+
+
+def test_without_scripts_all_of_it_is_there(site: Path, browser: Browser) -> None:
+    browser.open((site / "grid" / "index.html").as_uri(), script=False)
+    assert shown(browser, ".heat") and not shown(browser, ".predict") and not shown(browser, ".choose")
+    assert len(browser.evaluate(CELLS)) == 18
+    browser.open((site / "index.html").as_uri(), script=False)
+    assert browser.evaluate(LEDGER) == 2 and not shown(browser, ".filters")
+
+
+def test_the_ledger_is_filtered_by_keyboard(site: Path, browser: Browser) -> None:
+    browser.open((site / "index.html").as_uri())
+    assert browser.evaluate(LEDGER) == 2
+    browser.evaluate("document.querySelector('.verdicts button').focus()")
+    browser.press("Enter")
+    assert browser.evaluate(LEDGER) == 1 and browser.evaluate("document.activeElement.ariaPressed") == "true"
+    assert browser.evaluate("document.querySelector('.count').textContent") == "1 of 2 statements"
+    browser.press("Enter")
+    browser.evaluate("document.querySelector('[type=search]').focus()")
+    for key in "nothing":
+        browser.press(key)
+    assert browser.evaluate(LEDGER) == 1
+    for key in ("x", "Tab"):
+        browser.press(key)
+    assert browser.evaluate(LEDGER) == 0
+    browser.press(" ")  # show all
+    assert browser.evaluate(LEDGER) == 2
+    for name, value in (("document", "b.txt"), ("study", "grid")):
+        browser.evaluate(f"document.querySelector('[name={name}]').focus()")
+        browser.press(value[0])
+        assert browser.evaluate(f"document.querySelector('[name={name}]').value") == value
+    assert browser.evaluate(LEDGER) == 1

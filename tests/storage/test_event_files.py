@@ -1,0 +1,184 @@
+"""TensorBoard files, read back the way TensorBoard reads them."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+from tensorboard.plugin_util import markdown_to_safe_html
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.hparams import plugin_data_pb2
+
+from rnnjax.analysis.statistics import mean_interval
+from rnnjax.errors import StorageFailed
+from rnnjax.storage.event_files import ArmCurves
+
+SEEDS = 5
+STEPS = 100
+LOSS_nS = np.random.default_rng(0).normal(size=(SEEDS, STEPS)) + 3
+
+
+def _read(folder: Path) -> EventAccumulator:
+    return EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 0, "histograms": 0}).Reload()
+
+
+def _series(folder: Path, tag: str) -> dict[int, float]:
+    events = _read(folder).Scalars(tag)
+    found = {event.step: event.value for event in events}
+    assert len(found) == len(events), f"{tag}: a step is there twice"
+    return found
+
+
+def _write(curves: ArmCurves, first: int, last: int, wrong_by: float = 0.0) -> None:
+    steps_S = np.arange(first, last + 1)
+    values_nS = LOSS_nS[:, steps_S - 1] + wrong_by
+    curves.rows(steps_S, {"loss": values_nS}, np.ones_like(values_nS, bool))
+    curves.histogram(last, "units", values_nS)
+    curves.text(last, "samples/greedy", f"at {last}")
+
+
+def _kill(folder: Path, attempt: int) -> None:
+    """As SIGKILL leaves it: nothing closed, and the last record cut."""
+    path = folder / f"events.out.tfevents.{attempt:06d}"
+    os.truncate(path, path.stat().st_size - 7)
+
+
+def _interrupted(folder: Path) -> None:
+    """Four attempts; what a killed one wrote after the checkpoint is wrong, so that it shows if it is still there."""
+    with ArmCurves(folder, 1) as curves:
+        _write(curves, 1, 15, wrong_by=1000)
+    _kill(folder, 1)
+    with ArmCurves(folder, 2) as curves:  # killed before any checkpoint: afresh
+        _write(curves, 1, 20)
+        _write(curves, 21, 40, wrong_by=1000)
+    _kill(folder, 2)
+    with ArmCurves(folder, 3, resumed_step=20) as curves:
+        _write(curves, 21, 50)
+        _write(curves, 51, 60, wrong_by=1000)
+        curves.hparams({"gain": 1.0}, {"final_loss": 1000.0})
+    _kill(folder, 3)
+    with ArmCurves(folder, 4, resumed_step=50) as curves:
+        _write(curves, 51, STEPS)
+        curves.hparams({"gain": 1.0}, {"final_loss": 1.5})
+
+
+@pytest.mark.parametrize("clock", ["running", "standing", "set back"])
+def test_each_step_is_there_once_after_kills_and_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: str
+) -> None:
+    now = time.time()
+    ticks = iter(np.arange(now, now - 1e6, -1) if clock == "set back" else np.full(10_000, now))
+    if clock != "running":
+        monkeypatch.setattr(time, "time", lambda: float(next(ticks)))
+    _interrupted(tmp_path)
+    monkeypatch.undo()
+    wanted = {step: LOSS_nS[:, step - 1].mean() for step in range(1, STEPS + 1)}
+    assert _series(tmp_path, "loss/mean") == pytest.approx(wanted)
+    assert _series(tmp_path, "final/final_loss") == {STEPS + 1: 1.5}
+    read = _read(tmp_path)
+    assert [event.step for event in read.Histograms("units")] == [20, 50, STEPS]
+    assert [event.step for event in read.Tensors("samples/greedy/text_summary")] == [20, 50, STEPS]
+
+
+def test_a_running_tensorboard_forgets_what_a_new_attempt_repeats(tmp_path: Path) -> None:
+    with ArmCurves(tmp_path, 1) as curves:
+        _write(curves, 1, 30, wrong_by=1000)
+    running = _read(tmp_path)
+    with ArmCurves(tmp_path, 2, resumed_step=20) as curves:
+        _write(curves, 21, 25)
+    assert [event.step for event in running.Reload().Scalars("loss/mean")] == list(range(1, 26))
+
+
+def test_a_damaged_file_of_an_earlier_attempt_is_kept_up_to_the_damage(tmp_path: Path) -> None:
+    with ArmCurves(tmp_path, 1) as curves:
+        _write(curves, 1, 30)
+    path = tmp_path / "events.out.tfevents.000001"
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle:] = b"\xff" * (len(data) - middle)
+    path.write_bytes(data)
+    with ArmCurves(tmp_path, 2, resumed_step=5) as curves:
+        _write(curves, 6, 9)
+    assert _series(tmp_path, "loss/mean").keys() == set(range(1, 10))
+
+
+def test_the_band_is_the_t_interval_over_the_runs_alive(tmp_path: Path) -> None:
+    values_nS, alive_nS = LOSS_nS[:, :4].copy(), np.ones((SEEDS, 4), bool)
+    alive_nS[0, 1:] = False
+    values_nS[0, 1:] = np.nan
+    alive_nS[1:, 2] = False  # nobody alive
+    alive_nS[1:, 3], alive_nS[2, 3] = False, True  # one alive: a mean without an interval
+    with ArmCurves(tmp_path, 1) as curves:
+        curves.rows(np.arange(4), {"loss": values_nS}, alive_nS)
+    lo, hi = _series(tmp_path, "loss/lo"), _series(tmp_path, "loss/hi")
+    assert lo.keys() == hi.keys() == {0, 1}
+    for step, kept in ((0, slice(0, None)), (1, slice(1, None))):
+        wanted = mean_interval(values_nS[kept, step])
+        assert (lo[step], hi[step]) == pytest.approx((wanted.low, wanted.high), rel=1e-6)
+    assert _series(tmp_path, "loss/mean")[3] == pytest.approx(values_nS[2, 3])
+    assert _series(tmp_path, "loss/median")[1] == pytest.approx(np.median(values_nS[1:, 1]))
+    assert _series(tmp_path, "loss/mean").keys() == {0, 1, 3}
+    assert _series(tmp_path, "runs/diverged") == {0: 0, 1: 1, 2: SEEDS, 3: SEEDS - 1}
+
+
+def test_hparams_are_in_the_arms_own_run(tmp_path: Path) -> None:
+    for arm, gain in (("orthogonal", 0.5), ("random/0.1", np.inf)):
+        with ArmCurves(tmp_path / arm, 1) as curves:
+            curves.hparams({"gain": gain, "cell": "elman", "hidden": 64}, {"final_loss": 1.25, "never": np.nan})
+    runs = EventMultiplexer().AddRunsFromDirectory(str(tmp_path)).Reload()
+    assert runs.Runs().keys() == {"orthogonal", "random/0.1"}
+    contents = runs.PluginRunToTagToContent("hparams")["random/0.1"]
+    assert contents.keys() == {f"_hparams_/{part}" for part in ("experiment", "session_start_info", "session_end_info")}
+    start = plugin_data_pb2.HParamsPluginData.FromString(contents["_hparams_/session_start_info"]).session_start_info
+    assert start.hparams["gain"].string_value == "inf", "an infinite number breaks the HParams page"
+    assert start.hparams["hidden"].number_value == 64
+    assert [event.value for event in runs.Scalars("orthogonal", "final/final_loss")] == [1.25]
+    assert "final/never" not in runs.Runs()["orthogonal"]["scalars"]
+
+
+def test_the_layout_draws_margin_charts(tmp_path: Path) -> None:
+    with ArmCurves(tmp_path, 1) as curves:
+        curves.layout(["loss", "gradient_norm"])
+    (event,) = _read(tmp_path).Tensors("custom_scalars__config__")
+    layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
+    charts = {chart.title: chart.margin.series[0] for chart in layout.category[0].chart}
+    assert charts.keys() == {"loss", "gradient_norm"}
+    assert (charts["loss"].value, charts["loss"].lower, charts["loss"].upper) == ("loss/mean", "loss/lo", "loss/hi")
+
+
+def test_a_text_is_shown_as_it_stands(tmp_path: Path) -> None:
+    hostile = "# no heading\r<script>alert(1)</script> *no emphasis*\n\x85![x](http://x) \ud800"
+    with ArmCurves(tmp_path, 1) as curves:
+        curves.text(0, "samples", hostile)
+    (event,) = _read(tmp_path).Tensors("samples/text_summary")
+    shown = markdown_to_safe_html(event.tensor_proto.string_val[0])
+    assert shown.count("<") == 4 and shown.startswith("<pre><code># no heading"), shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; *no emphasis*" in shown
+    assert "\\ud800" in shown
+
+
+def test_a_full_disk_is_named_at_once(tmp_path: Path) -> None:
+    curves = ArmCurves(tmp_path, 1)
+    with open("/dev/full", "wb") as full:
+        os.dup2(full.fileno(), curves._file._writer.fileno())
+    began = time.monotonic()
+    with pytest.raises(StorageFailed, match="No space left"), curves:
+        _write(curves, 1, 10)
+    assert time.monotonic() - began < 5
+
+
+def test_a_full_disk_hides_no_earlier_error(tmp_path: Path) -> None:
+    curves = ArmCurves(tmp_path, 1)
+    with open("/dev/full", "wb") as full:
+        os.dup2(full.fileno(), curves._file._writer.fileno())
+    with pytest.raises(KeyError, match="first"), curves:
+        raise KeyError("first")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageFailed, match="file/arm"):
+        ArmCurves(tmp_path / "file" / "arm", 1)

@@ -1,0 +1,514 @@
+"""A study that is killed, stopped or cut anywhere ends bitwise as the one that was not.
+
+Real processes are killed at random times (RNNJAX_KILLS of them, 10 by default); what can be said exactly (every
+boundary, every leaf of a checkpoint, every chunk length) is tried in this process. Random choices hang on SEED.
+"""
+
+import contextlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from rnnjax import probes as diagnostics
+from rnnjax.config import load as config
+from rnnjax.errors import AllDiverged, Stopped
+from rnnjax.storage.checkpoints import Checkpoints
+from rnnjax.storage.files import read_npz
+from rnnjax.studies import group as training
+from rnnjax.studies import run as lab
+from rnnjax.studies.group import Training
+from rnnjax.training import parallel as sweep
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "scripts" / "study.py"
+SEED = random.SystemRandom().randrange(2**32)
+KILLS = int(os.environ.get("RNNJAX_KILLS", "10"))
+STEPS, EVERY = 205, 20  # the last row of the record and the last interval are short
+
+TINY = """
+question = "Does it resume?"
+seeds = 3
+save_every = {save_every}
+[base]
+optimizer = "adam"
+schedule = "plateau"
+plateau_checks = 3.0
+patience = 3.0
+check_every = {check_every}
+start = "random"
+dropout = true
+dropout_rate = 0.1
+hidden = 8
+window = 5
+steps = {steps}
+record_every = {record_every}
+block = 2
+carry = "carried"
+task.characters = 500
+[[axes]]
+learning_rate = {rates}
+[probes]
+spectrum = 5
+validation = 5
+"""
+DIVERGING = 1e30
+RATES = [0.01, 1.0, DIVERGING]  # one learns, one gets worse and is stopped
+
+
+def study_file(folder: Path, **settings: Any) -> Path:
+    values = {"save_every": EVERY, "steps": STEPS, "record_every": 10, "rates": RATES, "check_every": EVERY} | settings
+    path = folder / "tiny.toml"
+    path.write_text(TINY.format(**values))
+    return path
+
+
+def arrays(out: Path) -> dict[str, np.ndarray]:
+    return read_npz(out / "metrics" / "group-0.npz")
+
+
+def manifest(out: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((out / "manifest.json").read_text())
+    return found
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """What is not bitwise equal in two finished studies: the final state, arrays of the metrics file, the summary."""
+    ours, theirs = arrays(one), arrays(other)
+    assert ours.keys() == theirs.keys()
+    found = [name for name in ours if ours[name].tobytes() != theirs[name].tobytes()]
+    if manifest(one)["state_sha256"] != manifest(other)["state_sha256"]:
+        found.append("state_sha256")
+    return found + [name for name in ("summary.json",) if (one / name).read_bytes() != (other / name).read_bytes()]
+
+
+def repeated_events(out: Path, steps: np.ndarray) -> list[str]:
+    """What stands in TensorBoard more than once, and the rows of the record whose loss does not stand there."""
+    found = []
+    for arm in (out / "tb").iterdir():
+        events = EventAccumulator(str(arm), size_guidance={"scalars": 0, "histograms": 0, "tensors": 0})
+        events.Reload()
+        for kind, read in (("scalars", events.Scalars), ("histograms", events.Histograms), ("tensors", events.Tensors)):
+            for tag in events.Tags()[kind]:
+                times = Counter(event.step for event in read(tag))
+                found += [f"{arm.name} {tag} {step}" for step, count in times.items() if count > 1]
+        if "e+30" not in arm.name:  # whose runs have no finite loss
+            lost = set(steps.tolist()) - {event.step for event in events.Scalars("loss/mean")}
+            found += [f"{arm.name} loss/mean {step} is lost" for step in sorted(lost)]
+    return found
+
+
+# --------------------------------------------------------------------------------------------------- in this process
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Compiled programs are kept for the module: every attempt compiles the same few."""
+    folder = tmp_path_factory.mktemp("cache")
+    before = jax.config.jax_compilation_cache_dir, jax.config.jax_persistent_cache_min_compile_time_secs
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    yield folder
+    jax.config.update("jax_compilation_cache_dir", before[0])
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", before[1])
+    jax.experimental.compilation_cache.compilation_cache.reset_cache()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """The attempts of a study share what is a pure function of it; the real processes below make all of it anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lab, "prepare", once(lab.prepare, key=lambda study: repr(study.config)))
+        patch.setattr(sweep, "program", once(sweep.program, key=lambda runs, data, rows, held_out: (tuple(runs), rows)))
+        patch.setattr(sweep, "start", once(sweep.start, key=tuple))
+        probes = {name: once(probe, key=lambda spec, task: spec) for name, probe in diagnostics.PROBES.items()}
+        patch.setattr(diagnostics, "PROBES", probes)
+        yield
+
+
+def once(function: Callable[..., Any], key: Callable[..., Hashable]) -> Callable[..., Any]:
+    known: dict[Hashable, Any] = {}
+
+    def remembered(*arguments: Any) -> Any:
+        if key(*arguments) not in known:
+            known[key(*arguments)] = function(*arguments)
+        return known[key(*arguments)]
+
+    return remembered
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing of ours catches it."""
+
+
+def run(file: Path, out: Path, resume: bool = False) -> Path:
+    lab.run_study(config.load(file), out, resume=resume)
+    return out
+
+
+def killed_at(step: int, file: Path, out: Path, saved: bool = True) -> Path:
+    """A study that is gone right after its checkpoint of `step`, or right before."""
+    save = Checkpoints.save
+
+    def save_and_die(self: Checkpoints, at: int, tree: Any) -> None:
+        if saved or at != step:
+            save(self, at, tree)
+        if at == step:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoints, "save", save_and_die)
+        with pytest.raises(Killed):
+            run(file, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return study_file(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="module")
+def whole(tiny: Path) -> Path:
+    """The uninterrupted study."""
+    return run(tiny, tiny.parent / "whole")
+
+
+@pytest.fixture(scope="module")
+def half(tiny: Path) -> Path:
+    """The study killed in the middle, when the runs of one arm have diverged."""
+    return killed_at(100, tiny, tiny.parent / "half")
+
+
+def test_the_study_is_what_it_should_be(whole: Path) -> None:
+    found = arrays(whole)
+    assert (found["diverged_at"] >= 0).tolist() == [False] * 6 + [True] * 3
+    assert found["row_steps"].tolist() == [*range(10, 201, 10), 205]
+    assert np.isfinite(found["loss"][:3]).all() and np.isfinite(found["validation_loss"][:3, [0, -1]]).all()
+    assert not repeated_events(whole, found["row_steps"])
+
+
+@pytest.mark.parametrize("step", [*range(EVERY, STEPS, EVERY), STEPS])
+def test_resume_at_every_boundary(step: int, tiny: Path, whole: Path, tmp_path: Path) -> None:
+    out = killed_at(step, tiny, tmp_path / "out")
+    run(tiny, out, resume=True)
+    assert differences(out, whole) == []
+    assert repeated_events(out, arrays(out)["row_steps"]) == []
+    assert manifest(out)["attempt"] == 2
+
+
+def test_what_was_drawn_after_the_last_save_is_drawn_once(tiny: Path, whole: Path, tmp_path: Path) -> None:
+    out = killed_at(100, tiny, tmp_path / "out", saved=False)
+    run(tiny, out, resume=True)
+    assert differences(out, whole) == []
+    assert repeated_events(out, arrays(out)["row_steps"]) == []
+
+
+def test_resume_after_the_last_step_repeats_no_event(
+    tiny: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(lab, "conclude", raising(Killed()))
+        run(tiny, out)
+    run(tiny, out, resume=True)
+    assert differences(out, whole) == []
+    assert repeated_events(out, arrays(out)["row_steps"]) == []
+
+
+def raising(error: BaseException) -> Callable[..., None]:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    return fail
+
+
+def test_a_stop_between_the_saves_changes_nothing(
+    tiny: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal comes at step 30, where the plan saves nothing, and again, in the next attempt, in the last chunk."""
+    advance, out = Training.advance, tmp_path / "out"
+
+    def stopping_at(step: int) -> Callable[[Training], None]:
+        def stopped(self: Training) -> None:
+            advance(self)
+            if self.step == step:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        return stopped
+
+    monkeypatch.setattr(training, "PATIENCE", 0.0)  # chunks of one row
+    monkeypatch.setattr(Training, "advance", stopping_at(30))
+    with pytest.raises(Stopped, match="--resume") as stopped:
+        run(tiny, out)
+    assert stopped.value.exit_code == 143
+    assert (out / "checkpoints" / "group-0" / "30").is_dir() and manifest(out)["state"] == "interrupted"
+    monkeypatch.setattr(Training, "advance", stopping_at(STEPS))
+    run(tiny, out, resume=True)
+    assert differences(out, whole) == []
+
+
+def leaves_of_a_checkpoint() -> list[str]:
+    weights = ["layer_0/bias", "layer_0/kernel", "layer_0/recurrent_kernel", "readout/bias", "readout/kernel"]
+    state = ["alive", "carry/layer_0", "diverged_at", "step", "opt_state/2/count"]
+    patience = ["best_loss", "waited", "waited_at_rate", "rate_scale", "stopped_at"]
+    trees = ["params", "opt_state/2/mu", "opt_state/2/nu", "patience/best_params"]
+    record = ["loss", "gradient_norm", "clip_share", "update_norm", "objective"]
+    probes = ["spectral_radius", "eigenvalue_departure", "spectral_norm", "henrici", "validation_loss"]
+    return [
+        *(f"state/{tree}/{name}" for tree in trees for name in weights),
+        *(f"state/{name}" for name in state),
+        *(f"state/patience/{name}" for name in patience),
+        *(f"seen/record/{name}" for name in record),
+        *(f"seen/probes/{name}" for name in probes),
+    ]
+
+
+def test_the_leaves_are_all_that_is_saved(half: Path) -> None:
+    with Checkpoints(half / "checkpoints" / "group-0") as saved:
+        found = saved.read()
+    assert found is not None
+    assert set(found[1]) == set(leaves_of_a_checkpoint())
+
+
+@pytest.mark.parametrize("leaf", leaves_of_a_checkpoint())
+def test_every_leaf_is_needed(leaf: str, tiny: Path, whole: Path, half: Path, tmp_path: Path) -> None:
+    """Teeth: a checkpoint that forgets one leaf ends otherwise, so the tests above would see it."""
+    out = shutil.copytree(half, tmp_path / "out")
+    restore, forgotten = Checkpoints.restore, []
+
+    def forgetful(self: Checkpoints, like: Any) -> Any:
+        found = restore(self, like)
+        assert found is not None
+
+        def remember(path: Any, initial: Any, saved: Any) -> Any:
+            if jax.tree_util.keystr(path, simple=True, separator="/") != leaf:
+                return saved
+            forgotten.append(np.asarray(initial).tobytes() != np.asarray(saved).tobytes())
+            return initial
+
+        return found[0], jax.tree_util.tree_map_with_path(remember, like, found[1])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoints, "restore", forgetful)
+        run(tiny, out, resume=True)
+    assert forgotten == [True], "the leaf has not changed since the start"
+    assert differences(out, whole) != []
+
+
+@pytest.mark.parametrize("patience", [0.0, 1e9])
+def test_the_length_of_chunks_does_not_matter(
+    patience: float, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advance, chunks = Training.advance, []
+
+    def counted(self: Training) -> None:
+        before = self.step
+        advance(self)
+        chunks.append(self.step - before)
+
+    file = study_file(tmp_path, save_every=STEPS)
+    monkeypatch.setattr(Training, "advance", counted)
+    monkeypatch.setattr(training, "PATIENCE", patience)
+    out = run(file, tmp_path / "out")
+    assert max(chunks) == (10 if patience == 0 else EVERY), "the looks at the held-out loss part them"
+    assert differences(out, whole) == []
+
+
+def test_where_all_runs_diverge_there_is_a_report_and_exit_code_5(tmp_path: Path) -> None:
+    file, out = study_file(tmp_path, rates=[DIVERGING], steps=50), tmp_path / "out"
+    with pytest.raises(AllDiverged, match=r"every run diverged; see .*report\.html") as error:
+        run(file, out)
+    assert error.value.exit_code == 5
+    assert (out / "report.html").exists() and (out / "DONE.json").exists()
+    assert no_constants((out / "summary.json").read_text())["arms"][0]["diverged"] == 3
+
+
+# ------------------------------------------------------------------------------------------------- in real processes
+
+
+@contextlib.contextmanager
+def process(log: Path, cache: Path, *options: object, code: str = "") -> Iterator[subprocess.Popen[bytes]]:
+    """scripts/study.py, with its words in `log`; gone when the context ends."""
+    start = ["-c", code] if code else [str(SCRIPT)]
+    environment = os.environ | {"RNNJAX_CACHE": str(cache)}
+    with log.open("wb") as words:
+        command = [sys.executable, *start, *map(str, options)]
+        child = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=words, stderr=words)
+        try:
+            yield child
+        finally:
+            child.kill()
+            child.wait()
+
+
+def wait_for(what: Callable[[], bool], child: subprocess.Popen[bytes], log: Path, seconds: float = 60) -> bool:
+    """Whether `what` became true before the process ended."""
+    limit = time.monotonic() + seconds
+    while not what():
+        if child.poll() is not None:
+            return False
+        assert time.monotonic() < limit, log.read_text()
+        time.sleep(0.002)
+    return True
+
+
+def saved_steps(out: Path) -> list[int]:
+    """The checkpoints that a process has finished, which a kill must not lose."""
+    folder = out / "checkpoints" / "group-0"
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+def is_saving(out: Path) -> bool:
+    return any((out / "checkpoints" / "group-0").glob("*.orbax-checkpoint-tmp*"))
+
+
+def kill_and_go_on(file: Path, out: Path, cache: Path, kills: int, draw: random.Random) -> int:
+    """Run a study to its end, killing it at most `kills` times on the way. Returns: the kills that hit."""
+    hit = 0
+    while True:
+        log, before = out.with_suffix(f".{hit}.log"), saved_steps(out)
+        resume = ["--resume"] if (out / "manifest.json").exists() else []
+        with process(log, cache, file, "--out", out, *resume) as child:
+            newer = wait_for(lambda before=before: saved_steps(out) > before, child, log)  # past its first save
+            if hit < kills and newer:
+                time.sleep(draw.uniform(0, 0.5))
+                if draw.random() < 0.5:
+                    wait_for(lambda: is_saving(out), child, log)
+                    time.sleep(draw.uniform(0, 0.01))
+                child.kill()
+            assert child.wait(60) in (0, -signal.SIGKILL), log.read_text()
+            words = log.read_text()
+            going_on = re.search(r"going on from step ([\d,]+)", words)
+            assert (int(going_on[1].replace(",", "")) if going_on else None) == (before[-1] if before else None), words
+            assert "damaged" not in words and "Traceback" not in words, words
+            if child.returncode == 0:
+                return hit
+            hit += 1
+
+
+def test_random_kills(tmp_path: Path, cache: Path) -> None:
+    file = study_file(tmp_path, steps=1505, save_every=10, rates=[0.01, 0.02])
+    whole, draw, hit, tries = tmp_path / "whole", random.Random(SEED), 0, 0
+    assert kill_and_go_on(file, whole, cache, 0, draw) == 0
+    while hit < KILLS:
+        out = tmp_path / f"out-{tries}"
+        hit, tries = hit + kill_and_go_on(file, out, cache, KILLS - hit, draw), tries + 1
+        assert differences(out, whole) == [], f"SEED = {SEED}"
+        assert repeated_events(out, arrays(out)["row_steps"]) == [], f"SEED = {SEED}"
+        assert tries <= KILLS, "the study is too short to be killed"
+
+
+@pytest.mark.parametrize("numbers", [{signal.SIGTERM: 143}, {signal.SIGINT: 130, signal.SIGHUP: 129}])
+def test_a_signal_saves_and_ends(numbers: dict[signal.Signals, int], tmp_path: Path, cache: Path) -> None:
+    file = study_file(tmp_path, steps=10**8, record_every=10**4, save_every=10**8)
+    logs, outs = ({number: tmp_path / f"{word}-{number}" for number in numbers} for word in ("log", "out"))
+    with contextlib.ExitStack() as stack:
+        children = {
+            number: stack.enter_context(process(logs[number], cache, file, "--out", outs[number])) for number in numbers
+        }
+        for number, child in children.items():
+            assert wait_for(lambda log=logs[number]: "run-steps/s" in log.read_text(), child, logs[number])
+        started = time.monotonic()
+        for number, child in children.items():
+            child.send_signal(number)
+        assert {number: child.wait(30) for number, child in children.items()} == numbers
+        assert time.monotonic() - started < 10
+    for number in numbers:
+        last = logs[number].read_text().splitlines()[-1]
+        assert last == "rnnjax: error: stopped; the state is saved, go on with --resume"
+        assert len(saved_steps(outs[number])) == 1 and 0 < saved_steps(outs[number])[0] < 10**8
+        assert manifest(outs[number])["state"] == "interrupted"
+
+
+HANGING = f"""
+import runpy, sys, time
+from rnnjax.storage.checkpoints import Checkpoints
+
+def hang(self, step, tree):
+    print("SAVING", file=sys.stderr, flush=True)
+    time.sleep(60)
+
+Checkpoints.save = hang
+sys.argv[0] = "study.py"
+sys.path.insert(0, {str(ROOT)!r})
+runpy.run_path({str(SCRIPT)!r}, run_name="__main__")
+"""
+
+
+def test_a_second_signal_ends_at_once(tmp_path: Path, cache: Path) -> None:
+    """Even where the disk does not answer."""
+    file, log = study_file(tmp_path), tmp_path / "log"
+    with process(log, cache, file, "--out", tmp_path / "out", code=HANGING) as child:
+        assert wait_for(lambda: "SAVING" in log.read_text(), child, log)
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+        assert child.poll() is None
+        started = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        assert child.wait(10) == 130
+        assert time.monotonic() - started < 1
+    assert "Traceback" not in log.read_text()
+
+
+def no_constants(text: str) -> Any:
+    """JSON without the NaN and Infinity that Python would let pass."""
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+def test_the_main_job_end_to_end(tmp_path: Path, cache: Path) -> None:
+    """configs/studies/init.toml, short and small: the files and the summary that the README promises."""
+    study, out, log = ROOT / "configs" / "studies" / "init.toml", tmp_path / "init", tmp_path / "log"
+    one_program = ["orthogonal,*", "normal,*", "xavier_*", "he_normal", "identity"]
+    chosen = [option for pattern in one_program for option in ("--arm", pattern)]
+    with process(log, cache, study, "--out", out, "--seeds", 2, "--steps", 200, "--set", "hidden=16", *chosen) as child:
+        assert child.wait(150) == 0, log.read_text()
+    loaded = config.load(study, patterns=one_program)
+    arms, claims = [arm.name for arm in loaded.arms], [claim.id for claim in loaded.file.claims]
+    files = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    expected = {
+        ".lock", "DONE.json", "manifest.json", "page.json", "report.html", "report.md", "summary.json",
+        "metrics/group-0.npz",
+        *(f"samples/{arm}.txt" for arm in arms),
+        *(f"tb/{arm}/events.out.tfevents.000001" for arm in arms),
+    }  # fmt: skip
+    tables = {name for name in files if re.fullmatch(r"tables/[a-z_]+\.csv", name)}
+    assert "tables/metrics.csv" in tables
+    assert {name for name in files - tables if not name.startswith("checkpoints/group-0/")} == expected
+    assert {path.name for path in (out / "checkpoints" / "group-0").iterdir()} == {"150", "175", "200"}
+    newest = max((path for path in out.iterdir() if path.is_file()), key=lambda path: path.stat().st_mtime_ns)
+    assert newest.name == "DONE.json"
+    assert manifest(out)["state"] == "done" and manifest(out)["attempt"] == 1
+    check_summary(no_constants((out / "summary.json").read_text()), arms, claims)
+
+
+def check_summary(summary: dict[str, Any], arms: list[str], claims: list[str]) -> None:
+    assert {"study", "arms", "claims"} <= summary.keys() and summary["study"] == "init"
+    assert [arm["name"] for arm in summary["arms"]] == arms
+    for arm in summary["arms"]:
+        assert arm.keys() == {"name", "axes", "runs", "diverged", "metrics"}
+        assert (arm["runs"], arm["diverged"]) == (2, 0) and "recurrent_initializer" in arm["axes"]
+        for name, metric in arm["metrics"].items():
+            assert metric.keys() == {"values", "mean", "iqm", "ci95", "unit"}
+            assert len(metric["values"]) == (1000 if name == "drawn_radius" else 2)
+    assert [claim["id"] for claim in summary["claims"]] == claims
+    for claim in summary["claims"]:
+        shown = {"text", "source", "stated", "n", "method"}
+        assert claim.keys() == {"id", "verdict", "estimate", "ci95", "expected", "why"} | shown
+        assert claim["verdict"] in {"confirmed", "refuted", "unresolved", "not-as-stated", "definition"}
+        assert claim["why"]

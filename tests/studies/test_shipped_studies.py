@@ -1,0 +1,153 @@
+"""The studies that come with rnnjax: each is judged in full on made-up numbers, and run, short and small."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import pytest
+from finished import MACHINE
+
+from rnnjax.analysis import statistics as stats
+from rnnjax.analysis.results import RISES, ArmResult, named
+from rnnjax.analysis.verdicts import judge
+from rnnjax.config import load as config
+from rnnjax.config.schema import Arm, Study
+from rnnjax.reports.build import page
+from rnnjax.reports.document import VERDICTS
+from rnnjax.reports.summary import summary
+from rnnjax.studies import run as lab
+from rnnjax.studies.dry_run import asked
+from rnnjax.training.step import Row
+
+ROOT = Path(__file__).parents[2]
+STUDIES = sorted((ROOT / "configs" / "studies").glob("*.toml"))
+STATEMENTS = {
+    "init": 19,
+    "hidden": 8,
+    "tbptt": 16,
+    "activation": 17,
+    "clip": 15,
+    "forcing": 9,
+    "reservoir": 8,
+    "zog": 8,
+}
+STATEMENTS |= {"rate": 10, "grid": 15, "calibration": 2}
+STATEMENTS |= {"reduction": 18, "plateau": 36, "identical": 22, "loops": 20}
+POINTS = np.array([0, 1_000, 5_000, 30_000])  # of training, at which everything is measured
+LAGS = 51
+
+
+def test_the_studies_are_all_here() -> None:
+    assert {path.stem for path in STUDIES} == STATEMENTS.keys()
+
+
+@pytest.mark.parametrize(("name", "count"), STATEMENTS.items())
+def test_every_statement_has_its_place(name: str, count: int) -> None:
+    claims = config.load(ROOT / "configs" / "studies" / f"{name}.toml").file.claims
+    assert len(claims) == count
+    assert all(claim.source and claim.expected for claim in claims)
+
+
+def test_no_statement_is_judged_twice() -> None:
+    ids = Counter(claim.id for path in STUDIES for claim in config.load(path).file.claims)
+    assert [name for name, count in ids.items() if count > 1] == []
+
+
+def test_a_contradiction_is_between_statements_that_there_are() -> None:
+    studies = [config.load(path).file for path in STUDIES]
+    ids = {claim.id for file in studies for claim in file.claims}
+    for file in studies:
+        assert {name for one in file.contradictions for name in one.between} <= ids
+
+
+def made_up(study: Study, arm: Arm) -> ArmResult:
+    """An arm with a positive number for all that is asked of it, at every point and lag."""
+    rng, n = np.random.default_rng(crc32(arm.name.encode())), len(arm.seeds(study.seeds))
+    names = {metric for _, metric, arms in asked(study) if arm.name in {one.name for one in named_arms(study, arms)}}
+    plain = {name.partition("@")[0] for name in names if ":" not in name}
+    rows = (*Row._fields, *RISES)
+    drawn = {form: {name.split(":")[1] for name in names if name.startswith(f"{form}:")} for form in ("probe", "lag")}
+    at_a_step = {name.partition("@")[0] for name in names if "@" in name and "-" not in name.partition("@")[2]}
+    probes = {name: rng.uniform(0.1, 1, (n, len(POINTS))) for name in at_a_step | drawn["probe"]}
+    probes |= {name: rng.uniform(0.1, 1, (n, len(POINTS), LAGS)) for name in drawn["lag"]}
+    probes |= {f"map_{axis}": rng.uniform(0.1, 1, (n, len(POINTS), 37)) for axis in "xy"}
+    return ArmResult(
+        name=arm.name,
+        axes=arm.axes,
+        seeds=np.array(arm.seeds(study.seeds)),
+        row_steps=np.arange(1_000, 31_000, 1_000),
+        rows={name: rng.uniform(0.1, 1, (n, 30)) for name in rows},
+        probe_steps=POINTS,
+        probes=probes,
+        diverged_at=np.full(n, -1),
+        metrics={name: rng.uniform(0.1, 1, n) for name in plain | {"final_loss"}},
+    )
+
+
+def named_arms(study: Study, patterns: list[str]) -> list[Arm]:
+    return named(study.arms, patterns)  # type: ignore[type-var, arg-type]
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_study_can_be_judged_and_written_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every rule finds its arms, pairs, weights and axes; every statement gets one verdict with a number behind it."""
+    thorough = stats._resample  # 10,000 resamples for each of some thousand intervals; the numbers mean nothing here
+    monkeypatch.setattr(stats, "_resample", lambda *arguments: thorough(*arguments[:-1], 200))
+    study = config.load(path)
+    arms = [made_up(study, arm) for arm in study.arms]
+    judgements = [judge(claim, arms) for claim in study.file.claims]
+    assert {one.verdict for one in judgements} <= VERDICTS.keys()
+    for judgement in judgements:
+        assert all(measurements for _, _, measurements in judgement.readings), judgement.claim.id
+        for _, _, measurements in judgement.readings:
+            assert all(math.isfinite(one.interval.estimate) for one in measurements), judgement.claim.id
+    summary(study, arms, judgements)
+    tasks, _ = lab.load_tasks(study)
+    written = page(study, arms, judgements, tasks, {"train": 1.0}, MACHINE)
+    assert len(written.statements) == len(study.file.claims)
+    assert all(answer.answer for answer in [*written.questions, *written.contradictions])
+
+
+RUN_ELSEWHERE = ("init",)  # with all its starts, in test_resume.py
+SHORT = [path for path in STUDIES if path.stem not in RUN_ELSEWHERE]
+
+
+def chosen_arms(study: Study) -> list[str]:
+    """The baseline and one other arm of the same program."""
+    baseline = next((arm for arm in study.arms if arm.name == study.file.baseline), study.arms[0])
+    others = [arm for arm in study.arms if arm.spec.program == baseline.spec.program and arm is not baseline]
+    return [arm.name for arm in study.arms if arm in [baseline, *others[:1]]]
+
+
+def run(path: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """The smoke version of a study, as a user would run it: 2 seeds, 200 steps, some of its arms."""
+    patterns = [option for name in chosen_arms(config.load(path)) for option in ("--arm", name)]
+    command = [sys.executable, ROOT / "scripts" / "study.py", path, "--out", folder / path.stem, *patterns]
+    environment = os.environ | {"RNNJAX_CACHE": str(folder / "cache")}  # most studies share their baseline's program
+    short = [*map(str, command), "--seeds", "2", "--steps", "200"]
+    return subprocess.run(short, capture_output=True, text=True, env=environment)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, subprocess.CompletedProcess[str]]]:
+    """All of them, one on each core, because most of their time is one thread's compiling."""
+    folder = tmp_path_factory.mktemp("studies")
+    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
+        done = list(pool.map(lambda path: run(path, folder), SHORT))
+    return folder, {path.stem: one for path, one in zip(SHORT, done, strict=True)}
+
+
+@pytest.mark.timeout(1_200)  # the first one waits for all
+@pytest.mark.parametrize("path", SHORT, ids=lambda path: path.stem)
+def test_a_study_runs(path: Path, finished: tuple[Path, dict[str, subprocess.CompletedProcess[str]]]) -> None:
+    folder, done = finished
+    assert done[path.stem].returncode == 0, done[path.stem].stderr
+    results = json.loads((folder / path.stem / "summary.json").read_text())
+    assert [arm["name"] for arm in results["arms"]] == chosen_arms(config.load(path))
