@@ -10,6 +10,6 @@ from rnnjax.settings import HParams
 Purpose = Literal["start", "data", "fixed start", "noise", "samples", "evaluation"]
 
 
-def key_of(hp: HParams, purpose: Purpose) -> Array:
+def key_for(hp: HParams, purpose: Purpose) -> Array:
     """The key of a run for a purpose: a function of its seed alone, so that runs with one seed are paired over arms."""
     return jax.random.fold_in(jax.random.key(hp.seed), get_args(Purpose).index(purpose))

@@ -11,6 +11,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le, Lt
 
+LOSS_UNITS = {"cross_entropy": "nats per character", "squared_error": "squared units of the target"}
+
 Count = Annotated[int, Ge(1), Le(2**31 - 1)]
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 Positive = Annotated[float, Gt(0), Lt(math.inf)]
@@ -29,7 +31,7 @@ class TaskSpec:
     name: str = "grammar"  # grammar, text, series, recall
     characters: Count = 18_710  # grammar: length of the training text
     corpus_seed: Seed = 0  # grammar: which text is drawn
-    determiner: Probability = 0.5  # grammar: how often an optional "the" is said
+    determiner_probability: Probability = 0.5  # grammar: how often an optional "the" is said
     extra_letters: str = ""  # grammar: letters that the vocabulary has besides those of its words
     path: str = ""  # text, series: the file; empty is the Markdown text that comes with rnnjax, or a generated series
     encoding: str = "utf-8"  # text, series: of the file
@@ -44,9 +46,11 @@ class TaskSpec:
     redundancy: Count = 1  # series: the training part is its first 1/redundancy, said that many times
     # series: by mean and deviation of the training part; targets: a network then reads raw numbers
     standardise: Literal["all", "targets", "none"] = "all"
-    readout: Literal["every", "last"] = "every"  # series: which steps of a window are predicted from
-    axes: Literal["right", "swapped"] = "right"  # series: swapped = each step of time reads another series of the batch
-    lag: Count = 10  # recall copy: steps between hearing a symbol and saying it
+    loss_steps: Literal["every", "last"] = "every"  # series: which steps of a window are predicted from
+    time_axis: Literal["time", "batch"] = (
+        "time"  # series: swapped = each step of time reads another series of the batch
+    )
+    copy_delay: Count = 10  # recall copy: steps between hearing a symbol and saying it
     symbols: Annotated[int, Ge(2), Le(26)] = 8  # recall copy
     examples: Count = 2_000  # recall adding: to train on
     shortest: Annotated[float, Gt(0), Le(1)] = 1.0  # recall adding: examples end after this share of `length` or later
@@ -69,18 +73,20 @@ class Spec:
     window: Count = 25  # T, steps of truncated back-propagation through time
     batch: Count = 1  # B, parallel streams of the text
     gradient_window: Annotated[int, Ge(0)] = 0  # steps that a gradient goes back inside a window; 0 = all of them
-    windows: Literal["in_order", "random"] = "in_order"  # as the text goes on, or each from anywhere in its stream
+    window_order: Literal["in_order", "random"] = "in_order"  # as the text goes on, or each from anywhere in its stream
     carry: Literal["carried", "reset"] = "carried"  # what a window starts from
-    start: str = "zero"  # the state where nothing is carried
+    initial_state: str = "zero"  # the state where nothing is carried
     reduction: Literal["sum", "mean", "last"] = "sum"  # over T: the loss that is optimised
     optimizer: str = "sgd"
     clip_elementwise: bool = False  # each element of the gradient by clip_value, before the whole by clip_norm
     schedule: str = "constant"  # of the learning rate, after the warm-up
-    feeding: Literal["teacher", "sampled", "greedy"] = "teacher"  # training reads the text, or in part its own words
-    feeding_schedule: Literal["linear", "exponential", "inverse_sigmoid"] = "linear"  # how its own share rises
+    scheduled_sampling: Literal["teacher", "sampled", "greedy"] = (
+        "teacher"  # training reads the text, or in part its own words
+    )
+    sampling_schedule: Literal["linear", "exponential", "inverse_sigmoid"] = "linear"  # how its own share rises
     steps: Count = 30_000  # optimizer steps
-    check_every: Annotated[int, Ge(0), Le(2**31 - 1)] = 0  # steps between looks at the held-out loss; 0 = none
-    record_every: Count = 25  # steps averaged into one row of the record
+    validate_every: Annotated[int, Ge(0), Le(2**31 - 1)] = 0  # steps between looks at the held-out loss; 0 = none
+    log_every: Count = 25  # steps averaged into one row of the record
     block: Count = 0  # K, runs that one device advances together; part of a run's numerical identity; 0 = by its size
     inputs: Annotated[int, Ge(0)] = 0  # D; 0 = whatever the task has
     outputs: Annotated[int, Ge(0)] = 0  # O; 0 = whatever the task has
@@ -111,7 +117,7 @@ class HParams(NamedTuple):
     forget_bias: Finite = 1.0  # lstm: at the start, added to that of the forget gate
     leak: Annotated[float, Gt(0), Le(1)] = 0.5  # leaky: dt / tau
     dropout_rate: Fraction = 0.0  # with dropout = true
-    start_scale: NonNegative = 1.0  # of start = constant, random, fixed and learned
+    initial_state_scale: NonNegative = 1.0  # of start = constant, random, fixed and learned
     momentum: Fraction = 0.9  # momentum, nesterov
     rms_decay: Fraction = 0.9  # rmsprop
     adam_b1: Fraction = 0.9  # adam, adamw
@@ -121,6 +127,8 @@ class HParams(NamedTuple):
     decay_steps: Positive = 10_000.0  # step, exponential, cosine: until the rate has fallen to decay_factor of itself
     decay_factor: Annotated[float, Gt(0), Le(1)] = 0.5  # step, exponential, cosine, plateau
     plateau_checks: PositiveOrInf = 2.0  # plateau: looks without a better held-out loss until the rate falls
-    own_share: Probability = 0.25  # feeding = sampled, greedy: of the symbols read, at the end of the schedule
-    feeding_steps: Positive = 10_000.0  # feeding_schedule: its scale
+    sampling_probability: Probability = (
+        0.25  # scheduled_sampling = sampled, greedy: of the symbols read, at the end of the schedule
+    )
+    sampling_steps: Positive = 10_000.0  # sampling_schedule: its scale
     patience: PositiveOrInf = math.inf  # looks without a better held-out loss until a run stops; inf = off

@@ -11,15 +11,16 @@ Losses are in nats per character whatever the reduction that is optimised. A run
 one point of a study's axes; a group is the runs that share one compiled program.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jax import Array
 
+from rnnjax.metrics import Metric
+
 Params = dict[str, Any]  # a tree of arrays
 Carry = Any  # a cell's own state: an array or a tuple of arrays
-Factory = Callable[..., Any]  # factory(spec, hp) -> a NamedTuple of pure functions
 
 
 class Cell(NamedTuple):
@@ -31,14 +32,14 @@ class Cell(NamedTuple):
     gates: tuple[str, ...]  # the G blocks of the kernels, by name
     init: Callable[[Array], Params]  # key -> {kernel [D, G*H], recurrent_kernel [H, G*H], bias [G*H], gate: {...}}
     carry: Callable[[], Carry]  # the carry at t = 0
-    drive: Callable[[Params, Array], Array]  # params, x [D] or an id -> u [G*H], outside the scan
+    project_input: Callable[[Params, Array], Array]  # params, x [D] or an id -> u [G*H], outside the scan
     gate: Callable[[Params, Carry, Array, Array], Carry]  # params["gate"], carry, u, r [G*H] -> carry, elementwise
-    output: Callable[[Carry], Array]  # carry -> h [H]
+    hidden_state: Callable[[Carry], Array]  # carry -> h [H]
 
     def step(self, params: Params, carry: Carry, x: Array) -> Carry:
         """One whole step of one example."""
-        recurrent = self.output(carry) @ params["recurrent_kernel"]
-        return self.gate(params["gate"], carry, self.drive(params, x), recurrent)
+        recurrent = self.hidden_state(carry) @ params["recurrent_kernel"]
+        return self.gate(params["gate"], carry, self.project_input(params, x), recurrent)
 
 
 class OpaqueCell(NamedTuple):
@@ -47,27 +48,31 @@ class OpaqueCell(NamedTuple):
     init: Callable[[Array], Params]  # key -> params
     carry: Callable[[], Carry]
     step: Callable[[Params, Carry, Array], Carry]  # params, carry, x [D] or an id -> carry
-    output: Callable[[Carry], Array]
+    hidden_state: Callable[[Carry], Array]
 
 
-class Pairs(NamedTuple):
+class LabelledSequence(NamedTuple):
     """A sequence to learn from: what a network reads at each place and what it should then say."""
 
     inputs_N: np.ndarray  # [N] int32 ids, or [N, D] float32
     targets_N: np.ndarray  # [N] int32 ids, or [N, O] float32
-    counted_N: np.ndarray | None = None  # [N] 1 where the loss counts, else 0; None = everywhere
-    mask_N: np.ndarray | None = None  # [N] false where a sequence has already ended; None = nowhere
-    period: int = 1  # windows start at multiples of this: the length of an example, 1 where the sequence is one piece
+    loss_mask_N: np.ndarray | None = None  # [N] 1 where the loss counts, else 0; None = everywhere
+    valid_N: np.ndarray | None = None  # [N] false where a sequence has already ended; None = nowhere
+    example_length: int = (
+        1  # windows start at multiples of this: the length of an example, 1 where the sequence is one piece
+    )
 
 
-class Data(NamedTuple):
+class WindowData(NamedTuple):
     """Pairs cut into windows; in a stream [:, :, b] the end of window w is followed by the start of window w + 1."""
 
     inputs_WTB: np.ndarray  # int32 ids, or float32 [W, T, B, D]
     targets_WTB: np.ndarray  # int32 ids, or float32 [W, T, B, O]
-    counted_WTB: np.ndarray | None = None  # as in `Pairs`
-    mask_WTB: np.ndarray | None = None
-    unit_O: np.ndarray | None = None  # a prediction times this is in the target's own unit; None = it already is
+    loss_mask_WTB: np.ndarray | None = None  # as in `LabelledSequence`
+    valid_WTB: np.ndarray | None = None
+    target_scale_O: np.ndarray | None = (
+        None  # a prediction times this is in the target's own unit; None = it already is
+    )
 
 
 class Task(NamedTuple):
@@ -75,28 +80,37 @@ class Task(NamedTuple):
 
     train_N: np.ndarray  # [N] int32 ids, or [N, ...] float32
     validation_N: np.ndarray  # held out, of the same kind
-    pairs: Callable[[np.ndarray], Pairs]  # of one of the two
+    make_sequence: Callable[[np.ndarray], LabelledSequence]  # of one of the two
     inputs: int  # D, or how many ids there are
     outputs: int  # O
     loss: str  # of one prediction, one of `losses.LOSSES`
-    levels: dict[str, float]  # of the loss: "chance", "floor", and others of a text or a series
+    reference_losses: dict[str, float]  # of the loss: "chance", "floor", and others of a text or a series
     vocabulary: str = ""  # of a text: the character of id i is vocabulary[i]
     text_measures: Callable[[str], dict[str, float]] | None = None  # of a generated text, "valid_words" in [0, 1] ...
     columns: tuple[str, ...] = ()  # of a series: its names
-    mean_O: tuple[float, ...] = ()  # of a series: what was taken from each column of what the network is to say
-    unit_O: tuple[float, ...] = ()  # and then divided by
+    target_mean_O: tuple[float, ...] = ()  # of a series: what was taken from each column of what the network is to say
+    target_scale_O: tuple[float, ...] = ()  # and then divided by
     last_only: bool = False  # the loss counts at the last step of each window only
     grammar: Any = None  # of a text that a `grammar.Grammar` made: it
     axes_swapped: bool = False  # windows [T, B] are handed over as [B, T]: what is read as time is the batch
 
 
 class Probe(NamedTuple):
-    """A look at a network between two chunks of training."""
+    """A measurement of a network between two chunks of training."""
 
     measure: Callable[[Any, Any, Array], dict[str, Array]]  # state, hp, step of ONE run -> scalars or [L]; compiled
     summarise: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]  # on the host: [R, ...] -> [R, ...]
+    metrics: Mapping[str, Metric] = {}  # a description of each value of `summarise`
+    labels: Mapping[str, Sequence[tuple[str, str]]] = {}  # of a value of kind "map": (name, group) of each point
 
 
-def as_measured(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+class Facts(NamedTuple):
+    """Constants that no network determines; nothing is compiled for them."""
+
+    values: Mapping[str, float]
+    metrics: Mapping[str, Metric] = {}
+
+
+def no_summary(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The summary of a probe that needs none."""
     return values

@@ -1,7 +1,7 @@
 """Time one optimizer step of one run: rnnjax against what one would use instead, all in one process and in turns."""
 
 from benchmarks.speed.bench import main
-from rnnjax.cli.common import run
+from rnnjax.cli.common import run_command
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

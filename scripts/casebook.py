@@ -1,7 +1,7 @@
 """Measure the doctor: how often a planted fault is found and named first, how often a healthy network gets an alarm."""
 
 from benchmarks.doctor.measure import main
-from rnnjax.cli.common import run
+from rnnjax.cli.common import run_command
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

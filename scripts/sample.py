@@ -1,7 +1,7 @@
 """Let a trained network speak: it reads a prompt, or the end of its series, then its own output."""
 
-from rnnjax.cli.common import run
+from rnnjax.cli.common import run_command
 from rnnjax.cli.sample import main
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

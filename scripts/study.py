@@ -1,7 +1,7 @@
 """Run studies: train every arm for every seed, draw the curves, judge the statements, write the report."""
 
-from rnnjax.cli.common import run
+from rnnjax.cli.common import run_command
 from rnnjax.cli.study import main
 
 if __name__ == "__main__":
-    run(main)
+    run_command(main)

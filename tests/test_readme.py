@@ -12,7 +12,7 @@ import pytest
 from rnnjax.analysis.rules import RULES
 from rnnjax.config import load as config
 from rnnjax.networks.cells import CELLS
-from rnnjax.networks.initial_states import STARTS
+from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.probes import PROBES
 from rnnjax.settings import HParams, Spec
 from rnnjax.studies.validation import check_names
@@ -20,7 +20,7 @@ from rnnjax.tasks import TASKS
 from rnnjax.tasks.windows import cut_windows, next_step
 from rnnjax.training import parallel as sweep
 from rnnjax.training.optimizers import OPTIMIZERS
-from rnnjax.training.schedules import FEEDING_SCHEDULES, SCHEDULES
+from rnnjax.training.schedules import SAMPLING_SCHEDULES, SCHEDULES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -46,10 +46,10 @@ def test_the_example_study_is_one(tmp_path: Path) -> None:
     assert example
     path = tmp_path / "example.toml"
     path.write_text(example[1])
-    study = config.load(path)
+    study = config.load_study(path)
     check_names(study)
     assert len(study.arms) == 6
-    assert study.file.claims[0].readings[0].rule in RULES
+    assert study.file.claims[0].criteria[0].rule in RULES
 
 
 def test_the_python_examples_run() -> None:
@@ -65,8 +65,8 @@ def test_the_python_examples_run() -> None:
             sweep.Run(0, Spec(cell="decay", hidden=8, inputs=3, outputs=3, window=4), HParams(seed=s)) for s in (0, 1)
         ]
         ids = np.random.default_rng(0).integers(3, size=50, dtype=np.int32)
-        program = sweep.program(runs, cut_windows(next_step(ids), 1, 4), rows=4)
-        _, record = program.advance(program.blocks.scatter(sweep.start(runs)), 100)
+        program = sweep.compile_program(runs, cut_windows(next_step(ids), 1, 4), rows=4)
+        _, record = program.advance(program.blocks.scatter(sweep.init_states(runs)), 100)
         assert np.isfinite(record.loss).all()
     finally:
         CELLS.pop("decay", None)
@@ -74,17 +74,17 @@ def test_the_python_examples_run() -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*/*.toml")), ids=lambda path: path.stem)
 def test_every_config_that_comes_with_rnnjax_is_a_study(path: Path) -> None:
-    check_names(config.load(path))
+    check_names(config.load_study(path))
 
 
 @pytest.mark.parametrize(
     ("field", "table"),
     [
         ("cell", CELLS),
-        ("start", STARTS),
+        ("initial_state", INITIAL_STATES),
         ("optimizer", OPTIMIZERS),
         ("schedule", SCHEDULES),
-        ("feeding_schedule", FEEDING_SCHEDULES),
+        ("sampling_schedule", SAMPLING_SCHEDULES),
         ("task.name", TASKS),
         ("probes", PROBES),
     ],

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnjax.analysis import statistics as stats
-from rnnjax.analysis.results import ArmResult, named, seed_values
+from rnnjax.analysis.results import ArmResult, per_seed, select_arms
 from rnnjax.analysis.statistics import Interval, TooFew
-from rnnjax.config.schema import Nearest, Stated
+from rnnjax.config.schema import ConventionComparison, ReferenceValue
 
 SEED = 0  # of the bootstrap
 
@@ -22,14 +22,14 @@ class Convention(NamedTuple):
     chance: float  # bootstrap chance that it is the nearest; NaN where there are too few seeds
 
 
-def conventions(nearest: Nearest, arms: Sequence[ArmResult]) -> list[Convention]:
+def compare_conventions(nearest: ConventionComparison, arms: Sequence[ArmResult]) -> list[Convention]:
     """Every convention, the nearest first.
 
     distance = mean over the stated numbers of |value - stated| / stated, seed by seed. A run that diverged is 1 away.
     """
-    names = dict.fromkeys(name_of(nearest, arm) for arm in arms)
-    values = {name: [values_of(nearest, number, name, arms) for number in nearest.numbers] for name in names}
-    distances = {name: distance(nearest.numbers, of_name) for name, of_name in values.items()}
+    names = dict.fromkeys(convention_name(nearest, arm) for arm in arms)
+    values = {name: [convention_values(nearest, number, name, arms) for number in nearest.numbers] for name in names}
+    distances = {name: convention_distance(nearest.numbers, of_name) for name, of_name in values.items()}
     fewest = min(map(len, distances.values()))
     try:
         chances = stats.best_arm(SEED, np.stack([one[:fewest] for one in distances.values()])).probability_A
@@ -42,18 +42,20 @@ def conventions(nearest: Nearest, arms: Sequence[ArmResult]) -> list[Convention]
     return sorted(found, key=lambda one: one.distance.estimate)
 
 
-def name_of(nearest: Nearest, arm: ArmResult) -> str:
+def convention_name(nearest: ConventionComparison, arm: ArmResult) -> str:
     """The convention of an arm: "sgd, sum, carried"."""
     return ", ".join(str(arm.axes[field]) for field in nearest.by)
 
 
-def values_of(nearest: Nearest, number: Stated, convention: str, arms: Sequence[ArmResult]) -> np.ndarray:
+def convention_values(
+    nearest: ConventionComparison, number: ReferenceValue, convention: str, arms: Sequence[ArmResult]
+) -> np.ndarray:
     """What a convention's arm came to for a stated number."""
-    [arm] = [arm for arm in named(arms, number.arms) if name_of(nearest, arm) == convention]
-    return seed_values(arm, number.metric)
+    [arm] = [arm for arm in select_arms(arms, number.arms) if convention_name(nearest, arm) == convention]
+    return per_seed(arm, number.metric)
 
 
-def distance(numbers: Sequence[Stated], values: Sequence[np.ndarray]) -> np.ndarray:
+def convention_distance(numbers: Sequence[ReferenceValue], values: Sequence[np.ndarray]) -> np.ndarray:
     """The distance of each seed [n] that all arms of a convention have."""
     fewest = min(map(len, values))
     apart = [np.abs(of_number[:fewest] / number.value - 1) for number, of_number in zip(numbers, values, strict=True)]

@@ -8,7 +8,7 @@ BEFORE = 40  # rows of the record in that median
 PER_STEPS = 10_000
 
 
-def jumps(loss_nS: np.ndarray, steps_S: np.ndarray) -> np.ndarray:
+def jump_rate(loss_nS: np.ndarray, steps_S: np.ndarray) -> np.ndarray:
     """Jumps per 10,000 optimizer steps of each run [n]; NaN where it diverged.
 
     A row of the record, the mean loss of some 25 steps, is high where it is more than 1 nat above the median of the 40
@@ -17,13 +17,13 @@ def jumps(loss_nS: np.ndarray, steps_S: np.ndarray) -> np.ndarray:
 
     Args: loss_nS [n, S], NaN from the divergence of a run on; steps_S [S], the steps done at the end of each row.
     """
-    count_n = starts(loss_nS).sum(axis=1)
+    count_n = spike_starts(loss_nS).sum(axis=1)
     return np.where(np.isnan(loss_nS[:, -1]), np.nan, count_n * PER_STEPS / steps_S[-1])
 
 
 def first_jump(loss_nS: np.ndarray, steps_S: np.ndarray) -> np.ndarray:
     """Optimizer steps until the end of the row of a run's first jump [n]; NaN where it has none."""
-    starts_nS = starts(loss_nS)
+    starts_nS = spike_starts(loss_nS)
     return np.where(starts_nS.any(axis=1), steps_S[np.argmax(starts_nS, axis=1)], np.nan)
 
 
@@ -35,7 +35,7 @@ def jump_recovery(loss_nS: np.ndarray, steps_S: np.ndarray) -> np.ndarray:
     """
     before_nS = medians_before(loss_nS)
     means_n = np.full(len(loss_nS), np.nan)
-    for run, starts_S in enumerate(starts(loss_nS)):
+    for run, starts_S in enumerate(spike_starts(loss_nS)):
         jumps_J = np.flatnonzero(starts_S)
         if len(jumps_J):
             means_n[run] = np.mean(steps_until_back(loss_nS[run], before_nS[run], steps_S, jumps_J))
@@ -50,7 +50,7 @@ def steps_until_back(loss_S: np.ndarray, before_S: np.ndarray, steps_S: np.ndarr
     return ends_J - steps_S[jumps_J]
 
 
-def starts(loss_nS: np.ndarray) -> np.ndarray:
+def spike_starts(loss_nS: np.ndarray) -> np.ndarray:
     """True [n, S] at the rows where a jump begins."""
     high_nS = loss_nS > medians_before(loss_nS) + JUMP  # false where a loss or a median is NaN
     return high_nS & ~np.pad(high_nS, ((0, 0), (1, 0)))[:, :-1]

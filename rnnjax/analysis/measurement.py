@@ -10,10 +10,10 @@ import numpy as np
 
 from rnnjax.analysis import statistics as stats
 from rnnjax.analysis.statistics import Interval
-from rnnjax.config.schema import Reading
+from rnnjax.config.schema import Criterion
 
 CONFIRMED, REFUTED, UNRESOLVED = "confirmed", "refuted", "unresolved"
-SURE = 0.95  # of a bootstrap chance, where a reading does not say how sure it must be
+CONFIDENCE = 0.95  # of a bootstrap chance, where a criterion does not say how sure it must be
 SEED = 0  # of the bootstrap
 
 
@@ -27,7 +27,7 @@ class Measurement(NamedTuple):
     verdict: str
 
 
-def place(interval: Interval, low: float, high: float) -> str:
+def interval_verdict(interval: Interval, low: float, high: float) -> str:
     """Where an interval lies relative to [low, high]."""
     if low <= interval.low and interval.high <= high:
         return CONFIRMED
@@ -36,36 +36,36 @@ def place(interval: Interval, low: float, high: float) -> str:
     return UNRESOLVED
 
 
-def measured(what: str, interval: Interval, low: float, high: float) -> Measurement:
-    return Measurement(what, interval, low, high, place(interval, low, high))
+def measure_interval(what: str, interval: Interval, low: float, high: float) -> Measurement:
+    return Measurement(what, interval, low, high, interval_verdict(interval, low, high))
 
 
-def finite(values: np.ndarray) -> np.ndarray:
+def finite_values(values: np.ndarray) -> np.ndarray:
     """Without the runs that diverged; they are counted beside every verdict."""
     return values[np.isfinite(values)]
 
 
-def both_finite(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def paired_finite(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The seeds that two arms have in common and that are finite in both."""
-    table = common([first, second])
+    table = common_seeds([first, second])
     return table[0], table[1]
 
 
-def common(values: Sequence[np.ndarray]) -> np.ndarray:
+def common_seeds(values: Sequence[np.ndarray]) -> np.ndarray:
     """Several arms' values [A, n] at the seeds that all have, where all are finite."""
     fewest = min(map(len, values))
     table = np.stack([of_arm[:fewest] for of_arm in values])
     return table[:, np.isfinite(table).all(axis=0)]
 
 
-def likely(reading: Reading, what: str, chance: float, n: int) -> Measurement:
+def probability_measurement(criterion: Criterion, what: str, chance: float, n: int) -> Measurement:
     """The verdict on a bootstrap chance."""
-    needed = reading.low if np.isfinite(reading.low) else SURE
+    needed = criterion.low if np.isfinite(criterion.low) else CONFIDENCE
     interval = Interval(float(chance), float(chance), float(chance), n, "bootstrap chance")
-    verdict = CONFIRMED if chance >= needed else REFUTED if chance <= 1 - SURE else UNRESOLVED
+    verdict = CONFIRMED if chance >= needed else REFUTED if chance <= 1 - CONFIDENCE else UNRESOLVED
     return Measurement(what, interval, needed, 1.0, verdict)
 
 
-def of_seeds(values_n: np.ndarray) -> Interval:
+def mean_over_seeds(values_n: np.ndarray) -> Interval:
     """The mean over seeds: BCa from 10 on, Student's t below."""
     return stats.paired_difference(SEED, values_n, np.zeros_like(values_n))

@@ -8,8 +8,8 @@ import jax
 import numpy as np
 import scipy.stats
 
-from rnnjax.analysis.loss_spikes import first_jump, jump_recovery, jumps
-from rnnjax.networks.model import network
+from rnnjax.analysis.loss_spikes import first_jump, jump_rate, jump_recovery
+from rnnjax.networks.model import build_network
 from rnnjax.probes.dynamics.units import recovered
 from rnnjax.probes.memory.symbol_recall import horizon_over_untrained
 from rnnjax.settings import HParams, Spec
@@ -36,24 +36,24 @@ def arm_result(levels: Mapping[str, float], sizes: Mapping[str, float], **known:
     Args: levels: of the task's loss, by name. sizes: numbers that all seeds of the arm have in common.
     """
     result = ArmResult(**known, metrics={})
-    result = result._replace(rows=result.rows | rises(result.rows.get("objective", result.rows["loss"])))
-    limits = thresholds(result.loss_unit)
+    result = result._replace(rows=result.rows | rise_indicators(result.rows.get("objective", result.rows["loss"])))
+    limits = loss_thresholds(result.loss_unit)
     curves = curve_metrics(result.rows["loss"], result.rows["clip_share"], result.row_steps, limits)
     curves |= norm_metrics(result.rows["gradient_norm"])
     outcome = outcome_metrics(curves["final_loss"], levels)
     same = {name: np.full(len(result.seeds), float(value)) for name, value in sizes.items()}
-    last = {name: seed_values(result, name) for name, values in result.probes.items() if values.ndim == 2}
-    return result._replace(metrics=curves | outcome | same | last | over_time(result.probes))
+    last = {name: per_seed(result, name) for name, values in result.probes.items() if values.ndim == 2}
+    return result._replace(metrics=curves | outcome | same | last | derived_metrics(result.probes))
 
 
 SHARP = 0.05  # of the loss before
 RISES = ("rise", "sharp_rise")  # rows that follow from what is optimised
 
 
-def rises(loss_nS: np.ndarray) -> dict[str, np.ndarray]:
+def rise_indicators(loss_nS: np.ndarray) -> dict[str, np.ndarray]:
     """Whether the loss of a row is above that of the row before, and whether by more than a twentieth: 1, 0 or NaN.
 
-    With record_every an epoch long, `rise@a-b` is the share of epochs in which training goes the wrong way.
+    With log_every an epoch long, `rise@a-b` is the share of epochs in which training goes the wrong way.
     """
     before_nS = np.concatenate([loss_nS[:, :1], loss_nS[:, :-1]], axis=1)
     known_nS = np.isfinite(loss_nS)
@@ -61,25 +61,25 @@ def rises(loss_nS: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.where(known_nS, loss_nS > limit_nS, np.nan) for name, limit_nS in limits.items()}
 
 
-OVER_TIME: dict[str, tuple[tuple[str, ...], Callable[..., np.ndarray]]] = {
+DERIVED_METRICS: dict[str, tuple[tuple[str, ...], Callable[..., np.ndarray]]] = {
     "unit_recovery": (("unit_dead",), recovered),
     "horizon_over_untrained": (("memory_accuracy", "ngram_accuracy", "majority"), horizon_over_untrained),
 }
 """Metric -> (the values of probes from which it follows, the function of these at all points of training)."""
 
 
-def over_time(probes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def derived_metrics(probes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The metrics that need a probe's values at several points of training."""
     return {
         metric: function(*(probes[name] for name in needed))
-        for metric, (needed, function) in OVER_TIME.items()
+        for metric, (needed, function) in DERIVED_METRICS.items()
         if probes.keys() >= set(needed)
     }
 
 
-def sizes(spec: Spec) -> dict[str, int]:
+def network_sizes(spec: Spec) -> dict[str, int]:
     """The parameters of a network, those of its kernels alone, and the steps of text or series that training reads."""
-    leaves = jax.tree.leaves(jax.eval_shape(network(spec, HParams()).init, jax.random.key(0)))
+    leaves = jax.tree.leaves(jax.eval_shape(build_network(spec, HParams()).init, jax.random.key(0)))
     parameters = sum(leaf.size for leaf in leaves)
     weights = sum(leaf.size for leaf in leaves if leaf.ndim > 1)
     return dict(zip(SIZES, (parameters, weights, spec.steps * spec.window * spec.batch), strict=True))
@@ -103,7 +103,7 @@ SIZES = ("parameters", "weights", "characters_read")  # of an arm, the same for 
 TREND_STRETCHES = 30
 
 
-def thresholds(loss_unit: str) -> tuple[float, ...]:
+def loss_thresholds(loss_unit: str) -> tuple[float, ...]:
     """The losses whose first reaching is counted; none where a series has units of its own."""
     return THRESHOLDS if loss_unit == ArmResult._field_defaults["loss_unit"] else ()
 
@@ -129,12 +129,12 @@ def curve_metrics(
     }
     return {
         "final_loss": np.average(loss_nS[:, last], axis=1, weights=weights_S[last]),
-        "smooth_loss": smoothed(loss_nS, weights_S),
+        "smooth_loss": exponential_smoothing(loss_nS, weights_S),
         "loss_area": np.average(loss_nS, axis=1, weights=weights_S),
         **{name: np.where(np.isnan(loss_nS[:, -1]), np.nan, steps) for name, steps in reached.items()},
         "clip_share": np.average(clip_share_nS, axis=1, weights=weights_S),
         "clip_trend": trend_over_time(clip_share_nS),
-        "jumps": jumps(loss_nS, steps_S),
+        "jumps": jump_rate(loss_nS, steps_S),
         "first_jump": first_jump(loss_nS, steps_S),
         "jump_recovery": jump_recovery(loss_nS, steps_S),
     }
@@ -156,7 +156,7 @@ def trend_over_time(values_nS: np.ndarray) -> np.ndarray:
     return np.where(size_n == 0, 0.0, ranks_nM @ order_M / np.where(size_n == 0, 1, size_n))
 
 
-def smoothed(loss_nS: np.ndarray, weights_S: np.ndarray) -> np.ndarray:
+def exponential_smoothing(loss_nS: np.ndarray, weights_S: np.ndarray) -> np.ndarray:
     """The exponentially smoothed loss at the end; a row of k steps counts as k steps at its mean."""
     value_n = loss_nS[:, 0]
     for loss_n, steps in zip(loss_nS.T, weights_S, strict=True):
@@ -165,7 +165,7 @@ def smoothed(loss_nS: np.ndarray, weights_S: np.ndarray) -> np.ndarray:
     return value_n
 
 
-def seed_values(arm: ArmResult, metric: str) -> np.ndarray:
+def per_seed(arm: ArmResult, metric: str) -> np.ndarray:
     """One number per seed [n]: a metric, a probe's last value, `probe@step` at the probe nearest to that step, or
     `row@a-b`, the mean of a row of the record over the steps in (a, b].
 
@@ -175,14 +175,14 @@ def seed_values(arm: ArmResult, metric: str) -> np.ndarray:
     if not step and name in arm.metrics:
         return arm.metrics[name]
     if "-" in step:
-        return mean_between(arm, name, *map(float, step.split("-")))
+        return mean_over_steps(arm, name, *map(float, step.split("-")))
     values_nQ = arm.probes[name]
     measured_Q = ~np.isnan(values_nQ).all(axis=0)
     steps = np.where(measured_Q, np.abs(arm.probe_steps - float(step or arm.probe_steps[-1])), np.inf)
     return values_nQ[:, np.argmin(steps)]
 
 
-def mean_between(arm: ArmResult, row: str, after: float, until: float) -> np.ndarray:
+def mean_over_steps(arm: ArmResult, row: str, after: float, until: float) -> np.ndarray:
     """The mean [n] of a row of the record over the steps in (after, until]; of a shorter training, its last row."""
     weights_S = np.diff(arm.row_steps, prepend=0) * ((arm.row_steps > after) & (arm.row_steps <= until))
     if not weights_S.any():
@@ -195,14 +195,14 @@ def is_text(probe: str) -> bool:
     return probe.startswith("text_")
 
 
-def measured_only(arm: ArmResult, probe: str) -> ArmResult:
+def at_probe_steps(arm: ArmResult, probe: str) -> ArmResult:
     """The arm with one probe, at the steps at which it was taken."""
     values = arm.probes[probe]
     taken_Q = ~np.isnan(values).reshape(*values.shape[:2], -1).all(axis=(0, 2))
     return arm._replace(probe_steps=arm.probe_steps[taken_Q], probes={probe: values[:, taken_Q]})
 
 
-def named(arms: Sequence[ArmResult], patterns: Sequence[str]) -> list[ArmResult]:
+def select_arms(arms: Sequence[ArmResult], patterns: Sequence[str]) -> list[ArmResult]:
     """The arms that a list of patterns names, in the study's order. Raises: KeyError for a pattern that names none."""
     for pattern in patterns:
         if not any(fnmatchcase(arm.name, pattern) for arm in arms):

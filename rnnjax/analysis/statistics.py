@@ -2,7 +2,8 @@
 
 Two habits hold everywhere. A random draw comes from an explicit integer seed, so a report can be made again to the
 last digit. A NaN or an infinity is a ValueError that names the argument: a diverged run is counted by the caller and
-never averaged in silently; only `estimate` leaves them out. Fewer values than a method needs are `TooFew`, a ValueError
+never averaged in silently; only `estimate_mean` leaves them out. Fewer values than a method needs are `TooFew`, a
+ValueError
 that a caller may answer.
 """
 
@@ -53,7 +54,7 @@ def mean_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
     return _student(sample, 1 / np.sqrt(sample.size), confidence, f"t, {_percent(confidence)}")
 
 
-def estimate(values: np.ndarray) -> Interval | None:
+def estimate_mean(values: np.ndarray) -> Interval | None:
     """The mean of what is finite with its t interval; NaN bounds around a single value, None where nothing is."""
     kept = values[np.isfinite(values)]
     if kept.size == 0:

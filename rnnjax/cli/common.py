@@ -20,14 +20,14 @@ class Parser(argparse.ArgumentParser):
         raise BadInput(f"{message}; see --help")
 
 
-def parser(description: str | None, epilog: str = "") -> Parser:
+def build_parser(description: str | None, epilog: str = "") -> Parser:
     """A parser that takes no abbreviations: a prefix must not set a field by accident."""
     layout = argparse.RawDescriptionHelpFormatter
     return Parser(description=description, epilog=epilog, allow_abbrev=False, formatter_class=layout)
 
 
-def import_option(parser: argparse.ArgumentParser) -> None:
-    """The option for what `own_code` runs."""
+def add_import_option(parser: argparse.ArgumentParser) -> None:
+    """The option for what `run_user_code` runs."""
     parser.add_argument(
         "--import",
         dest="own_code",
@@ -37,7 +37,7 @@ def import_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def own_code(file: Path | None) -> str:
+def run_user_code(file: Path | None) -> str:
     """Run the user's own file of Python. Returns: the sha256 of what it says, "" for none. Raises BadInput."""
     if file is None:
         return ""
@@ -47,7 +47,7 @@ def own_code(file: Path | None) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def run(main: Callable[[], None]) -> None:
+def run_command(main: Callable[[], None]) -> None:
     """Run a script's main function and end the process with its exit code."""
     try:
         check_arguments(sys.argv[1:])
@@ -74,7 +74,7 @@ def check_arguments(arguments: Sequence[str]) -> None:
             raise BadInput(f"argument {argument!a}: expected UTF-8")
 
 
-def folders(studies: Sequence[str], out: Path | None) -> list[Path]:
+def run_folders(studies: Sequence[str], out: Path | None) -> list[Path]:
     """The run folder of each study: `out`, which only one can have, or runs/<study>.
 
     Raises:

@@ -19,14 +19,14 @@ ABOUT = "doctor.json and doctor.html are written into the run folder"
 
 def arguments() -> argparse.Namespace:
     """What the user asked for. Raises: BadInput unless it is exactly one of the three."""
-    parser = command.parser(__doc__, ABOUT)
+    parser = command.build_parser(__doc__, ABOUT)
     parser.add_argument("folder", nargs="?", type=Path, metavar="OUT", help="the run folder of a study")
     parser.add_argument("--arm", metavar="A", help="which arm of it; default the first")
     parser.add_argument("--text", type=Path, metavar="FILE", help="train on this text first")
     parser.add_argument("--series", type=Path, metavar="FILE", help="train on this CSV file first")
     parser.add_argument("--columns", metavar="A,B", help="columns of --series; default all")
     parser.add_argument("--out", type=Path, metavar="DIR", help="run folder of --text, --series; default runs/doctor-*")
-    command.import_option(parser)
+    command.add_import_option(parser)
     asked = parser.parse_args()
     given = [name for name in ("folder", "text", "series") if getattr(asked, name) is not None]
     if len(given) != 1:
@@ -40,31 +40,31 @@ def arguments() -> argparse.Namespace:
     return asked
 
 
-def diagnostic(asked: argparse.Namespace) -> Study | None:
+def diagnostic_study(asked: argparse.Namespace) -> Study | None:
     """The study that trains on the user's file; None where a run folder is examined. Raises BadInput."""
     if asked.folder is not None:
         return None
     kind = "text" if asked.text is not None else "series"
-    changes = [f"task.path={toml(str(asked.text or asked.series))}"]
+    changes = [f"task.path={toml_string(str(asked.text or asked.series))}"]
     if asked.columns is not None:
-        changes.append(f"task.columns={toml(asked.columns)}")
-    return config.load(CONFIGS / f"doctor_{kind}.toml", changes)
+        changes.append(f"task.columns={toml_string(asked.columns)}")
+    return config.load_study(CONFIGS / f"doctor_{kind}.toml", changes)
 
 
-def toml(text: str) -> str:
+def toml_string(text: str) -> str:
     """A string as TOML writes it; for what stands in a path, as JSON does."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def main() -> None:
     asked = arguments()
-    study = diagnostic(asked)
+    study = diagnostic_study(asked)
     file = asked.text or asked.series
     folder = asked.folder or asked.out or Path("runs") / f"doctor-{file.stem}"
     if study is not None:
-        command.folders([study.name], folder)
+        command.run_folders([study.name], folder)
     devices.prepare()
-    command.own_code(asked.own_code)
+    command.run_user_code(asked.own_code)
     from rich.console import Console  # what is below imports JAX, which a bad argument never reaches
 
     from rnnjax.doctor import report as showing

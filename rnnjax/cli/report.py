@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def arguments() -> argparse.Namespace:
-    parser = command.parser(__doc__, "with no other option: writes report.html, report.md and tables/ anew")
+    parser = command.build_parser(__doc__, "with no other option: writes report.html, report.md and tables/ anew")
     parser.add_argument(
         "folders", nargs="+", type=Path, metavar="FOLDER", help="folders of finished studies (results/*, runs/init)"
     )
@@ -33,22 +33,22 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def judge_anew(path: Path, folders: list[Path]) -> None:
-    """Raises BadInput unless there is one folder, and as `lab.judge_again`."""
+def rejudge_folder(path: Path, folders: list[Path]) -> None:
+    """Raises BadInput unless there is one folder, and as `lab.rejudge`."""
     if len(folders) > 1:
         raise BadInput(f"--judge: got {len(folders)} folders; expected the one of {path}")
-    study = config.load(path)
+    study = config.load_study(path)
     devices.prepare()
     from rnnjax.studies import run as lab
 
-    lab.judge_again(study, folders[0])
+    lab.rejudge(study, folders[0])
     print(f"done: {folders[0] / 'report.html'}")
 
 
 def main() -> None:
     asked = arguments()
     if asked.judge is not None:
-        judge_anew(asked.judge, asked.folders)
+        rejudge_folder(asked.judge, asked.folders)
     from rnnjax.reports import ledger, site
 
     entries = ledger.read_entries(asked.folders)
@@ -63,7 +63,7 @@ def main() -> None:
     if asked.symptoms is not None:
         write_symptoms(asked.symptoms)
     if not any((asked.site, asked.ledger, asked.judge, asked.remedies, asked.symptoms)):
-        write_again(entries)
+        rewrite_reports(entries)
 
 
 def write_remedies(path: Path, folders: list[Path]) -> None:
@@ -82,7 +82,7 @@ def write_symptoms(path: Path) -> None:
     print(f"done: {path}")
 
 
-def write_again(entries: "Sequence[Entry]") -> None:
+def rewrite_reports(entries: "Sequence[Entry]") -> None:
     """Each study's report from its page.json."""
     from rnnjax.reports import site
     from rnnjax.reports.render import write_report

@@ -10,7 +10,7 @@ from rnnjax.config import load as config
 
 
 def arguments() -> argparse.Namespace:
-    parser = command.parser(__doc__, fields.field_help())
+    parser = command.build_parser(__doc__, fields.field_help())
     parser.add_argument("configs", nargs="+", type=Path, metavar="CONFIG", help="study files (configs/studies/*.toml)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="the run folder; default runs/<study>")
     parser.add_argument("--seeds", type=int, metavar="N", help="how many seeds (42, 43, ...) instead of the file's")
@@ -30,22 +30,22 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--max-runs", type=int, default=10_000, metavar="N", help="refuse larger studies (default 10,000)"
     )
-    command.import_option(parser)
+    command.add_import_option(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     asked = arguments()
     overrides = [*asked.set, *([] if asked.steps is None else [f"steps={asked.steps}"])]
-    studies = [config.load(path, overrides, asked.seeds, asked.max_runs, asked.arm) for path in asked.configs]
-    folders = command.folders([study.name for study in studies], asked.out)
+    studies = [config.load_study(path, overrides, asked.seeds, asked.max_runs, asked.arm) for path in asked.configs]
+    folders = command.run_folders([study.name for study in studies], asked.out)
     devices.prepare()
-    if own := command.own_code(asked.own_code):  # part of what decides the results
+    if own := command.run_user_code(asked.own_code):  # part of what decides the results
         studies = [study._replace(config=study.config | {"own_code_sha256": own}) for study in studies]
     from rnnjax.studies import run as lab
 
     for study in studies[1:]:
-        lab.prepare(study)  # so that a mistake in the last study is told before the first is trained
+        lab.prepare_study(study)  # so that a mistake in the last study is told before the first is trained
     for study, folder in zip(studies, folders, strict=True):
         begun = folder.exists() or len(studies) == 1  # of several, those that were not begun yet are
         lab.run_study(study, folder, asked.resume and begun, asked.strict)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from rnnjax.config.fields import FIELDS, as_float32, checked, flat, rule, shown
+from rnnjax.config.fields import FIELDS, as_float32, describe_type, flatten, format_input, validate_field
 from rnnjax.config.schema import Arm, Claim, StudyFile
 from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Seed, Spec, TaskSpec
@@ -23,29 +23,29 @@ LONGEST_NAME = 200  # of an arm: a file system allows 255 bytes
 def check_count(file: StudyFile, where: str, max_runs: int) -> None:
     """Raises BadInput for an axis without values or more runs than allowed; before any list of them is made."""
     seeds = file.seeds if is_integer(file.seeds) else len(file.seeds) if isinstance(file.seeds, list) else 1
-    tables = [(min(seeds, fewer_seeds(table, where) or seeds), fields_of(table)) for table in file.axes]
+    tables = [(min(seeds, seed_limit(table, where) or seeds), axis_fields(table)) for table in file.axes]
     runs = sum(of_arm * math.prod(axis_lengths(fields, where)) for of_arm, fields in tables) if tables else seeds
     if runs > max_runs:
         raise BadInput(f"{where}: {runs:,} runs; limit {max_runs:,} (--max-runs)")
 
 
-def fields_of(table: dict[str, Any]) -> dict[str, Any]:
+def axis_fields(table: dict[str, Any]) -> dict[str, Any]:
     """The fields of a table of axes, without what it says about its arms."""
-    return {name: values for name, values in flat(table).items() if name != "seeds"}
+    return {name: values for name, values in flatten(table).items() if name != "seeds"}
 
 
-def fewer_seeds(table: dict[str, Any], where: str) -> int | None:
+def seed_limit(table: dict[str, Any], where: str) -> int | None:
     """How many of the study's seeds the arms of a table of axes are run with; None = all."""
     count = table.get("seeds")
     if count is not None and not (is_integer(count) and count >= 1):
-        raise BadInput(f"{where}:axes.seeds: got {shown(count)}; expected integer >= 1")
+        raise BadInput(f"{where}:axes.seeds: got {format_input(count)}; expected integer >= 1")
     return count
 
 
 def axis_lengths(table: dict[str, Any], where: str) -> list[int]:
     for name, values in table.items():
         if not isinstance(values, list):
-            raise BadInput(f"{where}:axes.{name}: got {shown(values)}; expected a list of values")
+            raise BadInput(f"{where}:axes.{name}: got {format_input(values)}; expected a list of values")
         if not values:
             raise BadInput(f"{where}: axis '{name}' has no values")
     return [len(values) for values in table.values()]
@@ -55,65 +55,67 @@ def is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def expand(file: StudyFile, where: str) -> list[Arm]:
+def expand_axes(file: StudyFile, where: str) -> list[Arm]:
     """The arms: every table of `axes` is a product of its lists; without axes there is one arm, "base"."""
-    base = {name: checked(name, value, where) for name, value in file.base.items()}
+    base = {name: validate_field(name, value, where) for name, value in file.base.items()}
     points = [
-        (point, fewer_seeds(table, where))
+        (point, seed_limit(table, where))
         for table in file.axes
-        for point in product(fields_of(table), f"{where}:axes")
+        for point in axis_product(axis_fields(table), f"{where}:axes")
     ] or [({}, None)]
     varying = [name for name in FIELDS if any(name in point for point, _ in points)]
-    arms = [arm(point, base, varying)._replace(most_seeds=seeds) for point, seeds in points]
-    refuse_twins([(one.spec, *map(as_float32, one.hp)) for one in arms], "are identical", arms, where)
-    refuse_twins([one.name for one in arms], "have one name", arms, where)
+    arms = [build_arm(point, base, varying)._replace(max_seeds=seeds) for point, seeds in points]
+    reject_duplicates([(one.spec, *map(as_float32, one.hp)) for one in arms], "are identical", arms, where)
+    reject_duplicates([one.name for one in arms], "have one name", arms, where)
     for one in arms:
         if len(one.name) > LONGEST_NAME:
             raise BadInput(f"{where}:axes: the arm {one.name[:40]!r}... has a name longer than {LONGEST_NAME}")
     return arms
 
 
-def only(file: StudyFile, arms: list[Arm], patterns: Sequence[str]) -> tuple[StudyFile, list[Arm]]:
+def select_arms(file: StudyFile, arms: list[Arm], patterns: Sequence[str]) -> tuple[StudyFile, list[Arm]]:
     """A study without the arms that no pattern names, and without what is said of these.
 
     Raises:
         BadInput: a pattern that names no arm.
     """
     for pattern in patterns:
-        if not names_of(arms, [pattern]):
+        if not matching_names(arms, [pattern]):
             raise BadInput(f"--arm: got {pattern!r}; expected one of: {', '.join(arm.name for arm in arms)}")
-    kept = names_of(arms, patterns)
+    kept = matching_names(arms, patterns)
     left = [arm for arm in arms if arm.name in kept]
 
     def known(items: Any) -> Any:
         """What shows arms, with those that are left."""
-        shorter = [replace(item, arms=[p for p in item.arms if names_of(left, [p])]) for item in items]
+        shorter = [replace(item, arms=[p for p in item.arms if matching_names(left, [p])]) for item in items]
         return [item for item in shorter if item.arms]
 
     def judged(claim: Claim) -> Claim:
         """What judges arms, where all of them are left: among fewer, another could be the best."""
-        return replace(claim, readings=[one for one in claim.readings if names_of(arms, one.patterns()) <= kept])
+        return replace(claim, criteria=[one for one in claim.criteria if matching_names(arms, one.patterns()) <= kept])
 
     showing = ("figures", "tables", "contradictions", "questions", "advice")
     shown: dict[str, Any] = {name: known(getattr(file, name)) for name in showing}
-    whole = file.nearest is not None and all(names_of(arms, one.arms) <= kept for one in file.nearest.numbers)
+    whole = file.conventions is not None and all(
+        matching_names(arms, one.arms) <= kept for one in file.conventions.numbers
+    )
     file = replace(
         replace(file, **shown),
-        claims=[claim for claim in map(judged, file.claims) if claim.readings],
-        nearest=file.nearest if whole else None,
-        explorer=file.explorer if file.explorer and names_of(arms, file.explorer.arms) <= kept else None,
-        draws=next(iter(known([file.draws] if file.draws else [])), None),
+        claims=[claim for claim in map(judged, file.claims) if claim.criteria],
+        conventions=file.conventions if whole else None,
+        explorer=file.explorer if file.explorer and matching_names(arms, file.explorer.arms) <= kept else None,
+        initial_statistics=next(iter(known([file.initial_statistics] if file.initial_statistics else [])), None),
         baseline=file.baseline if file.baseline in kept else "",
     )
     return file, left
 
 
-def names_of(arms: list[Arm], patterns: Sequence[str]) -> set[str]:
+def matching_names(arms: list[Arm], patterns: Sequence[str]) -> set[str]:
     """The names of the arms that a list of patterns names."""
     return {arm.name for arm in arms if any(fnmatchcase(arm.name, pattern) for pattern in patterns)}
 
 
-def refuse_twins(keys: list[Any], what: str, arms: list[Arm], where: str) -> None:
+def reject_duplicates(keys: list[Any], what: str, arms: list[Arm], where: str) -> None:
     """Raises BadInput for the first two arms, counted from 1, that have one key."""
     first: dict[Any, int] = {}
     for number, (key, one) in enumerate(zip(keys, arms, strict=True), 1):
@@ -121,12 +123,12 @@ def refuse_twins(keys: list[Any], what: str, arms: list[Arm], where: str) -> Non
             raise BadInput(f"{where}:axes: arms {first[key]} and {number} {what} ({one.name})")
 
 
-def product(table: dict[str, Any], where: str) -> list[dict[str, Any]]:
-    checked_values = [[checked(name, value, where) for value in values] for name, values in table.items()]
+def axis_product(table: dict[str, Any], where: str) -> list[dict[str, Any]]:
+    checked_values = [[validate_field(name, value, where) for value in values] for name, values in table.items()]
     return [dict(zip(table, combination, strict=True)) for combination in itertools.product(*checked_values)]
 
 
-def arm(point: dict[str, Any], base: dict[str, Any], varying: list[str]) -> Arm:
+def build_arm(point: dict[str, Any], base: dict[str, Any], varying: list[str]) -> Arm:
     values = {name: entry.default for name, entry in FIELDS.items()} | base | point
     owned: dict[str, dict[str, Any]] = {"task": {}, "spec": {}, "hp": {}}
     for name, value in values.items():
@@ -141,7 +143,7 @@ def arm_name(point: dict[str, Any], varying: list[str]) -> str:
     parts = [
         value
         if isinstance(value, str)
-        else f"{last_word(name) if words.count(last_word(name)) == 1 else name}={short(value)}"
+        else f"{last_word(name) if words.count(last_word(name)) == 1 else name}={format_number(value)}"
         for name, value in point.items()
     ]
     return re.sub(r"[^A-Za-z0-9._=,+-]", "-", ",".join(parts)) or "base"
@@ -151,7 +153,7 @@ def last_word(name: str) -> str:
     return re.split(r"[._]", name)[-1]
 
 
-def short(number: float) -> str:
+def format_number(number: float) -> str:
     """Six digits where they say it all."""
     return f"{number:g}" if float(f"{number:g}") == number else str(number)
 
@@ -162,9 +164,9 @@ def seed_list(file: StudyFile, where: str) -> list[int]:
     if is_integer(seeds):
         seeds = range(FIRST_SEED, FIRST_SEED + min(seeds, 2**32))  # that many reach beyond the last seed
     if not isinstance(seeds, list | range):
-        raise BadInput(f"{where}:seeds: got {shown(seeds)}; expected integer or list of integers")
+        raise BadInput(f"{where}:seeds: got {format_input(seeds)}; expected integer or list of integers")
     if not seeds:
-        raise BadInput(f"{where}:seeds: got {shown(file.seeds)}; expected at least one seed")
+        raise BadInput(f"{where}:seeds: got {format_input(file.seeds)}; expected at least one seed")
     for seed in seeds[-1:] if isinstance(seeds, range) else seeds:
         check_seed(seed, where)
     twice = next((seed for seed, times in Counter(seeds).items() if times > 1), None)
@@ -177,4 +179,4 @@ def check_seed(seed: Any, where: str) -> None:
     try:
         TypeAdapter(Seed).validate_python(seed, strict=True)
     except ValidationError:
-        raise BadInput(f"{where}:seeds: got {shown(seed)}; expected {rule(Seed)}") from None
+        raise BadInput(f"{where}:seeds: got {format_input(seed)}; expected {describe_type(Seed)}") from None

@@ -39,28 +39,28 @@ def _fields() -> dict[str, Field]:
 FIELDS = _fields()
 
 
-def flat(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """{"task": {"path": p}} -> {"task.path": p}; only for tables that are not themselves the value of a field."""
     items: dict[str, Any] = {}
     for name, value in table.items():
         nested = isinstance(value, dict) and f"{prefix}{name}" not in FIELDS
-        items |= flat(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
+        items |= flatten(value, f"{prefix}{name}.") if nested else {f"{prefix}{name}": value}
     return items
 
 
-def checked(name: str, value: Any, where: str) -> Any:
+def validate_field(name: str, value: Any, where: str) -> Any:
     """A field's value if it keeps the field's rule."""
     if name not in FIELDS:
-        raise BadInput(f"{where}: {unknown(name, FIELDS)}")
+        raise BadInput(f"{where}: {unknown_field(name, FIELDS)}")
     owner, annotation, _ = FIELDS[name]
-    expected = rule(annotation)
+    expected = describe_type(annotation)
     try:
         found = TypeAdapter(annotation).validate_python(value, strict=True)
         if owner == "hp":  # it is used as the nearest float32, which may be 0, 1 or infinite
             expected += " in float32"
             TypeAdapter(annotation).validate_python(as_float32(found))
     except ValidationError:
-        raise BadInput(f"{where}:{name}: got {shown(value)}; expected {expected}") from None
+        raise BadInput(f"{where}:{name}: got {format_input(value)}; expected {expected}") from None
     return found
 
 
@@ -72,24 +72,24 @@ def as_float32(value: float) -> float:
         return math.copysign(math.inf, value)
 
 
-def rule(annotation: Any) -> str:
+def describe_type(annotation: Any) -> str:
     """A field's rule in words: "integer >= 1", "one of: sum, mean, last"."""
     if get_origin(annotation) is Literal:
         return "one of: " + ", ".join(map(str, get_args(annotation)))
     if get_origin(annotation) is not Annotated:
         return {str: "text", bool: "true or false", int: "integer", float: "number"}[annotation]
     kind, *bounds = get_args(annotation)
-    return " ".join([rule(kind), " and ".join(dict.fromkeys(bound_text(bound) for bound in bounds))])
+    return " ".join([describe_type(kind), " and ".join(dict.fromkeys(describe_bound(bound) for bound in bounds))])
 
 
-def bound_text(bound: Any) -> str:
+def describe_bound(bound: Any) -> str:
     symbols = {Ge: ("ge", ">="), Gt: ("gt", ">"), Le: ("le", "<="), Lt: ("lt", "<")}
     attribute, symbol = symbols[type(bound)]
     limit = getattr(bound, attribute)
     return "finite" if math.isinf(limit) else f"{symbol} {limit}"
 
 
-def shown(value: Any) -> str:
+def format_input(value: Any) -> str:
     """A user's value in an error line: short and on one line."""
     if isinstance(value, dict):
         return "a table"
@@ -99,7 +99,7 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def unknown(name: str, known: Iterable[str]) -> str:
+def unknown_field(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), 1, 0.5)
     return f"unknown field '{name}'" + (f"; did you mean '{close[0]}'?" if close else "")
 
@@ -111,7 +111,7 @@ def field_help() -> str:
     for owner, title in owners.items():
         lines += ["", f"{title}:"]
         lines += [
-            f"  {name:<22} {entry.default!s:<14} {rule(entry.annotation)}"
+            f"  {name:<22} {entry.default!s:<14} {describe_type(entry.annotation)}"
             for name, entry in FIELDS.items()
             if entry.owner == owner
         ]

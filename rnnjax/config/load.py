@@ -9,8 +9,8 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from rnnjax.config.arms import check_count, expand, only, seed_list
-from rnnjax.config.fields import FIELDS, checked, flat, shown, unknown
+from rnnjax.config.arms import check_count, expand_axes, seed_list, select_arms
+from rnnjax.config.fields import FIELDS, flatten, format_input, unknown_field, validate_field
 from rnnjax.config.schema import COUNT, LIST, Arm, Study, StudyFile
 from rnnjax.config.toml_file import read_toml
 from rnnjax.errors import BadInput
@@ -20,7 +20,7 @@ BYTES_PER_STEP = 40  # of a series or an example: its numbers in float64 and flo
 BYTES_PER_CHARACTER = 16  # of a text: its ids, the inputs and targets, and the text itself
 
 
-def load(
+def load_study(
     path: Path,
     overrides: Iterable[str] = (),
     seeds: int | None = None,
@@ -37,21 +37,21 @@ def load(
         BadInput: one line `<file>:<field>: got <value>; expected <rule>.`
     """
     where = str(path)
-    file = checked_file(read_toml(path), where)
-    asked = {name: checked(name, value, "--set") for name, value in map(parse_override, overrides)}
-    refuse_overridden_axes(asked, file)
-    departs = departures(file, asked, seeds, patterns)
-    varied = any("steps" in flat(table) for table in file.axes)
+    file = validate_tables(read_toml(path), where)
+    asked = {name: validate_field(name, value, "--set") for name, value in map(parse_override, overrides)}
+    check_overridden_axes(asked, file)
+    overrides = describe_overrides(file, asked, seeds, patterns)
+    varied = any("steps" in flatten(table) for table in file.axes)
     shorter = {"steps": asked.pop("steps")} if varied and "steps" in asked else {}
-    file = replace(file, base=flat(file.base) | asked, seeds=file.seeds if seeds is None else seeds)
+    file = replace(file, base=flatten(file.base) | asked, seeds=file.seeds if seeds is None else seeds)
     check_count(file, where, max_runs)
-    arms = shortened(expand(file, where), file, shorter, where)
+    arms = scale_steps(expand_axes(file, where), file, shorter, where)
     if patterns:
-        file, arms = only(file, arms, patterns)
-    study = Study(path.stem, file, arms, seed_list(file, where), {}, whole=not patterns, departs=departs)
+        file, arms = select_arms(file, arms, patterns)
+    study = Study(path.stem, file, arms, seed_list(file, where), {}, complete=not patterns, overrides=overrides)
     check_saves(study, where)
     check_size(study, where)
-    return study._replace(config=resolved(study))
+    return study._replace(config=resolved_settings(study))
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -66,15 +66,15 @@ def parse_override(text: str) -> tuple[str, Any]:
     return name.strip(), table["value"] if table.keys() == {"value"} else value  # else: no TOML, or more than a value
 
 
-def checked_file(table: dict[str, Any], where: str) -> StudyFile:
+def validate_tables(table: dict[str, Any], where: str) -> StudyFile:
     """The file's own tables; fields of base and axes are checked by `checked`."""
     try:
         return TypeAdapter(StudyFile).validate_python(table)
     except ValidationError as error:
-        raise BadInput("; ".join(dict.fromkeys(explain(e, where) for e in error.errors()))) from None
+        raise BadInput("; ".join(dict.fromkeys(describe_error(e, where) for e in error.errors()))) from None
 
 
-def explain(error: Any, where: str) -> str:
+def describe_error(error: Any, where: str) -> str:
     """One pydantic error in one line."""
     names = [str(part) for part in error["loc"] if part not in (COUNT, LIST)]
     place = ".".join(name for name in names if not name.startswith("StudyFile"))
@@ -83,31 +83,33 @@ def explain(error: Any, where: str) -> str:
         if not above and name in FIELDS:
             return f"{where}: '{name}' stands outside of its table; expected it in [base], or in [[axes]] as a list"
         tables = [one for one in above if not one.isdigit()]
-        known = [f.name for f in fields(tables_of(StudyFile)[tables[-1]] if tables else StudyFile)]
-        return f"{where}:{'.'.join(above)}{' ' if above else ''}{unknown(name, known)}"
+        known = [f.name for f in fields(nested_tables(StudyFile)[tables[-1]] if tables else StudyFile)]
+        return f"{where}:{'.'.join(above)}{' ' if above else ''}{unknown_field(name, known)}"
     if error["type"] in ("missing", "missing_argument"):
         return f"{where}: missing field '{place}'"
-    return f"{where}:{place}: got {shown(error['input'])}; expected {error['msg'].removeprefix('Input should be ')}"
+    return (
+        f"{where}:{place}: got {format_input(error['input'])}; expected {error['msg'].removeprefix('Input should be ')}"
+    )
 
 
-def tables_of(kind: type) -> dict[str, type]:
+def nested_tables(kind: type) -> dict[str, type]:
     """The tables inside a table, at any depth, by their names in the file."""
     found: dict[str, type] = {}
     for name, hint in get_type_hints(kind).items():
         for table in (hint, *get_args(hint)):
             if isinstance(table, type) and is_dataclass(table):
-                found |= {name: table, **tables_of(table)}
+                found |= {name: table, **nested_tables(table)}
     return found
 
 
-def shortened(arms: list[Arm], file: StudyFile, asked: dict[str, Any], where: str) -> list[Arm]:
+def scale_steps(arms: list[Arm], file: StudyFile, asked: dict[str, Any], where: str) -> list[Arm]:
     """Arms that differ in their steps, in proportion to what is asked of the base's; each at least one.
 
     Their names stay, because the statements know them by these.
     """
     if not asked:
         return arms
-    share = checked("steps", asked["steps"], where) / file.base.get("steps", Spec.steps)
+    share = validate_field("steps", asked["steps"], where) / file.base.get("steps", Spec.steps)
 
     def shorter(arm: Arm) -> Arm:
         steps = max(1, round(arm.spec.steps * share))
@@ -116,13 +118,13 @@ def shortened(arms: list[Arm], file: StudyFile, asked: dict[str, Any], where: st
     return [shorter(arm) for arm in arms]
 
 
-def departures(file: StudyFile, asked: dict[str, Any], seeds: int | None, patterns: Sequence[str]) -> str:
+def describe_overrides(file: StudyFile, asked: dict[str, Any], seeds: int | None, patterns: Sequence[str]) -> str:
     """What is asked otherwise than the file has it: "steps 5,000 instead of 30,000, 8 seeds instead of 32"."""
 
     def words(value: Any) -> str:
-        return f"{value:,}" if type(value) is int else shown(value)
+        return f"{value:,}" if type(value) is int else format_input(value)
 
-    usual = {name: FIELDS[name].default for name in asked} | flat(file.base)
+    usual = {name: FIELDS[name].default for name in asked} | flatten(file.base)
     changed = {name: value for name, value in asked.items() if value != usual[name]}
     found = [f"{name} {words(value)} instead of {words(usual[name])}" for name, value in changed.items()]
     of_file = len(file.seeds) if isinstance(file.seeds, list) else file.seeds
@@ -130,9 +132,9 @@ def departures(file: StudyFile, asked: dict[str, Any], seeds: int | None, patter
     return ", ".join(found + (["some of its arms only"] if patterns else []))
 
 
-def refuse_overridden_axes(asked: dict[str, Any], file: StudyFile) -> None:
+def check_overridden_axes(asked: dict[str, Any], file: StudyFile) -> None:
     """Raises BadInput for a `--set` that the axes would override; fewer steps shorten them all in proportion."""
-    axes = {name for table in file.axes for name in flat(table)} - {"steps"}
+    axes = {name for table in file.axes for name in flatten(table)} - {"steps"}
     for name in asked:
         if name in axes:
             raise BadInput(f"--set {name}: is an axis of this study; expected a field that its arms share")
@@ -148,25 +150,25 @@ def check_saves(study: Study, where: str) -> None:
 def check_size(study: Study, where: str) -> None:
     """Raises BadInput for what this machine cannot hold."""
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for name, (needed, what) in memory(study).items():
+    for name, (needed, what) in required_memory(study).items():
         if needed > available:
             raise BadInput(
                 f"{where}:{name}: needs {needed / 1e9:,.0f} GB for {what}; available {available / 1e9:,.0f} GB"
             )
 
 
-def memory(study: Study) -> dict[str, tuple[int, str]]:
+def required_memory(study: Study) -> dict[str, tuple[int, str]]:
     """The bytes of what grows with each setting, at least."""
     specs, runs = [arm.spec for arm in study.arms], sum(len(arm.seeds(study.seeds)) for arm in study.arms)
     hidden, block = max(spec.hidden for spec in specs), max(spec.block for spec in specs) or 1
-    rows = max(-(-spec.steps // spec.record_every) for spec in specs)
+    rows = max(-(-spec.steps // spec.log_every) for spec in specs)
     states = max(spec.window * spec.batch * spec.hidden * (spec.block or 1) for spec in specs)
     drawn = ("grammar", "recall")
     characters = max(spec.task.characters if spec.task.name in drawn else 0 for spec in specs)
     series = max(spec.task.length if spec.task.name == "series" else 0 for spec in specs)
     adding = [s.task for s in specs if (s.task.name, s.task.recall) == ("recall", "adding")]
     examples = max((task.examples * task.length for task in adding), default=0)
-    draws = study.file.draws.count if study.file.draws else 0
+    draws = study.file.initial_statistics.count if study.file.initial_statistics else 0
     return {
         "hidden": (4 * hidden**2 * runs, f"Wh of {runs:,} runs with hidden {hidden:,}"),
         "block": (4 * hidden**2 * block, f"Wh of one block of {block:,} runs"),
@@ -175,11 +177,11 @@ def memory(study: Study) -> dict[str, tuple[int, str]]:
         "task.characters": (BYTES_PER_CHARACTER * characters, f"a text of {characters:,} characters"),
         "task.length": (BYTES_PER_STEP * series, f"a series of {series:,} steps"),
         "task.examples": (BYTES_PER_STEP * examples, f"examples of {examples:,} steps together"),
-        "draws": (4 * hidden**2 * draws, f"{draws:,} starts"),
+        "initial_statistics": (4 * hidden**2 * draws, f"{draws:,} starts"),
     }
 
 
-def resolved(study: Study) -> dict[str, Any]:
+def resolved_settings(study: Study) -> dict[str, Any]:
     """All that decides a study's numbers, as plain values: every arm in full, the seeds, the probes."""
     arms = {
         arm.name: asdict(arm.spec)

@@ -14,11 +14,11 @@ from rnnjax.settings import HParams, Spec
 
 Text = Annotated[str, MinLen(1)]
 Number = Annotated[float, Strict()]
-Whole = Annotated[int, Strict(), Ge(1)]
+PositiveInt = Annotated[int, Strict(), Ge(1)]
 Points = Annotated[int, Strict(), Ge(1), Le(10_000)]
 Steps = Annotated[list[Annotated[int, Strict(), Ge(0)]], MinLen(1)]
 COUNT, LIST = "count of points", "list of steps"  # the two forms of what a probe is asked for, as pydantic calls them
-When = Annotated[
+ProbeSteps = Annotated[
     Annotated[Points, Tag(COUNT)] | Annotated[Steps, Tag(LIST)],
     Discriminator(lambda value: LIST if isinstance(value, list) else COUNT),
 ]
@@ -26,7 +26,7 @@ STRICT = {"extra": "forbid"}
 
 
 @dataclass(frozen=True)
-class Reading:
+class Criterion:
     """One sharpened, checkable form of a statement: a rule, a metric, and the arms it is about.
 
     Arms are named by patterns (`normal_*`). A metric is a number per seed; `name@step` is a probe at that step of
@@ -37,8 +37,8 @@ class Reading:
     rule: str  # one of claims.RULES
     metric: Text
     arms: Annotated[list[str], MinLen(1)]
-    against: list[str] = field(default_factory=list)  # arms to compare with
-    against_metric: str = ""  # what is compared in these, if another one; an arm may then be compared with itself
+    compared_to: list[str] = field(default_factory=list)  # arms to compare with
+    compared_metric: str = ""  # what is compared in these, if another one; an arm may then be compared with itself
     matched: list[str] = field(default_factory=list)  # only pairs of arms that agree in these fields
     low: Number = float("-inf")  # the statement holds between low and high
     high: Number = float("inf")
@@ -47,29 +47,29 @@ class Reading:
     scale: Literal["difference", "relative", "log", "rank"] = "difference"  # relative: mean a / mean b - 1
     prefers: Literal["lowest", "highest"] = "lowest"  # of the rule `best`
     explained_by: str = ""  # the metric on whose logarithm `metric` is fitted, or with which it is correlated
-    given: str = ""  # of the rule `correlation`: the metric whose part in both is taken out
-    beside: list[str] = field(default_factory=list)  # of `variance_share`: the metrics of the other columns
+    controlling_for: str = ""  # of the rule `correlation`: the metric whose part in both is taken out
+    other_metrics: list[str] = field(default_factory=list)  # of `variance_share`: the metrics of the other columns
     share_of: Literal["columns", "arms", "interaction", "seeds"] = "columns"  # of `variance_share`: what is asked
     weights: list[Number] = field(default_factory=list)  # of the rule `contrast`, one for each pattern of `arms`
-    over: list[Number] = field(default_factory=list)  # likewise: the contrast that it is divided by
+    divided_by: list[Number] = field(default_factory=list)  # likewise: the contrast that it is divided by
     axes: list[str] = field(default_factory=list)  # the fields that `trend` (one) and `interaction` (two) go along
     factors: dict[str, list[str]] = field(default_factory=dict)  # of the rule `widest`: arms by what varies in them
     quantifier: Literal["all", "any"] = "all"  # over the arms or pairs
-    says: str = ""  # what this reading adds to the statement
+    text: str = ""  # what this criterion adds to the statement
 
     def patterns(self) -> list[str]:
         """Of all arms that it is about."""
-        return [*self.arms, *self.against, *(name for names in self.factors.values() for name in names)]
+        return [*self.arms, *self.compared_to, *(name for names in self.factors.values() for name in names)]
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of a document, in our words, with the readings that judge it."""
+    """A statement of a document, in our words, with the criteria that judge it."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
     id: Text
-    says: Text
-    readings: Annotated[list[Reading], MinLen(1)]
+    text: Text
+    criteria: Annotated[list[Criterion], MinLen(1)]
     source: str = ""  # the document's file name
     stated: str = ""  # the figure that it gives
     expected: str = ""
@@ -77,11 +77,11 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Question:
+class QuestionSpec:
     """An observation question, answered by ranking or following measured numbers."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    asks: Text
+    text: Text
     metric: Text
     arms: list[str] = field(default_factory=lambda: ["*"])
     best: Literal["lowest", "highest"] = "lowest"
@@ -89,18 +89,18 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Advice:
+class AdviceSpec:
     """What a user should do, with the measured names and numbers filled in."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    says: Text  # may name {best}, {value}, {ties} (arms whose chance to be best is over 5%) and {worst}
+    text: Text  # may name {best}, {value}, {ties} (arms whose chance to be best is over 5%) and {worst}
     metric: Text
     arms: list[str] = field(default_factory=lambda: ["*"])
     best: Literal["lowest", "highest"] = "lowest"
 
 
 @dataclass(frozen=True)
-class Figure:
+class FigureSpec:
     """A figure of the report."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
@@ -114,7 +114,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableSpec:
     """A table of the report: some metrics of some arms; or what part each of some fields has in their variance."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
@@ -126,11 +126,11 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Contradiction:
+class ContradictionSpec:
     """Statements of the documents that cannot all hold, answered like a question by a measured number."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    says: Text
+    text: Text
     between: Annotated[list[str], MinLen(2)]  # ids of statements, of this study or of others
     metric: Text
     arms: list[str] = field(default_factory=lambda: ["*"])
@@ -139,7 +139,7 @@ class Contradiction:
 
 
 @dataclass(frozen=True)
-class Stated:
+class ReferenceValue:
     """A number of the documents that a convention should come near to."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
@@ -149,17 +149,17 @@ class Stated:
 
 
 @dataclass(frozen=True)
-class Nearest:
+class ConventionComparison:
     """Which of several unstated conventions comes nearest to the documents' numbers, all taken together."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    asks: Text
+    text: Text
     by: Annotated[list[str], MinLen(1)]  # the fields that make a convention
-    numbers: Annotated[list[Stated], MinLen(1)]
+    numbers: Annotated[list[ReferenceValue], MinLen(1)]
 
 
 @dataclass(frozen=True)
-class Explorer:
+class ExplorerSpec:
     """A grid of arms whose best cell the reader predicts and then sees."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
@@ -171,11 +171,11 @@ class Explorer:
 
 
 @dataclass(frozen=True)
-class Draws:
+class InitialStatistics:
     """Fresh starts, not trained: the distribution of what a start is like."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    count: Annotated[Whole, Le(100_000)]
+    count: Annotated[PositiveInt, Le(100_000)]
     arms: Annotated[list[str], MinLen(1)]
 
 
@@ -190,18 +190,20 @@ class StudyFile:
     protocol: list[str] = field(default_factory=list)
     baseline: str = ""  # the arm that the others are compared with; the first if not given
     seeds: Any = 32  # a count (42, 43, ...) or the seeds themselves
-    save_every: Whole | None = None  # optimizer steps between checkpoints; a tenth of the steps by default
+    save_every: PositiveInt | None = None  # optimizer steps between checkpoints; a tenth of the steps by default
     base: dict[str, Any] = field(default_factory=dict)
     axes: list[dict[str, Any]] = field(default_factory=list)  # each a product, all together the arms; `seeds`: fewer
-    probes: dict[str, When] = field(default_factory=dict)  # how many log-spaced points (1 = the end), or the steps
-    draws: Draws | None = None
-    nearest: Nearest | None = None
-    explorer: Explorer | None = None
-    figures: list[Figure] = field(default_factory=list)
-    questions: list[Question] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
-    contradictions: list[Contradiction] = field(default_factory=list)
-    advice: list[Advice] = field(default_factory=list)
+    probes: dict[str, ProbeSteps] = field(
+        default_factory=dict
+    )  # how many log-spaced points (1 = the end), or the steps
+    initial_statistics: InitialStatistics | None = None
+    conventions: ConventionComparison | None = None
+    explorer: ExplorerSpec | None = None
+    figures: list[FigureSpec] = field(default_factory=list)
+    questions: list[QuestionSpec] = field(default_factory=list)
+    tables: list[TableSpec] = field(default_factory=list)
+    contradictions: list[ContradictionSpec] = field(default_factory=list)
+    advice: list[AdviceSpec] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
 
 
@@ -212,11 +214,11 @@ class Arm(NamedTuple):
     axes: dict[str, Any]  # the fields that vary in this study, with this arm's values
     spec: Spec
     hp: HParams  # its seed is set per run
-    most_seeds: int | None = None  # only the study's first ones, where an arm needs fewer; None = all
+    max_seeds: int | None = None  # only the study's first ones, where an arm needs fewer; None = all
 
     def seeds(self, of_study: list[int]) -> list[int]:
         """The seeds that this arm is run with."""
-        return of_study[: self.most_seeds]
+        return of_study[: self.max_seeds]
 
 
 class Study(NamedTuple):
@@ -227,5 +229,5 @@ class Study(NamedTuple):
     arms: list[Arm]
     seeds: list[int]
     config: dict[str, Any]  # all that decides the results, as plain values: the manifest keeps it and its hash
-    whole: bool = True  # false where only some arms of its file are to be run
-    departs: str = ""  # what was asked otherwise than the file has it: "steps 5,000 instead of 30,000"
+    complete: bool = True  # false where only some arms of its file are to be run
+    overrides: str = ""  # what was asked otherwise than the file has it: "steps 5,000 instead of 30,000"

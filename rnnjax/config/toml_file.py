@@ -1,4 +1,4 @@
-"""Reading a TOML file: everything that can be wrong with it before its meaning, each as one line. Imports no JAX."""
+"""Criterion a TOML file: everything that can be wrong with it before its meaning, each as one line. Imports no JAX."""
 
 import difflib
 import re
@@ -9,19 +9,19 @@ from typing import Any
 
 from rnnjax.errors import BadInput
 
-LARGEST_FILE = 1_000_000  # bytes
-DEEPEST = 32  # nested tables or arrays
+MAX_BYTES = 1_000_000  # bytes
+MAX_DEPTH = 32  # nested tables or arrays
 
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file, with every way in which that can fail as one line."""
     raw = read_limited(path)
-    if len(raw) > LARGEST_FILE:
+    if len(raw) > MAX_BYTES:
         raise BadInput(f"{path}: config larger than 1 MB")
-    text = decoded(raw, path)
+    text = decode_utf8(raw, path)
     if not text.strip():
         raise BadInput(f"{path}: config is empty")
-    return parsed(text, path)
+    return parse_toml(text, path)
 
 
 def read_limited(path: Path) -> bytes:
@@ -33,7 +33,7 @@ def read_limited(path: Path) -> bytes:
         if not stat.S_ISREG(mode):  # a pipe would make us wait, and /dev/zero has no end
             raise BadInput(f"{path}: is not a regular file; expected a TOML file")
         with path.open("rb") as file:
-            return file.read(LARGEST_FILE + 1)
+            return file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise BadInput(f"no such config file {str(path)!r}{nearest_files(path)}") from None
     except OSError as error:
@@ -46,26 +46,26 @@ def nearest_files(path: Path) -> str:
     return f"; nearest: {', '.join(dict.fromkeys(close))}" if close else ""
 
 
-def decoded(raw: bytes, path: Path) -> str:
+def decode_utf8(raw: bytes, path: Path) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInput(f"{path}: invalid UTF-8 at byte {error.start:,}; expected a TOML file in UTF-8") from None
 
 
-def parsed(text: str, path: Path) -> dict[str, Any]:
+def parse_toml(text: str, path: Path) -> dict[str, Any]:
     try:
         table = tomllib.loads(text)
     except RecursionError:
-        raise BadInput(f"{path}: nested deeper than {DEEPEST}") from None
+        raise BadInput(f"{path}: nested deeper than {MAX_DEPTH}") from None
     except tomllib.TOMLDecodeError as error:
-        raise BadInput(located(str(error), text, path)) from None
-    if depth(table) > DEEPEST:
-        raise BadInput(f"{path}: nested deeper than {DEEPEST}")
+        raise BadInput(locate_error(str(error), text, path)) from None
+    if nesting_depth(table) > MAX_DEPTH:
+        raise BadInput(f"{path}: nested deeper than {MAX_DEPTH}")
     return table
 
 
-def located(message: str, text: str, path: Path) -> str:
+def locate_error(message: str, text: str, path: Path) -> str:
     """The parser's message with the line that it means and a caret under the column."""
     place = re.search(r"\(at line (\d+), column (\d+)\)", message)
     lines = text.splitlines()
@@ -75,7 +75,7 @@ def located(message: str, text: str, path: Path) -> str:
     return f"{path}:{line}:{column}: {reason[0].lower()}{reason[1:]}\n    {shown}\n    {' ' * (column - 1)}^"
 
 
-def depth(value: Any) -> int:
+def nesting_depth(value: Any) -> int:
     """How deep tables and arrays are nested; without recursion, because the value is the user's."""
     level, layer = 0, [value]
     while layer:

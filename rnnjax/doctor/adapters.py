@@ -11,11 +11,11 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import BadInput
-from rnnjax.keys import key_of
-from rnnjax.networks.model import layers_of, network
+from rnnjax.keys import key_for
+from rnnjax.networks.model import build_layers, build_network
 from rnnjax.probes.dynamics.units import WITH_ACTIVATION
 from rnnjax.settings import HParams, Spec
-from rnnjax.training.step import trainable
+from rnnjax.training.step import mask_frozen
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
 
 NO_RANDOMNESS = jax.random.key(0)  # of a Flax cell's carry, which asks for a key
@@ -63,23 +63,23 @@ def of_spec(spec: Spec, hp: HParams) -> Subject:
         raise BadInput(
             "network: got a Spec without inputs and outputs; expected both (replace(spec, inputs=, outputs=))"
         )
-    model = network(spec, hp)
+    model = build_network(spec, hp)
 
     def step(params: Params, carry: Carry, x: Array) -> tuple[Carry, Array]:
         carry = jax.vmap(partial(model.step, params))(carry, x)
-        return carry, jax.vmap(partial(model.says, params))(carry)
+        return carry, jax.vmap(partial(model.readout, params))(carry)
 
     def units(carry: Carry) -> Array:
-        name, cell = list(layers_of(spec, hp).items())[-1]
-        return jax.vmap(cell.output)(carry[name])
+        name, cell = list(build_layers(spec, hp).items())[-1]
+        return jax.vmap(cell.hidden_state)(carry[name])
 
     return Subject(
         read=lambda params, carry, inputs: model.apply(params, carry, inputs)[:2],
         step=None if spec.bidirectional else step,
-        start=lambda params, inputs: model.carry(params, key_of(hp, "evaluation"), inputs.shape[1]),
+        start=lambda params, inputs: model.carry(params, key_for(hp, "evaluation"), inputs.shape[1]),
         units=units,
         activation=spec.activation if spec.cell in WITH_ACTIVATION else "tanh",
-        trained=partial(trainable, hp),
+        trained=partial(mask_frozen, hp),
         settled=("start",),
     )
 
@@ -89,12 +89,12 @@ def of_cell(cell: Cell | OpaqueCell) -> Subject:
 
     def step(params: Params, carry: Carry, x: Array) -> tuple[Carry, Array]:
         carry = jax.vmap(partial(cell.step, params))(carry, x)
-        return carry, jax.vmap(cell.output)(carry)
+        return carry, jax.vmap(cell.hidden_state)(carry)
 
     def start(params: Params, inputs: Array) -> Carry:
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (inputs.shape[1], *leaf.shape)), cell.carry())
 
-    return Subject(partial(scanned, step), step, start, jax.vmap(cell.output))
+    return Subject(partial(scanned, step), step, start, jax.vmap(cell.hidden_state))
 
 
 def of_flax(module: nn.Module) -> Subject:

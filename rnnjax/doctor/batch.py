@@ -18,8 +18,8 @@ class Batch(NamedTuple):
 
     inputs: Any  # [T, B] integer ids, or [T, B, D]
     targets: Any  # [T, B] integer ids, or [T, B, O]
-    counted_TB: Any = None  # 1 where the loss counts, else 0; None = everywhere
-    unit_O: Any = None  # a prediction times this is in the target's own unit; None = it already is
+    loss_mask_TB: Any = None  # 1 where the loss counts, else 0; None = everywhere
+    target_scale_O: Any = None  # a prediction times this is in the target's own unit; None = it already is
 
     @property
     def kind(self) -> str:
@@ -74,11 +74,13 @@ def refuse_shapes(name: str, batch: Batch) -> None:
         raise BadInput(
             f"{name}: got shapes {shapes}; expected T >= {FEWEST_STEPS} steps of B >= {FEWEST_STREAMS} streams"
         )
-    if batch.counted_TB is not None and (np.shape(batch.counted_TB) != (steps, streams) or not counts(batch).any()):
-        got = "only 0" if np.shape(batch.counted_TB) == (steps, streams) else f"shape {np.shape(batch.counted_TB)}"
+    if batch.loss_mask_TB is not None and (np.shape(batch.loss_mask_TB) != (steps, streams) or not counts(batch).any()):
+        got = "only 0" if np.shape(batch.loss_mask_TB) == (steps, streams) else f"shape {np.shape(batch.loss_mask_TB)}"
         raise BadInput(f"{name}: got counted of {got}; expected ({steps}, {streams}), 1 where the loss counts")
-    if batch.unit_O is not None and np.shape(batch.unit_O) not in ((), batch.targets.shape[2:]):
-        raise BadInput(f"{name}: got a unit of shape {np.shape(batch.unit_O)}; expected {batch.targets.shape[2:]}")
+    if batch.target_scale_O is not None and np.shape(batch.target_scale_O) not in ((), batch.targets.shape[2:]):
+        raise BadInput(
+            f"{name}: got a unit of shape {np.shape(batch.target_scale_O)}; expected {batch.targets.shape[2:]}"
+        )
 
 
 def refuse_ids(name: str, batch: Batch, symbols: int | None) -> None:
@@ -98,27 +100,27 @@ def refuse_outputs(name: str, batch: Batch, width: int) -> None:
 def step_losses(batch: Batch, outputs_TBO: Array) -> Array:
     """Nats, or squared units of the target, of every step and stream [T, B]."""
     targets = jnp.asarray(batch.targets)
-    if batch.unit_O is not None:
-        unit_11O = jnp.asarray(batch.unit_O)[None, None]
-        outputs_TBO, targets = outputs_TBO * unit_11O, targets * unit_11O
+    if batch.target_scale_O is not None:
+        target_scale_11O = jnp.asarray(batch.target_scale_O)[None, None]
+        outputs_TBO, targets = outputs_TBO * target_scale_11O, targets * target_scale_11O
     return jax.vmap(jax.vmap(LOSSES[batch.kind]))(outputs_TBO, targets)
 
 
 def stream_losses(batch: Batch, outputs_TBO: Array) -> Array:
     """The mean loss of each stream [B] over what counts."""
     losses_TB = step_losses(batch, outputs_TBO)
-    if batch.counted_TB is None:
+    if batch.loss_mask_TB is None:
         return jnp.mean(losses_TB, axis=0)
-    counted_TB = jnp.asarray(batch.counted_TB)
-    return jnp.sum(losses_TB * counted_TB, axis=0) / jnp.maximum(jnp.sum(counted_TB, axis=0), 1e-6)
+    loss_mask_TB = jnp.asarray(batch.loss_mask_TB)
+    return jnp.sum(losses_TB * loss_mask_TB, axis=0) / jnp.maximum(jnp.sum(loss_mask_TB, axis=0), 1e-6)
 
 
 def mean_counted(batch: Batch, values_TB: Array) -> Array:
     """Means [B] over what counts, such that their mean over the streams is the mean over all that counts."""
-    if batch.counted_TB is None:
+    if batch.loss_mask_TB is None:
         return jnp.mean(values_TB, axis=0, dtype=float)
-    counted_TB = jnp.asarray(batch.counted_TB)
-    return jnp.sum(values_TB * counted_TB, axis=0) / jnp.mean(jnp.sum(counted_TB, axis=0))
+    loss_mask_TB = jnp.asarray(batch.loss_mask_TB)
+    return jnp.sum(values_TB * loss_mask_TB, axis=0) / jnp.mean(jnp.sum(loss_mask_TB, axis=0))
 
 
 def chance(batch: Batch) -> float:
@@ -127,12 +129,12 @@ def chance(batch: Batch) -> float:
     if is_ids(targets):
         share = np.unique(targets, return_counts=True)[1] / len(targets)
         return float(-np.sum(share * np.log(share)))
-    unit_O = 1.0 if batch.unit_O is None else np.asarray(batch.unit_O)
-    return float(np.mean(np.var(targets * unit_O, axis=0)))
+    target_scale_O = 1.0 if batch.target_scale_O is None else np.asarray(batch.target_scale_O)
+    return float(np.mean(np.var(targets * target_scale_O, axis=0)))
 
 
 def counts(batch: Batch) -> np.ndarray:
     """Where the loss counts: bool [T, B]."""
-    if batch.counted_TB is None:
+    if batch.loss_mask_TB is None:
         return np.ones(np.shape(batch.targets)[:2], bool)
-    return np.asarray(batch.counted_TB) > 0
+    return np.asarray(batch.loss_mask_TB) > 0

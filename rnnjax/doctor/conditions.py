@@ -277,7 +277,7 @@ CONDITIONS = (
         (Limit("gap", above=0.25), Limit("of_chance", below=1.0)),
         "It has learned its training data by heart: there are too few of them for its size and training time. Or what "
         "was held out is of another kind.",
-        "Stop at the best held-out loss (check_every, patience), use more data, a smaller network, or dropout.",
+        "Stop at the best held-out loss (validate_every, patience), use more data, a smaller network, or dropout.",
         Comparison(
             "loops", "validation_loss", "text,elman,adam,rate=0.003,every=200,patience=10",
             "text,elman,adam,rate=0.003,every=200,patience=inf",

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnjax.analysis.statistics import Interval, estimate
+from rnnjax.analysis.statistics import Interval, estimate_mean
 from rnnjax.doctor.conditions import CONDITIONS, Condition, Kind, Limit
 from rnnjax.doctor.indicators import Sign, Signs
 from rnnjax.doctor.remedies import Effect
@@ -107,7 +107,7 @@ def judged(signs: Signs, effects: dict[str, Effect]) -> Examination:
     found, checked = [], []
     for condition in CONDITIONS:
         sign = signs.values.get(condition.limits[0].sign)
-        evidence = None if sign is None else estimate(sign.values_n)
+        evidence = None if sign is None else estimate_mean(sign.values_n)
         outcome = outcome_of(condition, signs, at_floor, evidence is not None)
         about = condition.name, condition.kind, condition.limits[0].sign, condition.number
         checked.append(Check(*about, evidence, condition.limits[0], outcome))

@@ -15,10 +15,10 @@ from rnnjax.doctor.training_curves import Record
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.storage.files import read_npz
-from rnnjax.storage.manifest import in_words, read_manifest
-from rnnjax.studies.datasets import data_hash, tasks_of
-from rnnjax.studies.load_networks import Network, load_networks
-from rnnjax.studies.load_results import of_arms
+from rnnjax.storage.manifest import read_manifest, upgrade_task_settings
+from rnnjax.studies.datasets import data_hash, load_tasks
+from rnnjax.studies.load_networks import LoadedNetwork, load_networks
+from rnnjax.studies.load_results import split_by_arm
 from rnnjax.training import parallel as sweep
 from rnnjax.types import Task
 
@@ -36,15 +36,15 @@ def examine_folder(folder: Path, arm: str | None = None) -> tuple[str, Examinati
     task = task_of(folder, first)
     params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(network.params for network in networks))
     runs = [sweep.Run(0, network.spec, network.hp) for network in networks]
-    patient = patient_of(first.spec, first.hp, task, params, sweep.start(runs).params)
+    patient = patient_of(first.spec, first.hp, task, params, sweep.init_states(runs).params)
     record = stored_record(folder, first, [network.hp.seed for network in networks])
     return first.arm, diagnosis(patient, seen(patient), record)
 
 
-def task_of(folder: Path, network: Network) -> Task:
+def task_of(folder: Path, network: LoadedNetwork) -> Task:
     """What a network was trained on. Raises BadInput where the file is another now."""
     settings = network.spec.task
-    task = tasks_of([settings])[0][settings]
+    task = load_tasks([settings])[0][settings]
     was, now = (network.vocabulary, network.columns), (task.vocabulary, tuple(task.columns))
     sizes_differ = (task.inputs, task.outputs) != (network.spec.inputs, network.spec.outputs)
     if was != now or sizes_differ or (settings.path and data_changed(folder)):
@@ -57,15 +57,15 @@ def data_changed(folder: Path) -> bool:
     """Whether the data of a study are others than when it was run; its sha256 is of those of all arms together."""
     manifest = read_manifest(folder)
     arms = manifest["config"]["arms"].values() if manifest else []
-    specs = (TaskSpec(**in_words(values["task"])) for values in arms)
-    return manifest is not None and data_hash(tasks_of(specs)[0]) != manifest["data_sha256"]
+    specs = (TaskSpec(**upgrade_task_settings(values["task"])) for values in arms)
+    return manifest is not None and data_hash(load_tasks(specs)[0]) != manifest["data_sha256"]
 
 
-def stored_record(folder: Path, network: Network, seeds: list[int]) -> Record | None:
+def stored_record(folder: Path, network: LoadedNetwork, seeds: list[int]) -> Record | None:
     """The curves of an arm's runs; None for a study that has not come to its end."""
     manifest = read_manifest(folder)
     for path in sorted((folder / "metrics").glob("*.npz")):
-        for name, arrays in of_arms(read_npz(path), list(manifest["config"]["arms"]) if manifest else []):
+        for name, arrays in split_by_arm(read_npz(path), list(manifest["config"]["arms"]) if manifest else []):
             if name == network.arm:
                 rows = [list(arrays["seed"]).index(seed) for seed in seeds]
                 curves = {key: arrays[key][rows] for key in ("loss", "gradient_norm", "clip_share", "update_norm")}

@@ -10,7 +10,7 @@ from jax import Array
 
 from rnnjax.doctor.adapters import Subject
 from rnnjax.doctor.batch import Batch, is_ids
-from rnnjax.networks.generation import draw
+from rnnjax.networks.generation import sample_id
 from rnnjax.probes.generation.free_running import LONGEST_PERIOD, LOOP_TAIL
 from rnnjax.probes.numerics.repetition import trailing_period
 from rnnjax.types import Carry, Params
@@ -33,7 +33,7 @@ def free_texts(subject: Subject, prompts_TP: Array, uniforms_NP: Array, params: 
 
     def continued(temperature: Array) -> Array:
         def step(state: tuple[Carry, Array], uniform_P: Array) -> Any:
-            ids_P = jax.vmap(partial(draw, temperature))(uniform_P, state[1])
+            ids_P = jax.vmap(partial(sample_id, temperature))(uniform_P, state[1])
             return subject.step(params, state[0], ids_P.astype(prompts_TP.dtype)), ids_P  # type: ignore[misc]
 
         return jax.lax.scan(step, start, uniforms_NP)[1]

@@ -12,9 +12,9 @@ from rnnjax.doctor.indicators import Floor
 from rnnjax.doctor.inputs import Patient, of_spec
 from rnnjax.doctor.training_curves import Record
 from rnnjax.settings import HParams, Spec
-from rnnjax.tasks.recall import reset_floor
+from rnnjax.tasks.recall import copy_floor
 from rnnjax.tasks.windows import carried_floor, task_windows, window_floor
-from rnnjax.types import Data, Params, Task
+from rnnjax.types import Params, Task, WindowData
 
 STREAMS = 64  # windows that a network is examined on
 
@@ -25,7 +25,7 @@ def patient_of(spec: Spec, hp: HParams, task: Task, params: Params, before: Para
     Args: params: [R, ...]. before: those they started with.
     """
     data = task_windows(task, task.train_N, spec.batch, spec.window)
-    warms = spec.carry == "carried" and task.pairs(task.train_N).period == 1
+    warms = spec.carry == "carried" and task.make_sequence(task.train_N).example_length == 1
     batch, warm = chosen(data, warms)
     held_out, held_out_warm = chosen(task_windows(task, task.validation_N, 1, spec.window), warms)
     return Patient(
@@ -41,7 +41,7 @@ def patient_of(spec: Spec, hp: HParams, task: Task, params: Params, before: Para
     )
 
 
-def chosen(data: Data, warms: bool) -> tuple[Batch, Any]:
+def chosen(data: WindowData, warms: bool) -> tuple[Batch, Any]:
     """At most 64 windows of all, evenly spread, as the streams of one batch; and the inputs of the window before each.
 
     Args: warms: whether a window goes on from the one before; the first of a text, which has none, is then left out.
@@ -54,23 +54,23 @@ def chosen(data: Data, warms: bool) -> tuple[Batch, Any]:
     def taken(leaf: np.ndarray, back: int = 0) -> np.ndarray:
         return np.moveaxis(np.asarray(leaf)[places // streams - back, :, places % streams], 0, 1)
 
-    counted = None if data.counted_WTB is None else taken(data.counted_WTB)
-    batch = Batch(taken(data.inputs_WTB), taken(data.targets_WTB), counted, data.unit_O)
+    counted = None if data.loss_mask_WTB is None else taken(data.loss_mask_WTB)
+    batch = Batch(taken(data.inputs_WTB), taken(data.targets_WTB), counted, data.target_scale_O)
     return batch, taken(data.inputs_WTB, back=1) if first else None
 
 
-def floor_of(spec: Spec, task: Task, data: Data) -> Floor | None:
+def floor_of(spec: Spec, task: Task, data: WindowData) -> Floor | None:
     """The floor that holds for such a network; None where it is not known.
 
     Of a user's text that of its training windows, on these; of all else the task's own, on what was held out.
     """
     if task.columns or task.loss == "squared_error":
-        return Floor(task.levels["floor"], held_out=True) if "floor" in task.levels else None
+        return Floor(task.reference_losses["floor"], held_out=True) if "floor" in task.reference_losses else None
     if spec.task.name == "recall":
         reset = spec.carry == "reset"
-        return Floor(reset_floor(spec.task.lag, spec.window, spec.task.symbols) if reset else 0.0, held_out=True)
-    if "floor" in task.levels:
-        return Floor(task.levels["floor"], held_out=True)
+        return Floor(copy_floor(spec.task.copy_delay, spec.window, spec.task.symbols) if reset else 0.0, held_out=True)
+    if "floor" in task.reference_losses:
+        return Floor(task.reference_losses["floor"], held_out=True)
     return Floor(carried_floor(data) if spec.carry == "carried" else window_floor(data))
 
 

@@ -142,12 +142,12 @@ def data_signs(batch: Batch) -> dict[str, Sign | None]:
     Of the inputs all steps are read, of the targets those that count. What is 0 or 1 everywhere is a code and has no
     size; no target leaks where one is an id and the other a number.
     """
-    inputs, targets, counted_TB = np.asarray(batch.inputs), np.asarray(batch.targets), counts(batch)
-    rows = [each.astype(float) for each in (inputs, targets[counted_TB]) if not is_ids(each) and not is_code(each)]
+    inputs, targets, loss_mask_TB = np.asarray(batch.inputs), np.asarray(batch.targets), counts(batch)
+    rows = [each.astype(float) for each in (inputs, targets[loss_mask_TB]) if not is_ids(each) and not is_code(each)]
     sizes = [np.sqrt(np.mean(each**2, axis=tuple(range(each.ndim - 1)))).max() for each in rows]
     found = {"size": np.abs(np.log10(np.maximum(sizes, 1e-12))).max()} if sizes else {}
     if is_ids(inputs) == is_ids(targets):
-        found["target_leak"] = held(inputs, targets, counted_TB)
+        found["target_leak"] = held(inputs, targets, loss_mask_TB)
     return {name: Sign(np.array([value]), "network") for name, value in found.items()}
 
 
@@ -155,7 +155,7 @@ def is_code(values: np.ndarray) -> bool:
     return bool(np.isin(values, (0, 1)).all())
 
 
-def held(inputs: np.ndarray, targets: np.ndarray, counted_TB: np.ndarray) -> float:
+def held(inputs: np.ndarray, targets: np.ndarray, loss_mask_TB: np.ndarray) -> float:
     """How much of its best held target column the inputs already hold: the largest share over pairs of columns.
 
     The share of the steps at which an input equals the target, and also, where it is less, that of the steps at which
@@ -168,10 +168,10 @@ def held(inputs: np.ndarray, targets: np.ndarray, counted_TB: np.ndarray) -> flo
     best = np.nan
     changes_TBO = np.diff(targets, axis=0, prepend=targets[:1]) != 0
     for o in range(targets.shape[-1]):
-        target_TB1, changed_TB = targets[..., o, None], changes_TBO[..., o] & counted_TB
+        target_TB1, changed_TB = targets[..., o, None], changes_TBO[..., o] & loss_mask_TB
         if changed_TB.sum() >= FEWEST_CHANGES:
             same_TBD = np.abs(inputs - target_TB1) <= 1e-6 * np.abs(target_TB1) + 1e-12
-            shares_D = np.minimum(same_TBD[counted_TB].mean(axis=0), same_TBD[changed_TB].mean(axis=0))
+            shares_D = np.minimum(same_TBD[loss_mask_TB].mean(axis=0), same_TBD[changed_TB].mean(axis=0))
             best = np.fmax(best, shares_D.max())
     return float(best)
 
@@ -185,7 +185,7 @@ def coverage_signs(found: dict[str, Any], batch: Batch) -> dict[str, Sign | None
     none_R = (of_stream_RB < 1e-6 * of_stream_RB.max(axis=1, keepdims=True)).mean(axis=1)
     silent = of_networks(np.where(np.isnan(of_stream_RB).any(axis=1), np.nan, none_R))
     steps = size_RTB.shape[1]
-    counted = steps if batch.counted_TB is None else np.asarray(batch.counted_TB).sum(axis=0).max()
+    counted = steps if batch.loss_mask_TB is None else np.asarray(batch.loss_mask_TB).sum(axis=0).max()
     last = size_RTB[:, -1].sum(axis=1) / np.maximum(of_stream_RB.sum(axis=1), 1e-30)
     return {"last_step": of_networks(last) if counted > 1 else None, "silent_streams": silent}
 

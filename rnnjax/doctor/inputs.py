@@ -17,7 +17,7 @@ from rnnjax.doctor.observations import Objective, looks
 from rnnjax.errors import BadInput
 from rnnjax.settings import Spec
 from rnnjax.training.step import window_losses
-from rnnjax.types import Carry, Data, Params
+from rnnjax.types import Carry, Params, WindowData
 
 
 class Patient(NamedTuple):
@@ -47,7 +47,7 @@ def of_spec(spec: Spec) -> Objective:
 
     def objective(outputs_TBO: Array, batch: Batch) -> Array:
         targets: Any = jnp.asarray(batch.targets)
-        data = Data(batch.inputs, targets, batch.counted_TB, None, batch.unit_O)
+        data = WindowData(batch.inputs, targets, batch.loss_mask_TB, None, batch.target_scale_O)
         return window_losses(spec, outputs_TBO, data)[0]
 
     return objective

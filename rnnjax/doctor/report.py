@@ -13,7 +13,7 @@ from rnnjax.doctor.diagnosis import Examination, Finding, evidence, headline, lo
 from rnnjax.doctor.figures import drawings
 from rnnjax.reports.render import render, visible
 from rnnjax.storage.files import write_json, write_text
-from rnnjax.storage.manifest import as_results
+from rnnjax.storage.manifest import to_results_json
 
 STYLES = {"fault": "red", "floor": "green", "note": "yellow"}
 
@@ -93,5 +93,5 @@ def page(title: str, examination: Examination) -> str:
 
 def write(folder: Path, title: str, examination: Examination) -> None:
     """doctor.json and doctor.html in a folder. Raises StorageFailed."""
-    write_json(folder / "doctor.json", as_results(plain(title, examination)))
+    write_json(folder / "doctor.json", to_results_json(plain(title, examination)))
     write_text(folder / "doctor.html", page(title, examination))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from rnnjax.doctor.conditions import CONDITIONS, Condition
 from rnnjax.doctor.remedies import Effect, known_effects
 from rnnjax.reports.render import render
-from rnnjax.storage.files import write_between
+from rnnjax.storage.files import replace_between
 
 BEGIN, END = "<!-- symptoms -->", "<!-- end of symptoms -->"
 SEEN = {  # in a user's words -> the conditions that it may be
@@ -41,4 +41,4 @@ def block() -> str:
 
 def write_symptoms(readme: Path) -> None:
     """Put the table between its two marks in a Markdown file. Raises: as `files.write_between`."""
-    write_between(readme, BEGIN, END, block())
+    replace_between(readme, BEGIN, END, block())

@@ -32,7 +32,7 @@ def elman(spec: Spec, hp: HParams) -> Cell:
     def gate(params: Params, h: Array, u: Array, r: Array) -> Array:
         return phi(u + r)
 
-    return assembled(spec, hp, ("new",), gate)
+    return build_cell(spec, hp, ("new",), gate)
 
 
 def leaky(spec: Spec, hp: HParams) -> Cell:
@@ -45,7 +45,7 @@ def leaky(spec: Spec, hp: HParams) -> Cell:
     def gate(params: Params, h: Array, u: Array, r: Array) -> Array:
         return (1 - hp.leak) * h + hp.leak * phi(u + r)
 
-    return assembled(spec, hp, ("new",), gate)
+    return build_cell(spec, hp, ("new",), gate)
 
 
 def minimal(spec: Spec, hp: HParams) -> Cell:
@@ -61,7 +61,7 @@ def minimal(spec: Spec, hp: HParams) -> Cell:
         new = jnp.tanh(u_new + forget * (r_new + params["bias"]))
         return (1 - forget) * new + forget * h
 
-    return assembled(spec, hp, ("forget", "new"), gate, lambda: {"bias": jnp.zeros(spec.hidden)})
+    return build_cell(spec, hp, ("forget", "new"), gate, lambda: {"bias": jnp.zeros(spec.hidden)})
 
 
 def gru(spec: Spec, hp: HParams) -> Cell:
@@ -77,7 +77,7 @@ def gru(spec: Spec, hp: HParams) -> Cell:
         new = jnp.tanh(u_new + reset * (r_new + params["bias"]))
         return (1 - update) * new + update * h
 
-    return assembled(spec, hp, ("reset", "update", "new"), gate, lambda: {"bias": jnp.zeros(spec.hidden)})
+    return build_cell(spec, hp, ("reset", "update", "new"), gate, lambda: {"bias": jnp.zeros(spec.hidden)})
 
 
 def lstm(spec: Spec, hp: HParams) -> Cell:
@@ -93,7 +93,7 @@ def lstm(spec: Spec, hp: HParams) -> Cell:
         c = jax.nn.sigmoid(forget) * carry[0] + jax.nn.sigmoid(enter) * jnp.tanh(new)
         return c, jax.nn.sigmoid(leave) * jnp.tanh(c)
 
-    cell = assembled(spec, hp, gates, gate)
+    cell = build_cell(spec, hp, gates, gate)
 
     def init(key: Array) -> Params:
         params = cell.init(key)
@@ -103,10 +103,10 @@ def lstm(spec: Spec, hp: HParams) -> Cell:
     def carry() -> Carry:
         return jnp.zeros(spec.hidden), jnp.zeros(spec.hidden)
 
-    return cell._replace(init=init, carry=carry, output=lambda carry: carry[1])
+    return cell._replace(init=init, carry=carry, hidden_state=lambda carry: carry[1])
 
 
-def assembled(
+def build_cell(
     spec: Spec,
     hp: HParams,
     gates: tuple[str, ...],
@@ -132,23 +132,23 @@ def assembled(
     def carry() -> Array:
         return jnp.zeros(spec.hidden)
 
-    def drive(params: Params, x: Array) -> Array:
-        return project(params["kernel"], x) + params["bias"]
+    def project_input(params: Params, x: Array) -> Array:
+        return input_projection(params["kernel"], x) + params["bias"]
 
-    def output(h: Array) -> Array:
+    def hidden_state(h: Array) -> Array:
         return h
 
-    return Cell(gates, init, carry, drive, gate, output)
+    return Cell(gates, init, carry, project_input, gate, hidden_state)
 
 
-def project(kernel_DG: Array, x: Array) -> Array:
+def input_projection(kernel_DG: Array, x: Array) -> Array:
     """x W for a vector x [D]; for an id, an integer scalar, the row that its one-hot vector would pick."""
     if jnp.issubdtype(x.dtype, jnp.integer):
         return kernel_DG.at[x].get(mode="promise_in_bounds")
     return x @ kernel_DG
 
 
-def layer_normalised(cell: Cell) -> Cell:
+def with_layer_norm(cell: Cell) -> Cell:
     """The cell with u = g_u * standard(x W) + b and r = g_r * standard(h R), each gate's block by itself.
 
     standard(v) has mean 0 and variance 1 over the H units; the scales g and the bias b are learned.
@@ -167,14 +167,14 @@ def layer_normalised(cell: Cell) -> Cell:
         scales = {"input_scale": jnp.ones_like(bias), "recurrent_scale": jnp.ones_like(bias), "input_bias": bias}
         return params | {"gate": params["gate"] | scales}
 
-    def drive(params: Params, x: Array) -> Array:
-        return project(params["kernel"], x)
+    def project_input(params: Params, x: Array) -> Array:
+        return input_projection(params["kernel"], x)
 
     def gate(params: Params, carry: Carry, u: Array, r: Array) -> Carry:
         u = params["input_scale"] * standard(u) + params["input_bias"]
         return cell.gate(params, carry, u, params["recurrent_scale"] * standard(r))
 
-    return cell._replace(init=init, drive=drive, gate=gate)
+    return cell._replace(init=init, project_input=project_input, gate=gate)
 
 
 CELLS: dict[str, Callable[[Spec, HParams], Cell | OpaqueCell]] = {
@@ -191,11 +191,11 @@ CELLS: dict[str, Callable[[Spec, HParams], Cell | OpaqueCell]] = {
 }
 
 
-def cell_of(spec: Spec, hp: HParams) -> Cell | OpaqueCell:
+def build_spec_cell(spec: Spec, hp: HParams) -> Cell | OpaqueCell:
     """The cell of a spec, layer-normalised where it says so. Raises BadInput for a name that is not in CELLS."""
     if spec.cell not in CELLS:
         raise BadInput(
             f"cell: got {spec.cell!r}; expected one of CELLS: {', '.join(CELLS)}; enter one of your own there first"
         )
     cell = CELLS[spec.cell](spec, hp)
-    return layer_normalised(cell) if spec.layer_norm and isinstance(cell, Cell) else cell
+    return with_layer_norm(cell) if spec.layer_norm and isinstance(cell, Cell) else cell

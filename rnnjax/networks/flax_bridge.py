@@ -17,7 +17,7 @@ from jax import Array
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
 
-NO_RANDOMNESS = jax.random.key(0)  # of a carry: Flax's cells ask for a key and all start from zeros
+unused_key = jax.random.key(0)  # of a carry: Flax's cells ask for a key and all start from zeros
 
 
 def from_flax(make: Callable[..., nn.RNNCellBase]) -> Callable[[Spec, HParams], OpaqueCell]:
@@ -37,7 +37,7 @@ def from_flax(make: Callable[..., nn.RNNCellBase]) -> Callable[[Spec, HParams], 
         example = jnp.zeros(spec.inputs)
 
         def carry() -> Carry:
-            return module.initialize_carry(NO_RANDOMNESS, example.shape), jnp.zeros(spec.hidden)
+            return module.initialize_carry(unused_key, example.shape), jnp.zeros(spec.hidden)
 
         def init(key: Array) -> Params:
             return module.init(key, carry()[0], example)["params"]
@@ -67,7 +67,7 @@ class FlaxCell(nn.RNNCellBase):
         for _ in inputs.shape[:-1]:
             step = jax.vmap(step)
         carry = step(carry, inputs)
-        output = cell.output
+        output = cell.hidden_state
         for _ in inputs.shape[:-1]:
             output = jax.vmap(output)
         return carry, output(carry)

@@ -1,7 +1,8 @@
 """How a kernel starts: each initializer maps (key, shape, gain) to a matrix [fan_in, fan_out].
 
-`gain` multiplies the named distribution, so "off" is 1; for `normal` it is the standard deviation, for `uniform` the
-half-width and for `radius` the spectral radius itself.
+`gain` multiplies the named distribution, so "off" is 1; for `scaled_normal` it is the standard deviation, for
+`scaled_uniform` the
+half-width and for `normal_with_radius` the spectral radius itself.
 """
 
 import jax
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 
 Shape = tuple[int, int]
-SQUARINGS = 21
+POWER_SQUARINGS = 21
 
 
 def orthogonal(key: Array, shape: Shape, gain: Array) -> Array:
@@ -47,23 +48,23 @@ def he_normal(key: Array, shape: Shape, gain: Array) -> Array:
     return gain * (2 / shape[0]) ** 0.5 * jax.random.normal(key, shape)
 
 
-def normal(key: Array, shape: Shape, gain: Array) -> Array:
+def scaled_normal(key: Array, shape: Shape, gain: Array) -> Array:
     """N(0, gain^2), whatever the size."""
     return gain * jax.random.normal(key, shape)
 
 
-def uniform(key: Array, shape: Shape, gain: Array) -> Array:
+def scaled_uniform(key: Array, shape: Shape, gain: Array) -> Array:
     """U(-gain, gain), whatever the size."""
     return gain * jax.random.uniform(key, shape, minval=-1.0)
 
 
-def identity(key: Array, shape: Shape, gain: Array) -> Array:
+def identity_kernel(key: Array, shape: Shape, gain: Array) -> Array:
     """gain * I, the start of an IRNN. Source: Le et al. 2015, arXiv:1504.00941."""
     del key
     return gain * jnp.eye(*shape)
 
 
-def cyclic(key: Array, shape: Shape, gain: Array) -> Array:
+def cyclic_shift(key: Array, shape: Shape, gain: Array) -> Array:
     """gain * the permutation that hands unit i's value on to unit i + 1, and the last one's to the first.
 
     An orthogonal kernel without chance: the ring of a simple cycle reservoir. Of a larger ring the part that fits.
@@ -73,13 +74,13 @@ def cyclic(key: Array, shape: Shape, gain: Array) -> Array:
     return gain * jnp.roll(jnp.eye(max(shape)), 1, axis=1)[: shape[0], : shape[1]]
 
 
-def zeros(key: Array, shape: Shape, gain: Array) -> Array:
+def zero_kernel(key: Array, shape: Shape, gain: Array) -> Array:
     """0, whatever the gain: a recurrent kernel that is none."""
     del key
     return 0 * gain * jnp.ones(shape)
 
 
-def radius(key: Array, shape: Shape, gain: Array) -> Array:
+def normal_with_radius(key: Array, shape: Shape, gain: Array) -> Array:
     """A Gaussian matrix rescaled so that its spectral radius is `gain`; square kernels only."""
     matrix = jax.random.normal(key, shape)
     return gain * matrix / spectral_radius(matrix)
@@ -96,7 +97,7 @@ def spectral_radius(matrix_HH: Array) -> Array:
         norm = jnp.sqrt(jnp.sum(power**2))
         return (power / norm) @ (power / norm), log_radius + jnp.log(norm) / 2.0**i
 
-    return jnp.exp(jax.lax.fori_loop(0, SQUARINGS, square, (matrix_HH, jnp.float32(0)))[1])
+    return jnp.exp(jax.lax.fori_loop(0, POWER_SQUARINGS, square, (matrix_HH, jnp.float32(0)))[1])
 
 
 INITIALIZERS = {
@@ -104,11 +105,11 @@ INITIALIZERS = {
     "xavier_normal": xavier_normal,
     "xavier_uniform": xavier_uniform,
     "he_normal": he_normal,
-    "normal": normal,
-    "uniform": uniform,
-    "identity": identity,
-    "cyclic": cyclic,
-    "zeros": zeros,
-    "radius": radius,
+    "normal": scaled_normal,
+    "uniform": scaled_uniform,
+    "identity": identity_kernel,
+    "cyclic": cyclic_shift,
+    "zeros": zero_kernel,
+    "radius": normal_with_radius,
 }
 SQUARE_ONLY = ("radius",)

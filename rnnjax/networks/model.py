@@ -10,14 +10,14 @@ import jax.numpy as jnp
 from jax import Array
 
 from rnnjax.errors import BadInput
-from rnnjax.networks.cells import cell_of
-from rnnjax.networks.initial_states import STARTS
+from rnnjax.networks.cells import build_spec_cell
+from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.networks.initializers import INITIALIZERS
-from rnnjax.networks.unroll import reversed_within, unroll
+from rnnjax.networks.unroll import flip_sequences, unroll
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
 
-FORWARDS, BACKWARDS = "layer", "backward_layer"  # names of parameters and carries, with the layer's number
+FORWARD, BACKWARD = "layer", "backward_layer"  # names of parameters and carries, with the layer's number
 
 
 class Model(NamedTuple):
@@ -25,20 +25,21 @@ class Model(NamedTuple):
 
     init: Callable[[Array], Params]  # key -> {"layer_0": ..., "readout": {"kernel": [H, O], "bias": [O]}}
     carry: Callable[[Params, Array, int], Carry]  # params, key, B -> the carry before the first step, leaves [B, ...]
-    apply: Callable[..., tuple[Carry, Array, Array]]  # a window of B streams, see `network`
+    apply: Callable[..., tuple[Carry, Array, Array]]  # a window of B streams, see `build_network`
     step: Callable[[Params, Carry, Array], Carry]  # params, carry, x: one step of ONE stream
-    says: Callable[[Params, Carry], Array]  # params, carry of ONE stream -> y [O]
+    readout: Callable[[Params, Carry], Array]  # params, carry of ONE stream -> y [O]
 
 
-def network(spec: Spec, hp: HParams) -> Model:
+def build_network(spec: Spec, hp: HParams) -> Model:
     """The network of a spec: its cell in layers, each reading the outputs of the one below, and y_t = h_t W_hy + b_y.
 
     `apply(params, carry, x, mask_TB=None, dropout_key=None)` reads a window x, ids [T, B] or vectors x_TBD, and returns
     the carry after it, the outputs y_TBO and the last layer's h_TBH ([T, B, 2H] where it reads both ways). Steps at
-    which the mask is false hold the carry and show 0. Without a key nothing is dropped. `step` and `says` are the same
+    which the mask is false hold the carry and show 0. Without a key nothing is dropped. `step` and `readout` are the
+    same
     for one stream and one step; a network that reads both ways has none.
     """
-    cells = layers_of(spec, hp)
+    cells = build_layers(spec, hp)
 
     def init(key: Array) -> Params:
         cell_key, readout_key = jax.random.split(key)
@@ -48,16 +49,16 @@ def network(spec: Spec, hp: HParams) -> Model:
         kernel = INITIALIZERS[spec.kernel_initializer](readout_key, (width, spec.outputs), jnp.asarray(hp.kernel_gain))
         params = {name: cell.init(keys[name]) for name, cell in cells.items()}
         readout = {"kernel": kernel, "bias": jnp.zeros(spec.outputs)}
-        learned = {"start": starts(jax.random.fold_in(key, 2), 1)} if spec.start == "learned" else {}
+        learned = {"start": starts(jax.random.fold_in(key, 2), 1)} if spec.initial_state == "learned" else {}
         return params | {"readout": readout} | learned
 
     def starts(key: Array, streams: int) -> Carry:
         zero = {name: cell.carry() for name, cell in cells.items()}
         zero = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (streams, *leaf.shape)), zero)
-        return STARTS[spec.start](key, hp, zero)
+        return INITIAL_STATES[spec.initial_state](key, hp, zero)
 
     def carry(params: Params, key: Array, streams: int) -> Carry:
-        if spec.start == "learned":
+        if spec.initial_state == "learned":
             return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (streams, *leaf.shape[1:])), params["start"])
         return starts(key, streams)
 
@@ -68,43 +69,45 @@ def network(spec: Spec, hp: HParams) -> Model:
         after, h_TBH = {}, x
         for layer in range(spec.layers):
             read = []
-            for direction in (FORWARDS, BACKWARDS) if spec.bidirectional else (FORWARDS,):
+            for direction in (FORWARD, BACKWARD) if spec.bidirectional else (FORWARD,):
                 name = f"{direction}_{layer}"
-                turn = partial(reversed_within, mask_TB=mask_TB) if direction == BACKWARDS else lambda x: x
+                turn = partial(flip_sequences, mask_TB=mask_TB) if direction == BACKWARD else lambda x: x
                 after[name], outputs = unroll(cells[name], params[name], carry[name], turn(h_TBH), mask_TB, keep[name])
                 read.append(turn(outputs))
             h_TBH = jnp.concatenate(read, axis=-1)
-        outputs_TBO = jax.vmap(jax.vmap(partial(readout, params["readout"])))(h_TBH)
+        outputs_TBO = jax.vmap(jax.vmap(partial(linear_readout, params["readout"])))(h_TBH)
         return after, outputs_TBO, h_TBH
 
     def step(params: Params, carry: Carry, x: Array) -> Carry:
         after, heard = {}, x
         for name, cell in cells.items():
             after[name] = cell.step(params[name], carry[name], heard)
-            heard = cell.output(after[name])
+            heard = cell.hidden_state(after[name])
         return after
 
-    def says(params: Params, carry: Carry) -> Array:
+    def readout(params: Params, carry: Carry) -> Array:
         name, cell = list(cells.items())[-1]
-        return readout(params["readout"], cell.output(carry[name]))
+        return linear_readout(params["readout"], cell.hidden_state(carry[name]))
 
-    return Model(init, carry, apply, step, says)
+    return Model(init, carry, apply, step, readout)
 
 
-def layers_of(spec: Spec, hp: HParams) -> dict[str, Cell | OpaqueCell]:
+def build_layers(spec: Spec, hp: HParams) -> dict[str, Cell | OpaqueCell]:
     """The cells of a network by name: what each reads is known from its layer."""
-    ways = (FORWARDS, BACKWARDS) if spec.bidirectional else (FORWARDS,)
+    ways = (FORWARD, BACKWARD) if spec.bidirectional else (FORWARD,)
     above = replace(spec, inputs=spec.hidden * len(ways))
-    return {f"{way}_{layer}": cell_of(above if layer else spec, hp) for layer in range(spec.layers) for way in ways}
+    return {
+        f"{way}_{layer}": build_spec_cell(above if layer else spec, hp) for layer in range(spec.layers) for way in ways
+    }
 
 
-def refuse_both_ways(spec: Spec) -> None:
+def require_unidirectional(spec: Spec) -> None:
     """Raises BadInput for a network that has no single direction of time."""
     if spec.bidirectional:
         raise BadInput("bidirectional: got true; expected false for a network that is walked step by step")
 
 
-def readout(params: Params, h: Array) -> Array:
+def linear_readout(params: Params, h: Array) -> Array:
     """h [H] -> logits or predictions [O]."""
     return h @ params["kernel"] + params["bias"]
 

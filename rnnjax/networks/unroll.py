@@ -40,13 +40,13 @@ def unroll(
     if mask_TB is not None and mask_TB.shape != x.shape[:2]:
         raise ValueError(f"mask: got shape {mask_TB.shape}; expected [T, B] = {x.shape[:2]}")
     if isinstance(cell, OpaqueCell):
-        return plain_scan(cell, params, carry, x, mask_TB)
-    drive_TBG = jax.vmap(jax.vmap(partial(cell.drive, params)))(x)
+        return scan_opaque_cell(cell, params, carry, x, mask_TB)
+    input_TBG = jax.vmap(jax.vmap(partial(cell.project_input, params)))(x)
     learned = {"kernel": params["recurrent_kernel"], "gate": params["gate"]}
-    return recurrence(cell, learned, carry, drive_TBG, mask_TB, dropout_BH)
+    return recurrence(cell, learned, carry, input_TBG, mask_TB, dropout_BH)
 
 
-def reversed_within(x: Array, mask_TB: Array | None) -> Array:
+def flip_sequences(x: Array, mask_TB: Array | None) -> Array:
     """The first `length` steps of each stream [T, B, ...] in reverse, where its mask is true; what follows stays."""
     if mask_TB is None:
         return x[::-1]
@@ -56,72 +56,74 @@ def reversed_within(x: Array, mask_TB: Array | None) -> Array:
     return x[mirrored_TB, jnp.arange(x.shape[1])[None, :]]
 
 
-def plain_scan(cell: OpaqueCell, params: Params, carry: Carry, x: Array, mask_TB: Array | None) -> tuple[Carry, Array]:
+def scan_opaque_cell(
+    cell: OpaqueCell, params: Params, carry: Carry, x: Array, mask_TB: Array | None
+) -> tuple[Carry, Array]:
     """A scan that autodiff walks back, for a cell that cannot be taken apart."""
 
     def step(carry: Carry, inputs: tuple[Array, Array | None]) -> tuple[Carry, Array]:
         x_B, mask_B = inputs
-        carry = held(mask_B, jax.vmap(partial(cell.step, params))(carry, x_B), carry)
-        return carry, shown(mask_B, jax.vmap(cell.output)(carry))
+        carry = where_valid(mask_B, jax.vmap(partial(cell.step, params))(carry, x_B), carry)
+        return carry, mask_outputs(mask_B, jax.vmap(cell.hidden_state)(carry))
 
     return jax.lax.scan(step, carry, (x, mask_TB))
 
 
-def held(mask_B: Array | None, new: Any, old: Any) -> Any:
+def where_valid(mask_B: Array | None, new: Any, old: Any) -> Any:
     """`new` where the mask is true, `old` where a sequence has ended; leaves [B, ...]."""
     if mask_B is None:
         return new
     return jax.tree.map(lambda a, b: jnp.where(mask_B.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, old)
 
 
-def shown(mask_B: Array | None, h_BH: Array) -> Array:
+def mask_outputs(mask_B: Array | None, h_BH: Array) -> Array:
     """An output, 0 where a sequence has ended."""
-    return held(mask_B, h_BH, jnp.zeros_like(h_BH))
+    return where_valid(mask_B, h_BH, jnp.zeros_like(h_BH))
 
 
-def advance(cell: Cell, gate: Params, carry: Carry, u_BG: Array, r_BG: Array, mask_B: Array | None) -> Carry:
+def gated_step(cell: Cell, gate: Params, carry: Carry, u_BG: Array, r_BG: Array, mask_B: Array | None) -> Carry:
     """One step of B streams without its matrix product."""
-    return held(mask_B, jax.vmap(partial(cell.gate, gate))(carry, u_BG, r_BG), carry)
+    return where_valid(mask_B, jax.vmap(partial(cell.gate, gate))(carry, u_BG, r_BG), carry)
 
 
-def heard(cell: Cell, kernel_HG: Array, carry: Carry, dropout_BH: Array | None) -> Array:
+def recurrent_input(cell: Cell, kernel_HG: Array, carry: Carry, dropout_BH: Array | None) -> Array:
     """r_BG = (dropout * output(carry)) W."""
-    h_BH = jax.vmap(cell.output)(carry)
+    h_BH = jax.vmap(cell.hidden_state)(carry)
     return (h_BH if dropout_BH is None else h_BH * dropout_BH) @ kernel_HG
 
 
-def outputs(cell: Cell, carry_TB: Carry) -> Array:
+def hidden_states(cell: Cell, carry_TB: Carry) -> Array:
     """h_TBH of carries [T, B, ...]."""
-    return jax.vmap(jax.vmap(cell.output))(carry_TB)
+    return jax.vmap(jax.vmap(cell.hidden_state))(carry_TB)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def recurrence(
-    cell: Cell, learned: Params, carry: Carry, drive_TBG: Array, mask_TB: Array | None, dropout_BH: Array | None
+    cell: Cell, learned: Params, carry: Carry, input_TBG: Array, mask_TB: Array | None, dropout_BH: Array | None
 ) -> tuple[Carry, Array]:
     """carry_t = gate(carry_{t-1}, u_t, r_t) with r_t = (dropout * output(carry_{t-1})) W, for t = 1..T.
 
     Args:
         learned: {"kernel": W [H, G*H], "gate": the gate's own parameters}.
     """
-    return recurrence_forward(cell, learned, carry, drive_TBG, mask_TB, dropout_BH)[0]
+    return recurrence_forward(cell, learned, carry, input_TBG, mask_TB, dropout_BH)[0]
 
 
 def recurrence_forward(
-    cell: Cell, learned: Params, carry: Carry, drive_TBG: Array, mask_TB: Array | None, dropout_BH: Array | None
+    cell: Cell, learned: Params, carry: Carry, input_TBG: Array, mask_TB: Array | None, dropout_BH: Array | None
 ) -> tuple[Any, Any]:
     """The walk, keeping what each step came to and what it heard: all that the way back cannot have otherwise."""
 
     def step(carry: Carry, inputs: tuple[Array, Array | None]) -> tuple[Carry, tuple[Carry, Array]]:
-        r_BG = heard(cell, learned["kernel"], carry, dropout_BH)
-        carry = advance(cell, learned["gate"], carry, inputs[0], r_BG, inputs[1])
+        r_BG = recurrent_input(cell, learned["kernel"], carry, dropout_BH)
+        carry = gated_step(cell, learned["gate"], carry, inputs[0], r_BG, inputs[1])
         return carry, (carry, r_BG)
 
-    end, (after_TB, r_TBG) = jax.lax.scan(step, carry, (drive_TBG, mask_TB))
-    h_TBH = outputs(cell, after_TB)
+    end, (after_TB, r_TBG) = jax.lax.scan(step, carry, (input_TBG, mask_TB))
+    h_TBH = hidden_states(cell, after_TB)
     if mask_TB is not None:
         h_TBH = jnp.where(mask_TB[..., None], h_TBH, 0)
-    return (end, h_TBH), (learned, carry, after_TB, drive_TBG, r_TBG, mask_TB, dropout_BH)
+    return (end, h_TBH), (learned, carry, after_TB, input_TBG, r_TBG, mask_TB, dropout_BH)
 
 
 def recurrence_backward(cell: Cell, residuals: Any, gradients: tuple[Carry, Array]) -> tuple[Any, ...]:
@@ -129,27 +131,27 @@ def recurrence_backward(cell: Cell, residuals: Any, gradients: tuple[Carry, Arra
 
     A gate is computed again on the way back: its elementwise work costs less than storing and reading its derivatives.
     """
-    learned, carry, after_TB, drive_TBG, r_TBG, mask_TB, dropout_BH = residuals
+    learned, carry, after_TB, input_TBG, r_TBG, mask_TB, dropout_BH = residuals
     d_end, d_h_TBH = gradients
     if mask_TB is not None:
         d_h_TBH = jnp.where(mask_TB[..., None], d_h_TBH, 0)
-    (d_after_TB,) = jax.vjp(partial(outputs, cell), after_TB)[1](d_h_TBH)
+    (d_after_TB,) = jax.vjp(partial(hidden_states, cell), after_TB)[1](d_h_TBH)
     before_TB = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest[:-1]]), carry, after_TB)
-    through = partial(heard, cell, learned["kernel"], dropout_BH=dropout_BH)
+    through = partial(recurrent_input, cell, learned["kernel"], dropout_BH=dropout_BH)
 
     def step(state: tuple[Carry, Params], inputs: Any) -> Any:
         (d_carry, d_gate), (d_after, before, u_BG, r_BG, mask_B) = state, inputs
-        back = jax.vjp(partial(advance, cell, mask_B=mask_B), learned["gate"], before, u_BG, r_BG)[1]
+        back = jax.vjp(partial(gated_step, cell, mask_B=mask_B), learned["gate"], before, u_BG, r_BG)[1]
         d_gate_now, d_carry, d_u_BG, d_r_BG = back(jax.tree.map(jnp.add, d_carry, d_after))
         (d_heard,) = jax.vjp(through, before)[1](d_r_BG)
         stacked = (d_u_BG,) if d_u_BG is d_r_BG else (d_u_BG, d_r_BG)  # one and the same where the gate adds u and r
         return jax.tree.map(jnp.add, (d_carry, d_gate), (d_heard, d_gate_now)), stacked
 
     start = d_end, jax.tree.map(jnp.zeros_like, learned["gate"])
-    inputs_T = d_after_TB, before_TB, drive_TBG, r_TBG, mask_TB
+    inputs_T = d_after_TB, before_TB, input_TBG, r_TBG, mask_TB
     (d_carry, d_gate), stacked = jax.lax.scan(step, start, inputs_T, reverse=True)
     d_u_TBG, d_r_TBG = stacked[0], stacked[-1]
-    h_TBH = outputs(cell, before_TB)
+    h_TBH = hidden_states(cell, before_TB)
     d_kernel_HG = jnp.einsum("tbh,tbg->hg", h_TBH if dropout_BH is None else h_TBH * dropout_BH[None], d_r_TBG)
     return {"kernel": d_kernel_HG, "gate": d_gate}, d_carry, d_u_TBG, None, None
 

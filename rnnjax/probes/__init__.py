@@ -35,7 +35,7 @@ from rnnjax.probes.series.sensitivity import responses
 from rnnjax.probes.words.categories import categories
 from rnnjax.probes.words.novel_words import novel_words
 from rnnjax.settings import HParams, Spec
-from rnnjax.training.step import init
+from rnnjax.training.step import init_state
 from rnnjax.types import Probe, Task
 
 PROBES: dict[str, Callable[[Spec, Task], Probe]] = {
@@ -83,6 +83,6 @@ def outline(probe: Probe, spec: Spec) -> dict[str, np.ndarray]:
     """What a look at one run gives, [1, ...], with meaningless numbers: nothing is compiled to know its shape."""
     scalars = (jax.ShapeDtypeStruct((), np.uint32 if name == "seed" else np.float32) for name in HParams._fields)
     hp: Any = HParams._make(scalars)
-    state = jax.eval_shape(partial(init, spec), hp)
+    state = jax.eval_shape(partial(init_state, spec), hp)
     shapes = jax.eval_shape(probe.measure, state, hp, jax.ShapeDtypeStruct((), np.int32))
     return probe.summarise(jax.tree.map(lambda leaf: np.ones((1, *leaf.shape), leaf.dtype), shapes))

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from rnnjax.analysis import statistics as stats
-from rnnjax.analysis.conventions import conventions
-from rnnjax.analysis.measurement import both_finite, common
-from rnnjax.analysis.results import ArmResult, is_text, measured_only, named, seed_values
+from rnnjax.analysis.conventions import compare_conventions
+from rnnjax.analysis.measurement import common_seeds, paired_finite
+from rnnjax.analysis.results import ArmResult, at_probe_steps, is_text, per_seed, select_arms
 from rnnjax.analysis.rules.associations import variance_shares
-from rnnjax.analysis.statistics import estimate
+from rnnjax.analysis.statistics import estimate_mean
 from rnnjax.analysis.verdicts import Judgement
-from rnnjax.config.schema import Advice, Contradiction, Figure, Question, Study, Table
+from rnnjax.config.schema import AdviceSpec, ContradictionSpec, FigureSpec, QuestionSpec, Study, TableSpec
 from rnnjax.probes.words.substitution import map_places
 from rnnjax.reports import document as pages
 from rnnjax.reports.figures import Drawing, interval_figure, lag_figure, line_figure, map_figure, probe_figure
@@ -21,7 +21,7 @@ from rnnjax.reports.methods import data_line, data_table, settings
 from rnnjax.reports.render import shown
 from rnnjax.reports.summary import decisive, reasons, unit_among
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.text import decode
+from rnnjax.tasks.text import ids_to_text
 from rnnjax.types import Task
 
 SEED = 0  # of the bootstrap
@@ -48,14 +48,14 @@ def page(
         figures=[drawing(figure, arms, levels_of(study, tasks)) for figure in figures_of(study)],
         tables=[*tables(study, arms), *data_table(tasks)],
         samples=samples(study, arms, tasks),
-        questions=[pages.Question(question.asks, answer(question, arms)) for question in study.file.questions],
+        questions=[pages.Question(question.text, answer(question, arms)) for question in study.file.questions],
         advice=[advised(advice, arms) for advice in study.file.advice],
         cost=pages.Cost(seconds, machine(manifest)),
         contradictions=[
-            pages.Contradiction(each.says, each.between, answer(each, arms)) for each in study.file.contradictions
+            pages.Contradiction(each.text, each.between, answer(each, arms)) for each in study.file.contradictions
         ],
         explorer=explorer(study.file.explorer, arms) if study.file.explorer else None,
-        departs=study.departs,
+        overrides=study.overrides,
     )
 
 
@@ -63,7 +63,7 @@ def statement(judgement: Judgement) -> pages.Statement:
     claim, headline = judgement.claim, decisive(judgement)
     return pages.Statement(
         id=claim.id,
-        text=claim.says,
+        text=claim.text,
         source=claim.source,
         stated=claim.stated,
         verdict=judgement.verdict,
@@ -73,19 +73,19 @@ def statement(judgement: Judgement) -> pages.Statement:
     )
 
 
-def figures_of(study: Study) -> list[Figure]:
+def figures_of(study: Study) -> list[FigureSpec]:
     """The study's figures; for a study that names none, its loss."""
-    return study.file.figures or [Figure("curve", "loss", "Training loss", "nats per character")]
+    return study.file.figures or [FigureSpec("curve", "loss", "Training loss", "nats per character")]
 
 
 def levels_of(study: Study, tasks: dict[TaskSpec, Task]) -> dict[str, dict[str, float]]:
     """The levels of loss that each arm's task knows, by arm."""
-    return {arm.name: dict(tasks[arm.spec.task].levels) for arm in study.arms}
+    return {arm.name: dict(tasks[arm.spec.task].reference_losses) for arm in study.arms}
 
 
-def drawing(figure: Figure, arms: Sequence[ArmResult], levels: dict[str, dict[str, float]]) -> Drawing:
+def drawing(figure: FigureSpec, arms: Sequence[ArmResult], levels: dict[str, dict[str, float]]) -> Drawing:
     """A figure of the study. Args: levels: of each arm; drawn under a loss where all arms shown have the same."""
-    chosen = named(arms, figure.arms)
+    chosen = select_arms(arms, figure.arms)
     known = [levels[arm.name] for arm in chosen]
     shared = known[0] if all(one == known[0] for one in known) else None
     words = (figure.title, figure.unit or unit_among(figure.metric, chosen))
@@ -95,9 +95,9 @@ def drawing(figure: Figure, arms: Sequence[ArmResult], levels: dict[str, dict[st
     if figure.form == "map":
         return map_figure(chosen[0], figure.metric, map_places(), *words)
     if figure.form == "interval":
-        values = [arm._replace(metrics={figure.metric: seed_values(arm, figure.metric)}) for arm in chosen]
+        values = [arm._replace(metrics={figure.metric: per_seed(arm, figure.metric)}) for arm in chosen]
         return interval_figure(values, figure.metric, *words, shown_levels, log_x=figure.log)
-    measured = [measured_only(arm, figure.metric) for arm in chosen]
+    measured = [at_probe_steps(arm, figure.metric) for arm in chosen]
     if figure.form == "probe":
         return probe_figure(measured, figure.metric, *words, shown_levels, log_y=figure.log)
     return lag_figure(measured, figure.metric, *words, shown_levels, log_y=figure.log, along=figure.along)
@@ -108,11 +108,11 @@ def against_baseline(study: Study, arms: Sequence[ArmResult]) -> pages.Table:
 
     Only of arms that read what the baseline reads: losses on other data are not to be compared.
     """
-    baseline = named(arms, [study.file.baseline])[0] if study.file.baseline else arms[0]
+    baseline = select_arms(arms, [study.file.baseline])[0] if study.file.baseline else arms[0]
     tasks = {arm.name: arm.spec.task for arm in study.arms}
     elsewhere = [name for name, task in tasks.items() if task != tasks[baseline.name]]
     pairs = {
-        arm.name: both_finite(arm.metrics["final_loss"], baseline.metrics["final_loss"])
+        arm.name: paired_finite(arm.metrics["final_loss"], baseline.metrics["final_loss"])
         for arm in arms
         if arm is not baseline and arm.name not in elsewhere
     }
@@ -147,7 +147,7 @@ def every_metric(arms: Sequence[ArmResult]) -> pages.Table:
     nothing = np.array([])  # a metric that an arm does not have: its cell has other gates
     metrics = [name for name in all_metrics if any(np.isfinite(arm.metrics.get(name, nothing)).any() for arm in arms)]
     rows = [
-        [arm.name, int(np.sum(arm.diverged_at >= 0)), *(estimate(arm.metrics.get(m, nothing)) for m in metrics)]
+        [arm.name, int(np.sum(arm.diverged_at >= 0)), *(estimate_mean(arm.metrics.get(m, nothing)) for m in metrics)]
         for arm in arms
     ]
     units = {name: unit_among(name, arms) for name in metrics}
@@ -164,18 +164,18 @@ def tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
 
 def nearest_table(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
     """Every convention with what it came to beside the documents' numbers, the nearest first."""
-    if study.file.nearest is None:
+    if study.file.conventions is None:
         return []
-    numbers = study.file.nearest.numbers
+    numbers = study.file.conventions.numbers
     columns = [f"{number.metric}, stated {number.value:g}" for number in numbers]
     rows: list[list[pages.Cell]] = [
-        [one.name, one.distance, one.chance, *map(estimate, one.values)]
-        for one in conventions(study.file.nearest, arms)
+        [one.name, one.distance, one.chance, *map(estimate_mean, one.values)]
+        for one in compare_conventions(study.file.conventions, arms)
     ]
     return [
         pages.Table(
             "nearest",
-            study.file.nearest.asks,
+            study.file.conventions.text,
             ["convention", "distance", "chance to be nearest", *columns],
             rows,
             "Distance: mean over the stated numbers of |value - stated| / stated; a run that diverged is 1 away. The "
@@ -193,18 +193,18 @@ def chosen_tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
     return found
 
 
-def arms_table(table: Table, arms: Sequence[ArmResult]) -> tuple[list[str], list[list[pages.Cell]]]:
+def arms_table(table: TableSpec, arms: Sequence[ArmResult]) -> tuple[list[str], list[list[pages.Cell]]]:
     """Columns and rows: the metrics of each arm."""
-    chosen = named(arms, table.arms)
+    chosen = select_arms(arms, table.arms)
     units = [unit_among(metric, chosen) for metric in table.metrics]
     columns = [f"{m} ({words})" if words else m for m, words in zip(table.metrics, units, strict=True)]
     rows: list[list[pages.Cell]] = [
-        [arm.name, *(estimate(seed_values(arm, metric)) for metric in table.metrics)] for arm in chosen
+        [arm.name, *(estimate_mean(per_seed(arm, metric)) for metric in table.metrics)] for arm in chosen
     ]
     return ["arm", *columns], rows
 
 
-def variance_table(table: Table, arms: Sequence[ArmResult]) -> tuple[list[str], list[list[pages.Cell]]]:
+def variance_table(table: TableSpec, arms: Sequence[ArmResult]) -> tuple[list[str], list[list[pages.Cell]]]:
     """Columns and rows: `associations.shares` of all metrics together; no rows where that cannot be said."""
     words = {
         "columns": f"which metric: {', '.join(table.metrics)}",
@@ -213,7 +213,7 @@ def variance_table(table: Table, arms: Sequence[ArmResult]) -> tuple[list[str], 
         "seeds": "the seed",
     }
     try:
-        parts = variance_shares(named(arms, table.arms), table.metrics, table.shares_of)
+        parts = variance_shares(select_arms(arms, table.arms), table.metrics, table.shares_of)
     except stats.TooFew:
         parts = {}
     order = [name for name in ("columns", "arms", *table.shares_of, "interaction", "seeds") if name in parts]
@@ -227,7 +227,7 @@ def samples(study: Study, arms: Sequence[ArmResult], tasks: dict[TaskSpec, Task]
             arm.name,
             probe.removeprefix("text_"),
             int(arm.probe_steps[-1]),
-            decode(ids_nQN[0, -1], tasks[point.spec.task].vocabulary),
+            ids_to_text(ids_nQN[0, -1], tasks[point.spec.task].vocabulary),
         )
         for point, arm in zip(study.arms, arms, strict=True)
         for probe, ids_nQN in arm.probes.items()
@@ -235,11 +235,11 @@ def samples(study: Study, arms: Sequence[ArmResult], tasks: dict[TaskSpec, Task]
     ]
 
 
-def answer(question: Question | Contradiction, arms: Sequence[ArmResult]) -> str:
+def answer(question: QuestionSpec | ContradictionSpec, arms: Sequence[ArmResult]) -> str:
     """The arms in order of a measured number, as a sentence."""
     sign = -1 if question.best == "highest" else 1
-    chosen = named(arms, question.arms)
-    ranked = [(arm.name, estimate(seed_values(arm, question.metric))) for arm in chosen]
+    chosen = select_arms(arms, question.arms)
+    ranked = [(arm.name, estimate_mean(per_seed(arm, question.metric))) for arm in chosen]
     known = sorted(((name, value) for name, value in ranked if value), key=lambda item: sign * item[1].estimate)
     if not known:
         return f"No run has a finite {question.metric}."
@@ -249,17 +249,17 @@ def answer(question: Question | Contradiction, arms: Sequence[ArmResult]) -> str
     return f"By {by}, {question.best} first: {listed} (mean, 95% t interval)."
 
 
-def advised(advice: Advice, arms: Sequence[ArmResult]) -> str:
+def advised(advice: AdviceSpec, arms: Sequence[ArmResult]) -> str:
     """The advice with the names and numbers that were measured."""
     sign = -1 if advice.best == "highest" else 1
-    values = {arm.name: seed_values(arm, advice.metric) for arm in named(arms, advice.arms)}
+    values = {arm.name: per_seed(arm, advice.metric) for arm in select_arms(arms, advice.arms)}
     known = {name: of_arm for name, of_arm in values.items() if np.isfinite(of_arm).all()}
     ranked = sorted(known, key=lambda name: sign * known[name].mean())
     if not ranked:
         return f"No arm has a finite {advice.metric} for every seed."
-    return advice.says.format(
+    return advice.text.format(
         best=ranked[0],
-        value=shown(estimate(known[ranked[0]])),
+        value=shown(estimate_mean(known[ranked[0]])),
         ties=", ".join(ties(known, ranked, sign)) or "none",
         worst=ranked[-1],
     )
@@ -267,7 +267,7 @@ def advised(advice: Advice, arms: Sequence[ArmResult]) -> str:
 
 def ties(values: dict[str, np.ndarray], ranked: Sequence[str], sign: int) -> list[str]:
     """The arms besides the first whose bootstrap probability of being the best is over 5%."""
-    table = sign * common([values[name] for name in ranked])
+    table = sign * common_seeds([values[name] for name in ranked])
     if table.shape[1] < FEWEST:
         return [f"too few seeds to tell ({table.shape[1]})"]
     chances = stats.best_arm(SEED, table).probability_A

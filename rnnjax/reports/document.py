@@ -74,7 +74,7 @@ class Statement(NamedTuple):
 class Contradiction(NamedTuple):
     """Where the documents contradict themselves, and what the data say."""
 
-    says: str  # in our words
+    text: str  # in our words
     between: Sequence[str]  # ids of the statements
     answer: str
 
@@ -145,7 +145,7 @@ class Page(NamedTuple):
     cost: Cost
     contradictions: Sequence[Contradiction] = ()
     explorer: Explorer | None = None
-    departs: str = ""  # what was run otherwise than the study's file has it
+    overrides: str = ""  # what was run otherwise than the study's file has it
 
 
 def check(page: Page) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from rnnjax.analysis import statistics as stats
-from rnnjax.analysis.results import ArmResult, named, seed_values
-from rnnjax.config.schema import Explorer
+from rnnjax.analysis.results import ArmResult, per_seed, select_arms
+from rnnjax.config.schema import ExplorerSpec
 from rnnjax.reports import document as pages
 from rnnjax.reports import render as report
 from rnnjax.reports.summary import unit_among
@@ -17,14 +17,14 @@ LEAST_CHANCE = 0.05  # of being the best, from which on a cell is not told apart
 FAILED = "failed"  # the metric that becomes a cell's status: 1 where a run failed, else 0
 
 
-def explorer(asked: Explorer, arms: Sequence[ArmResult]) -> pages.Explorer:
+def explorer(asked: ExplorerSpec, arms: Sequence[ArmResult]) -> pages.Explorer:
     """The grid of the arms that are asked for; cells stand in the order of the arms."""
-    chosen = named(arms, asked.arms)
+    chosen = select_arms(arms, asked.arms)
     sides = [side(name, chosen) for name in (*asked.choose, asked.rows)]
-    ranks, tied = ranking([seed_values(arm, asked.metrics[0]) for arm in chosen], asked.best)
+    ranks, tied = ranking([per_seed(arm, asked.metrics[0]) for arm in chosen], asked.best)
     metrics = [name for name in asked.metrics if name != FAILED]
     cells = [
-        pages.GridCell(place(arm, sides), [value(seed_values(arm, name)) for name in metrics], status(arm), rank, tie)
+        pages.GridCell(place(arm, sides), [value(per_seed(arm, name)) for name in metrics], status(arm), rank, tie)
         for arm, rank, tie in zip(chosen, ranks, tied, strict=True)
     ]
     columns = [f"{name} ({words})" if (words := unit_among(name, chosen)) else name for name in metrics]
@@ -49,7 +49,7 @@ def value(values_n: np.ndarray) -> pages.Cell:
     if np.isfinite(values_n).all() and np.ptp(values_n) == 0:
         only = float(values_n[0])
         return int(only) if only.is_integer() else only
-    return stats.estimate(values_n)
+    return stats.estimate_mean(values_n)
 
 
 def status(arm: ArmResult) -> str:

@@ -10,7 +10,7 @@ from rnnjax.analysis.statistics import Interval
 from rnnjax.errors import BadInput, DamagedState
 from rnnjax.reports.document import VERDICTS, Statement, by_verdict
 from rnnjax.reports.render import render
-from rnnjax.storage.files import read_json, write_between
+from rnnjax.storage.files import read_json, replace_between
 
 NAME = "summary.json"
 BEGIN, END = "<!-- ledger -->", "<!-- end of ledger -->"
@@ -77,7 +77,7 @@ def interval(claim: dict[str, Any]) -> Interval:
 
 def write_ledger(readme: Path, entries: Sequence[Entry]) -> None:
     """Put the table of the ledger between its two marks in a Markdown file. Raises: as `files.write_between`."""
-    write_between(readme, BEGIN, END, block(entries, readme.resolve().parent))
+    replace_between(readme, BEGIN, END, block(entries, readme.resolve().parent))
 
 
 def block(entries: Sequence[Entry], base: Path) -> str:

@@ -6,8 +6,7 @@ from typing import Any
 from rnnjax.config.schema import Study
 from rnnjax.reports import document as pages
 from rnnjax.reports.render import shown
-from rnnjax.settings import TaskSpec
-from rnnjax.training.losses import UNITS
+from rnnjax.settings import LOSS_UNITS, TaskSpec
 from rnnjax.types import Task
 
 
@@ -15,12 +14,12 @@ def data_line(study: Study, tasks: dict[TaskSpec, Task]) -> str:
     """What was trained on, and what loss is possible on it; several sets of data have a table of their own."""
     [(first, task), *others] = zip(own_names(tasks), tasks.values(), strict=True)
     what, kind = ("characters", f", {len(task.vocabulary)} distinct") if task.vocabulary else ("steps", "")
-    levels = ", ".join(f"{name} {value:.4g}" for name, value in task.levels.items())
+    levels = ", ".join(f"{name} {value:.4g}" for name, value in task.reference_losses.items())
     data = (
         f"{1 + len(others)} sets of data: the last table has them, with the losses that are possible on them."
         if others
         else f"Task {first}: {len(task.train_N):,} {what} to train on, {len(task.validation_N):,} held out{kind}. "
-        f"Levels in {UNITS[task.loss]}: {levels}."
+        f"Levels in {LOSS_UNITS[task.loss]}: {levels}."
     )
     fewest = min(len(arm.seeds(study.seeds)) for arm in study.arms)
     fewer = "" if fewest == len(study.seeds) else f"; some arms only the first {fewest}"
@@ -44,15 +43,15 @@ def data_table(tasks: dict[TaskSpec, Task]) -> list[pages.Table]:
     """What was trained on where it is not the same for all arms, and what loss is possible on each."""
     if len(tasks) < 2:
         return []
-    levels = list(dict.fromkeys(name for task in tasks.values() for name in task.levels))
+    levels = list(dict.fromkeys(name for task in tasks.values() for name in task.reference_losses))
     rows: list[list[pages.Cell]] = [
         [
             name,
             len(task.train_N),
             len(task.validation_N),
             len(task.vocabulary) or None,
-            *(task.levels.get(level) for level in levels),
-            UNITS[task.loss],
+            *(task.reference_losses.get(level) for level in levels),
+            LOSS_UNITS[task.loss],
         ]
         for name, task in zip(own_names(tasks), tasks.values(), strict=True)
     ]

@@ -58,7 +58,7 @@ def summary(study: Study, arms: Sequence[ArmResult], judgements: Sequence[Judgem
 
 
 def metric_summary(values: np.ndarray, unit: str) -> dict[str, Any]:
-    interval = stats.estimate(values)
+    interval = stats.estimate_mean(values)
     kept = values[np.isfinite(values)]
     return {
         "values": [float(f"{value:.6g}") for value in values],
@@ -73,7 +73,7 @@ def claim_summary(judgement: Judgement) -> dict[str, Any]:
     headline = decisive(judgement)
     return {
         "id": judgement.claim.id,
-        "text": judgement.claim.says,
+        "text": judgement.claim.text,
         "source": judgement.claim.source,
         "stated": judgement.claim.stated,
         "verdict": judgement.verdict,
@@ -88,19 +88,19 @@ def claim_summary(judgement: Judgement) -> dict[str, Any]:
 
 def decisive(judgement: Judgement) -> Measurement | None:
     """The measurement to show first: one that has the verdict of the whole, else the first."""
-    found = [m for _, _, measurements in judgement.readings for m in measurements]
+    found = [m for _, _, measurements in judgement.criteria for m in measurements]
     wanted = CONFIRMED if judgement.verdict == DEFINITION else judgement.verdict
     return next((m for m in found if m.verdict == wanted), found[0] if found else None)
 
 
 def reasons(judgement: Judgement) -> str:
-    """Each reading, its verdict and its measurements, in one paragraph."""
+    """Each criterion, its verdict and its measurements, in one paragraph."""
     parts = []
-    for reading, verdict, measurements in judgement.readings:
+    for criterion, verdict, measurements in judgement.criteria:
         values = "; ".join(
             f"{m.what} {report.shown(m.interval)} ({m.interval.method})" for m in shortened(measurements)
         )
-        words = reading.says or reading.metric
+        words = criterion.text or criterion.metric
         parts.append(
             f"{words}: {verdict}. Needed {needed(measurements)}; measured {values or 'too few seeds to tell'}."
         )

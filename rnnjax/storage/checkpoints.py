@@ -73,7 +73,7 @@ class Checkpoints:
             StorageFailed: the disk is full, read-only or gone (the older steps stay good), or `step` is not newer
                 than the newest step there.
         """
-        leaves = {name: np.asarray(leaf) for name, leaf in _named(tree).items()}
+        leaves = {name: np.asarray(leaf) for name, leaf in _named_leaves(tree).items()}
         arrays = {name: leaf for name, leaf in leaves.items() if leaf.size}  # orbax refuses arrays without elements
         items = ocp.args.Composite(state=ocp.args.PyTreeSave(arrays), checks=ocp.args.JsonSave(_checks(step, leaves)))
         with self._storing(f"cannot save step {step} to {self.folder}"):
@@ -92,12 +92,12 @@ class Checkpoints:
             FolderRefused: the checkpoint has other leaves, shapes or dtypes; nothing is ever cast.
             DamagedState: there are steps and none verifies, or one is from a newer rnnjax or leads outside.
         """
-        found = self._newest(_named(like))
+        found = self._newest(_named_leaves(like))
         if found is None:
             return None
         step, values, damage = found
         self._set_aside(damage, step)
-        return step, _rebuilt(like, values)
+        return step, _rebuild_tree(like, values)
 
     def read(self) -> tuple[int, dict[str, np.ndarray]] | None:
         """The newest step that verifies, as its leaves by path, changing nothing on the disk: for readers.
@@ -156,10 +156,10 @@ class Checkpoints:
     def _verified(self, step: int, expected: Leaves | None) -> dict[str, np.ndarray]:
         """The values of the leaves of one step, each with the shape, dtype and bytes that were saved."""
         folder = self.folder / str(step)
-        _refuse_links(folder)
-        table = _opened(self._read(folder, checks=ocp.args.JsonRestore()), step)
+        _check_links(folder)
+        table = _open_metadata(self._read(folder, checks=ocp.args.JsonRestore()), step)
         if expected is not None:
-            _refuse_other_tree(table, expected)
+            _check_tree(table, expected)
         values = self._arrays(folder, table)
         for name, entry in table.items():
             if _entry(values[name]) != entry:
@@ -193,20 +193,20 @@ class Checkpoints:
             raise StorageFailed(f"{what}: {_storage_reason(error)}") from error
 
 
-def digest(tree: Tree) -> str:
+def state_digest(tree: Tree) -> str:
     """One sha256 over all leaves in the order of their paths (path, dtype, shape, bytes): equal means bitwise equal."""
-    entries = {name: _entry(np.asarray(leaf)) for name, leaf in _named(tree).items()}
+    entries = {name: _entry(np.asarray(leaf)) for name, leaf in _named_leaves(tree).items()}
     return _sha256_of_json(entries)
 
 
-def _named(tree: Tree) -> Leaves:
+def _named_leaves(tree: Tree) -> Leaves:
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     named = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
     assert len(named) == len(leaves), "two leaves share one path"
     return dict(sorted(named.items()))
 
 
-def _rebuilt(like: Tree, values: dict[str, np.ndarray]) -> Tree:
+def _rebuild_tree(like: Tree, values: dict[str, np.ndarray]) -> Tree:
     def placed(path: Any, leaf: Any) -> Any:
         value = values[jax.tree_util.keystr(path, simple=True, separator="/")]
         return value if isinstance(leaf, np.ndarray | np.generic) else jax.device_put(value, leaf.sharding)
@@ -221,10 +221,12 @@ def _entry(array: np.ndarray) -> dict[str, Any]:
 
 
 def _checks(step: int, leaves: dict[str, np.ndarray]) -> dict[str, Any]:
-    return _sealed({"format": FORMAT, "step": step, "leaves": {name: _entry(leaf) for name, leaf in leaves.items()}})
+    return _seal_metadata(
+        {"format": FORMAT, "step": step, "leaves": {name: _entry(leaf) for name, leaf in leaves.items()}}
+    )
 
 
-def _sealed(body: dict[str, Any]) -> dict[str, Any]:
+def _seal_metadata(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "seal": _sha256_of_json(body)}
 
 
@@ -232,9 +234,9 @@ def _sha256_of_json(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _opened(checks: Any, step: int) -> dict[str, Any]:
+def _open_metadata(checks: Any, step: int) -> dict[str, Any]:
     """The table of leaves, if the checks are whole, of this step, and of a format that we know."""
-    if not isinstance(checks, dict) or checks != _sealed({k: v for k, v in checks.items() if k != "seal"}):
+    if not isinstance(checks, dict) or checks != _seal_metadata({k: v for k, v in checks.items() if k != "seal"}):
         raise _Damaged("checks damaged")
     if checks["format"] > FORMAT:
         raise DamagedState(f"step {step} was written by a newer rnnjax (format {checks['format']}, here {FORMAT})")
@@ -244,7 +246,7 @@ def _opened(checks: Any, step: int) -> dict[str, Any]:
     return leaves
 
 
-def _refuse_other_tree(table: dict[str, Any], expected: Leaves) -> None:
+def _check_tree(table: dict[str, Any], expected: Leaves) -> None:
     wanted = {name: f"{tuple(leaf.shape)} {np.dtype(leaf.dtype).name}" for name, leaf in expected.items()}
     got = {name: f"{tuple(entry['shape'])} {entry['dtype']}" for name, entry in table.items()}
     for name in sorted(wanted.keys() | got.keys()):
@@ -257,7 +259,7 @@ def _is_ours(folder: Path) -> bool:
     return any((folder / item).exists() for item in ("state", "checks", "_CHECKPOINT_METADATA"))
 
 
-def _refuse_links(folder: Path) -> None:
+def _check_links(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         if path.is_symlink():
             raise DamagedState(f"{path} is a link; a checkpoint never leads outside its folder")

@@ -18,14 +18,14 @@ GIGABYTE = 10**9
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """A file that takes the name `path` when the block ends well; until then what was there stays.
 
     Raises:
         StorageFailed: the disk is full, read-only or gone.
     """
     draft = path.with_name(f".{path.name}.tmp")
-    with storing(path):
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with draft.open("wb") as file:
@@ -37,7 +37,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextlib.contextmanager
-def storing(path: Path) -> Iterator[None]:
+def storage_errors(path: Path) -> Iterator[None]:
     """Turns the system's refusal to write into one line that names `path` and the reason."""
     try:
         yield
@@ -47,7 +47,7 @@ def storing(path: Path) -> Iterator[None]:
 
 def write_text(path: Path, text: str) -> None:
     """Writes UTF-8 with the line ends as they are. Raises StorageFailed."""
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(text.encode())
 
 
@@ -58,7 +58,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """Writes plain arrays; an array of objects would be a pickle: ValueError. Raises StorageFailed."""
-    with replacing(path) as file, zipfile.ZipFile(file, "w") as archive:  # as np.savez, but any name is allowed
+    with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:  # as np.savez, but any name is allowed
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
@@ -81,9 +81,9 @@ def read_json(path: Path) -> Any:
         raise DamagedState(f"cannot read {path}: {error}") from error
 
 
-def refuse_unwritable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
     """Raises StorageFailed where `folder` could not be made or written to; writes nothing to find out."""
-    base = existing(folder)
+    base = nearest_existing(folder)
     if not base.is_dir():
         raise StorageFailed(f"cannot write to {folder}: {base} is not a folder")
     if not os.access(base, os.W_OK | os.X_OK):
@@ -95,21 +95,21 @@ def refuse_unwritable(folder: Path) -> None:
 
 def check_space(folder: Path, bytes_needed: int) -> None:
     """Raises StorageFailed if the disk of `folder`, which need not exist yet, has less than `bytes_needed` free."""
-    free = shutil.disk_usage(existing(folder)).free
+    free = shutil.disk_usage(nearest_existing(folder)).free
     if free < bytes_needed:
         raise StorageFailed(
             f"cannot write to {folder}: {free / GIGABYTE:.1f} GB free, need {bytes_needed / GIGABYTE:.1f} GB"
         )
 
 
-def existing(path: Path) -> Path:
+def nearest_existing(path: Path) -> Path:
     """`path`, or the nearest folder above it that is there."""
     while not os.path.lexists(path) and path != path.parent:
         path = path.parent
     return path
 
 
-def write_between(path: Path, begin: str, end: str, block: str) -> None:
+def replace_between(path: Path, begin: str, end: str, block: str) -> None:
     """Put a text between two lines of a file that are there once each; all else stays.
 
     Raises:

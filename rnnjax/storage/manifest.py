@@ -75,10 +75,10 @@ def identity(config: dict[str, Any], fingerprint: dict[str, Any], data_sha256: s
     """The part of a manifest by which a run is known."""
     return {
         "rnnjax_format": FORMAT,
-        "config": as_config(config),
+        "config": to_config_json(config),
         "config_sha256": config_hash(config),
         "data_sha256": data_sha256,
-        "machine": as_config(fingerprint),
+        "machine": to_config_json(fingerprint),
     }
 
 
@@ -113,20 +113,20 @@ def read_manifest(folder: Path) -> Manifest | None:
 STANDARDISE = {True: "all", False: "none"}  # what older manifests say, and its word
 
 
-def in_words(task: dict[str, Any]) -> dict[str, Any]:
+def upgrade_task_settings(task: dict[str, Any]) -> dict[str, Any]:
     """The settings of a task as an older rnnjax may have kept them, in the words of this one."""
     known = task.get("standardise")
     return task | {"standardise": STANDARDISE[known]} if isinstance(known, bool) else task
 
 
-def refuse_generator(fingerprint: dict[str, Any]) -> None:
+def check_generator(fingerprint: dict[str, Any]) -> None:
     """Raises BadInput for a generator of random numbers that gives wrong rows under `vmap`."""
     generator = fingerprint.get("numerics", {}).get("jax_default_prng_impl", "threefry2x32")
     if generator != "threefry2x32":
         raise BadInput(f"JAX_DEFAULT_PRNG_IMPL={generator} is not supported: seeds would not be independent")
 
 
-def refuse_other_run(folder: Path, old: Manifest, new: Manifest) -> None:
+def check_same_run(folder: Path, old: Manifest, new: Manifest) -> None:
     """Raises FolderRefused, naming the fields, unless both are the same config on the same data."""
     if changed := _changed(old["config"], new["config"], "config"):
         raise FolderRefused(f"{folder} holds another config: {changed}")
@@ -134,7 +134,7 @@ def refuse_other_run(folder: Path, old: Manifest, new: Manifest) -> None:
         raise FolderRefused(f"{folder}: corpus sha256 differs from run")
 
 
-def refuse_other_machine(folder: Path, old: Manifest, new: Manifest, strict: bool) -> None:
+def check_same_machine(folder: Path, old: Manifest, new: Manifest, strict: bool) -> None:
     """Raises FolderRefused for other numerics, which make another result, and if `strict` for any other machine."""
     if changed := _changed(old["machine"].get("numerics", {}), new["machine"].get("numerics", {}), "this one"):
         raise FolderRefused(f"{folder} was made under other numerics: {changed}")
@@ -143,22 +143,22 @@ def refuse_other_machine(folder: Path, old: Manifest, new: Manifest, strict: boo
 
 
 def _changed(old: dict[str, Any], new: dict[str, Any], who: str) -> str:
-    pairs = differences(old, new).items()
-    return some([f"it has {name} {before[:60]}, {who} says {now[:60]}" for name, (before, now) in pairs], "; ")
+    pairs = config_differences(old, new).items()
+    return truncate_list([f"it has {name} {before[:60]}, {who} says {now[:60]}" for name, (before, now) in pairs], "; ")
 
 
-def some(items: list[str], separator: str = ", ") -> str:
+def truncate_list(items: list[str], separator: str = ", ") -> str:
     """The first few of many, and how many more."""
     more = [f"{len(items) - MOST_NAMED} more"] if len(items) > MOST_NAMED else []
     return separator.join(items[:MOST_NAMED] + more)
 
 
-def as_config(value: Any) -> Any:
+def to_config_json(value: Any) -> Any:
     """`value` as JSON can hold it and give it back: a setting that is not finite (inf = off) becomes its name."""
     return _plain(value, str)
 
 
-def as_results(value: Any) -> Any:
+def to_results_json(value: Any) -> Any:
     """`value` as JSON can hold it; NaN and infinities, which JSON does not know, become null."""
     return _plain(value, lambda number: None)
 
@@ -175,10 +175,10 @@ def _plain(value: Any, not_finite: Callable[[float], Any]) -> Any:
 
 def config_hash(config: dict[str, Any]) -> str:
     """The sha256 by which configs are told apart; the order of the fields does not matter."""
-    return hashlib.sha256(_canonical(as_config(config)).encode()).hexdigest()
+    return hashlib.sha256(_canonical(to_config_json(config)).encode()).hexdigest()
 
 
-def differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[str, str]]:
+def config_differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """The fields, as dotted paths, in which two plain trees differ, with both values as JSON (`nothing` if absent)."""
     old_fields, new_fields = _fields(old), _fields(new)
     names = sorted(old_fields.keys() | new_fields.keys())

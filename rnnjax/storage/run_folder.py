@@ -22,15 +22,15 @@ from rnnjax.errors import BadInput, FolderRefused, StorageFailed
 from rnnjax.storage import files
 from rnnjax.storage.manifest import (
     Manifest,
-    as_results,
+    check_generator,
+    check_same_machine,
+    check_same_run,
     first_attempt,
     identity,
     next_attempt,
     read_manifest,
-    refuse_generator,
-    refuse_other_machine,
-    refuse_other_run,
-    some,
+    to_results_json,
+    truncate_list,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class RunFolder:
 
     def record(self, **fields: Any) -> None:
         """Sets fields of the manifest. Raises StorageFailed, as all writers here."""
-        self.manifest |= as_results(fields)
+        self.manifest |= to_results_json(fields)
         self.write_json("manifest.json", self.manifest)
 
     def done(self) -> None:
@@ -78,7 +78,7 @@ class RunFolder:
 
     def write_json(self, name: str, value: Any) -> None:
         """Writes OUT/name, whole or not at all; NaN and infinities become null."""
-        files.write_json(self._inside(name), as_results(value))
+        files.write_json(self._inside(name), to_results_json(value))
 
     def write_text(self, name: str, text: str) -> None:
         """Writes OUT/name as UTF-8, whole or not at all."""
@@ -127,18 +127,18 @@ def open_run(
         DamagedState: a manifest that cannot be read. StorageFailed: the place cannot be written to.
     """
     check_name(folder.name)
-    refuse_generator(fingerprint)
-    files.refuse_unwritable(folder)
-    _refuse_links(folder)
+    check_generator(fingerprint)
+    files.check_writable(folder)
+    _check_links(folder)
     new = identity(config, fingerprint, data_sha256)
     with contextlib.ExitStack() as held:  # until the run folder itself holds the lock
         lock = _lock(folder, held) if (folder / ".lock").exists() else None
-        old = _admitted(folder, new, resume, strict)
+        old = _existing_manifest(folder, new, resume, strict)
         if lock is None:
             lock = _lock(folder, held)
-            old = _admitted(folder, new, resume, strict)  # another process may have come and gone in between
-        run = RunFolder(folder, _attempt(folder, old, new, note), lock)
-        _sign(lock)
+            old = _existing_manifest(folder, new, resume, strict)  # another process may have come and gone in between
+        run = RunFolder(folder, _next_manifest(folder, old, new, note), lock)
+        _write_owner(lock)
         if not run.finished:
             run.record(state="running")
         held.pop_all()
@@ -158,7 +158,7 @@ def is_finished(folder: Path) -> bool:
 
 def _lock(folder: Path, held: contextlib.ExitStack) -> IO[bytes]:
     """Takes the lock of `folder` or raises at once; makes both where they are not there."""
-    with files.storing(folder):
+    with files.storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = held.enter_context((folder / ".lock").open("a+b"))
         try:
@@ -170,39 +170,39 @@ def _lock(folder: Path, held: contextlib.ExitStack) -> IO[bytes]:
     return lock
 
 
-def _sign(lock: IO[bytes]) -> None:
+def _write_owner(lock: IO[bytes]) -> None:
     """Says in the lock file who holds it, for the message to the next one."""
     since = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    with files.storing(Path(lock.name)):
+    with files.storage_errors(Path(lock.name)):
         lock.truncate(0)
         lock.write(f"pid {os.getpid()} on host {socket.gethostname()} since {since}".encode())
         lock.flush()
 
 
-def _admitted(folder: Path, new: Manifest, resume: bool, strict: bool) -> Manifest | None:
+def _existing_manifest(folder: Path, new: Manifest, resume: bool, strict: bool) -> Manifest | None:
     """The manifest of the run that is there already, if there is one; raises if this one may not go on with it."""
     old = read_manifest(folder)
     if old is None:
-        _refuse_foreign(folder)
+        _check_foreign_files(folder)
         if resume:
             raise FolderRefused(f"nothing to resume in {folder}")
         return None
-    refuse_other_run(folder, old, new)
+    check_same_run(folder, old, new)
     if not is_finished(folder):
-        refuse_other_machine(folder, old, new, strict)
+        check_same_machine(folder, old, new, strict)
         if not resume:
             raise FolderRefused(f"{folder} holds an unfinished run of this config; use --resume, or another folder")
     return old
 
 
-def _attempt(folder: Path, old: Manifest | None, new: Manifest, note: Callable[[str], None]) -> Manifest:
+def _next_manifest(folder: Path, old: Manifest | None, new: Manifest, note: Callable[[str], None]) -> Manifest:
     """The manifest to go on with; a finished run keeps its own."""
     if old is None:
         return first_attempt(new)
     return old if is_finished(folder) else next_attempt(folder, old, new, note)
 
 
-def _refuse_links(folder: Path) -> None:
+def _check_links(folder: Path) -> None:
     root = os.path.realpath(folder)
     for above, folders, names in os.walk(folder):
         for path in (Path(above, name) for name in (*folders, *names)):
@@ -212,7 +212,9 @@ def _refuse_links(folder: Path) -> None:
                 )
 
 
-def _refuse_foreign(folder: Path) -> None:
+def _check_foreign_files(folder: Path) -> None:
     names = sorted({path.name for path in folder.glob("*")} - LEFTOVERS)
     if names:
-        raise FolderRefused(f"{folder} contains files rnnjax did not write: {some([ascii(name) for name in names])}")
+        raise FolderRefused(
+            f"{folder} contains files rnnjax did not write: {truncate_list([ascii(name) for name in names])}"
+        )

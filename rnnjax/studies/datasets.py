@@ -14,7 +14,7 @@ from rnnjax.config.load import BYTES_PER_CHARACTER
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks import TASKS
-from rnnjax.tasks.text import double_forms
+from rnnjax.tasks.text import duplicate_forms
 from rnnjax.types import Task
 
 MOST_CONTROL = 0.02  # a text has tabs and line ends, hardly any other control character
@@ -25,39 +25,39 @@ BYTE_ORDER_MARKS = {  # the longer first: one begins with another
     codecs.BOM_UTF16_BE: "utf-16",
 }
 BYTE_ORDER_MARK = "\ufeff"
-EXPECTED = {"text": "a text", "series": "a CSV file"}  # of the tasks that read a file
+EXPECTED_FILE = {"text": "a text", "series": "a CSV file"}  # of the tasks that read a file
 # Yearly mean sunspot numbers, 1700 to 2008: one a line, oldest first. In the public domain (National Geophysical Data
 # Center, as in statsmodels 0.15, datasets.sunspots).
 SUNSPOTS = Path(__file__).parents[1] / "tasks" / "data" / "sunspots.csv"
 
 
-class Source(NamedTuple):
+class SourceText(NamedTuple):
     """The text of a user's file, and what its owner may not know about it."""
 
     text: str
     remarks: list[str]
 
 
-def read_source(task: TaskSpec, available_bytes: int) -> Source | None:
+def read_source_text(task: TaskSpec, available_bytes: int) -> SourceText | None:
     """The text of `task.path` or of a series that comes as a file, else None. Line ends are kept as they are.
 
     Raises:
         BadInput: no such file, not a regular file, too large, not in the encoding, or binary.
     """
     if not task.path:
-        return Source(SUNSPOTS.read_text(), []) if (task.name, task.series) == ("series", "sunspots") else None
+        return SourceText(SUNSPOTS.read_text(), []) if (task.name, task.series) == ("series", "sunspots") else None
     path = Path(task.path)
-    decoded = decode(read_regular(path, available_bytes), task.encoding, path)
+    decoded = decode_bytes(read_regular_file(path, available_bytes), task.encoding, path)
     text = decoded.removeprefix(BYTE_ORDER_MARK)
-    refuse_binary(text, path, EXPECTED[task.name])
-    found = remarks(decoded) if task.name == "text" else []  # no line end of a table reaches a network
-    return Source(text, [f"{path}: {remark}" for remark in found])
+    check_not_binary(text, path, EXPECTED_FILE[task.name])
+    found = text_warnings(decoded) if task.name == "text" else []  # no line end of a table reaches a network
+    return SourceText(text, [f"{path}: {remark}" for remark in found])
 
 
-def tasks_of(specs: Iterable[TaskSpec]) -> tuple[dict[TaskSpec, Task], list[str]]:
+def load_tasks(specs: Iterable[TaskSpec]) -> tuple[dict[TaskSpec, Task], list[str]]:
     """The tasks of some settings, each made once, and remarks about their texts. Raises BadInput."""
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    sources = {spec: read_source(spec, available) for spec in dict.fromkeys(specs)}
+    sources = {spec: read_source_text(spec, available) for spec in dict.fromkeys(specs)}
     tasks = {spec: TASKS[spec.name](spec, source and source.text) for spec, source in sources.items()}
     return tasks, [remark for source in sources.values() if source for remark in source.remarks]
 
@@ -72,9 +72,9 @@ def data_hash(tasks: dict[TaskSpec, Task]) -> str:
     return digest.hexdigest()
 
 
-def remarks(text: str) -> list[str]:
+def text_warnings(text: str) -> list[str]:
     """What a network will learn that nobody sees in an editor."""
-    crlf, doubles = text.count("\r\n"), double_forms(text)
+    crlf, doubles = text.count("\r\n"), duplicate_forms(text)
     found = {
         "the byte-order mark is left out": text.startswith(BYTE_ORDER_MARK),
         f"{crlf:,} line ends are CR LF, two characters each, and are kept": crlf,
@@ -84,13 +84,13 @@ def remarks(text: str) -> list[str]:
     return [remark for remark, there in found.items() if there]
 
 
-def refuse_binary(text: str, path: Path, expected: str) -> None:
+def check_not_binary(text: str, path: Path, expected: str) -> None:
     control = np.mean([ord(c) < 32 and c not in "\n\r\t\f" for c in text[:100_000]]) if text else 0
     if control > MOST_CONTROL:
         raise BadInput(f"task.path: {path} looks binary ({control:.0%} control characters); expected {expected}")
 
 
-def read_regular(path: Path, available_bytes: int) -> bytes:
+def read_regular_file(path: Path, available_bytes: int) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
@@ -107,7 +107,7 @@ def read_regular(path: Path, available_bytes: int) -> bytes:
         raise BadInput(f"task.path: cannot read {str(path)!r}: {error}") from None
 
 
-def decode(raw: bytes, encoding: str, path: Path) -> str:
+def decode_bytes(raw: bytes, encoding: str, path: Path) -> str:
     """Decode, or name the first bad byte and a likely encoding."""
     try:
         return raw.decode(encoding)

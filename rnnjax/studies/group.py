@@ -11,28 +11,27 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from rnnjax.analysis.results import ArmResult, arm_result, sizes
+from rnnjax.analysis.results import ArmResult, arm_result, network_sizes
 from rnnjax.config.schema import Study
 from rnnjax.errors import Stopped
 from rnnjax.probes import applicable, outline
-from rnnjax.settings import Spec
-from rnnjax.storage.checkpoints import Checkpoints, digest
+from rnnjax.settings import LOSS_UNITS, Spec
+from rnnjax.storage.checkpoints import Checkpoints, state_digest
 from rnnjax.storage.run_folder import RunFolder
 from rnnjax.studies.plan import next_stop, probe_points, regular_points
 from rnnjax.studies.progress import Clock, Display
 from rnnjax.studies.signals import Interruption
-from rnnjax.studies.tensorboard import Board, arms_of
+from rnnjax.studies.tensorboard import TensorBoardLogger, rows_by_arm
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training import parallel as sweep
-from rnnjax.training.losses import UNITS
-from rnnjax.training.step import Row
+from rnnjax.training.step import StepMetrics
 from rnnjax.types import Task
 
 LONGEST_RECORD = 60  # rows of one chunk
-PATIENCE = 2.0  # seconds that a chunk should take: how long a signal waits
+CHUNK_SECONDS = 2.0  # seconds that a chunk should take: how long a signal waits
 
 
-class Shell(NamedTuple):
+class RunContext(NamedTuple):
     """The effects that training may have."""
 
     study: Study
@@ -55,34 +54,34 @@ class Plan(NamedTuple):
         return sorted({*self.probe_steps, *self.saves, *self.looks})
 
 
-def plan_of(study: Study, spec: Spec) -> Plan:
+def build_plan(study: Study, spec: Spec) -> Plan:
     """The plan of a program in a study."""
-    probes = {name: probe_points(count, spec.steps, spec.record_every) for name, count in study.file.probes.items()}
-    ends = np.arange(spec.record_every, spec.steps + spec.record_every, spec.record_every)
+    probes = {name: probe_points(count, spec.steps, spec.log_every) for name, count in study.file.probes.items()}
+    ends = np.arange(spec.log_every, spec.steps + spec.log_every, spec.log_every)
     steps = sorted({0, spec.steps}.union(*probes.values()))
-    saves = regular_points(study.file.save_every or -(-spec.steps // 10), spec.steps, spec.record_every)
-    looks = regular_points(spec.check_every, spec.steps, spec.record_every) if spec.check_every else []
+    saves = regular_points(study.file.save_every or -(-spec.steps // 10), spec.steps, spec.log_every)
+    looks = regular_points(spec.validate_every, spec.steps, spec.log_every) if spec.validate_every else []
     return Plan(np.minimum(ends, spec.steps), probes, steps, saves, looks)
 
 
-class Kept(NamedTuple):
+class Recorded(NamedTuple):
     """What has been seen of a group, on the host and filled in place: NaN, or 0 for ids, where nothing has been yet."""
 
-    record: Row  # leaves [R, S]
+    record: StepMetrics  # leaves [R, S]
     probes: dict[str, np.ndarray]  # [R, Q, ...]
 
 
-class Training:
+class GroupTrainer:
     """A group on its way to its last step: the one object of a study that changes."""
 
-    def __init__(self, shell: Shell, name: str, runs: Sequence[sweep.Run], task: Task) -> None:
+    def __init__(self, shell: RunContext, name: str, runs: Sequence[sweep.Run], task: Task) -> None:
         self.shell, self.name, self.runs = shell, name, list(runs)
-        self.arms = arms_of([run.arm for run in runs])
+        self.arms = rows_by_arm([run.arm for run in runs])
         self.spec = self.runs[0].spec.program
-        plan = plan_of(shell.study, self.spec)
+        plan = build_plan(shell.study, self.spec)
         self.probes = applicable(plan.probes, self.spec, task)
         self.plan = plan._replace(probes={name: plan.probes[name] for name in self.probes})
-        self.alphabet, self.levels = task.vocabulary, task.levels
+        self.alphabet, self.reference_losses = task.vocabulary, task.reference_losses
         shell.display.say(f"{name}: {len(runs):,} runs of {self.spec.steps:,} steps; compiling their one program ...")
         shell.display.begin(name, self.spec.steps)
         with shell.clock.phase("train"):
@@ -90,27 +89,29 @@ class Training:
             held_out = (
                 held_out_window(task, self.spec.window, self.spec.carry == "carried") if self.plan.looks else None
             )
-            self.program = sweep.program(self.runs, data, LONGEST_RECORD, held_out)
-            self.states = self.program.blocks.scatter(sweep.start(self.runs))
+            self.program = sweep.compile_program(self.runs, data, LONGEST_RECORD, held_out)
+            self.states = self.program.blocks.scatter(sweep.init_states(self.runs))
         self.introduce(task)
-        self.step, self.longest = 0, self.spec.record_every
+        self.step, self.longest = 0, self.spec.log_every
         self.kept = self.nothing_yet()
 
     def introduce(self, task: Task) -> None:
         """Tell the manifest what is in this group's checkpoints, so that they can be read without the study."""
         arms = [self.shell.study.arms[arm].name for arm in self.arms]
         known = self.shell.run.manifest.get("groups", {})
-        self.shell.run.record(groups=known | {self.name: {"arms": arms} | introduction(task, self.spec.window)})
+        self.shell.run.record(groups=known | {self.name: {"arms": arms} | task_metadata(task, self.spec.window)})
 
-    def nothing_yet(self) -> Kept:
+    def nothing_yet(self) -> Recorded:
         """Room for all that will be seen."""
         outlines = [outline(probe, self.spec) for probe in self.probes.values()]
         seen = {name: value for values in outlines for name, value in values.items()}
-        rows = Row._make(np.full((len(self.runs), len(self.plan.row_steps)), np.nan, np.float32) for _ in Row._fields)
+        rows = StepMetrics._make(
+            np.full((len(self.runs), len(self.plan.row_steps)), np.nan, np.float32) for _ in StepMetrics._fields
+        )
         points = len(self.plan.probe_steps)
-        return Kept(
+        return Recorded(
             rows,
-            {name: empty((len(self.runs), points, *v.shape[1:]), v.dtype) for name, v in seen.items()},
+            {name: empty_array((len(self.runs), points, *v.shape[1:]), v.dtype) for name, v in seen.items()},
         )
 
     def look(self, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -139,7 +140,7 @@ class Training:
                     self.save(checkpoints)
                 return self.finish(board)
 
-    def finish(self, board: Board) -> dict[int, ArmResult]:
+    def finish(self, board: TensorBoardLogger) -> dict[int, ArmResult]:
         """The results, also where TensorBoard and later readers look for them."""
         state = self.program.blocks.gather(self.states)
         results = {arm: self.result(arm, members, state.diverged_at) for arm, members in self.arms.items()}
@@ -151,15 +152,15 @@ class Training:
             board.finish(self.step + 1, {result.name: (result.axes, result.metrics) for result in results.values()})
             self.shell.run.write_npz(f"metrics/{self.name}.npz", {name: np.asarray(a) for name, a in arrays.items()})
             hashes = self.shell.run.manifest.get("state_sha256", {})
-            self.shell.run.record(state_sha256=hashes | {self.name: digest(self.tree())})
+            self.shell.run.record(state_sha256=hashes | {self.name: state_digest(self.tree())})
         return results
 
     def result(self, index: int, members: np.ndarray, diverged_at: np.ndarray) -> ArmResult:
         """One arm over its seeds."""
         arm = self.shell.study.arms[index]
         return arm_result(
-            self.levels,
-            sizes(self.spec),
+            self.reference_losses,
+            network_sizes(self.spec),
             name=arm.name,
             axes=arm.axes,
             seeds=np.array([self.runs[run].hp.seed for run in members]),
@@ -168,15 +169,15 @@ class Training:
             probe_steps=np.array(self.plan.probe_steps),
             probes={name: values[members] for name, values in self.kept.probes.items()},
             diverged_at=diverged_at[members],
-            loss_unit=UNITS[self.spec.loss],
+            loss_unit=LOSS_UNITS[self.spec.loss],
         )
 
-    def board(self, resumed: int | None) -> Board:
+    def board(self, resumed: int | None) -> TensorBoardLogger:
         """The TensorBoard runs of this group's arms."""
         arms = {self.shell.study.arms[arm].name: members for arm, members in self.arms.items()}
-        return Board(self.shell.run.path / "tb", arms, self.shell.run.attempt, resumed, self.alphabet)
+        return TensorBoardLogger(self.shell.run.path / "tb", arms, self.shell.run.attempt, resumed, self.alphabet)
 
-    def draw(self, board: Board, since: int, seen: dict[str, np.ndarray]) -> None:
+    def draw(self, board: TensorBoardLogger, since: int, seen: dict[str, np.ndarray]) -> None:
         """Send the rows recorded since a step, and what was just seen, to TensorBoard."""
         new = (self.plan.row_steps > since) & (self.plan.row_steps <= self.step)
         with self.shell.clock.phase("io"):
@@ -190,20 +191,20 @@ class Training:
         with self.shell.clock.phase("train"):
             self.states, record = self.program.advance(self.states, stop - self.step)
         seconds = time.monotonic() - started
-        first = self.step // self.spec.record_every
+        first = self.step // self.spec.log_every
         for kept, new in zip(self.kept.record, record, strict=True):
             kept[:, first : first + new.shape[1]] = new
         steps, self.step = stop - self.step, stop
         self.longest = self.paced(steps, seconds)
         if stop in self.plan.looks:
             with self.shell.clock.phase("probe"):
-                self.states = self.program.look(self.states)
+                self.states = self.program.check_early_stopping(self.states)
         self.shell.display.advance(stop, len(self.runs) * steps / seconds)
 
     def paced(self, steps: int, seconds: float) -> int:
-        """How many steps fit into `PATIENCE`, in whole rows of the record."""
-        rows = int(steps * PATIENCE / seconds) // self.spec.record_every
-        return self.spec.record_every * min(max(rows, 1), LONGEST_RECORD)
+        """How many steps fit into `CHUNK_SECONDS`, in whole rows of the record."""
+        rows = int(steps * CHUNK_SECONDS / seconds) // self.spec.log_every
+        return self.spec.log_every * min(max(rows, 1), LONGEST_RECORD)
 
     def observe(self) -> dict[str, np.ndarray]:
         """Take and keep the probes that are due."""
@@ -244,13 +245,13 @@ class Training:
         return self.step
 
 
-def introduction(task: Task, window: int) -> dict[str, Any]:
+def task_metadata(task: Task, window: int) -> dict[str, Any]:
     """What a later reader must know of a task to let a network speak: for a series also where it goes on from."""
-    known = ("vocabulary", "columns", "mean_O", "unit_O", "inputs", "outputs", "loss")
-    last = task.train_N[-window:].tolist() if task.columns else []  # rows as the network sees them
-    return {name.removesuffix("_O"): getattr(task, name) for name in known} | {"last": last}
+    known = ("vocabulary", "columns", "target_mean_O", "target_scale_O", "inputs", "outputs", "loss")
+    context = task.train_N[-window:].tolist() if task.columns else []  # rows as the network sees them
+    return {name.removesuffix("_O"): getattr(task, name) for name in known} | {"context": context}
 
 
-def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+def empty_array(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """NaN where the type has it, 0 elsewhere."""
     return np.full(shape, np.nan, dtype) if np.issubdtype(dtype, np.floating) else np.zeros(shape, dtype)

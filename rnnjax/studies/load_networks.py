@@ -12,16 +12,16 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import BadInput
-from rnnjax.networks.model import network
+from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.storage.checkpoints import Checkpoints
-from rnnjax.storage.manifest import in_words, read_manifest
+from rnnjax.storage.manifest import read_manifest, upgrade_task_settings
 from rnnjax.types import Params
 
 PARAMETERS = "state/params/"
 
 
-class Network(NamedTuple):
+class LoadedNetwork(NamedTuple):
     """One trained network: an arm with one seed."""
 
     arm: str
@@ -31,31 +31,31 @@ class Network(NamedTuple):
     params: Params
     vocabulary: str  # of a text, else empty
     columns: tuple[str, ...] = ()  # of a series, else empty, and so are the others
-    mean_O: tuple[float, ...] = ()  # what the network says is mean + unit * y in the series' own units
-    unit_O: tuple[float, ...] = ()
-    last: tuple[tuple[float, ...], ...] = ()  # rows of the end of the training part, as the network sees them
+    target_mean_O: tuple[float, ...] = ()  # what the network says is mean + unit * y in the series' own units
+    target_scale_O: tuple[float, ...] = ()
+    context: tuple[tuple[float, ...], ...] = ()  # rows of the end of the training part, as the network sees them
 
 
-def load_network(folder: Path, arm: str | None, seed: int | None) -> Network:
+def load_network(folder: Path, arm: str | None, seed: int | None) -> LoadedNetwork:
     """The network of an arm (the first by default) and a seed (its first by default).
 
     Raises: BadInput where there is no such run, arm or seed; DamagedState.
     """
-    config = config_of(folder)
-    name = one_of("--arm", arm, list(config["arms"]))
-    seed = one_of("--seed", seed, config["seeds"][: counts(config)[name]])
-    [network] = loaded(folder, name, [seed])
+    config = read_config(folder)
+    name = choose("--arm", arm, list(config["arms"]))
+    seed = choose("--seed", seed, config["seeds"][: seed_counts(config)[name]])
+    [network] = read_networks(folder, name, [seed])
     return network
 
 
-def load_networks(folder: Path, arm: str | None) -> list[Network]:
+def load_networks(folder: Path, arm: str | None) -> list[LoadedNetwork]:
     """The networks of an arm (the first by default), one of each seed. Raises: as `load_network`."""
-    config = config_of(folder)
-    name = one_of("--arm", arm, list(config["arms"]))
-    return loaded(folder, name, config["seeds"][: counts(config)[name]])
+    config = read_config(folder)
+    name = choose("--arm", arm, list(config["arms"]))
+    return read_networks(folder, name, config["seeds"][: seed_counts(config)[name]])
 
 
-def config_of(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
     """What a run folder was run with. Raises: BadInput where there is no run."""
     manifest = read_manifest(folder) if folder.is_dir() else None
     if manifest is None or "groups" not in manifest:
@@ -63,14 +63,14 @@ def config_of(folder: Path) -> dict[str, Any]:
     return {"groups": manifest["groups"]} | manifest["config"]
 
 
-def counts(config: dict[str, Any]) -> dict[str, int]:
+def seed_counts(config: dict[str, Any]) -> dict[str, int]:
     """How many seeds each arm has."""
     return {name: values.get("seeds", len(config["seeds"])) for name, values in config["arms"].items()}
 
 
-def loaded(folder: Path, name: str, seeds: Sequence[int]) -> list[Network]:
+def read_networks(folder: Path, name: str, seeds: Sequence[int]) -> list[LoadedNetwork]:
     """The networks of an arm and some of its seeds, out of one reading of their checkpoint."""
-    config = config_of(folder)
+    config = read_config(folder)
     group = next((key for key, value in config["groups"].items() if name in value["arms"]), None)
     with Checkpoints(folder / "checkpoints" / str(group)) as checkpoints:
         found = checkpoints.read() if group else None
@@ -78,32 +78,32 @@ def loaded(folder: Path, name: str, seeds: Sequence[int]) -> list[Network]:
         raise BadInput(f"{folder}: arm {name} has no checkpoint yet")
     step, leaves = found
     entry = config["groups"][group]
-    if "last" not in entry:
+    if "context" not in entry:
         raise BadInput(f"{folder}: was written by an older rnnjax; expected a run folder of this one")
-    first = sum(counts(config)[one] for one in entry["arms"][: entry["arms"].index(name)])
-    known = entry["vocabulary"], tuple(entry["columns"]), tuple(entry["mean"]), tuple(entry["unit"])
-    last = tuple(map(tuple, entry["last"]))
+    first = sum(seed_counts(config)[one] for one in entry["arms"][: entry["arms"].index(name)])
+    known = entry["vocabulary"], tuple(entry["columns"]), tuple(entry["target_mean"]), tuple(entry["target_scale"])
+    last = tuple(map(tuple, entry["context"]))
     networks = []
     for seed in seeds:
         values = {field: value for field, value in config["arms"][name].items() if field != "seeds"}
-        spec, hp = settings_of(values, seed)
+        spec, hp = parse_settings(values, seed)
         sized = replace(spec, inputs=entry["inputs"], outputs=entry["outputs"], loss=entry["loss"])
-        params = parameters_of(sized, hp, leaves, first + config["seeds"].index(seed))
-        networks.append(Network(name, step, sized, hp, params, *known, last))
+        params = select_parameters(sized, hp, leaves, first + config["seeds"].index(seed))
+        networks.append(LoadedNetwork(name, step, sized, hp, params, *known, last))
     return networks
 
 
-def parameters_of(spec: Spec, hp: HParams, leaves: dict[str, np.ndarray], row: int) -> Params:
+def select_parameters(spec: Spec, hp: HParams, leaves: dict[str, np.ndarray], row: int) -> Params:
     """The parameters of one run out of a checkpoint's leaves [R, ...]; the network says which it has."""
 
     def found(path: Any, _: Any) -> Array:
         return jnp.asarray(leaves[PARAMETERS + jax.tree_util.keystr(path, simple=True, separator="/")][row])
 
-    like = jax.eval_shape(network(spec, hp).init, jax.random.key(0))
+    like = jax.eval_shape(build_network(spec, hp).init, jax.random.key(0))
     return jax.tree_util.tree_map_with_path(found, like)
 
 
-def one_of(option: str, value: Any, known: list[Any]) -> Any:
+def choose(option: str, value: Any, known: list[Any]) -> Any:
     """The value if it is known, the first that is known if none was asked for."""
     if value is None:
         return known[0]
@@ -113,8 +113,8 @@ def one_of(option: str, value: Any, known: list[Any]) -> Any:
     return value
 
 
-def settings_of(values: dict[str, Any], seed: int) -> tuple[Spec, HParams]:
+def parse_settings(values: dict[str, Any], seed: int) -> tuple[Spec, HParams]:
     """Spec and hyperparameters as the manifest keeps them, where infinity is a word."""
     plain: dict[str, Any] = {name: float(value) if value == "inf" else value for name, value in values.items()}
     hp = HParams(**{name: plain.pop(name) for name in HParams._fields if name in plain})._replace(seed=seed)
-    return Spec(**plain | {"task": TaskSpec(**in_words(plain["task"]))}), hp
+    return Spec(**plain | {"task": TaskSpec(**upgrade_task_settings(plain["task"]))}), hp

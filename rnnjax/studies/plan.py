@@ -3,29 +3,29 @@
 import numpy as np
 
 
-def probe_points(asked: int | list[int], steps: int, record_every: int) -> list[int]:
+def probe_points(asked: int | list[int], steps: int, log_every: int) -> list[int]:
     """At most so many points of training: the end, if 2 or more step 0, and log-spaced whole rows of the record.
 
     Where a list of steps is asked for: these, rounded up to whole rows, and no later than the end.
     """
     if isinstance(asked, list):
-        return at_rows(asked, steps, record_every)
+        return round_to_rows(asked, steps, log_every)
     if asked == 1:
         return [steps]
-    spaced = np.geomspace(min(record_every, steps), steps, asked - 1)[:-1]
-    rows = np.unique(np.round(spaced / record_every).astype(int))
-    inner = {int(row) * record_every for row in rows if 0 < row * record_every < steps}
+    spaced = np.geomspace(min(log_every, steps), steps, asked - 1)[:-1]
+    rows = np.unique(np.round(spaced / log_every).astype(int))
+    inner = {int(row) * log_every for row in rows if 0 < row * log_every < steps}
     return sorted({0, steps} | inner)
 
 
-def at_rows(asked: list[int], steps: int, record_every: int) -> list[int]:
+def round_to_rows(asked: list[int], steps: int, log_every: int) -> list[int]:
     """The ends of the rows in which these steps lie."""
-    return sorted({min(-(-step // record_every) * record_every, steps) for step in asked})
+    return sorted({min(-(-step // log_every) * log_every, steps) for step in asked})
 
 
-def regular_points(every: int, steps: int, record_every: int) -> list[int]:
+def regular_points(every: int, steps: int, log_every: int) -> list[int]:
     """Every so many steps, rounded up to whole rows of the record, and the end."""
-    every = -(-every // record_every) * record_every
+    every = -(-every // log_every) * log_every
     return sorted({*range(every, steps, every), steps})
 
 

@@ -8,7 +8,7 @@ import jax
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-QUIET = 10.0  # seconds between plain lines
+QUIET_SECONDS = 10.0  # seconds between plain lines
 COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
 
 
@@ -83,6 +83,6 @@ class Display:
         assert self._task is not None
         speed = f"{run_steps_per_second:,.0f} run-steps/s"
         self._bar.update(self._task, completed=step, speed=speed)
-        if not self.console.is_terminal and time.monotonic() - self._last_line > QUIET:
+        if not self.console.is_terminal and time.monotonic() - self._last_line > QUIET_SECONDS:
             self._last_line = time.monotonic()
             self.say(f"{self._description}: step {step:,} of {self._steps:,}, {speed}")

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnjax.analysis.results import ArmResult, is_text, named
-from rnnjax.analysis.verdicts import judge
+from rnnjax.analysis.results import ArmResult, is_text, select_arms
+from rnnjax.analysis.verdicts import judge_claim
 from rnnjax.config.schema import Arm, Study
 from rnnjax.errors import AllDiverged
 from rnnjax.probes.dynamics.spectrum import recurrent_kernels, spectrum_of
@@ -23,16 +23,16 @@ from rnnjax.reports.render import write_report
 from rnnjax.reports.summary import summary
 from rnnjax.settings import TaskSpec
 from rnnjax.storage.files import check_space, write_json
-from rnnjax.storage.manifest import as_results, machine_fingerprint
+from rnnjax.storage.manifest import machine_fingerprint, to_results_json
 from rnnjax.storage.run_folder import RunFolder, open_run
-from rnnjax.studies.datasets import data_hash, tasks_of
-from rnnjax.studies.dry_run import check_measured, check_metrics, check_probes, disk_bytes, rehearse
-from rnnjax.studies.group import Shell, Training, plan_of
-from rnnjax.studies.load_results import finished_manifest, stored_results
+from rnnjax.studies.datasets import data_hash, load_tasks
+from rnnjax.studies.dry_run import check_metrics, check_probes, check_recorded, dry_run, required_disk_bytes
+from rnnjax.studies.group import GroupTrainer, RunContext, build_plan
+from rnnjax.studies.load_results import load_arms, read_finished_manifest
 from rnnjax.studies.progress import Clock, Display
 from rnnjax.studies.signals import Interruption
 from rnnjax.studies.validation import check_names
-from rnnjax.tasks.text import decode
+from rnnjax.tasks.text import ids_to_text
 from rnnjax.training import parallel as sweep
 from rnnjax.types import Task
 
@@ -44,7 +44,7 @@ def run_study(study: Study, out: Path, resume: bool = False, strict: bool = Fals
 
     Raises: every error of `errors`; nothing is written before the settings, the data and the folder are accepted.
     """
-    study, tasks, remarks, size = prepare(study)
+    study, tasks, remarks, size = prepare_study(study)
     if not out.exists():
         check_space(out, size)
     with (
@@ -59,12 +59,12 @@ def run_study(study: Study, out: Path, resume: bool = False, strict: bool = Fals
         for remark in remarks:
             display.say(remark)
         run.record(remarks=remarks)
-        shell = Shell(study, run, display, clock, interruption)
+        shell = RunContext(study, run, display, clock, interruption)
         try:
             results = train_all(shell, tasks)
         finally:
             run.record(seconds=clock.seconds, compilations=clock.compilations)
-        conclude(shell, results, tasks)
+        finish(shell, results, tasks)
     if all((arm.diverged_at >= 0).all() for arm in results):
         raise AllDiverged(f"every run diverged; see {out / 'report.html'}")
     display.say(f"done: {out / 'report.html'}; curves: tensorboard --logdir {out / 'tb'}")
@@ -79,27 +79,27 @@ class Prepared(NamedTuple):
     disk_bytes: int
 
 
-def prepare(study: Study) -> Prepared:
+def prepare_study(study: Study) -> Prepared:
     """Check names, data, sizes and metrics; nothing is written. Raises BadInput."""
     check_names(study)
-    tasks, remarks = load_tasks(study)
-    study = fitted(study, tasks)
+    tasks, remarks = load_study_tasks(study)
+    study = resolve_sizes(study, tasks)
     rehearsed = {
-        spec: rehearse(spec, tasks[spec.task], list(study.file.probes), len(plan_of(study, spec).probe_steps))
+        spec: dry_run(spec, tasks[spec.task], list(study.file.probes), len(build_plan(study, spec).probe_steps))
         for spec in dict.fromkeys(arm.spec.program for arm in study.arms)
     }
-    if study.whole:  # among some of the arms, what the others are looked at with may have nothing to look at
+    if study.complete:  # among some of the arms, what the others are looked at with may have nothing to look at
         check_probes(rehearsed.values())
     check_metrics(study, rehearsed)
-    return Prepared(study, tasks, remarks, disk_bytes(study, rehearsed))
+    return Prepared(study, tasks, remarks, required_disk_bytes(study, rehearsed))
 
 
-def load_tasks(study: Study) -> tuple[dict[TaskSpec, Task], list[str]]:
+def load_study_tasks(study: Study) -> tuple[dict[TaskSpec, Task], list[str]]:
     """The tasks of a study, each made once, and remarks about their texts."""
-    return tasks_of(arm.spec.task for arm in study.arms)
+    return load_tasks(arm.spec.task for arm in study.arms)
 
 
-def fitted(study: Study, tasks: dict[TaskSpec, Task]) -> Study:
+def resolve_sizes(study: Study, tasks: dict[TaskSpec, Task]) -> Study:
     """The study with the sizes that its tasks have, and the width of its blocks."""
 
     def sized(arm: Arm) -> Arm:
@@ -115,7 +115,7 @@ def fitted(study: Study, tasks: dict[TaskSpec, Task]) -> Study:
     return study._replace(arms=arms, config=study.config | {"arms": resolved})
 
 
-def train_all(shell: Shell, tasks: dict[TaskSpec, Task]) -> list[ArmResult]:
+def train_all(shell: RunContext, tasks: dict[TaskSpec, Task]) -> list[ArmResult]:
     """Every arm with every seed, group by group; the results in the order of the arms."""
     study = shell.study
     runs = [
@@ -124,67 +124,67 @@ def train_all(shell: Shell, tasks: dict[TaskSpec, Task]) -> list[ArmResult]:
         for seed in arm.seeds(study.seeds)
     ]
     results: dict[int, ArmResult] = {}
-    for number, group in enumerate(sweep.groups(runs)):
-        results |= Training(shell, f"group-{number}", group, tasks[group[0].spec.task]).run()
+    for number, group in enumerate(sweep.group_by_program(runs)):
+        results |= GroupTrainer(shell, f"group-{number}", group, tasks[group[0].spec.task]).run()
     return [results[index] for index in sorted(results)]
 
 
-def with_draws(study: Study, arms: list[ArmResult]) -> list[ArmResult]:
-    """The arms with the metric `drawn_radius`, the spectral radius of fresh starts, where the study asks for it."""
-    draws = study.file.draws
+def with_initial_statistics(study: Study, arms: list[ArmResult]) -> list[ArmResult]:
+    """The arms with the metric `initial_radius`, the spectral radius of fresh starts, where the study asks for it."""
+    draws = study.file.initial_statistics
     if draws is None:
         return arms
-    chosen = {arm.name for arm in named(arms, draws.arms)}
+    chosen = {arm.name for arm in select_arms(arms, draws.arms)}
     return [
-        result._replace(metrics=result.metrics | {"drawn_radius": drawn_radius(arm, draws.count)})
+        result._replace(metrics=result.metrics | {"drawn_radius": initial_radius(arm, draws.count)})
         if arm.name in chosen
         else result
         for arm, result in zip(study.arms, arms, strict=True)
     ]
 
 
-def drawn_radius(arm: Arm, count: int) -> np.ndarray:
+def initial_radius(arm: Arm, count: int) -> np.ndarray:
     """The spectral radius of `count` recurrent kernels at step 0; of the first layer's first gate."""
     runs = [sweep.Run(0, arm.spec, arm.hp._replace(seed=DRAW_SEEDS + i)) for i in range(count)]
-    kernels_RHH = next(iter(recurrent_kernels(arm.spec, sweep.start(runs).params).values()))
+    kernels_RHH = next(iter(recurrent_kernels(arm.spec, sweep.init_states(runs).params).values()))
     return spectrum_of(kernels_RHH)["spectral_radius"]
 
 
-def conclude(shell: Shell, arms: list[ArmResult], tasks: dict[TaskSpec, Task]) -> None:
+def finish(shell: RunContext, arms: list[ArmResult], tasks: dict[TaskSpec, Task]) -> None:
     """Judge, draw, write, and only then say that it is done."""
     study, run = shell.study, shell.run
     with shell.clock.phase("probe"):
-        arms = with_draws(study, arms)
+        arms = with_initial_statistics(study, arms)
     with shell.clock.phase("report"):
         write_samples(run, arms, tasks, study)
-        write_up(run.path, study, arms, tasks, run.manifest | {"seconds": shell.clock.seconds})
+        write_outputs(run.path, study, arms, tasks, run.manifest | {"seconds": shell.clock.seconds})
     run.record(seconds=shell.clock.seconds)
     run.done()
 
 
-def write_up(
+def write_outputs(
     folder: Path, study: Study, arms: list[ArmResult], tasks: dict[TaskSpec, Task], manifest: dict[str, Any]
 ) -> None:
     """summary.json, page.json, the report and its tables."""
-    judgements = [judge(claim, arms) for claim in study.file.claims]
-    write_json(folder / "summary.json", as_results(summary(study, arms, judgements)))
+    judgements = [judge_claim(claim, arms) for claim in study.file.claims]
+    write_json(folder / "summary.json", to_results_json(summary(study, arms, judgements)))
     written = page(study, arms, judgements, tasks, manifest["seconds"], manifest)
     write_page(folder, written)
     write_report(folder, written)
 
 
-def judge_again(study: Study, folder: Path) -> None:
+def rejudge(study: Study, folder: Path) -> None:
     """Judge a finished study by what its file says now, and write its report anew; nothing is trained.
 
     Raises:
         BadInput: the folder holds other runs than the study's, or has not measured what is asked. DamagedState.
     """
     check_names(study)
-    tasks, _ = load_tasks(study)
-    study = fitted(study, tasks)
-    arms = with_draws(study, stored_results(folder, study, tasks))
-    check_measured(study, arms)
-    write_up(folder, study, arms, tasks, finished_manifest(folder))
+    tasks, _ = load_study_tasks(study)
+    study = resolve_sizes(study, tasks)
+    arms = with_initial_statistics(study, load_arms(folder, study, tasks))
+    check_recorded(study, arms)
+    write_outputs(folder, study, arms, tasks, read_finished_manifest(folder))
 
 
 def write_samples(run: RunFolder, arms: list[ArmResult], tasks: dict[TaskSpec, Task], study: Study) -> None:
@@ -192,7 +192,7 @@ def write_samples(run: RunFolder, arms: list[ArmResult], tasks: dict[TaskSpec, T
     for arm, result in zip(study.arms, arms, strict=True):
         alphabet = tasks[arm.spec.task].vocabulary
         texts = [
-            f"--- {probe.removeprefix('text_')}, step {step:,}, seed {seed}\n{decode(ids_nQN[n, q], alphabet)}\n"
+            f"--- {probe.removeprefix('text_')}, step {step:,}, seed {seed}\n{ids_to_text(ids_nQN[n, q], alphabet)}\n"
             for probe, ids_nQN in result.probes.items()
             if is_text(probe)
             for q, step in enumerate(result.probe_steps)

@@ -12,14 +12,14 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import BadInput
-from rnnjax.networks.generation import Truncation, beam, forecast, sample
-from rnnjax.networks.model import refuse_both_ways
+from rnnjax.networks.generation import Truncation, beam_search, forecast, sample
+from rnnjax.networks.model import require_unidirectional
 from rnnjax.reports.render import visible
-from rnnjax.studies.load_networks import Network, load_network
-from rnnjax.tasks.text import decode, encode
+from rnnjax.studies.load_networks import LoadedNetwork, load_network
+from rnnjax.tasks.text import ids_to_text, text_to_ids
 
 
-class Wishes(NamedTuple):
+class SamplingOptions(NamedTuple):
     """What a user asked for, by option; None where nothing was said."""
 
     prompt: str | None = None
@@ -33,36 +33,36 @@ class Wishes(NamedTuple):
     random: int | None = None
 
 
-def write(folder: Path, arm: str | None, seed: int | None, length: int, wishes: Wishes) -> str:
+def sample_from_folder(folder: Path, arm: str | None, seed: int | None, length: int, wishes: SamplingOptions) -> str:
     """What the network writes in `length` characters or rows; control characters are spelled out.
 
     Raises: BadInput for an unknown arm or seed, a wish that this network cannot fulfil, or a network that neither
         reads a text nor a series.
     """
     network = load_network(folder, arm, seed)
-    refuse_both_ways(network.spec)
+    require_unidirectional(network.spec)
     if network.columns:
-        refuse_wishes(wishes)
-        return table(network.columns, forecast_rows(network, length))
+        check_series_options(wishes)
+        return format_rows(network.columns, forecast_rows(network, length))
     if not network.vocabulary:
         raise BadInput(f"{folder}: got a network of the task '{network.spec.task.name}'; expected a text or a series")
-    return visible(text(network, length, wishes))
+    return visible(generate_continuation(network, length, wishes))
 
 
-def text(network: Network, length: int, wishes: Wishes) -> str:
+def generate_continuation(network: LoadedNetwork, length: int, wishes: SamplingOptions) -> str:
     """The prompt and what the network writes after it, up to the end character. Raises: BadInput for a wish."""
-    prompt = wishes.prompt or neutral(network.vocabulary)
-    prompts_TP = jnp.asarray(ids_of("--prompt", prompt, network.vocabulary))[:, None]
+    prompt = wishes.prompt or default_prompt(network.vocabulary)
+    prompts_TP = jnp.asarray(prompt_ids("--prompt", prompt, network.vocabulary))[:, None]
     if wishes.end is not None and len(wishes.end) != 1:
         raise BadInput(f"--end: got {wishes.end!r}; expected one character")
-    end = -1 if wishes.end is None else int(ids_of("--end", wishes.end, network.vocabulary)[0])
-    decoder = drawn if wishes.beam is None else searched
+    end = -1 if wishes.end is None else int(prompt_ids("--end", wishes.end, network.vocabulary)[0])
+    decoder = sample_ids if wishes.beam is None else beam_ids
     ids_N = np.asarray(decoder(network, prompts_TP, length, wishes, end))
     ended = np.flatnonzero(ids_N == end)
-    return prompt + decode(ids_N[: ended[0] + 1] if ended.size else ids_N, network.vocabulary)
+    return prompt + ids_to_text(ids_N[: ended[0] + 1] if ended.size else ids_N, network.vocabulary)
 
 
-def drawn(network: Network, prompts_TP: Array, length: int, wishes: Wishes, end: int) -> Array:
+def sample_ids(network: LoadedNetwork, prompts_TP: Array, length: int, wishes: SamplingOptions, end: int) -> Array:
     """The ids [N] of one draw, which an end character does not stop. Raises: BadInput for a --top-k over V."""
     temperature = 0.0 if wishes.greedy else 1.0 if wishes.temperature is None else wishes.temperature
     run = jax.jit(partial(sample, network.spec, network.hp), static_argnames="length")
@@ -72,11 +72,11 @@ def drawn(network: Network, prompts_TP: Array, length: int, wishes: Wishes, end:
         length=length,
         temperature=jnp.float32(temperature),
         key=jax.random.key(wishes.random or 0),
-        truncation=truncation_of(wishes, len(network.vocabulary)),
+        truncation=build_truncation(wishes, len(network.vocabulary)),
     )[:, 0]
 
 
-def truncation_of(wishes: Wishes, vocabulary: int) -> Truncation | None:
+def build_truncation(wishes: SamplingOptions, vocabulary: int) -> Truncation | None:
     """What may be drawn, None where nobody asked. Raises: BadInput for a --top-k outside 1..V."""
     if wishes.top_k is None and wishes.top_p is None:
         return None
@@ -86,9 +86,9 @@ def truncation_of(wishes: Wishes, vocabulary: int) -> Truncation | None:
     return Truncation(jnp.int32(top_k), jnp.float32(1 if wishes.top_p is None else wishes.top_p))
 
 
-def searched(network: Network, prompts_TP: Array, length: int, wishes: Wishes, end: int) -> Array:
+def beam_ids(network: LoadedNetwork, prompts_TP: Array, length: int, wishes: SamplingOptions, end: int) -> Array:
     """The ids [N] of the best text that a beam finds."""
-    run = jax.jit(partial(beam, network.spec, network.hp), static_argnames=("length", "width"))
+    run = jax.jit(partial(beam_search, network.spec, network.hp), static_argnames=("length", "width"))
     found = run(
         params=network.params,
         prompts_TP=prompts_TP,
@@ -100,18 +100,22 @@ def searched(network: Network, prompts_TP: Array, length: int, wishes: Wishes, e
     return found.ids_MNP[0, :, 0]
 
 
-def forecast_rows(network: Network, length: int) -> np.ndarray:
+def forecast_rows(network: LoadedNetwork, length: int) -> np.ndarray:
     """What the network expects after the last rows of its training part, [length, O] in the series' own units."""
-    mean_1O, unit_1O = (jnp.array(values, jnp.float32)[None] for values in (network.mean_O, network.unit_O))
+    target_mean_1O, target_scale_1O = (
+        jnp.array(values, jnp.float32)[None] for values in (network.target_mean_O, network.target_scale_O)
+    )
     raw = network.spec.task.standardise == "targets"
-    reread = (lambda said_PO: said_PO * unit_1O + mean_1O) if raw else None
-    run = jax.jit(partial(forecast, network.spec, network.hp, reread=reread), static_argnames="length")
-    prompts_TPD = jnp.asarray(network.last, jnp.float32)[:, None, :]
+    feedback_transform = (lambda said_PO: said_PO * target_scale_1O + target_mean_1O) if raw else None
+    run = jax.jit(
+        partial(forecast, network.spec, network.hp, feedback_transform=feedback_transform), static_argnames="length"
+    )
+    prompts_TPD = jnp.asarray(network.context, jnp.float32)[:, None, :]
     said_NO = np.asarray(run(params=network.params, prompts_TPD=prompts_TPD, length=length)[:, 0], float)
-    return said_NO * np.array(network.unit_O) + np.array(network.mean_O)
+    return said_NO * np.array(network.target_scale_O) + np.array(network.target_mean_O)
 
 
-def table(columns: tuple[str, ...], rows_NO: np.ndarray) -> str:
+def format_rows(columns: tuple[str, ...], rows_NO: np.ndarray) -> str:
     """Rows as CSV under their names, with the digits that float32 has; without the last line end."""
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
@@ -120,30 +124,30 @@ def table(columns: tuple[str, ...], rows_NO: np.ndarray) -> str:
     return lines.getvalue().removesuffix("\n")
 
 
-def refuse_wishes(wishes: Wishes) -> None:
+def check_series_options(wishes: SamplingOptions) -> None:
     """Raises BadInput for the first wish that only a text can fulfil."""
     for name, value in wishes._asdict().items():
         if value is not None:
-            raise BadInput(f"{option(name)}: got {shown(value)}; this network reads a series, not a text")
+            raise BadInput(f"{option_name(name)}: got {format_option(value)}; this network reads a series, not a text")
 
 
-def option(name: str) -> str:
+def option_name(name: str) -> str:
     """The option of a wish: --top-k of top_k."""
     return "--" + name.replace("_", "-")
 
 
-def shown(value: Any) -> str:
+def format_option(value: Any) -> str:
     return "it" if value is True else repr(value)
 
 
-def ids_of(name: str, characters: str, vocabulary: str) -> np.ndarray:
+def prompt_ids(name: str, characters: str, vocabulary: str) -> np.ndarray:
     """The ids of what an option says. Raises: BadInput, with the option's name, for an unknown character."""
     try:
-        return encode(characters, vocabulary)
+        return text_to_ids(characters, vocabulary)
     except BadInput as error:
         raise BadInput(f"{name}: {error}") from None
 
 
-def neutral(vocabulary: str) -> str:
+def default_prompt(vocabulary: str) -> str:
     """A prompt that says nothing: a line end, a space, or the first character there is."""
     return next((character for character in "\n " if character in vocabulary), vocabulary[0])

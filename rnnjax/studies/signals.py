@@ -5,7 +5,7 @@ import signal
 from types import FrameType
 from typing import Any
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interruption:
@@ -15,7 +15,7 @@ class Interruption:
         self.number = 0
 
     def __enter__(self) -> "Interruption":
-        self._before: dict[int, Any] = {number: signal.signal(number, self._asked) for number in STOPPING}
+        self._before: dict[int, Any] = {number: signal.signal(number, self._asked) for number in STOP_SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 
 from rnnjax.analysis.results import is_text
 from rnnjax.storage.event_files import ArmCurves
-from rnnjax.tasks.text import decode
-from rnnjax.training.step import Row
+from rnnjax.tasks.text import ids_to_text
+from rnnjax.training.step import StepMetrics
 
 
-class Board:
+class TensorBoardLogger:
     """The TensorBoard runs of a group's arms; a context manager.
 
     Args:
@@ -30,23 +30,21 @@ class Board:
             name: self._stack.enter_context(ArmCurves(folder / name, attempt, resumed_step)) for name in arms
         }
 
-    def __enter__(self) -> "Board":
+    def __enter__(self) -> "TensorBoardLogger":
         return self
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def draw(self, step: int, steps_S: np.ndarray, record: Row, seen: dict[str, np.ndarray]) -> None:
+    def draw(self, step: int, steps_S: np.ndarray, record: StepMetrics, seen: dict[str, np.ndarray]) -> None:
         """Add rows of the record (leaves [R, S]; none before the first step) and what was seen [R, ...] at `step`."""
-        steps_S, record = (steps_S, record) if len(steps_S) else (np.array([step]), nothing(len(record.loss)))
+        steps_S, record = (steps_S, record) if len(steps_S) else (np.array([step]), nan_row(len(record.loss)))
         for name, runs in self.arms.items():
             rows = {metric: values[runs] for metric, values in record._asdict().items()}
-            rows |= {
-                probe: at_the_end(values[runs], len(steps_S)) for probe, values in seen.items() if values.ndim == 1
-            }
+            rows |= {probe: pad_left(values[runs], len(steps_S)) for probe, values in seen.items() if values.ndim == 1}
             self._curves[name].rows(steps_S, rows, np.isfinite(rows["loss"]) | (steps_S == 0))
             for probe in filter(is_text, seen):
-                self._curves[name].text(step, probe, decode(seen[probe][runs[0]], self.alphabet))
+                self._curves[name].text(step, probe, ids_to_text(seen[probe][runs[0]], self.alphabet))
 
     def finish(self, step: int, arms: dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]]) -> None:
         """Add each arm's (settings, final metrics): distributions over seeds, its HParams line, the charts."""
@@ -55,20 +53,20 @@ class Board:
             finite = {metric: values[np.isfinite(values)] for metric, values in metrics.items()}
             for metric, values in finite.items():
                 curves.histogram(step, f"seeds/{metric}", values)
-            curves.layout(Row._fields)
+            curves.layout(StepMetrics._fields)
             curves.hparams(settings, {metric: float(v.mean()) for metric, v in finite.items() if v.size})
 
 
-def nothing(runs: int) -> Row:
+def nan_row(runs: int) -> StepMetrics:
     """One row [R, 1] in which nothing was recorded."""
-    return Row._make(np.full((runs, 1), np.nan) for _ in Row._fields)
+    return StepMetrics._make(np.full((runs, 1), np.nan) for _ in StepMetrics._fields)
 
 
-def at_the_end(values_n: np.ndarray, length: int) -> np.ndarray:
+def pad_left(values_n: np.ndarray, length: int) -> np.ndarray:
     """[n] -> [n, length], NaN but for the last."""
     return np.concatenate([np.full((len(values_n), length - 1), np.nan), values_n[:, None]], axis=1)
 
 
-def arms_of(arm_of_run: Sequence[int]) -> dict[int, np.ndarray]:
+def rows_by_arm(arm_of_run: Sequence[int]) -> dict[int, np.ndarray]:
     """arm -> the rows of its runs, in the order in which the arms occur."""
     return {arm: np.flatnonzero(np.asarray(arm_of_run) == arm) for arm in dict.fromkeys(arm_of_run)}

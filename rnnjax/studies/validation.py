@@ -9,11 +9,11 @@ from fnmatch import fnmatchcase
 from itertools import chain
 
 from rnnjax.analysis.rules import RULES
-from rnnjax.config.schema import Arm, Nearest, Reading, Study
+from rnnjax.config.schema import Arm, ConventionComparison, Criterion, Study
 from rnnjax.errors import BadInput
 from rnnjax.networks.activations import ACTIVATIONS
 from rnnjax.networks.cells import CELLS
-from rnnjax.networks.initial_states import STARTS
+from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.networks.initializers import INITIALIZERS, SQUARE_ONLY
 from rnnjax.probes import PROBES
 from rnnjax.tasks import TASKS
@@ -21,38 +21,38 @@ from rnnjax.training.optimizers import OPTIMIZERS
 from rnnjax.training.schedules import SCHEDULES
 from rnnjax.types import OpaqueCell
 
-TABLES: dict[str, Iterable[str]] = {
+SETTING_TABLES: dict[str, Iterable[str]] = {
     "cell": CELLS,
     "activation": ACTIVATIONS,
     "recurrent_initializer": INITIALIZERS,
     "kernel_initializer": [name for name in INITIALIZERS if name not in SQUARE_ONLY],
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
-    "start": STARTS,
+    "initial_state": INITIAL_STATES,
 }
-READING = ("text", "series")  # tasks that read the user's file
-NEXT_SYMBOL = ("grammar", "text")  # tasks of ids in which every symbol is to be followed by the next one
-NEEDED = {  # fields of a reading that its rule cannot do without
+FILE_TASKS = ("text", "series")  # tasks that read the user's file
+NEXT_SYMBOL_TASKS = ("grammar", "text")  # tasks of ids in which every symbol is to be followed by the next one
+REQUIRED_FIELDS = {  # fields of a criterion that its rule cannot do without
     "exact": ["expected"],
     "number": ["expected"],
     "share": ["expected"],
-    "difference": ["against"],
-    "best": ["against"],
+    "difference": ["compared_to"],
+    "best": ["compared_to"],
     "explained": ["explained_by"],
     "contrast": ["weights"],
     "trend": ["axes"],
     "interaction": ["axes"],
     "widest": ["factors"],
-    "additive": ["axes", "against"],
+    "additive": ["axes", "compared_to"],
     "correlation": ["explained_by"],
-    "variance_share": ["beside"],
+    "variance_share": ["other_metrics"],
 }
-LIMITED = (  # rules that place an interval between `low` and `high`
+INTERVAL_RULES = (  # rules that place an interval between `low` and `high`
     *("bound", "difference", "explained", "contrast", "trend"),
     *("interaction", "spread", "correlation", "variance_share"),
 )
-AXES = {"trend": (1,), "interaction": (2,), "additive": range(1, 10)}  # how many of them a rule takes
-SCALES = {
+RULE_AXES = {"trend": (1,), "interaction": (2,), "additive": range(1, 10)}  # how many of them a rule takes
+RULE_SCALES = {
     "difference": ("difference", "relative"),
     "contrast": ("difference", "log"),
     "trend": ("difference", "log", "rank"),
@@ -63,32 +63,32 @@ SCALES = {
 def check_names(study: Study) -> None:
     """Raises BadInput for a name that no table has; before anything is written."""
     for arm in study.arms:
-        for field, table in TABLES.items():
-            known(field, getattr(arm.spec, field), table)
-        known("task.name", arm.spec.task.name, TASKS)
+        for field, table in SETTING_TABLES.items():
+            check_known(field, getattr(arm.spec, field), table)
+        check_known("task.name", arm.spec.task.name, TASKS)
         check_arm(arm)
-        if arm.spec.task.path and arm.spec.task.name not in READING:
+        if arm.spec.task.path and arm.spec.task.name not in FILE_TASKS:
             raise BadInput(
                 f"task.path: got {arm.spec.task.path!r}; the task '{arm.spec.task.name}' reads no file. "
-                f"Did you mean task.name = {' or '.join(map(repr, READING))}?"
+                f"Did you mean task.name = {' or '.join(map(repr, FILE_TASKS))}?"
             )
     for name in study.file.probes:
-        known("probes", name, PROBES)
+        check_known("probes", name, PROBES)
     for claim in study.file.claims:
-        for reading in claim.readings:
-            check_reading(f"claims.{claim.id}", reading, study)
+        for criterion in claim.criteria:
+            check_criterion(f"claims.{claim.id}", criterion, study)
     file = study.file
     asking = [*[item.arms for item in file.figures], *[item.arms for item in file.questions]]
     asking += [*[item.arms for item in file.tables], *[item.arms for item in file.contradictions]]
-    if file.nearest:
-        asking += [number.arms for number in file.nearest.numbers]
-        check_conventions(file.nearest, study)
-    asking += [*[item.arms for item in file.advice], file.draws.arms if file.draws else []]
+    if file.conventions:
+        asking += [number.arms for number in file.conventions.numbers]
+        check_conventions(file.conventions, study)
+    asking += [*[item.arms for item in file.advice], file.initial_statistics.arms if file.initial_statistics else []]
     for pattern in chain(*asking, [file.baseline or "*"]):
         check_pattern("arms", pattern, study)
     axes = {name for arm in study.arms for name in arm.axes}
     for name in chain.from_iterable(shown.shares_of for shown in file.tables):
-        known("tables.shares_of", name, axes)
+        check_known("tables.shares_of", name, axes)
     check_explorer(study)
 
 
@@ -98,21 +98,25 @@ def check_arm(arm: Arm) -> None:
     adding = task.name == "recall" and task.recall == "adding"
     looks = spec.schedule == "plateau" or math.isfinite(hp.patience)
     flax = isinstance(CELLS[spec.cell](replace(spec, inputs=1), hp), OpaqueCell)
-    own = spec.feeding != "teacher"
-    swapped = task.name == "series" and task.axes == "swapped"
+    own = spec.scheduled_sampling != "teacher"
+    swapped = task.name == "series" and task.time_axis == "batch"
     wrong = {
-        "task.axes": (
+        "task.time_axis": (
             swapped and (spec.window != spec.batch or spec.carry == "carried"),
-            task.axes,
-            "'right' unless window = batch and carry = 'reset'",
+            task.time_axis,
+            "'time' unless window = batch and carry = 'reset'",
         ),
-        "feeding": (
-            own and (task.name not in NEXT_SYMBOL or spec.dropout),
-            spec.feeding,
+        "scheduled_sampling": (
+            own and (task.name not in NEXT_SYMBOL_TASKS or spec.dropout),
+            spec.scheduled_sampling,
             "'teacher' unless the task is a text read symbol by symbol, without dropout",
         ),
         "warmup_steps": (hp.warmup_steps > spec.steps, hp.warmup_steps, f"number <= {spec.steps} (steps)"),
-        "check_every": (looks and not spec.check_every, 0, "integer >= 1 for schedule 'plateau' or a finite patience"),
+        "validate_every": (
+            looks and not spec.validate_every,
+            0,
+            "integer >= 1 for schedule 'plateau' or a finite patience",
+        ),
         "dropout_rate": (hp.dropout_rate > 0 and not spec.dropout, hp.dropout_rate, "0.0, or dropout = true"),
         "clip_value": (
             math.isfinite(hp.clip_value) and not spec.clip_elementwise,
@@ -126,7 +130,7 @@ def check_arm(arm: Arm) -> None:
             spec.carry,
             "'reset': " + ("examples have nothing to do with each other" if adding else "one way goes back in time"),
         ),
-        "windows": (spec.windows == "random" and adding, "random", "'in_order': an example is not to be cut"),
+        "window_order": (spec.window_order == "random" and adding, "random", "'in_order': an example is not to be cut"),
         "bidirectional": (
             spec.bidirectional and task.name != "recall",
             True,
@@ -143,7 +147,7 @@ def check_arm(arm: Arm) -> None:
             raise BadInput(f"{field}: got {value!r}; expected {rule}")
 
 
-def known(field: str, value: str, table: Iterable[str]) -> None:
+def check_known(field: str, value: str, table: Iterable[str]) -> None:
     names = list(table)
     if value not in names:
         close = difflib.get_close_matches(value, names, 1)
@@ -151,36 +155,38 @@ def known(field: str, value: str, table: Iterable[str]) -> None:
         raise BadInput(f"{field}: got {value!r}; expected one of: {', '.join(names)}.{hint}")
 
 
-def check_reading(where: str, reading: Reading, study: Study) -> None:
-    known(f"{where}.rule", reading.rule, RULES)
-    for pattern in reading.patterns():
+def check_criterion(where: str, criterion: Criterion, study: Study) -> None:
+    check_known(f"{where}.rule", criterion.rule, RULES)
+    for pattern in criterion.patterns():
         check_pattern(where, pattern, study)
-    needed = NEEDED.get(reading.rule, ())
+    needed = REQUIRED_FIELDS.get(criterion.rule, ())
     for field in needed:
-        if not getattr(reading, field) and getattr(reading, field) != 0:
-            raise BadInput(f"{where}: missing field '{field}', which the rule '{reading.rule}' needs")
-    if reading.rule in LIMITED and reading.low == -math.inf and reading.high == math.inf:
+        if not getattr(criterion, field) and getattr(criterion, field) != 0:
+            raise BadInput(f"{where}: missing field '{field}', which the rule '{criterion.rule}' needs")
+    if criterion.rule in INTERVAL_RULES and criterion.low == -math.inf and criterion.high == math.inf:
         raise BadInput(
-            f"{where}: missing field 'low' or 'high': without a limit the rule '{reading.rule}' always holds"
+            f"{where}: missing field 'low' or 'high': without a limit the rule '{criterion.rule}' always holds"
         )
-    if reading.low > reading.high:
-        raise BadInput(f"{where}: got low = {reading.low:g} and high = {reading.high:g}; expected low <= high")
-    for metric in [] if study.departs else [reading.metric, reading.against_metric]:
-        check_moment(where, metric, study)
-    for field, count in {"weights": len(reading.arms), "over": len(reading.arms)}.items():
-        given = len(getattr(reading, field))
+    if criterion.low > criterion.high:
+        raise BadInput(f"{where}: got low = {criterion.low:g} and high = {criterion.high:g}; expected low <= high")
+    for metric in [] if study.overrides else [criterion.metric, criterion.compared_metric]:
+        check_metric_step(where, metric, study)
+    for field, count in {"weights": len(criterion.arms), "divided_by": len(criterion.arms)}.items():
+        given = len(getattr(criterion, field))
         if given and given != count:
             raise BadInput(f"{where}.{field}: got {given} numbers; expected {count}, one for each pattern of 'arms'")
     axes = {name for arm in study.arms for name in arm.axes}
-    for name in [*reading.axes, *reading.matched]:
-        known(f"{where}.axes", name, axes)
-    if reading.rule in AXES and len(reading.axes) not in AXES[reading.rule]:
-        raise BadInput(f"{where}.axes: got {len(reading.axes)} fields; the rule '{reading.rule}' needs another number")
-    if reading.scale not in SCALES.get(reading.rule, ("difference",)):
-        raise BadInput(f"{where}.scale: got '{reading.scale}'; the rule '{reading.rule}' has no such scale")
+    for name in [*criterion.axes, *criterion.matched]:
+        check_known(f"{where}.axes", name, axes)
+    if criterion.rule in RULE_AXES and len(criterion.axes) not in RULE_AXES[criterion.rule]:
+        raise BadInput(
+            f"{where}.axes: got {len(criterion.axes)} fields; the rule '{criterion.rule}' needs another number"
+        )
+    if criterion.scale not in RULE_SCALES.get(criterion.rule, ("difference",)):
+        raise BadInput(f"{where}.scale: got '{criterion.scale}'; the rule '{criterion.rule}' has no such scale")
 
 
-def check_moment(where: str, metric: str, study: Study) -> None:
+def check_metric_step(where: str, metric: str, study: Study) -> None:
     """Raises BadInput for `name@step` or `name@a-b` beyond the end of all training; other ends are the metric's own."""
     moment = metric.partition("@")[2].rpartition("-")[2]
     longest = max(arm.spec.steps for arm in study.arms)
@@ -188,17 +194,19 @@ def check_moment(where: str, metric: str, study: Study) -> None:
         raise BadInput(f"{where}.metric: got {metric!r}; expected a step of training, at most {longest:,}")
 
 
-def check_conventions(nearest: Nearest, study: Study) -> None:
+def check_conventions(nearest: ConventionComparison, study: Study) -> None:
     """Raises BadInput where a convention has no arm for a stated number, or several."""
     axes = {name for arm in study.arms for name in arm.axes}
     for name in nearest.by:
-        known("nearest.by", name, axes)
+        check_known("conventions.by", name, axes)
     every = {tuple(arm.axes[name] for name in nearest.by) for arm in study.arms}
     for number in nearest.numbers:
         chosen = [arm for arm in study.arms if any(fnmatchcase(arm.name, pattern) for pattern in number.arms)]
         counts = Counter(tuple(arm.axes[name] for name in nearest.by) for arm in chosen)
         if counts.keys() != every or max(counts.values()) > 1:
-            raise BadInput(f"nearest.numbers: {number.metric}: expected one arm of each convention in {number.arms}")
+            raise BadInput(
+                f"conventions.numbers: {number.metric}: expected one arm of each convention in {number.arms}"
+            )
 
 
 def check_pattern(where: str, pattern: str, study: Study) -> None:
@@ -217,7 +225,7 @@ def check_explorer(study: Study) -> None:
         check_pattern("explorer.arms", pattern, study)
     sides = [*explorer.choose, explorer.rows]
     for field in sides:
-        known("explorer", field, study.arms[0].axes)
+        check_known("explorer", field, study.arms[0].axes)
     if len(set(sides)) < len(sides):
         raise BadInput(f"explorer: got {', '.join(sides)}; expected different fields")
     cells: dict[tuple[object, ...], str] = {}

@@ -10,15 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnjax.tasks.grammar import Grammar, sentences, vocabulary, word_categories
+from rnnjax.tasks.grammar import Grammar, grammar_vocabulary, sentence_probabilities, word_categories
 
-START, ENDED, LOST = 0, 1, 2  # places of every automaton: the last two are never left
+START, ACCEPT, REJECT = 0, 1, 2  # places of every automaton: the last two are never left
 
 
 class Automaton(NamedTuple):
     """The beginnings of some strings; those that can only go on alike share a place."""
 
-    turns_AV: np.ndarray  # int32: the place after each of A places and a symbol
+    transitions_AV: np.ndarray  # int32: the place after each of A places and a symbol
     surprisal_AV: np.ndarray  # -log p(symbol | place), nats; inf where nothing goes on like this
 
 
@@ -40,14 +40,16 @@ class Verdicts(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def language(grammar: Grammar) -> Language:
+def build_language(grammar: Grammar) -> Language:
     """The tables of a grammar, over the ids of its vocabulary."""
-    letters = vocabulary(grammar)
+    letters = grammar_vocabulary(grammar)
     words = {f"{word} ": 1.0 for word in word_categories(grammar)}
-    return Language(automaton(words, letters), automaton(sentences(grammar), letters), letters.index(" "))
+    return Language(
+        build_automaton(words, letters), build_automaton(sentence_probabilities(grammar), letters), letters.index(" ")
+    )
 
 
-def automaton(strings: Mapping[str, float], letters: str) -> Automaton:
+def build_automaton(strings: Mapping[str, float], letters: str) -> Automaton:
     """The smallest automaton of strings with their weights; none of them begins another."""
     weights: defaultdict[str, float] = defaultdict(float)
     longer: defaultdict[str, set[str]] = defaultdict(set)
@@ -56,49 +58,49 @@ def automaton(strings: Mapping[str, float], letters: str) -> Automaton:
             weights[string[:end]] += weight
             longer[string[:end]].add(string[: end + 1])
         weights[string] += weight
-    places = dict.fromkeys(strings, ENDED)
+    places = dict.fromkeys(strings, ACCEPT)
     rows: dict[tuple[tuple[int, int, float], ...], int] = {}
     for said in sorted(longer, key=len, reverse=True):
         turns = [(letters.index(one[-1]), places[one], round(weights[one] / weights[said], 12)) for one in longer[said]]
-        places[said] = rows.setdefault(tuple(sorted(turns)), LOST + 1 + len(rows)) if said else START
+        places[said] = rows.setdefault(tuple(sorted(turns)), REJECT + 1 + len(rows)) if said else START
         root = tuple(sorted(turns))
-    return tables({**rows, root: START}, len(letters))
+    return word_tables({**rows, root: START}, len(letters))
 
 
-def tables(rows: Mapping[tuple[tuple[int, int, float], ...], int], symbols: int) -> Automaton:
+def word_tables(rows: Mapping[tuple[tuple[int, int, float], ...], int], symbols: int) -> Automaton:
     """Rows of (symbol, next place, probability) by the place at which they stand."""
-    turns_AV = np.full((max(LOST, *rows.values()) + 1, symbols), LOST, np.int32)
-    turns_AV[ENDED] = ENDED
-    surprisal_AV = np.full(turns_AV.shape, np.inf, np.float32)
+    transitions_AV = np.full((max(REJECT, *rows.values()) + 1, symbols), REJECT, np.int32)
+    transitions_AV[ACCEPT] = ACCEPT
+    surprisal_AV = np.full(transitions_AV.shape, np.inf, np.float32)
     for row, place in rows.items():
         for symbol, after, probability in row:
-            turns_AV[place, symbol] = after
+            transitions_AV[place, symbol] = after
             surprisal_AV[place, symbol] = -np.log(probability)
-    return Automaton(turns_AV, surprisal_AV)
+    return Automaton(transitions_AV, surprisal_AV)
 
 
-def lengths(known: Automaton, ids_SN: np.ndarray, texts: np.ndarray, starts: np.ndarray) -> np.ndarray:
+def word_lengths(known: Automaton, ids_SN: np.ndarray, texts: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Of the string that begins at each (text, start): its symbols; 0 where none does, -1 where the text ends first."""
     found, places = np.full(len(starts), -1), np.full(len(starts), START)
     open_, length = np.arange(len(starts)), 0
     while len(open_):
         open_ = open_[starts[open_] + length < ids_SN.shape[1]]
-        places[open_] = known.turns_AV[places[open_], ids_SN[texts[open_], starts[open_] + length]]
+        places[open_] = known.transitions_AV[places[open_], ids_SN[texts[open_], starts[open_] + length]]
         length += 1
-        found[open_[places[open_] == ENDED]] = length
-        found[open_[places[open_] == LOST]] = 0
-        open_ = open_[places[open_] > LOST]
+        found[open_[places[open_] == ACCEPT]] = length
+        found[open_[places[open_] == REJECT]] = 0
+        open_ = open_[places[open_] > REJECT]
     return found
 
 
-def judged(known: Language, ids_SN: np.ndarray, first_S: np.ndarray) -> Verdicts:
+def judge_texts(known: Language, ids_SN: np.ndarray, first_S: np.ndarray) -> Verdicts:
     """Read S texts from where in each a sentence begins; what stands before is not judged.
 
     A sentence that begins at a word is taken whole; a word at which none begins is wrong and skipped, and the next word
     tried. Nothing is judged from the first good beginning on that the end of the text cuts.
     """
-    wrong_words_SN = words_judged(known, ids_SN, first_S)
-    length_SN = sentence_lengths(known, ids_SN)
+    wrong_words_SN = judge_words(known, ids_SN, first_S)
+    length_SN = sentence_length_distribution(known, ids_SN)
     after_word_SN = next_word(ids_SN == known.space)
     texts, place_S = np.arange(len(ids_SN)), np.array(first_S)
     whole_SN = np.zeros(ids_SN.shape, bool)
@@ -111,32 +113,32 @@ def judged(known: Language, ids_SN: np.ndarray, first_S: np.ndarray) -> Verdicts
         whole_SN[texts[length > 0], place_S[texts[length > 0]]] = True
         place_S[texts] = np.where(length > 0, place_S[texts] + length, after_word_SN[texts, place_S[texts]])
         texts = texts[place_S[texts] < ids_SN.shape[1]]
-    surprisal_SN = surprisal_of(known.sentences, ids_SN, whole_SN)
+    surprisal_SN = text_surprisal(known.sentences, ids_SN, whole_SN)
     places_N = np.arange(ids_SN.shape[1])
     told_SN = (ids_SN == known.space) & (first_S[:, None] <= places_N) & (places_N < stop_S[:, None])
     wrong_sentences_SN[told_SN] = np.isnan(surprisal_SN)[told_SN]
     return Verdicts(wrong_words_SN, wrong_sentences_SN, surprisal_SN, whole_SN)
 
 
-def words_judged(known: Language, ids_SN: np.ndarray, first_S: np.ndarray) -> np.ndarray:
+def judge_words(known: Language, ids_SN: np.ndarray, first_S: np.ndarray) -> np.ndarray:
     """`Verdicts.wrong_words_SN`. A word that begins before `first_S` is judged from there on."""
     wrong_SN = np.full(ids_SN.shape, np.nan, np.float32)
     place_S = np.full(len(ids_SN), START)
     for n, ids_S in enumerate(ids_SN.T):
-        place_S = known.words.turns_AV[np.where(first_S == n, START, place_S), ids_S]
+        place_S = known.words.transitions_AV[np.where(first_S == n, START, place_S), ids_S]
         ends_S = ids_S == known.space
-        wrong_SN[:, n] = np.where(ends_S & (n >= first_S), place_S != ENDED, np.nan)
+        wrong_SN[:, n] = np.where(ends_S & (n >= first_S), place_S != ACCEPT, np.nan)
         place_S = np.where(ends_S, START, place_S)
     return wrong_SN
 
 
-def sentence_lengths(known: Language, ids_SN: np.ndarray) -> np.ndarray:
-    """As `lengths`, at the start of a text and after every space; 0 elsewhere, where no sentence can begin."""
+def sentence_length_distribution(known: Language, ids_SN: np.ndarray) -> np.ndarray:
+    """As `word_lengths`, at the start of a text and after every space; 0 elsewhere, where no sentence can begin."""
     begins_SN = np.roll(ids_SN == known.space, 1, axis=1)
     begins_SN[:, 0] = True
     found_SN = np.zeros(ids_SN.shape, int)
     texts, starts = np.nonzero(begins_SN)
-    found_SN[texts, starts] = lengths(known.sentences, ids_SN, texts, starts)
+    found_SN[texts, starts] = word_lengths(known.sentences, ids_SN, texts, starts)
     return found_SN
 
 
@@ -147,7 +149,7 @@ def next_word(spaces_SN: np.ndarray) -> np.ndarray:
     return np.minimum.accumulate(after_SN[:, ::-1], axis=1)[:, ::-1]
 
 
-def surprisal_of(known: Automaton, ids_SN: np.ndarray, starts_SN: np.ndarray) -> np.ndarray:
+def text_surprisal(known: Automaton, ids_SN: np.ndarray, starts_SN: np.ndarray) -> np.ndarray:
     """-log p of every symbol of the strings that begin at these starts, each whole; NaN elsewhere."""
     surprisal_SN = np.full(ids_SN.shape, np.nan, np.float32)
     texts, at = np.nonzero(starts_SN)
@@ -155,7 +157,7 @@ def surprisal_of(known: Automaton, ids_SN: np.ndarray, starts_SN: np.ndarray) ->
     while len(at):
         ids = ids_SN[texts, at]
         surprisal_SN[texts, at] = known.surprisal_AV[places, ids]
-        places, at = known.turns_AV[places, ids], at + 1
-        going = places != ENDED
+        places, at = known.transitions_AV[places, ids], at + 1
+        going = places != ACCEPT
         texts, at, places = texts[going], at[going], places[going]
     return surprisal_SN

@@ -10,7 +10,7 @@ import numpy as np
 from rnnjax.errors import BadInput
 
 DELIMITERS = ("\t", ";", ",")  # the first that the first line has; a comma last, as it may be a decimal sign
-SHOWN = 40  # characters of a cell in a message
+MOST_SHOWN = 40  # characters of a cell in a message
 
 
 class Table(NamedTuple):
@@ -39,8 +39,8 @@ def read_table(text: str, columns: str) -> Table:
         BadInput: an empty file, rows of different lengths, names that are empty, double or unknown, or a chosen cell
             that is no finite number.
     """
-    names, rows = _named(_rows(text))
-    places = {name: names.index(name) for name in _chosen(names, columns)}
+    names, rows = _column_names(_rows(text))
+    places = {name: names.index(name) for name in _choose_columns(names, columns)}
     values = [[_number(row, name, place) for name, place in places.items()] for row in rows]
     return Table(tuple(places), np.array(values, dtype=np.float64).reshape(-1, len(places)))
 
@@ -66,10 +66,10 @@ def _delimiter(line: str) -> str:
     return next((sign for sign in DELIMITERS if sign in line), ",")
 
 
-def _named(rows: list[Row]) -> tuple[list[str], list[Row]]:
+def _column_names(rows: list[Row]) -> tuple[list[str], list[Row]]:
     """The names of the columns, and the rows that hold numbers."""
     first = rows[0].cells
-    if all(_parsed(cell) is not None for cell in first):
+    if all(_parse_number(cell) is not None for cell in first):
         return [str(number + 1) for number in range(len(first))], rows
     names = [cell.strip() for cell in first]
     for number, name in enumerate(names, 1):
@@ -80,7 +80,7 @@ def _named(rows: list[Row]) -> tuple[list[str], list[Row]]:
     return names, rows[1:]
 
 
-def _chosen(names: list[str], columns: str) -> list[str]:
+def _choose_columns(names: list[str], columns: str) -> list[str]:
     chosen = [name.strip() for name in columns.split(",")] if columns else names
     for number, name in enumerate(chosen):
         if name not in names:
@@ -94,7 +94,7 @@ def _chosen(names: list[str], columns: str) -> list[str]:
 
 def _number(row: Row, name: str, place: int) -> float:
     cell = row.cells[place]
-    value = _parsed(cell)
+    value = _parse_number(cell)
     if value is not None and math.isfinite(value):
         return value
     where = f"task.path: line {row.line}, column {name!r}: got"
@@ -102,10 +102,10 @@ def _number(row: Row, name: str, place: int) -> float:
         raise BadInput(f"{where} an empty cell; expected a number")
     if value is not None:
         raise BadInput(f"{where} {cell!r}; expected a finite number")
-    raise BadInput(f"{where} {cell[:SHOWN]!r}; expected a number; choose columns with task.columns")
+    raise BadInput(f"{where} {cell[:MOST_SHOWN]!r}; expected a number; choose columns with task.columns")
 
 
-def _parsed(cell: str) -> float | None:
+def _parse_number(cell: str) -> float | None:
     """A cell as a number, if it is one; Python alone reads 2021_01_03 as one."""
     try:
         return None if "_" in cell else float(cell)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-Dynamics = Callable[[int, np.random.Generator], np.ndarray]
+Generator = Callable[[int, np.random.Generator], np.ndarray]
 
 PERIODS = (10 * np.sqrt(2), 10 * np.sqrt(5), 10 * np.sqrt(11))  # steps; no ratio of two of them is rational
 AR_COEFFICIENTS = (1.5, -0.75)  # roots of modulus 0.866: a damped swing of 12 steps
@@ -70,10 +70,10 @@ def _runge_kutta(x: float, early: float, middle: float, late: float) -> float:
 def autoregression(steps: int, rng: np.random.Generator) -> np.ndarray:
     """x_t = a_1 x_{t-1} + a_2 x_{t-2} + e_t, e_t normal; a stationary draw."""
     innovations_N = noise(AR_WARM_UP + steps, rng)
-    return np.array(_autoregressed(innovations_N.tolist())[AR_WARM_UP:])
+    return np.array(_run_autoregression(innovations_N.tolist())[AR_WARM_UP:])
 
 
-def _autoregressed(innovations: list[float]) -> list[float]:
+def _run_autoregression(innovations: list[float]) -> list[float]:
     x = [0.0, 0.0]
     for innovation in innovations:
         x.append(AR_COEFFICIENTS[0] * x[-1] + AR_COEFFICIENTS[1] * x[-2] + innovation)
@@ -96,5 +96,5 @@ def uniform(steps: int, rng: np.random.Generator) -> np.ndarray:
     return rng.uniform(-half, half, steps)
 
 
-DETERMINISTIC: dict[str, Dynamics] = {"sines": sines, "mackey_glass": mackey_glass}  # from a past, one future
-RANDOM: dict[str, Dynamics] = {"ar": autoregression, "walk": walk, "noise": noise, "uniform": uniform}
+DETERMINISTIC: dict[str, Generator] = {"sines": sines, "mackey_glass": mackey_glass}  # from a past, one future
+RANDOM: dict[str, Generator] = {"ar": autoregression, "walk": walk, "noise": noise, "uniform": uniform}

@@ -19,8 +19,8 @@ import numpy as np
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.text import encode
-from rnnjax.tasks.windows import levels, next_step
+from rnnjax.tasks.text import text_to_ids
+from rnnjax.tasks.windows import next_step, reference_losses
 from rnnjax.types import Task
 
 DETERMINER = "the"
@@ -63,7 +63,7 @@ class Grammar(NamedTuple):
 
     lexicon: tuple[tuple[str, tuple[str, ...]], ...] = LEXICON  # category, its words
     templates: tuple[str, ...] = TEMPLATES
-    determiner: float = TaskSpec.determiner  # probability that an optional "the" is said
+    determiner: float = TaskSpec.determiner_probability  # probability that an optional "the" is said
     extra_letters: str = ""  # of the vocabulary: no word has them
 
 
@@ -80,31 +80,31 @@ def grammar_task(settings: TaskSpec, source: str | None) -> Task:
     Raises:
         BadInput: fewer than 3 characters, or extra letters that are no letters or said twice.
     """
-    grammar = grammar_of(settings)
+    grammar = build_grammar(settings)
     train_rng, validation_rng = np.random.default_rng(settings.corpus_seed).spawn(2)
-    letters = vocabulary(grammar)
-    train_N = encode(generate(grammar, settings.characters, train_rng), letters)
-    held_out = generate(grammar, round(settings.characters * settings.validation), validation_rng)
+    letters = grammar_vocabulary(grammar)
+    train_N = text_to_ids(generate_text(grammar, settings.characters, train_rng), letters)
+    held_out = generate_text(grammar, round(settings.characters * settings.validation), validation_rng)
     return Task(
         train_N=train_N,
-        validation_N=encode(held_out, letters),
-        pairs=next_step,
+        validation_N=text_to_ids(held_out, letters),
+        make_sequence=next_step,
         inputs=len(letters),
         outputs=len(letters),
         loss="cross_entropy",
         vocabulary=letters,
-        levels=levels(train_N, len(letters)) | {"floor": entropy_rate(grammar)},
-        text_measures=partial(text_measures, grammar),
+        reference_losses=reference_losses(train_N, len(letters)) | {"floor": entropy_rate(grammar)},
+        text_measures=partial(grammar_measures, grammar),
         grammar=grammar,
     )
 
 
-def grammar_of(settings: TaskSpec) -> Grammar:
+def build_grammar(settings: TaskSpec) -> Grammar:
     """The built-in grammar with what the settings change in it. Raises: BadInput, as `grammar_task`."""
     extra = settings.extra_letters
     if " " in extra or len(set(extra)) < len(extra):
         raise BadInput(f"task.extra_letters: got {extra!r}; expected letters, each once and without spaces")
-    return Grammar(determiner=settings.determiner, extra_letters=extra)
+    return Grammar(determiner=settings.determiner_probability, extra_letters=extra)
 
 
 def word_categories(grammar: Grammar) -> dict[str, str]:
@@ -112,21 +112,21 @@ def word_categories(grammar: Grammar) -> dict[str, str]:
     return {DETERMINER: "DET"} | {word: category for category, words in grammar.lexicon for word in words}
 
 
-def vocabulary(grammar: Grammar) -> str:
+def grammar_vocabulary(grammar: Grammar) -> str:
     """The letters of all words, the space and the extra letters, sorted: the characters of the text."""
     return "".join(sorted(set(" ".join(word_categories(grammar)) + grammar.extra_letters)))
 
 
-def generate(grammar: Grammar, characters: int, rng: np.random.Generator) -> str:
+def generate_text(grammar: Grammar, characters: int, rng: np.random.Generator) -> str:
     """The first characters of an endless text; from the same seed, a shorter text is the beginning of a longer one."""
-    known = list(sentences(grammar))
-    probabilities = list(sentences(grammar).values())
+    known = list(sentence_probabilities(grammar))
+    probabilities = list(sentence_probabilities(grammar).values())
     enough = characters // min(map(len, known)) + 1
     return "".join(known[i] for i in rng.choice(len(known), size=enough, p=probabilities))[:characters]
 
 
 @lru_cache(maxsize=16)
-def sentences(grammar: Grammar) -> Mapping[str, float]:
+def sentence_probabilities(grammar: Grammar) -> Mapping[str, float]:
     """Every sentence that can be said, with its probability; the space that ends a sentence belongs to it.
 
     The table is held in memory: 8,484 sentences in the built-in grammar, and with ten times the words a thousand times
@@ -138,22 +138,22 @@ def sentences(grammar: Grammar) -> Mapping[str, float]:
     lexicon = dict(grammar.lexicon)
     probabilities: defaultdict[str, float] = defaultdict(float)
     for template in grammar.templates:
-        parts = [list(_part(grammar.determiner, lexicon, part)) for part in template.split()]
+        parts = [list(_sentence_part(grammar.determiner, lexicon, part)) for part in template.split()]
         for said in product(*parts):
             sentence = "".join(words for words, _ in said)
             probabilities[sentence] += prod(probability for _, probability in said) / len(grammar.templates)
-    _refuse_unmarked_ends(sorted(probabilities))
+    _check_sentence_ends(sorted(probabilities))
     return {sentence: probability for sentence, probability in probabilities.items() if probability > 0}
 
 
-def _refuse_unmarked_ends(in_order: list[str]) -> None:
+def _check_sentence_ends(in_order: list[str]) -> None:
     """In sorted order a sentence that begins another one stands right before such a one."""
     for one, other in pairwise(in_order):
         if other.startswith(one):
             raise ValueError(f"the sentence {one!r} begins {other!r}: where a sentence ends could not be known")
 
 
-def _part(determiner: float, lexicon: Mapping[str, tuple[str, ...]], part: str) -> Iterator[tuple[str, float]]:
+def _sentence_part(determiner: float, lexicon: Mapping[str, tuple[str, ...]], part: str) -> Iterator[tuple[str, float]]:
     """What can be said for one part of a template, with the probability of each."""
     words = lexicon[part.removeprefix(OPTIONAL)]
     silent = 1 - determiner if part.startswith(OPTIONAL) else 1.0
@@ -163,10 +163,10 @@ def _part(determiner: float, lexicon: Mapping[str, tuple[str, ...]], part: str) 
 
 
 @lru_cache(maxsize=16)
-def openings(grammar: Grammar) -> Mapping[str, float]:
+def sentence_prefixes(grammar: Grammar) -> Mapping[str, float]:
     """The probability that a sentence begins like this, for every beginning of every sentence; "" has 1."""
     probabilities: defaultdict[str, float] = defaultdict(float)
-    for sentence, probability in sentences(grammar).items():
+    for sentence, probability in sentence_probabilities(grammar).items():
         for length in range(len(sentence) + 1):
             probabilities[sentence[:length]] += probability
     return dict(probabilities)
@@ -177,34 +177,34 @@ def entropy_rate(grammar: Grammar) -> float:
 
     The sentences of a text are independent and their ends are known, so the text's entropy is the sum of theirs.
     """
-    probabilities = np.array(list(sentences(grammar).values()))
-    lengths = np.array(list(map(len, sentences(grammar))))
+    probabilities = np.array(list(sentence_probabilities(grammar).values()))
+    lengths = np.array(list(map(len, sentence_probabilities(grammar))))
     return float(-probabilities @ np.log(probabilities) / (probabilities @ lengths))
 
 
 def next_character(grammar: Grammar, history: str) -> np.ndarray:
-    """p(next character | everything said so far): [V], in the order of `vocabulary`.
+    """p(next character | everything said so far): [V], in the order of `grammar_vocabulary`.
 
     It is the probability of the sentences that go on like this, over that of the sentences that begin like what has
     been said of the current one. All zeros after a history that the grammar cannot have said.
     """
-    known = openings(grammar)
-    *_, said = _unfinished(grammar, history)
-    return np.array([known.get(said + letter, 0.0) for letter in vocabulary(grammar)]) / known.get(said, 1.0)
+    known = sentence_prefixes(grammar)
+    *_, said = _open_sentence(grammar, history)
+    return np.array([known.get(said + letter, 0.0) for letter in grammar_vocabulary(grammar)]) / known.get(said, 1.0)
 
 
-def surprisal(grammar: Grammar, text: str) -> np.ndarray:
+def total_surprisal(grammar: Grammar, text: str) -> np.ndarray:
     """-log p of each character of a text given all before it, in nats: [N]; inf from the first impossible one on."""
-    known = openings(grammar)
-    said = _unfinished(grammar, text)
+    known = sentence_prefixes(grammar)
+    said = _open_sentence(grammar, text)
     likely = [known.get(now + letter, 0.0) / known.get(now, 1.0) for now, letter in zip(said, text, strict=False)]
     with np.errstate(divide="ignore"):
         return -np.log(likely)
 
 
-def _unfinished(grammar: Grammar, text: str) -> Iterator[str]:
+def _open_sentence(grammar: Grammar, text: str) -> Iterator[str]:
     """What has been said of the current sentence: before each character of a text, and at its end."""
-    known, whole = openings(grammar), sentences(grammar)
+    known, whole = sentence_prefixes(grammar), sentence_probabilities(grammar)
     said = ""
     yield said
     for character in text:
@@ -217,15 +217,15 @@ def _unfinished(grammar: Grammar, text: str) -> Iterator[str]:
 
 def word_places(grammar: Grammar, text: str) -> np.ndarray:
     """How many words of its sentence stand before the one that each character of a text belongs to: int [N]."""
-    return np.array([said.count(" ") for said, _ in zip(_unfinished(grammar, text), text, strict=False)], int)
+    return np.array([said.count(" ") for said, _ in zip(_open_sentence(grammar, text), text, strict=False)], int)
 
 
-def text_measures(grammar: Grammar, text: str) -> dict[str, float]:
+def grammar_measures(grammar: Grammar, text: str) -> dict[str, float]:
     """What is measured of a generated text: {"valid_words", "valid_sentences"}."""
-    return {"valid_words": valid_words(grammar, text), "valid_sentences": valid_sentences(grammar, text)}
+    return {"valid_words": valid_word_share(grammar, text), "valid_sentences": valid_sentence_share(grammar, text)}
 
 
-def valid_words(grammar: Grammar, text: str) -> float:
+def valid_word_share(grammar: Grammar, text: str) -> float:
     """Share of the words of a text that are in the lexicon; the first and last may be cut and do not count.
 
     Words are what stands between single spaces, so a double space is a word that is wrong. 0 where there is no word.
@@ -234,7 +234,7 @@ def valid_words(grammar: Grammar, text: str) -> float:
     return sum(word in known for word in words) / len(words) if words else 0.0
 
 
-def valid_sentences(grammar: Grammar, text: str) -> float:
+def valid_sentence_share(grammar: Grammar, text: str) -> float:
     """Share of the words of a text that belong to complete sentences; the first and last word do not count.
 
     The text is read from left to right: a sentence that starts at a word is taken whole, otherwise the word is skipped.
@@ -243,7 +243,7 @@ def valid_sentences(grammar: Grammar, text: str) -> float:
     """
     words = text.split(" ")[1:-1]
     position = covered = 0
-    known, whole = openings(grammar), sentences(grammar)
+    known, whole = sentence_prefixes(grammar), sentence_probabilities(grammar)
     while (length := _sentence_length(known, whole, words, position)) is not None:
         covered += length
         position += length or 1

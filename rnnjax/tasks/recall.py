@@ -11,8 +11,8 @@ import numpy as np
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.windows import chance
-from rnnjax.types import Pairs, Task
+from rnnjax.tasks.windows import chance_loss
+from rnnjax.types import LabelledSequence, Task
 
 VALUE, MARKER, TARGET, COUNTED, MASK = range(5)  # the columns of the adding problem
 ADDING_CHANCE = 1 / 6  # variance of the sum of two independent uniform numbers in [0, 1)
@@ -27,7 +27,7 @@ def copy_task(settings: TaskSpec) -> Task:
     """target_t = input_{t - lag}, the inputs independent and equally likely letters.
 
     Drawn are `characters` letters to train on, and round(characters * validation) more, apart from them. The level
-    "floor" is that of a state carried along, which knows all after its first `lag` steps; see `reset_floor` for one
+    "floor" is that of a state carried along, which knows all after its first `lag` steps; see `copy_floor` for one
     that is reset.
 
     Args:
@@ -36,10 +36,10 @@ def copy_task(settings: TaskSpec) -> Task:
         BadInput: one of the two parts is no longer than the lag.
     """
     sizes = settings.characters, round(settings.characters * settings.validation)
-    if min(sizes) <= settings.lag:
+    if min(sizes) <= settings.copy_delay:
         raise BadInput(
-            f"task.lag: got {settings.lag:,}; expected less than the {sizes[0]:,} characters to train on and "
-            f"the {sizes[1]:,} held out"
+            f"task.copy_delay: got {settings.copy_delay:,}; expected less than the {sizes[0]:,} characters to train on "
+            f"and the {sizes[1]:,} held out"
         )
     rngs = np.random.default_rng(settings.corpus_seed).spawn(2)
     train_N, validation_N = (
@@ -48,27 +48,27 @@ def copy_task(settings: TaskSpec) -> Task:
     return Task(
         train_N=train_N,
         validation_N=validation_N,
-        pairs=partial(copy_pairs, settings.lag),
+        make_sequence=partial(copy_pairs, settings.copy_delay),
         inputs=settings.symbols,
         outputs=settings.symbols,
         loss="cross_entropy",
-        levels={"chance": chance(settings.symbols), "floor": 0.0},
+        reference_losses={"chance": chance_loss(settings.symbols), "floor": 0.0},
         vocabulary=string.ascii_lowercase[: settings.symbols],
     )
 
 
-def copy_pairs(lag: int, ids_N: np.ndarray) -> Pairs:
+def copy_pairs(lag: int, ids_N: np.ndarray) -> LabelledSequence:
     """target_t = input_{t - lag}, from the first step that has one."""
-    return Pairs(ids_N[lag:], ids_N[:-lag])
+    return LabelledSequence(ids_N[lag:], ids_N[:-lag])
 
 
-def reset_floor(lag: int, window: int, symbols: int) -> float:
+def copy_floor(lag: int, window: int, symbols: int) -> float:
     """min(lag, window) / window * log V: the floor of copying, in nats, of a state that is reset at every window.
 
     The first `lag` targets of a window stand before it, where no input of the window tells of them; each later one has
     been an input.
     """
-    return min(lag, window) / window * chance(symbols)
+    return min(lag, window) / window * chance_loss(symbols)
 
 
 def adding_task(settings: TaskSpec) -> Task:
@@ -86,7 +86,7 @@ def adding_task(settings: TaskSpec) -> Task:
     Raises:
         BadInput: examples of fewer than 2 steps, which have no place for two markers.
     """
-    length, shortest = settings.length, _shortest(settings)
+    length, shortest = settings.length, _shortest_length(settings)
     rngs = np.random.default_rng(settings.corpus_seed).spawn(2)
     counts = settings.examples, max(1, round(settings.examples * settings.validation))
     train_N, validation_N = (
@@ -95,11 +95,11 @@ def adding_task(settings: TaskSpec) -> Task:
     return Task(
         train_N=train_N,
         validation_N=validation_N,
-        pairs=partial(adding_pairs, length, settings.shortest < 1),
+        make_sequence=partial(adding_pairs, length, settings.shortest < 1),
         inputs=2,
         outputs=1,
         loss="squared_error",
-        levels={"chance": ADDING_CHANCE, "floor": 0.0},
+        reference_losses={"chance": ADDING_CHANCE, "floor": 0.0},
     )
 
 
@@ -120,18 +120,18 @@ def adding_examples(rng: np.random.Generator, count: int, length: int, shortest:
     return examples.reshape(count * length, 5)
 
 
-def adding_pairs(length: int, ends_differ: bool, examples_N: np.ndarray) -> Pairs:
+def adding_pairs(length: int, ends_differ: bool, examples_N: np.ndarray) -> LabelledSequence:
     """The columns of `adding_examples` by what they are for."""
-    return Pairs(
+    return LabelledSequence(
         inputs_N=examples_N[:, [VALUE, MARKER]],
         targets_N=examples_N[:, [TARGET]],
-        counted_N=examples_N[:, COUNTED],
-        mask_N=examples_N[:, MASK].astype(bool) if ends_differ else None,
-        period=length,
+        loss_mask_N=examples_N[:, COUNTED],
+        valid_N=examples_N[:, MASK].astype(bool) if ends_differ else None,
+        example_length=length,
     )
 
 
-def _shortest(settings: TaskSpec) -> int:
+def _shortest_length(settings: TaskSpec) -> int:
     """The steps of the shortest example that may be drawn; rounded first, as 0.28 * 25 is a little more than 7."""
     if settings.length < 2:
         raise BadInput(f"task.length: got {settings.length}; expected >= 2 (one step for each marker)")

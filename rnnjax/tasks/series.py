@@ -15,7 +15,7 @@ from rnnjax.settings import TaskSpec
 from rnnjax.tasks.csv_table import read_table
 from rnnjax.tasks.generators import DETERMINISTIC, INNOVATION_VARIANCE, RANDOM
 from rnnjax.tasks.windows import next_step
-from rnnjax.types import Pairs, Task
+from rnnjax.types import LabelledSequence, Task
 
 ORDER = 8  # p, the rows that the linear predictor sees
 SMALLEST, LARGEST = 1e-18, 1e18  # float32 holds the square of what lies between
@@ -43,7 +43,7 @@ def series_task(settings: TaskSpec, source: str | None) -> Task:
 
     The level "floor" is the variance of what is new at each step: no predictor can expect less on a new draw, and one
     finite draw may lie a little below. It is 0 where the future follows from enough of the past, and not known for a
-    file. The other levels are those of `held_out_levels`.
+    file. The other levels are those of `held_out_reference_losses`.
 
     Args:
         settings: `series`, `length`, `corpus_seed`, `columns`, `validation`, `scale`, `offset`, `redundancy`,
@@ -53,46 +53,46 @@ def series_task(settings: TaskSpec, source: str | None) -> Task:
         BadInput: a file that is no table of numbers, columns without a file, too few rows, a column that does not
             vary, or values too large or too small for float32.
     """
-    series = _scaled(_generated(settings) if source is None else _read(settings, source), settings)
-    _refuse_short(series, settings)
+    series = _standardise(_generate_rows(settings) if source is None else _read_rows(settings, source), settings)
+    _check_length(series, settings)
     once_ND = series.train_ND[: len(series.train_ND) // settings.redundancy]
-    _refuse_values(series, once_ND, settings)
+    _check_values(series, once_ND, settings)
     columns = len(series.columns)
     as_it_is = np.zeros(columns), np.ones(columns)
     mean_D, unit_D = as_it_is if settings.standardise == "none" else (once_ND.mean(axis=0), once_ND.std(axis=0))
     read = (mean_D, unit_D) if settings.standardise == "all" else as_it_is
     return Task(
-        train_N=np.tile(_seen(once_ND, *read), (settings.redundancy, 1)),
-        validation_N=_seen(series.validation_ND, *read),
-        pairs=partial(next_standardised, mean_D, unit_D) if settings.standardise == "targets" else next_step,
+        train_N=np.tile(_training_part(once_ND, *read), (settings.redundancy, 1)),
+        validation_N=_training_part(series.validation_ND, *read),
+        make_sequence=partial(next_row_pairs, mean_D, unit_D) if settings.standardise == "targets" else next_step,
         inputs=columns,
         outputs=columns,
         loss="squared_error",
-        levels=held_out_levels(once_ND, series.validation_ND) | _floor(settings, source),
+        reference_losses=held_out_reference_losses(once_ND, series.validation_ND) | _noise_floor(settings, source),
         columns=series.columns,
-        mean_O=tuple(mean_D.tolist()),
-        unit_O=tuple(unit_D.tolist()),
-        last_only=settings.readout == "last",
-        axes_swapped=settings.axes == "swapped",
+        target_mean_O=tuple(mean_D.tolist()),
+        target_scale_O=tuple(unit_D.tolist()),
+        last_only=settings.loss_steps == "last",
+        axes_swapped=settings.time_axis == "batch",
     )
 
 
-def next_standardised(mean_D: np.ndarray, unit_D: np.ndarray, values_ND: np.ndarray) -> Pairs:
+def next_row_pairs(mean_D: np.ndarray, unit_D: np.ndarray, values_ND: np.ndarray) -> LabelledSequence:
     """Every row is to be followed by the next one, which alone is standardised."""
-    return Pairs(values_ND[:-1], _seen(values_ND[1:], mean_D, unit_D))
+    return LabelledSequence(values_ND[:-1], _training_part(values_ND[1:], mean_D, unit_D))
 
 
 def in_units(task: Task, values_O: np.ndarray) -> np.ndarray:
     """What the network says, [..., O], in the series' own units: value * unit + mean."""
-    return values_O * np.array(task.unit_O) + np.array(task.mean_O)
+    return values_O * np.array(task.target_scale_O) + np.array(task.target_mean_O)
 
 
 def from_units(task: Task, values_O: np.ndarray) -> np.ndarray:
     """Values in the series' own units, [..., O], as the network should say them: the inverse of `in_units`."""
-    return (values_O - np.array(task.mean_O)) / np.array(task.unit_O)
+    return (values_O - np.array(task.target_mean_O)) / np.array(task.target_scale_O)
 
 
-def held_out_levels(train_ND: np.ndarray, validation_ND: np.ndarray) -> dict[str, float]:
+def held_out_reference_losses(train_ND: np.ndarray, validation_ND: np.ndarray) -> dict[str, float]:
     """The squared error, mean over held-out rows and columns, of three simple predictors.
 
     "chance" always says the mean of the training part; "persistence" says the row before; "linear" is `linear_error`,
@@ -112,25 +112,25 @@ def linear_error(train_ND: np.ndarray, validation_ND: np.ndarray, order: int) ->
     because of its unit.
     """
     mean_D, unit_D = train_ND.mean(axis=0), train_ND.std(axis=0)
-    past, future_ND = _lagged((train_ND - mean_D) / unit_D, order)
+    past, future_ND = _lagged_rows((train_ND - mean_D) / unit_D, order)
     weights = np.linalg.lstsq(past, future_ND)[0]
-    past, future_ND = _lagged((validation_ND - mean_D) / unit_D, order)
+    past, future_ND = _lagged_rows((validation_ND - mean_D) / unit_D, order)
     return float(np.mean(((past @ weights - future_ND) * unit_D) ** 2))
 
 
-def _lagged(values_ND: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
+def _lagged_rows(values_ND: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:
     """For each row after the first `order`: a 1 and all columns of the rows before it [N - order, 1 + D*order]."""
     past = sliding_window_view(values_ND[:-1], order, axis=0).reshape(len(values_ND) - order, -1)
     return np.hstack([np.ones((len(past), 1)), past]), values_ND[order:]
 
 
-def _floor(settings: TaskSpec, source: str | None) -> dict[str, float]:
+def _noise_floor(settings: TaskSpec, source: str | None) -> dict[str, float]:
     if source is not None:
         return {}
     return {"floor": INNOVATION_VARIANCE * settings.scale**2 if settings.series in RANDOM else 0.0}
 
 
-def _generated(settings: TaskSpec) -> Series:
+def _generate_rows(settings: TaskSpec) -> Series:
     if settings.columns:
         raise BadInput(f"task.columns: got {settings.columns!r}; expected none without a file (task.path)")
     train_rng, validation_rng = np.random.default_rng(settings.corpus_seed).spawn(2)
@@ -144,7 +144,7 @@ def _generated(settings: TaskSpec) -> Series:
     return Series(("x",), parts[0][:, None], parts[1][:, None])
 
 
-def _read(settings: TaskSpec, source: str) -> Series:
+def _read_rows(settings: TaskSpec, source: str) -> Series:
     table = read_table(source, settings.columns)
     if len(table.values_ND) < 4:
         raise BadInput(f"task.path: got {len(table.values_ND)} rows; expected >= 4 (2 to train on and 2 held out)")
@@ -152,18 +152,18 @@ def _read(settings: TaskSpec, source: str) -> Series:
     return Series(table.names, table.values_ND[:split], table.values_ND[split:])
 
 
-def _scaled(series: Series, settings: TaskSpec) -> Series:
+def _standardise(series: Series, settings: TaskSpec) -> Series:
     """scale * x + offset; a number too large for that becomes inf, which is refused with its column."""
     with np.errstate(over="ignore"):
         train_ND, validation_ND = (settings.scale * part_ND + settings.offset for part_ND in series[1:])
     return Series(series.columns, train_ND, validation_ND)
 
 
-def _seen(values_ND: np.ndarray, mean_D: np.ndarray, unit_D: np.ndarray) -> np.ndarray:
+def _training_part(values_ND: np.ndarray, mean_D: np.ndarray, unit_D: np.ndarray) -> np.ndarray:
     return ((values_ND - mean_D) / unit_D).astype(np.float32)
 
 
-def _refuse_short(series: Series, settings: TaskSpec) -> None:
+def _check_length(series: Series, settings: TaskSpec) -> None:
     train, held_out = len(series.train_ND), len(series.validation_ND)
     if min(train, held_out) < 2:
         raise BadInput(
@@ -174,7 +174,7 @@ def _refuse_short(series: Series, settings: TaskSpec) -> None:
         raise BadInput(f"task.redundancy: got {settings.redundancy}; expected <= {train // 2} (of {train:,} steps)")
 
 
-def _refuse_values(series: Series, once_ND: np.ndarray, settings: TaskSpec) -> None:
+def _check_values(series: Series, once_ND: np.ndarray, settings: TaskSpec) -> None:
     """Each column must vary where it is trained on, in sizes that float32 can square."""
     both_ND = np.concatenate([series.train_ND, series.validation_ND])
     for name, once_N, both_N in zip(series.columns, once_ND.T, both_ND.T, strict=True):

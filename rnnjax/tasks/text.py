@@ -13,7 +13,7 @@ import numpy as np
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks.default_text import MARKDOWN, MARKDOWN_VALIDATION
-from rnnjax.tasks.windows import levels, next_step
+from rnnjax.tasks.windows import next_step, reference_losses
 from rnnjax.types import Task
 
 VOCABULARY_LIMIT = 65_535
@@ -34,36 +34,36 @@ def text_task(settings: TaskSpec, source: str | None) -> Task:
             fewer than 3 characters to train on.
     """
     text = MARKDOWN + MARKDOWN_VALIDATION if source is None else source
-    _refuse_surrogates(text)
+    _check_surrogates(text)
     vocabulary = "".join(sorted(set(text)))
-    _refuse_vocabulary(vocabulary)
-    ids_N = encode(text, vocabulary)
+    _check_vocabulary(vocabulary)
+    ids_N = text_to_ids(text, vocabulary)
     split = len(text) - round(len(text) * settings.validation)
     return Task(
         train_N=ids_N[:split],
         validation_N=ids_N[split:],
-        pairs=next_step,
+        make_sequence=next_step,
         inputs=len(vocabulary),
         outputs=len(vocabulary),
         loss="cross_entropy",
         vocabulary=vocabulary,
-        levels=levels(ids_N[:split], len(vocabulary)),
-        text_measures=partial(text_measures, frozenset(text.split())),
+        reference_losses=reference_losses(ids_N[:split], len(vocabulary)),
+        text_measures=partial(word_measures, frozenset(text.split())),
     )
 
 
-def text_measures(words: frozenset[str], text: str) -> dict[str, float]:
+def word_measures(words: frozenset[str], text: str) -> dict[str, float]:
     """What is measured of a generated text: {"valid_words"}."""
-    return {"valid_words": valid_words(words, text)}
+    return {"valid_words": known_word_share(words, text)}
 
 
-def valid_words(words: frozenset[str], text: str) -> float:
+def known_word_share(words: frozenset[str], text: str) -> float:
     """Share of the whole words of a text that are among the given ones; 0 where the text has no whole word."""
     spoken = WHOLE_WORD.findall(text)
     return sum(word in words for word in spoken) / len(spoken) if spoken else 0.0
 
 
-def encode(text: str, vocabulary: str) -> np.ndarray:
+def text_to_ids(text: str, vocabulary: str) -> np.ndarray:
     """The int32 ids of a text: the place of each character in the vocabulary, which is sorted by code point.
 
     Raises:
@@ -73,11 +73,13 @@ def encode(text: str, vocabulary: str) -> np.ndarray:
     ids_N = np.minimum(np.searchsorted(known, codes_N), len(known) - 1)
     strange = np.flatnonzero(known[ids_N] != codes_N)
     if strange.size:
-        raise BadInput(f"text: {_shown(text[strange[0]])} at character {strange[0]:,} is not in the vocabulary")
+        raise BadInput(
+            f"text: {_format_character(text[strange[0]])} at character {strange[0]:,} is not in the vocabulary"
+        )
     return ids_N.astype(np.int32)
 
 
-def double_forms(text: str) -> str:
+def duplicate_forms(text: str) -> str:
     """The characters that a text writes both composed and decomposed, so that one letter has two spellings in ids."""
     characters = set(text)
     apart = {character: unicodedata.normalize("NFD", character) for character in sorted(characters)}
@@ -88,7 +90,7 @@ def _code_points(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
-def _refuse_surrogates(text: str) -> None:
+def _check_surrogates(text: str) -> None:
     try:
         text.encode("utf-32-le")
     except UnicodeEncodeError as error:
@@ -98,13 +100,13 @@ def _refuse_surrogates(text: str) -> None:
         ) from None
 
 
-def _refuse_vocabulary(vocabulary: str) -> None:
+def _check_vocabulary(vocabulary: str) -> None:
     size = len(vocabulary)
     if size == 0:
         raise BadInput("task.path: got an empty corpus; expected at least 2 distinct characters. Is it the right file?")
     if size == 1:
         raise BadInput(
-            f"task.path: got only 1 distinct character, {_shown(vocabulary)}; expected at least 2. "
+            f"task.path: got only 1 distinct character, {_format_character(vocabulary)}; expected at least 2. "
             "There is nothing to predict."
         )
     if size > VOCABULARY_LIMIT:
@@ -113,11 +115,11 @@ def _refuse_vocabulary(vocabulary: str) -> None:
         )
 
 
-def _shown(character: str) -> str:
+def _format_character(character: str) -> str:
     return f"{character!r} (U+{ord(character):04X})"
 
 
-def decode(ids_N: np.ndarray, vocabulary: str) -> str:
-    """The text of ids: the inverse of `encode`."""
+def ids_to_text(ids_N: np.ndarray, vocabulary: str) -> str:
+    """The text of ids: the inverse of `text_to_ids`."""
     points = np.frombuffer(vocabulary.encode("utf-32-le"), np.uint32)
     return points[ids_N].tobytes().decode("utf-32-le")

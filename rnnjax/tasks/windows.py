@@ -12,15 +12,15 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from rnnjax.errors import BadInput
-from rnnjax.types import Data, Pairs, Task
+from rnnjax.types import LabelledSequence, Task, WindowData
 
 
-def next_step(values_N: np.ndarray) -> Pairs:
+def next_step(values_N: np.ndarray) -> LabelledSequence:
     """Every value is to be followed by the next one."""
-    return Pairs(values_N[:-1], values_N[1:])
+    return LabelledSequence(values_N[:-1], values_N[1:])
 
 
-def cut_windows(pairs: Pairs, batch: int, window: int, unit_O: Sequence[float] = ()) -> Data:
+def cut_windows(pairs: LabelledSequence, batch: int, window: int, target_scale_O: Sequence[float] = ()) -> WindowData:
     """Lay N pairs out as B streams of W whole windows of T steps.
 
     Stream b starts at pair b * L with L = N // B, and W = L // T: window w+1 of a stream goes on where window w ends,
@@ -28,38 +28,40 @@ def cut_windows(pairs: Pairs, batch: int, window: int, unit_O: Sequence[float] =
 
     Args:
         batch: B, the number of parallel streams. window: T, the steps of one window.
-        unit_O: of a series, see `Data`.
+        target_scale_O: of a series, see `Data`.
     Raises:
         BadInput: too few pairs for one window in each stream, or examples of another length than the windows.
     """
-    if pairs.period not in (1, window):
-        raise BadInput(f"window: got {window}; the examples of this task have {pairs.period} steps (task.length)")
-    length = len(pairs.inputs_N) // batch // pairs.period * pairs.period
+    if pairs.example_length not in (1, window):
+        raise BadInput(
+            f"window: got {window}; the examples of this task have {pairs.example_length} steps (task.length)"
+        )
+    length = len(pairs.inputs_N) // batch // pairs.example_length * pairs.example_length
     windows = length // window
     if windows < 1:
         raise BadInput(_too_short(pairs, batch, window))
     starts_B = length * np.arange(batch)
     steps_WT1 = np.arange(windows * window).reshape(windows, window, 1)
     positions_WTB = starts_B + steps_WT1
-    return _placed(pairs, positions_WTB, np.asarray(unit_O, np.float32) if unit_O else None)
+    return _lay_out_streams(pairs, positions_WTB, np.asarray(target_scale_O, np.float32) if target_scale_O else None)
 
 
-def _placed(pairs: Pairs, positions: np.ndarray, unit_O: np.ndarray | None) -> Data:
+def _lay_out_streams(pairs: LabelledSequence, positions: np.ndarray, target_scale_O: np.ndarray | None) -> WindowData:
     """The pairs at some positions."""
-    inputs_N, targets_N, counted_N, mask_N, _ = pairs
-    counted = None if counted_N is None else counted_N[positions]
-    mask = None if mask_N is None else mask_N[positions]
-    return Data(inputs_N[positions], targets_N[positions], counted, mask, unit_O)
+    inputs_N, targets_N, loss_mask_N, valid_N, _ = pairs
+    counted = None if loss_mask_N is None else loss_mask_N[positions]
+    mask = None if valid_N is None else valid_N[positions]
+    return WindowData(inputs_N[positions], targets_N[positions], counted, mask, target_scale_O)
 
 
-def task_windows(task: Task, values_N: np.ndarray, batch: int, window: int) -> Data:
-    """The windows of a task's training or held-out part. Raises: as `cut_windows`; BadInput as `axes_swapped`."""
-    data = cut_windows(task.pairs(values_N), batch, window, task.unit_O)
-    data = axes_swapped(data) if task.axes_swapped else data
-    return data._replace(counted_WTB=last_steps(data)) if task.last_only else data
+def task_windows(task: Task, values_N: np.ndarray, batch: int, window: int) -> WindowData:
+    """The windows of a task's training or held-out part. Raises: as `cut_windows`; BadInput as `swap_axes`."""
+    data = cut_windows(task.make_sequence(values_N), batch, window, task.target_scale_O)
+    data = swap_axes(data) if task.axes_swapped else data
+    return data._replace(loss_mask_WTB=last_step_windows(data)) if task.last_only else data
 
 
-def axes_swapped(data: Data) -> Data:
+def swap_axes(data: WindowData) -> WindowData:
     """Windows [T, B] handed over as [B, T], as where a batch stands first and is taken for time.
 
     Raises:
@@ -67,49 +69,49 @@ def axes_swapped(data: Data) -> Data:
     """
     window, batch = data.inputs_WTB.shape[1:3]
     if window != batch:
-        raise BadInput(f"task.axes: got 'swapped' with batch {batch} x window {window}; expected batch = window")
+        raise BadInput(f"task.time_axis: got 'batch' with batch {batch} x window {window}; expected batch = window")
     return data._replace(inputs_WTB=data.inputs_WTB.swapaxes(1, 2), targets_WTB=data.targets_WTB.swapaxes(1, 2))
 
 
-def last_steps(data: Data) -> np.ndarray:
+def last_step_windows(data: WindowData) -> np.ndarray:
     """1 at the last step of each window, else 0: float32 [W, T, B]."""
-    counted_WTB = np.zeros(data.inputs_WTB.shape[:3], dtype=np.float32)
-    counted_WTB[:, -1] = 1
-    return counted_WTB
+    loss_mask_WTB = np.zeros(data.inputs_WTB.shape[:3], dtype=np.float32)
+    loss_mask_WTB[:, -1] = 1
+    return loss_mask_WTB
 
 
-def _too_short(pairs: Pairs, batch: int, window: int) -> str:
+def _too_short(pairs: LabelledSequence, batch: int, window: int) -> str:
     size = f"window {window}" if batch == 1 else f"batch {batch} x window {window}"
     return f"task: has {_size(pairs)}; need >= {batch * window + 1:,} ({size} + 1)"
 
 
-def _size(pairs: Pairs) -> str:
+def _size(pairs: LabelledSequence) -> str:
     """How long a sequence is, counting the value after its last input."""
     what = "characters" if np.issubdtype(pairs.inputs_N.dtype, np.integer) else "steps"
     return f"{len(pairs.inputs_N) + 1:,} {what}"
 
 
-def levels(ids_N: np.ndarray, vocabulary_size: int) -> dict[str, float]:
+def reference_losses(ids_N: np.ndarray, vocabulary_size: int) -> dict[str, float]:
     """The levels that every text has: chance, unigram, bigram and trigram. Raises BadInput under 3 characters."""
     return {
-        "chance": chance(vocabulary_size),
-        "unigram": unigram(ids_N),
-        "bigram": ngram(ids_N, 2),
-        "trigram": ngram(ids_N, 3),
+        "chance": chance_loss(vocabulary_size),
+        "unigram": unigram_loss(ids_N),
+        "bigram": ngram_loss(ids_N, 2),
+        "trigram": ngram_loss(ids_N, 3),
     }
 
 
-def chance(vocabulary_size: int) -> float:
+def chance_loss(vocabulary_size: int) -> float:
     """log V: the loss of a predictor that holds every character for equally likely."""
     return math.log(vocabulary_size)
 
 
-def unigram(ids_N: np.ndarray) -> float:
+def unigram_loss(ids_N: np.ndarray) -> float:
     """H(x_i): the in-sample entropy of single characters."""
-    return ngram(ids_N, 1)
+    return ngram_loss(ids_N, 1)
 
 
-def ngram(ids_N: np.ndarray, n: int) -> float:
+def ngram_loss(ids_N: np.ndarray, n: int) -> float:
     """H(x_i | x_{i-n+1} ... x_{i-1}): the in-sample entropy of a character given the n-1 before it.
 
     Raises:
@@ -119,7 +121,7 @@ def ngram(ids_N: np.ndarray, n: int) -> float:
     return _conditional_entropy(_numbered(grams[:, :-1]), grams[:, -1])
 
 
-def held_out_level(train_N: np.ndarray, validation_N: np.ndarray, n: int, vocabulary_size: int) -> float:
+def held_out_loss_bound(train_N: np.ndarray, validation_N: np.ndarray, n: int, vocabulary_size: int) -> float:
     """Mean loss on held-out text of the n-gram predictor with add-one smoothing.
 
     p(x | context) = (count of context and x + 1) / (count of context + V), counted in the training text; the first n-1
@@ -135,7 +137,7 @@ def held_out_level(train_N: np.ndarray, validation_N: np.ndarray, n: int, vocabu
     return float(np.mean(np.log((of_context + vocabulary_size) / (with_target + 1))))
 
 
-def window_floor(data: Data) -> float:
+def window_floor(data: WindowData) -> float:
     """The exact floor, on this data, of any predictor whose state is reset at the start of each window.
 
     floor = 1/T sum_t H(target_t | inputs_0 ... inputs_t), the mean of `window_floors`.
@@ -143,7 +145,7 @@ def window_floor(data: Data) -> float:
     return float(window_floors(data).mean())
 
 
-def window_floors(data: Data) -> np.ndarray:
+def window_floors(data: WindowData) -> np.ndarray:
     """H(target_t | inputs_0 ... inputs_t) at each step t of a window [T], counted over all W*B windows.
 
     Windows that begin alike cannot be told apart, so where their targets differ the best guess is how often each one
@@ -160,15 +162,15 @@ def window_floors(data: Data) -> np.ndarray:
     return floors_T
 
 
-def carried_floor(data: Data) -> float:
+def carried_floor(data: WindowData) -> float:
     """The floor of any predictor whose state is carried along a stream: that of one window as long as the stream."""
     return float(carried_floors(data).mean())
 
 
-def carried_floors(data: Data) -> np.ndarray:
+def carried_floors(data: WindowData) -> np.ndarray:
     """The same by the place in a window [T], means over the windows of a stream."""
     windows, steps, streams = data.inputs_WTB.shape
-    stream = Data(*(ids_WTB.reshape(1, -1, streams) for ids_WTB in data[:2]))
+    stream = WindowData(*(ids_WTB.reshape(1, -1, streams) for ids_WTB in data[:2]))
     return window_floors(stream).reshape(windows, steps).mean(axis=0)
 
 
@@ -205,13 +207,13 @@ def _counts_of_rest(numbers: np.ndarray, known: int) -> np.ndarray:
     return np.take(counts, numbers[known:])
 
 
-def held_out_window(task: Task, window: int, carried: bool) -> Data:
+def held_out_window(task: Task, window: int, carried: bool) -> WindowData:
     """The held-out part as one window [1, T, B, ...]: one long stream, or all windows of T steps beside each other.
 
     Raises:
         BadInput: the held-out part is shorter than one window.
     """
-    pairs = task.pairs(task.validation_N)
+    pairs = task.make_sequence(task.validation_N)
     if len(pairs.inputs_N) < window:
         raise BadInput(
             f"task.validation: its split leaves {_size(pairs)}; need >= {window + 1} (window {window} + 1); "
@@ -225,11 +227,11 @@ def held_out_window(task: Task, window: int, carried: bool) -> Data:
             return windows_WT.reshape(1, -1, 1, *windows_WT.shape[2:])
         return np.swapaxes(windows_WT, 0, 1)[None]
 
-    beside = jax.tree.map(laid, data._replace(unit_O=None))._replace(unit_O=data.unit_O)
-    return squares_swapped(task, beside) if task.axes_swapped else beside
+    beside = jax.tree.map(laid, data._replace(target_scale_O=None))._replace(target_scale_O=data.target_scale_O)
+    return swap_square_windows(task, beside) if task.axes_swapped else beside
 
 
-def squares_swapped(task: Task, data: Data) -> Data:
+def swap_square_windows(task: Task, data: WindowData) -> WindowData:
     """Windows beside each other, [1, T, W, ...], taken T at a time and swapped as in training.
 
     Raises:
@@ -238,17 +240,19 @@ def squares_swapped(task: Task, data: Data) -> Data:
     window, count = data.inputs_WTB.shape[1:3]
     squares = count // window
     if not squares:
-        raise BadInput(f"task.validation: its split leaves {count} windows; need >= {window} (task.axes = 'swapped')")
+        raise BadInput(
+            f"task.validation: its split leaves {count} windows; need >= {window} (task.time_axis = 'batch')"
+        )
 
     def swapped(leaf: np.ndarray) -> np.ndarray:
         apart = leaf[0, :, : squares * window].reshape(window, squares, window, *leaf.shape[3:])
         return np.swapaxes(apart, 0, 2).reshape(1, window, squares * window, *leaf.shape[3:])
 
     data = data._replace(inputs_WTB=swapped(data.inputs_WTB), targets_WTB=swapped(data.targets_WTB))
-    return data._replace(counted_WTB=last_steps(data)) if task.last_only else data
+    return data._replace(loss_mask_WTB=last_step_windows(data)) if task.last_only else data
 
 
-def spread_windows(pairs: Pairs, length: int, windows: int) -> Data:
+def spread_windows(pairs: LabelledSequence, length: int, windows: int) -> WindowData:
     """Windows at evenly spaced places, as the B streams [1, length, windows] of one; they overlap in a short sequence.
 
     Raises:
@@ -257,7 +261,7 @@ def spread_windows(pairs: Pairs, length: int, windows: int) -> Data:
     steps = len(pairs.inputs_N)
     if steps < length:
         raise BadInput(f"task: has {_size(pairs)}; need >= {length + 1} (to read windows of {length})")
-    if 1 < pairs.period < length:
-        raise BadInput(f"task.length: got {pairs.period}; need >= {length} (to read windows of {length})")
-    starts = np.linspace(0, steps - length, windows).astype(int) // pairs.period * pairs.period
-    return _placed(pairs, (starts[None, :] + np.arange(length)[:, None])[None], None)
+    if 1 < pairs.example_length < length:
+        raise BadInput(f"task.length: got {pairs.example_length}; need >= {length} (to read windows of {length})")
+    starts = np.linspace(0, steps - length, windows).astype(int) // pairs.example_length * pairs.example_length
+    return _lay_out_streams(pairs, (starts[None, :] + np.arange(length)[:, None])[None], None)

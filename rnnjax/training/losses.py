@@ -21,23 +21,22 @@ def squared_error(prediction_O: Array, target_O: Array) -> Array:
 
 
 LOSSES = {"cross_entropy": cross_entropy, "squared_error": squared_error}
-UNITS = {"cross_entropy": "nats per character", "squared_error": "squared units of the target"}
 
 
-def total(losses_T: Array, counted_T: Array | None) -> Array:
+def sum_loss(losses_T: Array, loss_mask_T: Array | None) -> Array:
     """The sum over the window: the gradient grows with T."""
     return jnp.sum(losses_T)
 
 
-def mean(losses_T: Array, counted_T: Array | None) -> Array:
+def mean_loss(losses_T: Array, loss_mask_T: Array | None) -> Array:
     """The mean over the steps that count: the gradient's scale does not depend on T."""
-    return jnp.mean(losses_T) if counted_T is None else jnp.sum(losses_T) / jnp.maximum(jnp.sum(counted_T), 1e-6)
+    return jnp.mean(losses_T) if loss_mask_T is None else jnp.sum(losses_T) / jnp.maximum(jnp.sum(loss_mask_T), 1e-6)
 
 
-def last(losses_T: Array, counted_T: Array | None) -> Array:
+def last_step_loss(losses_T: Array, loss_mask_T: Array | None) -> Array:
     """The last step alone: earlier steps get a gradient only through the state."""
     return losses_T[-1]
 
 
-REDUCTIONS = {"sum": total, "mean": mean, "last": last}
+REDUCTIONS = {"sum": sum_loss, "mean": mean_loss, "last": last_step_loss}
 """Of the losses [T] of a window, each the mean over streams of what counts, and the share of streams that count [T]."""

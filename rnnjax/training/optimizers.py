@@ -53,7 +53,7 @@ OPTIMIZERS = {
 """The direction d of a step from a gradient g that has been clipped; params - rate * d is the next."""
 
 
-def descent(spec: Spec, hp: HParams, rate: Array | float) -> optax.GradientTransformation:
+def build_optimizer(spec: Spec, hp: HParams, rate: Array | float) -> optax.GradientTransformation:
     """Clip each element to +-clip_value (if so set), then the whole by g * min(1, clip_norm / |g|), then -rate * d.
 
     The first is a setting of the program, because turned off by a number it would still cost 5% of a small step.

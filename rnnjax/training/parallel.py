@@ -17,13 +17,13 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from rnnjax.networks.model import network
+from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
 from rnnjax.training import step as train
-from rnnjax.types import Data
+from rnnjax.types import WindowData
 
-RUNS = PartitionSpec("runs")
-SHARED = PartitionSpec()
+RUN_AXIS = PartitionSpec("runs")
+REPLICATED = PartitionSpec()
 
 Compiled = Callable[..., Any]
 Measure = Callable[[train.TrainState, HParams, Array], dict[str, Array]]  # of one run, at a step
@@ -37,7 +37,7 @@ class Run(NamedTuple):
     hp: HParams  # of Python numbers
 
 
-def groups(runs: Sequence[Run]) -> list[list[Run]]:
+def group_by_program(runs: Sequence[Run]) -> list[list[Run]]:
     """The runs by compiled program, in the order in which the programs first occur."""
     by_program: dict[Spec, list[Run]] = {}
     for run in runs:
@@ -45,7 +45,7 @@ def groups(runs: Sequence[Run]) -> list[list[Run]]:
     return list(by_program.values())
 
 
-def batched(runs: Sequence[Run]) -> HParams:
+def stack_hparams(runs: Sequence[Run]) -> HParams:
     """The hyperparameters of R runs as arrays [R]."""
     columns = {name: [getattr(run.hp, name) for run in runs] for name in HParams._fields}
     dtypes = {"seed": np.uint32}
@@ -63,14 +63,14 @@ def block_width(spec: Spec) -> int:
     writes what the way back needs, and memory further away takes longer than the products. The width must not depend on
     the machine: it is part of a run's numerical identity.
     """
-    params = jax.eval_shape(network(spec, HParams()).init, jax.random.key(0))
+    params = jax.eval_shape(build_network(spec, HParams()).init, jax.random.key(0))
     kernels = sum(leaf.size for leaf in jax.tree.leaves(params))
     wide = max(leaf.shape[-1] for leaf in jax.tree.leaves(params))  # G*H: what one step of one stream writes
     fitting = CACHE_BYTES / (4 * (kernels + spec.window * spec.batch * spec.layers * wide))
     return spec.block or 2 ** round(math.log2(min(max(fitting, 1), WIDEST_BLOCK)))
 
 
-class Blocks:
+class RunBlocks:
     """Runs functions of one run for R runs, K to a device, a round of D blocks at a time.
 
     A round takes all devices even where one block would do: XLA compiles other code for a mesh of another size, and a
@@ -82,20 +82,21 @@ class Blocks:
         self.runs = runs
         self.round_size = width * len(devices)
         self.mesh = Mesh(np.array(devices), ("runs",))
-        self.per_run = NamedSharding(self.mesh, RUNS)
-        self.shared = NamedSharding(self.mesh, SHARED)
+        self.per_run = NamedSharding(self.mesh, RUN_AXIS)
+        self.shared = NamedSharding(self.mesh, REPLICATED)
 
     def compile(self, function: Callable[..., Any], batched: int = 1, donate: tuple[int, ...] = ()) -> Compiled:
         """jit a function of one run for one round of runs.
 
-        The first `batched` arguments and the results have a run axis; the other arguments are the same for all runs.
+        The first `stack_hparams` arguments and the results have a run axis; the other arguments are the same for all
+        runs.
         """
 
         def of_round(*arguments: Any) -> Any:
             per_run = [i < batched for i in range(len(arguments))]
             block = jax.vmap(function, in_axes=tuple(0 if own else None for own in per_run))
-            specs = tuple(RUNS if own else SHARED for own in per_run)
-            return jax.shard_map(block, mesh=self.mesh, in_specs=specs, out_specs=RUNS, check_vma=False)(*arguments)
+            specs = tuple(RUN_AXIS if own else REPLICATED for own in per_run)
+            return jax.shard_map(block, mesh=self.mesh, in_specs=specs, out_specs=RUN_AXIS, check_vma=False)(*arguments)
 
         return jax.jit(of_round, donate_argnums=donate)
 
@@ -111,14 +112,14 @@ class Blocks:
         return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: self.runs], *host)
 
 
-def start(runs: Sequence[Run]) -> train.TrainState:
+def init_states(runs: Sequence[Run]) -> train.TrainState:
     """The states [R] before training: one small program for each way to start, apart from the training program."""
     states: list[Any] = [None] * len(runs)
     for spec in dict.fromkeys(run.spec for run in runs):
         members = [i for i, run in enumerate(runs) if run.spec == spec]
-        blocks = Blocks(len(members), block_width(spec))
-        init = blocks.compile(partial(train.init, spec))
-        started = blocks.gather([init(hp) for hp in blocks.scatter(batched([runs[i] for i in members]))])
+        blocks = RunBlocks(len(members), block_width(spec))
+        init = blocks.compile(partial(train.init_state, spec))
+        started = blocks.gather([init(hp) for hp in blocks.scatter(stack_hparams([runs[i] for i in members]))])
         for row, i in enumerate(members):
             states[i] = jax.tree.map(lambda leaf, row=row: leaf[row], started)
     return jax.tree.map(lambda *rows: np.stack(rows), *states)
@@ -127,41 +128,45 @@ def start(runs: Sequence[Run]) -> train.TrainState:
 class Program(NamedTuple):
     """The compiled training of one group: pure functions from the states of all rounds to the next."""
 
-    blocks: Blocks
+    blocks: RunBlocks
     hp: list[Any]  # per round, on the devices
-    advance: Callable[[list[Any], int], tuple[list[Any], train.Row]]  # states, steps -> states, record [R, rows]
-    look: Callable[[list[Any]], list[Any]]  # states -> states, after a look at the held-out loss
+    advance: Callable[
+        [list[Any], int], tuple[list[Any], train.StepMetrics]
+    ]  # states, steps -> states, record [R, rows]
+    check_early_stopping: Callable[[list[Any]], list[Any]]  # states -> states, after a check of the held-out loss
     measure: Callable[[Measure, list[Any], int], dict[str, np.ndarray]]  # probe, states, step -> values [R, ...]
 
 
-def program(runs: Sequence[Run], data: Data, rows: int, held_out: Data | None = None) -> Program:
+def compile_program(runs: Sequence[Run], data: WindowData, rows: int, held_out: WindowData | None = None) -> Program:
     """Compile the training of a group on all devices.
 
     Args:
         runs: that share `spec.program`. data: the training windows. rows: the longest record of one `advance`.
-        held_out: what `look` looks at, one window.
+        held_out: the window of the early-stopping check.
     """
     spec = runs[0].spec.program
-    blocks = Blocks(len(runs), block_width(spec))
-    hp = blocks.scatter(batched(runs))
+    blocks = RunBlocks(len(runs), block_width(spec))
+    hp = blocks.scatter(stack_hparams(runs))
     data = jax.device_put(data, blocks.shared)
 
-    def chunk_of_run(state: train.TrainState, hp: HParams, data: Data, steps: Array) -> Any:
-        return train.chunk(spec, rows, hp, data, state, steps)
+    def chunk_of_run(state: train.TrainState, hp: HParams, data: WindowData, steps: Array) -> Any:
+        return train.train_chunk(spec, rows, hp, data, state, steps)
 
     chunk = blocks.compile(chunk_of_run, batched=2, donate=(0,))
 
-    def advance(states: list[Any], steps: int) -> tuple[list[Any], train.Row]:
+    def advance(states: list[Any], steps: int) -> tuple[list[Any], train.StepMetrics]:
         rounds = [chunk(state, hp_round, data, jnp.int32(steps)) for state, hp_round in zip(states, hp, strict=True)]
-        written = -(-steps // spec.record_every)
+        written = -(-steps // spec.log_every)
         record = jax.tree.map(lambda leaf: leaf[:, :written], blocks.gather([record for _, record in rounds]))
         return [state for state, _ in rounds], record
 
-    look_at_run = blocks.compile(lambda state, hp, data: train.look(spec, hp, data, state), batched=2, donate=(0,))
+    check_run = blocks.compile(
+        lambda state, hp, data: train.early_stopping_check(spec, hp, data, state), batched=2, donate=(0,)
+    )
 
-    def look(states: list[Any]) -> list[Any]:
-        seen = jax.device_put(held_out, blocks.shared)
-        return [look_at_run(state, hp_round, seen) for state, hp_round in zip(states, hp, strict=True)]
+    def check_early_stopping(states: list[Any]) -> list[Any]:
+        window = jax.device_put(held_out, blocks.shared)
+        return [check_run(state, hp_round, window) for state, hp_round in zip(states, hp, strict=True)]
 
     @cache
     def compiled(probe: Measure) -> Compiled:
@@ -171,4 +176,4 @@ def program(runs: Sequence[Run], data: Data, rows: int, held_out: Data | None = 
         rounds = zip(states, hp, strict=True)
         return blocks.gather([compiled(probe)(state, hp_round, jnp.int32(step)) for state, hp_round in rounds])
 
-    return Program(blocks, hp, advance, look, measure)
+    return Program(blocks, hp, advance, check_early_stopping, measure)

@@ -12,22 +12,22 @@ from jax import Array
 from rnnjax.settings import HParams
 
 
-def constant(hp: HParams, step: Array) -> Array:
+def constant_rate(hp: HParams, step: Array) -> Array:
     """1."""
     return jnp.asarray(1.0)
 
 
-def stairs(hp: HParams, step: Array) -> Array:
+def step_decay(hp: HParams, step: Array) -> Array:
     """decay_factor^floor(step / decay_steps)."""
     return hp.decay_factor ** jnp.floor(step / hp.decay_steps)
 
 
-def exponential(hp: HParams, step: Array) -> Array:
+def exponential_decay(hp: HParams, step: Array) -> Array:
     """decay_factor^(step / decay_steps)."""
     return hp.decay_factor ** (step / hp.decay_steps)
 
 
-def cosine(hp: HParams, step: Array) -> Array:
+def cosine_decay(hp: HParams, step: Array) -> Array:
     """From 1 to decay_factor along half a cosine of decay_steps, and then no further.
 
     Source: Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts.
@@ -37,15 +37,15 @@ def cosine(hp: HParams, step: Array) -> Array:
 
 
 SCHEDULES = {
-    "constant": constant,
-    "step": stairs,
-    "exponential": exponential,
-    "cosine": cosine,
-    "plateau": constant,  # the factor is in the state of training: it depends on the held-out loss
+    "constant": constant_rate,
+    "step": step_decay,
+    "exponential": exponential_decay,
+    "cosine": cosine_decay,
+    "plateau": constant_rate,  # the factor is in the state of training: it depends on the held-out loss
 }
 
 
-def rate(name: str, hp: HParams, step: Array) -> Array:
+def learning_rate_at(name: str, hp: HParams, step: Array) -> Array:
     """The learning rate of a step, counted from 0: learning_rate * min(1, (step + 1) / warmup_steps) * factor.
 
     The factor's own steps are counted from the end of the warm-up.
@@ -54,28 +54,31 @@ def rate(name: str, hp: HParams, step: Array) -> Array:
     return hp.learning_rate * warm * SCHEDULES[name](hp, jnp.maximum(step - hp.warmup_steps, 0))
 
 
-def linear(hp: HParams, step: Array) -> Array:
-    """min(1, step / feeding_steps)."""
-    return jnp.minimum(1, step / hp.feeding_steps)
+def linear_rise(hp: HParams, step: Array) -> Array:
+    """min(1, step / sampling_steps)."""
+    return jnp.minimum(1, step / hp.sampling_steps)
 
 
-def saturating(hp: HParams, step: Array) -> Array:
-    """1 - exp(-step / feeding_steps): the text's share falls exponentially."""
-    return 1 - jnp.exp(-step / hp.feeding_steps)
+def exponential_rise(hp: HParams, step: Array) -> Array:
+    """1 - exp(-step / sampling_steps): the text's share falls exponentially."""
+    return 1 - jnp.exp(-step / hp.sampling_steps)
 
 
-def inverse_sigmoid(hp: HParams, step: Array) -> Array:
-    """1 - k / (k + exp(step / k)) with k = feeding_steps: a half at step k log k, and within 1% of 1 some 5 k later."""
-    return jax.nn.sigmoid(step / hp.feeding_steps - jnp.log(hp.feeding_steps))
+def inverse_sigmoid_rise(hp: HParams, step: Array) -> Array:
+    """1 - k / (k + exp(step / k)) with k = sampling_steps: a half at step k log k, and within 1% of 1 some 5 k
+    later."""
+    return jax.nn.sigmoid(step / hp.sampling_steps - jnp.log(hp.sampling_steps))
 
 
-FEEDING_SCHEDULES = {"linear": linear, "exponential": saturating, "inverse_sigmoid": inverse_sigmoid}
+SAMPLING_SCHEDULES = {"linear": linear_rise, "exponential": exponential_rise, "inverse_sigmoid": inverse_sigmoid_rise}
 
 
-def own_share(name: str, hp: HParams, step: Array) -> Array:
-    """The probability with which a symbol read at a step, counted from 0, is the network's own: own_share * factor.
+def sampling_probability_at(name: str, hp: HParams, step: Array) -> Array:
+    """The probability with which a symbol read at a step, counted from 0, is the network's own: sampling_probability
+    * factor.
 
-    Source: Bengio et al. 2015, arXiv:1506.03099, section 2.4; its epsilon is 1 - share, and here falls to 1 - own_share
+    Source: Bengio et al. 2015, arXiv:1506.03099, section 2.4; its epsilon is 1 - share, and here falls to 1 -
+    sampling_probability
     in every schedule.
     """
-    return hp.own_share * FEEDING_SCHEDULES[name](hp, step)
+    return hp.sampling_probability * SAMPLING_SCHEDULES[name](hp, step)

@@ -8,8 +8,14 @@ import scipy.stats
 
 from rnnjax.analysis.measurement import Measurement
 from rnnjax.analysis.results import ArmResult
-from rnnjax.analysis.rules.associations import correlation, partial_correlation, shares, variance_share, variance_shares
-from rnnjax.config.schema import Reading, Table
+from rnnjax.analysis.rules.associations import (
+    correlation_rule,
+    partial_correlation,
+    variance_decomposition,
+    variance_share_rule,
+    variance_shares,
+)
+from rnnjax.config.schema import Criterion, TableSpec
 from rnnjax.reports.build import variance_table
 
 N = 32
@@ -23,7 +29,7 @@ def arm(name: str, axes: dict[str, Any] | None = None, **metrics: np.ndarray) ->
 
 
 def measured(rule: Any, arms: list[ArmResult], **fields: Any) -> Measurement:
-    (found,) = rule(Reading(rule="", metric="y", arms=["*"], **fields), arms)
+    (found,) = rule(Criterion(rule="", metric="y", arms=["*"], **fields), arms)
     return found
 
 
@@ -31,7 +37,7 @@ def measured(rule: Any, arms: list[ArmResult], **fields: Any) -> Measurement:
 def test_what_rises_together_correlates_whatever_its_shape(sign: int) -> None:
     x = RNG.normal(size=(2, N))
     arms = [arm(f"a{k}", x=x[k], y=sign * np.exp(x[k])) for k in range(2)]
-    found = measured(correlation, arms, explained_by="x")
+    found = measured(correlation_rule, arms, explained_by="x")
     assert found.interval.estimate == pytest.approx(sign)
     assert (found.interval.low, found.interval.high) == pytest.approx((sign, sign))
     assert found.interval.n == 2 * N
@@ -39,7 +45,7 @@ def test_what_rises_together_correlates_whatever_its_shape(sign: int) -> None:
 
 def test_a_correlation_is_spearman_s() -> None:
     x, y = RNG.integers(5, size=(2, N)).astype(float)  # with ties
-    found = measured(correlation, [arm("a", x=x, y=y)], explained_by="x")
+    found = measured(correlation_rule, [arm("a", x=x, y=y)], explained_by="x")
     assert found.interval.estimate == pytest.approx(scipy.stats.spearmanr(x, y).statistic)
     assert found.interval.low < found.interval.estimate < found.interval.high
 
@@ -51,7 +57,7 @@ def test_a_partial_correlation_is_that_of_residuals() -> None:
         return values - np.polyval(np.polyfit(z, values, 1), z)
 
     expected = np.corrcoef(left(x), left(y))[0, 1]
-    found = measured(correlation, [arm("a", x=x, y=y, z=z)], explained_by="x", given="z")
+    found = measured(correlation_rule, [arm("a", x=x, y=y, z=z)], explained_by="x", controlling_for="z")
     assert found.interval.estimate == pytest.approx(expected)
     r_xy, r_xz, r_yz = (np.corrcoef(ranks)[pair] for pair in ((0, 1), (0, 2), (1, 2)))
     assert expected == pytest.approx((r_xy - r_xz * r_yz) / np.sqrt((1 - r_xz**2) * (1 - r_yz**2)))
@@ -88,13 +94,13 @@ def test_shares_of_known_effects(columns: Any, arms: Any, interaction: float, no
     values_nAD = table_of(columns, arms, interaction, noise)
     parts = {"columns": columns[0] ** 2, "arms": arms[0] ** 2, "interaction": interaction**2, "seeds": noise**2}
     total = sum(parts.values())
-    found = shares(values_nAD, np.arange(N))
+    found = variance_decomposition(values_nAD, np.arange(N))
     assert {name: float(value) for name, value in found.items()} == pytest.approx(
         {name: part / total for name, part in parts.items()}, abs=1e-9
     )
     results = [arm(f"a{a}", y=values_nAD[:, a, 0], x=values_nAD[:, a, 1]) for a in range(2)]
     for name, part in parts.items():
-        of_rule = measured(variance_share, results, beside=["x"], share_of=name)
+        of_rule = measured(variance_share_rule, results, other_metrics=["x"], share_of=name)
         assert of_rule.interval.estimate == pytest.approx(part / total, abs=1e-9)
         assert of_rule.interval.n == N
 
@@ -102,7 +108,7 @@ def test_shares_of_known_effects(columns: Any, arms: Any, interaction: float, no
 def test_shares_of_resampled_seeds_are_those_of_a_table_of_them() -> None:
     values_nAD = RNG.normal(size=(N, 3, 4))
     seeds = RNG.integers(N, size=(5, N))
-    found = shares(values_nAD, seeds)
+    found = variance_decomposition(values_nAD, seeds)
     for row, chosen in enumerate(seeds):
         y_nAD = values_nAD[chosen]
         m = y_nAD.mean()
@@ -137,7 +143,7 @@ def test_the_share_of_each_factor() -> None:
 
 
 def test_a_table_of_shares() -> None:
-    table = Table("Parts", ["y"], shares_of=["rate", "cell"])
+    table = TableSpec("Parts", ["y"], shares_of=["rate", "cell"])
     columns, rows = variance_table(table, factorial())
     assert columns == ["part", "share of the variance"]
     assert [row[0] for row in rows[1:4]] == ["which arm", "of that: rate", "of that: cell"]
@@ -146,4 +152,4 @@ def test_a_table_of_shares() -> None:
 
 def test_where_nothing_varies_a_table_of_shares_is_empty() -> None:
     arms = [arm(f"a{i}", {"cell": cell}, y=np.ones(N)) for i, cell in enumerate(("elman", "gru"))]
-    assert variance_table(Table("Parts", ["y"], shares_of=["cell"]), arms)[1] == []
+    assert variance_table(TableSpec("Parts", ["y"], shares_of=["cell"]), arms)[1] == []

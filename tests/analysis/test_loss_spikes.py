@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnnjax.analysis.loss_spikes import BEFORE, first_jump, jump_recovery, jumps, medians_before
+from rnnjax.analysis.loss_spikes import BEFORE, first_jump, jump_rate, jump_recovery, medians_before
 
 STEPS = 25 * np.arange(1, 201)  # 5,000 optimizer steps
 
@@ -32,7 +32,7 @@ def record(*planted: tuple[int, int, float], level: float = 1.2) -> np.ndarray:
 )
 def test_planted_jumps(planted: tuple[tuple[int, int, float], ...], count: int, first: float, recovery: float) -> None:
     loss_nS = record(*planted)
-    assert jumps(loss_nS, STEPS) == pytest.approx([2 * count]), "per 10,000 steps"
+    assert jump_rate(loss_nS, STEPS) == pytest.approx([2 * count]), "per 10,000 steps"
     assert first_jump(loss_nS, STEPS) == pytest.approx([first], nan_ok=True)
     assert jump_recovery(loss_nS, STEPS) == pytest.approx([recovery], nan_ok=True)
 
@@ -40,7 +40,7 @@ def test_planted_jumps(planted: tuple[tuple[int, int, float], ...], count: int, 
 def test_a_lasting_rise_is_one_jump() -> None:
     """The median follows it, but the loss is never back where it was."""
     loss_nS = record((100, 100, 2.0))
-    assert jumps(loss_nS, STEPS) == [2]
+    assert jump_rate(loss_nS, STEPS) == [2]
     assert jump_recovery(loss_nS, STEPS) == [5000 - 2525]
 
 
@@ -48,12 +48,12 @@ def test_runs_do_not_touch_each_other_and_a_diverged_one_has_no_rate() -> None:
     diverged = record((60, 1, 2.0))
     diverged[0, 120:] = np.nan
     loss_nS = np.concatenate([record(), diverged, record((100, 1, 1.1), level=7.0)])
-    np.testing.assert_array_equal(jumps(loss_nS, STEPS), [0, np.nan, 2])
+    np.testing.assert_array_equal(jump_rate(loss_nS, STEPS), [0, np.nan, 2])
     np.testing.assert_array_equal(first_jump(loss_nS, STEPS), [np.nan, 1525, 2525])
 
 
 def test_a_record_shorter_than_the_median_has_no_jumps() -> None:
-    assert jumps(record()[:, :BEFORE], STEPS[:BEFORE]) == [0]
+    assert jump_rate(record()[:, :BEFORE], STEPS[:BEFORE]) == [0]
 
 
 def test_medians_are_a_loop() -> None:

@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnjax.analysis.measurement import CONFIRMED, REFUTED, UNRESOLVED, place
+from rnnjax.analysis.measurement import CONFIRMED, REFUTED, UNRESOLVED, interval_verdict
 from rnnjax.analysis.results import ArmResult
 from rnnjax.analysis.rules import RULES
 from rnnjax.analysis.statistics import Interval
-from rnnjax.analysis.verdicts import NOT_AS_STATED, Judgement, combined, judge
-from rnnjax.config.schema import Claim, Reading
+from rnnjax.analysis.verdicts import NOT_AS_STATED, Judgement, combine_verdicts, judge_claim
+from rnnjax.config.schema import Claim, Criterion
 
 N = 40
 ONES = np.linspace(0.9, 1.1, N)  # mean 1; the 95% interval of the mean is 1 +- 0.019, of a new seed 1 +- 0.121
@@ -37,12 +37,12 @@ def arm(
     )
 
 
-def reading(rule: str, **fields: Any) -> Reading:
-    return Reading(**{"rule": rule, "metric": "m", "arms": ["a"]} | fields)
+def criterion(rule: str, **fields: Any) -> Criterion:
+    return Criterion(**{"rule": rule, "metric": "m", "arms": ["a"]} | fields)
 
 
-def judged(arms: Sequence[ArmResult], *readings: Reading) -> Judgement:
-    return judge(Claim("id", "says", list(readings)), arms)
+def judged(arms: Sequence[ArmResult], *criteria: Criterion) -> Judgement:
+    return judge_claim(Claim("id", "says", list(criteria)), arms)
 
 
 HALF = (np.arange(N) % 2).astype(float)
@@ -79,7 +79,7 @@ def factors(wide: float, narrow: float, noise: np.ndarray = CENTRED) -> list[Arm
 X = np.geomspace(0.1, 10, N)
 ROUND = np.arange(N) // 4.0
 CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], list[ArmResult]]]]] = {
-    # rule: (fields of the reading, verdict: (further fields, arms))
+    # rule: (fields of the criterion, verdict: (further fields, arms))
     "bound": (
         {"low": 0.5, "high": 1.5},
         {
@@ -105,7 +105,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], list[ArmR
         },
     ),
     "difference": (
-        {"against": ["b"], "high": 0.0},
+        {"compared_to": ["b"], "high": 0.0},
         {
             CONFIRMED: ({}, [arm("a", ONES - 0.1 + NOISE), arm("b", ONES)]),
             REFUTED: ({}, [arm("a", ONES + 0.1 + NOISE), arm("b", ONES)]),
@@ -113,7 +113,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], list[ArmR
         },
     ),
     "best": (
-        {"against": ["b"]},
+        {"compared_to": ["b"]},
         {
             CONFIRMED: ({}, [arm("a", ONES - 0.1 + NOISE), arm("b", ONES)]),
             REFUTED: ({}, [arm("a", ONES + 0.1 + NOISE), arm("b", ONES)]),
@@ -177,7 +177,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], list[ArmR
         },
     ),
     "additive": (
-        {"arms": ["x=*"], "against": ["x=1,y=1"], "axes": ["x", "y"]},
+        {"arms": ["x=*"], "compared_to": ["x=1,y=1"], "axes": ["x", "y"]},
         {
             CONFIRMED: ({}, grid(0.0)),
             REFUTED: ({}, grid(0.6)),
@@ -193,7 +193,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], list[ArmR
         },
     ),
     "variance_share": (
-        {"arms": ["a", "b"], "beside": ["x"], "low": 0.5},
+        {"arms": ["a", "b"], "other_metrics": ["x"], "low": 0.5},
         {
             CONFIRMED: ({}, [arm("a", ONES, x=ONES + 1), arm("b", ONES + 0.1, x=ONES + 1)]),
             REFUTED: ({}, [arm("a", ONES, x=ONES + 0.1), arm("b", ONES + 1, x=ONES + 1)]),
@@ -203,10 +203,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], list[ArmR
 }
 
 
-def case(rule: str, verdict: str) -> tuple[Reading, list[ArmResult]]:
+def case(rule: str, verdict: str) -> tuple[Criterion, list[ArmResult]]:
     fields, verdicts = CASES[rule]
     further, arms = verdicts[verdict]
-    return reading(rule, **(fields | further)), arms
+    return criterion(rule, **(fields | further)), arms
 
 
 def test_every_rule_has_cases() -> None:
@@ -219,7 +219,7 @@ def test_every_rule_has_every_verdict(rule: str, verdict: str) -> None:
     asked, arms = case(rule, verdict)
     judgement = judged(arms, asked)
     assert judgement.verdict == verdict
-    assert [(found, one) for found, one, _ in judgement.readings] == [(asked, verdict)]
+    assert [(found, one) for found, one, _ in judgement.criteria] == [(asked, verdict)]
     assert judgement.excluded == 0
 
 
@@ -238,7 +238,7 @@ def test_runs_that_diverged_are_left_out_and_counted(rule: str) -> None:
     judgement = judged(holed, asked)
     assert judgement.verdict == CONFIRMED
     assert judgement.excluded == lost.sum() * len(arms)
-    measured = [measurement for _, _, measurements in judgement.readings for measurement in measurements]
+    measured = [measurement for _, _, measurements in judgement.criteria for measurement in measurements]
     assert {measurement.interval.n for measurement in measured} == {N - lost.sum()}
 
 
@@ -257,9 +257,9 @@ def test_too_few_seeds_are_a_verdict_and_no_exception(rule: str, verdict: str, s
     fewest = (fewest | {"correlation": 10, "variance_share": 10}).get(rule, 2)
     if seeds < fewest:
         assert judgement.verdict == UNRESOLVED
-        assert [(one, measurements) for _, one, measurements in judgement.readings] == [(UNRESOLVED, [])]
+        assert [(one, measurements) for _, one, measurements in judgement.criteria] == [(UNRESOLVED, [])]
     else:
-        assert all(measurements for _, _, measurements in judgement.readings)
+        assert all(measurements for _, _, measurements in judgement.criteria)
 
 
 @pytest.mark.parametrize("scale", ["difference", "relative"])
@@ -267,7 +267,7 @@ def test_too_few_seeds_are_a_verdict_and_no_exception(rule: str, verdict: str, s
 def test_arms_of_which_every_run_diverged_are_unresolved(rule: str, scale: str) -> None:
     asked, arms = case(rule, CONFIRMED)
     gone = [arm(one.name, NAN, one.axes, **dict.fromkeys(one.metrics, NAN)) for one in arms]
-    judgement = judged(gone, Reading(**vars(asked) | {"scale": scale}))
+    judgement = judged(gone, Criterion(**vars(asked) | {"scale": scale}))
     assert judgement.verdict == UNRESOLVED
     assert judgement.excluded == N * len(arms)
 
@@ -275,21 +275,21 @@ def test_arms_of_which_every_run_diverged_are_unresolved(rule: str, scale: str) 
 def test_two_arms_that_never_survive_the_same_seed_cannot_be_compared() -> None:
     arms = [arm("a", np.where(HALF > 0, ONES, np.nan)), arm("b", np.where(HALF > 0, np.nan, ONES))]
     for rule in ("difference", "best"):
-        assert judged(arms, reading(rule, against=["b"], high=0.0, scale="relative")).verdict == UNRESOLVED
+        assert judged(arms, criterion(rule, compared_to=["b"], high=0.0, scale="relative")).verdict == UNRESOLVED
 
 
 def test_what_cannot_be_explained_is_unresolved() -> None:
     """A constant metric, or an explaining one with too few values for a cubic or without a logarithm."""
     for values, x in ((np.ones(N), X), (HALF, np.ones(N)), (ONES, np.zeros(N))):
-        assert judged([arm("a", values, x=x)], reading("explained", explained_by="x", low=0.5)).verdict == UNRESOLVED
+        assert judged([arm("a", values, x=x)], criterion("explained", explained_by="x", low=0.5)).verdict == UNRESOLVED
 
 
 def test_explained_keeps_to_the_range_of_its_expectation() -> None:
     """A parabola in log x over all runs, and nothing but noise where x is near 1."""
     values = np.where(np.abs(np.log(X)) > 1, np.log(X) ** 2, 10 * (HALF - 0.5))
     arms = [arm("a", values, x=X)]
-    near = reading("explained", explained_by="x", low=0.8, expected=1.5, tolerance=1.1)
-    ((_, _, (measurement,)),) = judged(arms, near).readings
+    near = criterion("explained", explained_by="x", low=0.8, expected=1.5, tolerance=1.1)
+    ((_, _, (measurement,)),) = judged(arms, near).criteria
     assert measurement.interval.n == np.sum((X >= 0.4) & (X <= 2.6))
 
 
@@ -299,9 +299,9 @@ def test_a_relative_difference_is_as_sure_as_the_ratio_of_means() -> None:
     b = rng.normal(5, 1, 60)
     noisy = 2 * b + rng.normal(0, 1, 60)
     arms = [arm("a", 3 * b), arm("b", b), arm("c", noisy)]
-    ((_, _, found),) = judged(arms, reading("difference", against=["b"], scale="relative")).readings
+    ((_, _, found),) = judged(arms, criterion("difference", compared_to=["b"], scale="relative")).criteria
     assert found[0].interval[:3] == pytest.approx((2, 2, 2))
-    ((_, _, found),) = judged(arms, reading("difference", arms=["c"], against=["b"], scale="relative")).readings
+    ((_, _, found),) = judged(arms, criterion("difference", arms=["c"], compared_to=["b"], scale="relative")).criteria
     places = rng.integers(60, size=(20_000, 60))
     ratios = noisy[places].mean(axis=1) / b[places].mean(axis=1) - 1
     expected = (noisy.mean() / b.mean() - 1, *np.quantile(ratios, [0.025, 0.975]))
@@ -310,32 +310,32 @@ def test_a_relative_difference_is_as_sure_as_the_ratio_of_means() -> None:
 
 def test_differences_are_paired_and_may_be_relative() -> None:
     arms = [arm("a", 2 * ONES), arm("b", ONES), arm("c", 4 * ONES)]
-    ((_, _, found),) = judged(arms, reading("difference", arms=["a", "b"], against=["b", "c"])).readings
+    ((_, _, found),) = judged(arms, criterion("difference", arms=["a", "b"], compared_to=["b", "c"])).criteria
     assert [(m.what, round(m.interval.estimate, 9)) for m in found] == [("a - b", 1), ("a - c", -2), ("b - c", -3)]
-    ((_, _, found),) = judged(arms, reading("difference", against=["c"], scale="relative")).readings
+    ((_, _, found),) = judged(arms, criterion("difference", compared_to=["c"], scale="relative")).criteria
     assert found[0].interval.estimate == pytest.approx(-0.5), "in units of the mean of what is compared with"
 
 
 def test_an_arm_against_itself_alone_is_unresolved() -> None:
-    assert judged([arm("a", ONES)], reading("difference", against=["a"], low=5.0)).verdict == UNRESOLVED
+    assert judged([arm("a", ONES)], criterion("difference", compared_to=["a"], low=5.0)).verdict == UNRESOLVED
 
 
 def test_best_may_prefer_the_highest_and_a_set_of_arms() -> None:
     arms = [arm("a", ONES), arm("b", ONES + 0.5 + NOISE), arm("c", ONES + 0.5)]
-    assert judged(arms, reading("best", arms=["b", "c"], against=["a"], prefers="highest")).verdict == CONFIRMED
-    assert judged(arms, reading("best", arms=["b", "c"], against=["a"])).verdict == REFUTED
+    assert judged(arms, criterion("best", arms=["b", "c"], compared_to=["a"], prefers="highest")).verdict == CONFIRMED
+    assert judged(arms, criterion("best", arms=["b", "c"], compared_to=["a"])).verdict == REFUTED
 
 
 def test_an_arm_that_always_diverges_is_not_the_best_and_hides_no_seed_of_the_others() -> None:
     arms = [arm("a", ONES), arm("b", ONES + 1), arm("gone", np.full_like(ONES, np.nan))]
-    assert judged(arms, reading("best", arms=["a"], against=["b", "gone"])).verdict == CONFIRMED
-    assert judged(arms, reading("best", arms=["gone"], against=["a", "b"])).verdict == REFUTED
-    assert judged(arms[2:], reading("best", arms=["gone"], against=["gone"])).verdict == UNRESOLVED
+    assert judged(arms, criterion("best", arms=["a"], compared_to=["b", "gone"])).verdict == CONFIRMED
+    assert judged(arms, criterion("best", arms=["gone"], compared_to=["a", "b"])).verdict == REFUTED
+    assert judged(arms[2:], criterion("best", arms=["gone"], compared_to=["gone"])).verdict == UNRESOLVED
 
 
 @pytest.mark.parametrize(("tolerance", "verdict"), [(0.0, REFUTED), (0.49, REFUTED), (0.51, CONFIRMED)])
 def test_a_number_is_reproduced_within_its_tolerance_too(tolerance: float, verdict: str) -> None:
-    assert judged([arm("a", ONES)], reading("number", expected=1.5, tolerance=tolerance)).verdict == verdict
+    assert judged([arm("a", ONES)], criterion("number", expected=1.5, tolerance=tolerance)).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_a_number_is_reproduced_within_its_tolerance_too(tolerance: float, verdi
     ],
 )
 def test_place_of_the_interval_from_1_to_2(low: float, high: float, verdict: str) -> None:
-    assert place(Interval(1.5, 1.0, 2.0, 9, ""), low, high) == verdict
+    assert interval_verdict(Interval(1.5, 1.0, 2.0, 9, ""), low, high) == verdict
 
 
 C, R, U = CONFIRMED, REFUTED, UNRESOLVED
@@ -374,24 +374,24 @@ C, R, U = CONFIRMED, REFUTED, UNRESOLVED
     ],
 )
 def test_combined(verdicts: list[str], of_all: str, of_any: str) -> None:
-    assert (combined(verdicts, "all"), combined(verdicts, "any")) == (of_all, of_any)
-    assert (combined(verdicts[::-1], "all"), combined(verdicts[::-1], "any")) == (of_all, of_any)
+    assert (combine_verdicts(verdicts, "all"), combine_verdicts(verdicts, "any")) == (of_all, of_any)
+    assert (combine_verdicts(verdicts[::-1], "all"), combine_verdicts(verdicts[::-1], "any")) == (of_all, of_any)
 
 
 def test_the_quantifier_of_a_reading_counts() -> None:
     arms = [arm("a1", ONES), arm("a2", ONES + 5)]
     asked = {"arms": ["a*"], "low": 0.5, "high": 1.5}
-    assert judged(arms, reading("bound", **asked)).verdict == REFUTED
-    assert judged(arms, reading("bound", **asked, quantifier="any")).verdict == CONFIRMED
+    assert judged(arms, criterion("bound", **asked)).verdict == REFUTED
+    assert judged(arms, criterion("bound", **asked, quantifier="any")).verdict == CONFIRMED
 
 
 def test_readings_that_disagree_are_not_as_stated() -> None:
     arms = [arm("a", ONES)]
-    yes, no = reading("bound", low=0.5, high=1.5), reading("bound", low=2.0)
-    few = reading("best", arms=["a"], against=["a"])
+    yes, no = criterion("bound", low=0.5, high=1.5), criterion("bound", low=2.0)
+    few = criterion("best", arms=["a"], compared_to=["a"])
     assert judged(arms, yes, no).verdict == NOT_AS_STATED
     assert judged(arms, yes, yes).verdict == CONFIRMED
-    assert [verdict for _, verdict, _ in judged(arms, yes, no, few).readings][:2] == [CONFIRMED, REFUTED]
+    assert [verdict for _, verdict, _ in judged(arms, yes, no, few).criteria][:2] == [CONFIRMED, REFUTED]
 
 
 def test_a_judgement_is_made_again_to_the_last_digit() -> None:

@@ -33,7 +33,7 @@ from rnnjax.storage.manifest import machine_fingerprint
 from rnnjax.storage.run_folder import open_run
 from rnnjax.studies import datasets as corpora
 from rnnjax.studies import run as lab
-from rnnjax.studies.datasets import read_source
+from rnnjax.studies.datasets import read_source_text
 from rnnjax.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
@@ -88,7 +88,7 @@ def sparse(folder: Path) -> None:
 
 def made(folder: Path, out: str, done: bool = False, machine: dict[str, Any] | None = None, **change: Any) -> None:
     """A run folder of the study that is there, which a process has left."""
-    ready = lab.prepare(config.load(folder / STUDY))
+    ready = lab.prepare_study(config.load_study(folder / STUDY))
     study = ready.study.config | change
     fingerprint = machine_fingerprint() | (machine or {})
     with open_run(folder / out, study, fingerprint, resume=False, data_sha256=corpora.data_hash(ready.tasks)) as run:
@@ -134,7 +134,7 @@ HELD: list[Any] = []
 
 
 def held(folder: Path) -> None:
-    ready = lab.prepare(config.load(folder / STUDY))
+    ready = lab.prepare_study(config.load_study(folder / STUDY))
     HELD.append(open_run(folder / "out", ready.study.config, machine_fingerprint(), resume=False))
 
 
@@ -143,7 +143,7 @@ OUT = ("--out", "out")
 NAMED = "run name must match [A-Za-z0-9]"
 AXES = "[[axes]]\n"
 DRAWS = "[draws]\narms = ['*']\n"
-UNLIMITED = "[[claims]]\nid = 'c'\nsays = 's'\n[[claims.readings]]\nrule = 'bound'\narms = ['*']\n"
+UNLIMITED = "[[claims]]\nid = 'c'\nsays = 's'\n[[claims.criteria]]\nrule = 'bound'\narms = ['*']\n"
 CLAIM = UNLIMITED + "high = 1.0\n"
 
 ROWS: dict[str, Case] = {
@@ -196,7 +196,7 @@ ROWS: dict[str, Case] = {
     "15 hidden 1.5": Case("hidden: got 1.5; expected integer >= 1", base("hidden = 1.5")),
     "16 hidden 10**9": Case("hidden: needs 8,000,000,000 GB for Wh ... available", base("hidden = 1_000_000_000")),
     "16 block 10**9": Case("block: needs ... GB for Wh", base("block = 1_000_000_000")),
-    "16 record": Case("steps: needs ... GB for the record", base("steps = 2_147_483_647", "record_every = 1")),
+    "16 record": Case("steps: needs ... GB for the record", base("steps = 2_147_483_647", "log_every = 1")),
     "16 window": Case("window: needs ... GB for the states", base("window = 2_000_000", "batch = 1_000")),
     "16 characters": Case("task.characters: needs 32 GB", base("task.characters = 2_000_000_000")),
     "16 draws": Case("draws: needs ... GB for 100,000 starts",
@@ -261,7 +261,7 @@ ROWS: dict[str, Case] = {
     "40 empty axis": Case("axis 'learning_rate' has no values", top(AXES, "learning_rate = []")),
     "40 too many": Case("10,000,000 runs; limit 10,000 (--max-runs)",
                         top("seeds = 1", AXES, *[f"{name} = {list(range(1, 11))}" for name in
-                            ("hidden", "window", "batch", "steps", "block", "record_every", "kernel_gain")])),
+                            ("hidden", "window", "batch", "steps", "block", "log_every", "kernel_gain")])),
     "40 many seeds": Case("10,000,000,000 runs; limit 10,000 (--max-runs)", options=(STUDY, "--seeds", "10000000000")),
     "40 --max-runs": Case("2 runs; limit 1 (--max-runs)", options=(STUDY, "--max-runs", "1")),
     "41 twice": Case("axes: arms 1 and 3 are identical", top(AXES, "hidden = [8, 9, 8]")),
@@ -297,18 +297,22 @@ ROWS: dict[str, Case] = {
     # the text
     "38 warm-up": Case("warmup_steps: got 101.0; expected number <= 100 (steps)",
         base("steps = 100", "warmup_steps = 101.0")),
-    "38 plateau without looks": Case("check_every: got 0; expected integer >= 1 for schedule 'plateau'",
+    "38 plateau without looks": Case("validate_every: got 0; expected integer >= 1 for schedule 'plateau'",
         base("schedule = 'plateau'")),
-    "38 patience without looks": Case("check_every: got 0; expected integer >= 1 for", base("patience = 3.0")),
+    "38 patience without looks": Case("validate_every: got 0; expected integer >= 1 for", base("patience = 3.0")),
     "38 schedule": Case("schedule: got 'cosin'; expected one of: constant, ... Did you mean 'cosine'?",
         base("schedule = 'cosin'")),
     "38 momentum": Case("momentum: got 1.0; expected number >= 0 and < 1", base("momentum = 1.0")),
-    "38 feeding": Case("feeding: got 'student'; expected", base("feeding = 'student'")),
-    "38 feeding of a series": Case("feeding: got 'sampled'; expected 'teacher' unless the task is a text",
-        base("feeding = 'sampled'", "task.name = 'series'")),
-    "38 feeding with dropout": Case("feeding: got 'greedy'; expected 'teacher' unless ... without dropout",
-        base("feeding = 'greedy'", "dropout = true")),
-    "38 own share": Case("own_share: got 1.5; expected number >= 0 and <= 1", base("own_share = 1.5")),
+    "38 scheduled_sampling": Case(
+        "scheduled_sampling: got 'student'; expected", base("scheduled_sampling = 'student'")),
+    "38 scheduled_sampling of a series": Case(
+        "scheduled_sampling: got 'sampled'; expected 'teacher' unless the task is a text",
+        base("scheduled_sampling = 'sampled'", "task.name = 'series'")),
+    "38 scheduled_sampling with dropout": Case(
+        "scheduled_sampling: got 'greedy'; expected 'teacher' unless ... without dropout",
+        base("scheduled_sampling = 'greedy'", "dropout = true")),
+    "38 own share": Case(
+        "sampling_probability: got 1.5; expected number >= 0 and <= 1", base("sampling_probability = 1.5")),
     "38 leak": Case("leak: got 0.0; expected number > 0 and <= 1", base("leak = 0.0")),
     "38 layers": Case("layers: got 0; expected integer >= 1", base("layers = 0")),
     "38 start": Case("start: got 'ones'; expected one of: zero, constant", base("start = 'ones'")),
@@ -337,10 +341,10 @@ ROWS: dict[str, Case] = {
         base("task.name = 'series'") + "\n[probes]\ntext = 2"),
     "38 forecasts of a text": Case("probes.closed_loop: task.name: got 'grammar'; expected 'series'",
         base() + "\n[probes]\nclosed_loop = 2"),
-    "38 series, axes": Case("task.axes: got 'swapped'; expected 'right' unless window = batch and carry = 'reset'",
-        base("task.name = 'series'", "task.axes = 'swapped'", "batch = 25", "task.length = 2000")),
-    "38 series, axes of unequal sides": Case("task.axes: got 'swapped'; expected 'right' unless window = batch",
-        base("task.name = 'series'", "task.axes = 'swapped'", "carry = 'reset'")),
+    "38 series, axes": Case("task.time_axis: got 'batch'; expected 'time' unless window = batch and carry = 'reset'",
+        base("task.name = 'series'", "task.time_axis = 'batch'", "batch = 25", "task.length = 2000")),
+    "38 series, axes of unequal sides": Case("task.time_axis: got 'batch'; expected 'time' unless window = batch",
+        base("task.name = 'series'", "task.time_axis = 'batch'", "carry = 'reset'")),
     "38 series, standardise": Case("task.standardise: got boolean true; expected one of: all, targets, none",
         base("task.name = 'series'", "task.standardise = true")),
     "38 series, gap": Case("task.path: line 3, column 'b': got an empty cell; expected a number",
@@ -445,7 +449,7 @@ class Answer(NamedTuple):
 
 @pytest.fixture
 def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
-    """Run the script's main in an empty folder as `command.run` does for a user."""
+    """Run the script's main in an empty folder as `command.run_command` does for a user."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(devices, "prepare", lambda: None)  # JAX is set up already
 
@@ -453,7 +457,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         monkeypatch.setattr(sys, "argv", ["study.py", *options])
         capfd.readouterr()
         with pytest.raises(SystemExit) as exit_:
-            command.run(MAIN)
+            command.run_command(MAIN)
             sys.exit(0)
         return Answer(int(exit_.value.code or 0), capfd.readouterr().err)
 
@@ -519,7 +523,7 @@ def test_row_57_is_refused_before_reading(tmp_path: Path, monkeypatch: pytest.Mo
     sparse(tmp_path)
     monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("read"))
     with pytest.raises(BadInput, match="needs 80,000 GB; available 1 GB"):
-        read_source(TaskSpec(name="text", path=str(tmp_path / "corpus.txt")), MEMORY)
+        read_source_text(TaskSpec(name="text", path=str(tmp_path / "corpus.txt")), MEMORY)
 
 
 def test_row_62_and_63_a_disk_that_refuses(
@@ -555,7 +559,7 @@ def test_rows_50_51_53_are_kept_and_noted(tmp_path: Path) -> None:
     text = f"caf{composed}\r\ncaf{decomposed}\r\n\rend\n"
     path = tmp_path / "corpus.txt"
     path.write_bytes(codecs.BOM_UTF8 + text.encode())
-    source = read_source(TaskSpec(name="text", path=str(path)), MEMORY)
+    source = read_source_text(TaskSpec(name="text", path=str(path)), MEMORY)
     assert source is not None and source.text == text
     assert [remark.removeprefix(f"{path}: ") for remark in source.remarks] == [
         "the byte-order mark is left out",
@@ -564,21 +568,21 @@ def test_rows_50_51_53_are_kept_and_noted(tmp_path: Path) -> None:
         f"{composed}: written in 2 forms, which are different characters to a network",
     ]
     path.write_text("plain\n")
-    plain = read_source(TaskSpec(name="text", path=str(path)), MEMORY)
+    plain = read_source_text(TaskSpec(name="text", path=str(path)), MEMORY)
     assert plain is not None and plain.remarks == []
 
 
 def test_a_text_is_read_once_and_its_remarks_are_told(tmp_path: Path) -> None:
     path = tmp_path / "corpus.txt"
     path.write_bytes(b"ab\r\n" * 100)
-    tasks, remarks = corpora.tasks_of(2 * [TaskSpec(name="text", path=str(path))])
+    tasks, remarks = corpora.load_tasks(2 * [TaskSpec(name="text", path=str(path))])
     assert len(tasks) == 1
     assert remarks == [f"{path}: 100 line ends are CR LF, two characters each, and are kept"]
 
 
 def test_the_hash_is_of_all_that_is_trained_on() -> None:
     spec = TaskSpec(name="grammar", characters=600)
-    task = corpora.tasks_of([spec])[0][spec]
+    task = corpora.load_tasks([spec])[0][spec]
     others = (
         {"train_N": task.train_N[::-1]},
         {"train_N": task.train_N.reshape(2, -1)},
@@ -696,7 +700,7 @@ def check_config(folder: Path, table: dict[str, Any], overrides: list[str]) -> N
     path = folder / STUDY
     path.write_text("\n".join(f"{name} = {toml(value)}" for name, value in table.items()))
     try:
-        assert isinstance(config.load(path, overrides), Study)
+        assert isinstance(config.load_study(path, overrides), Study)
         SEEN["studies"] += 1
     except BadInput as error:
         assert len(str(error).splitlines()) == 1, error
@@ -728,7 +732,7 @@ def check_corpus(folder: Path, raw: bytes, encoding: str, share: float) -> None:
     path.write_bytes(raw)
     spec = TaskSpec(name="text", path=str(path), encoding=encoding, validation=share)
     try:
-        source = read_source(spec, MEMORY)
+        source = read_source_text(spec, MEMORY)
         assert source is not None
         task = TASKS["text"](spec, source.text)
         assert len(task.train_N) + len(task.validation_N) == len(source.text)

@@ -24,7 +24,7 @@ hidden = 8
 window = 8
 batch = 4
 steps = 100
-record_every = 5
+log_every = 5
 block = 2
 carry = "carried"
 task.characters = 600
@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study of two arms with seeds 42 and 43."""
     place = tmp_path_factory.mktemp("doctor")
     (place / "tiny.toml").write_text(STUDY)
-    lab.run_study(config.load(place / "tiny.toml"), place / "out")
+    lab.run_study(config.load_study(place / "tiny.toml"), place / "out")
     return place / "out"
 
 
@@ -118,7 +118,7 @@ def test_a_text_that_is_another_now_is_refused(tmp_path: Path) -> None:
     text.write_text("abcd" * 200)
     study = STUDY.replace("task.characters = 600", f'task.name = "text"\ntask.path = "{text}"').replace("1e-7", "0.02")
     (tmp_path / "tiny.toml").write_text(study.replace("steps = 100", "steps = 10"))
-    lab.run_study(config.load(tmp_path / "tiny.toml"), tmp_path / "out")
+    lab.run_study(config.load_study(tmp_path / "tiny.toml"), tmp_path / "out")
     [network, _] = load_networks(tmp_path / "out", None)
     assert task_of(tmp_path / "out", network).vocabulary == "abcd"
     text.write_text("abdc" * 200)

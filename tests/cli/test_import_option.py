@@ -42,7 +42,7 @@ def run(
         monkeypatch.setattr(sys, "argv", [script, *options])
         capfd.readouterr()
         with pytest.raises(SystemExit):
-            command.run(runpy.run_path(str(SCRIPTS / script))["main"])
+            command.run_command(runpy.run_path(str(SCRIPTS / script))["main"])
             sys.exit(0)
         return "".join(line for line in capfd.readouterr().err.splitlines(True) if line.startswith("rnnjax: error"))
 

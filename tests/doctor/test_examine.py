@@ -25,8 +25,8 @@ from rnnjax.doctor.indicators import Curve, Floor, Sign, Signs
 from rnnjax.doctor.inputs import Patient, starts
 from rnnjax.doctor.remedies import known_effects
 from rnnjax.errors import BadInput
-from rnnjax.networks.cells import cell_of
-from rnnjax.networks.model import network
+from rnnjax.networks.cells import build_spec_cell
+from rnnjax.networks.model import build_network
 from rnnjax.reports.render import _hash
 from rnnjax.settings import HParams, Spec
 
@@ -34,7 +34,7 @@ SPEC = Spec(hidden=4, inputs=3, outputs=3, window=6, loss="squared_error", reduc
 HP = HParams(seed=1)
 X = np.random.default_rng(0).normal(size=(7, 3, 3)).astype(np.float32)
 BATCH = X[:-1], X[1:]
-PARAMS = network(SPEC, HP).init(jax.random.key(0))
+PARAMS = build_network(SPEC, HP).init(jax.random.key(0))
 
 
 def step(params: Any, carry: Any, x: Any) -> Any:
@@ -73,7 +73,7 @@ CARRY = jnp.zeros((3, 4))
     ids=["spec", "step", "whole", "module", "variables"],
 )
 def test_one_network_in_every_form(subject: Any, params: Any, carry: Any) -> None:
-    expected = network(SPEC, HP).apply(PARAMS, {"layer_0": CARRY}, jnp.asarray(BATCH[0]))[1]
+    expected = build_network(SPEC, HP).apply(PARAMS, {"layer_0": CARRY}, jnp.asarray(BATCH[0]))[1]
     close = partial(np.testing.assert_allclose, atol=1e-6)
     close(subject.read(params, carry, jnp.asarray(BATCH[0]))[1], expected)
     assert can_step(subject, params, carry, jnp.asarray(BATCH[0]))
@@ -83,11 +83,11 @@ def test_one_network_in_every_form(subject: Any, params: Any, carry: Any) -> Non
 
 
 def test_cells_say_their_output_and_know_their_start() -> None:
-    cell, x = cell_of(SPEC, HP), jnp.asarray(BATCH[0])
+    cell, x = build_spec_cell(SPEC, HP), jnp.asarray(BATCH[0])
     ours, flax = subject_of(cell), subject_of(nn.GRUCell(4))
     start = ours.start(PARAMS["layer_0"], x)  # type: ignore[misc]
     _, h_TBH = ours.read(PARAMS["layer_0"], start, x)
-    expected = network(SPEC, HP).apply(PARAMS, {"layer_0": CARRY}, x)[2]
+    expected = build_network(SPEC, HP).apply(PARAMS, {"layer_0": CARRY}, x)[2]
     np.testing.assert_allclose(h_TBH, expected, atol=1e-6)
     assert flax.start({}, x).shape == (3, 4)  # type: ignore[misc]
 

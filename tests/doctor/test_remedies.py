@@ -32,7 +32,7 @@ def test_every_condition_has_its_remedys_effect() -> None:
 @pytest.mark.parametrize("condition", NAMED, ids=[condition.name for condition in NAMED])
 def test_the_arms_that_are_compared_are_those_of_a_study(condition: Condition) -> None:
     path = ROOT / "configs" / "studies" / f"{condition.measured.study}.toml"
-    known = [arm.name for arm in config.load(path).arms]
+    known = [arm.name for arm in config.load_study(path).arms]
     assert {condition.measured.treated, condition.measured.untreated} <= set(known)
 
 

@@ -12,8 +12,18 @@ import scipy.special
 import scipy.stats
 
 from rnnjax.networks.cells import CELLS
-from rnnjax.networks.generation import Ranked, Truncation, beam, draw, draw_truncated, forecast, kept, sample, weights
-from rnnjax.networks.model import network
+from rnnjax.networks.generation import (
+    BeamResult,
+    Truncation,
+    beam_search,
+    forecast,
+    sample,
+    sample_id,
+    sample_truncated_id,
+    softmax_weights,
+    truncation_mask,
+)
+from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Params
 
@@ -29,7 +39,7 @@ def params_of(spec: Spec = SPEC) -> Params:
     rng = np.random.default_rng(11)
     return jax.tree.map(
         lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32),
-        network(spec, HP).init(jax.random.key(0)),
+        build_network(spec, HP).init(jax.random.key(0)),
     )
 
 
@@ -156,7 +166,7 @@ UNEQUAL = np.log([0.1, 0.5, 0.15, 0.25]).tolist()
 )
 def test_what_is_kept(logits: list[float], temperature: float, top_k: int, top_p: float, expected: list[int]) -> None:
     truncation = Truncation(jnp.int32(top_k), jnp.float32(top_p))
-    assert np.flatnonzero(kept(truncation, jnp.float32(temperature), jnp.array(logits))).tolist() == expected
+    assert np.flatnonzero(truncation_mask(truncation, jnp.float32(temperature), jnp.array(logits))).tolist() == expected
 
 
 def test_what_was_taken_away_is_never_drawn() -> None:
@@ -165,13 +175,13 @@ def test_what_was_taken_away_is_never_drawn() -> None:
     rises = 0
     for seed in range(3):
         logits_V = jnp.asarray(np.random.default_rng(seed).normal(size=1000), jnp.float32)
-        left_V = np.asarray(kept(truncation, one, logits_V))
-        cumulative_V = np.asarray(jnp.cumsum(jnp.where(left_V, weights(one, logits_V), 0)))
+        left_V = np.asarray(truncation_mask(truncation, one, logits_V))
+        cumulative_V = np.asarray(jnp.cumsum(jnp.where(left_V, softmax_weights(one, logits_V), 0)))
         for place in np.flatnonzero(~left_V[1:] & (np.diff(cumulative_V) > 0)):
             uniform = cumulative_V[place] / cumulative_V[-1]
             for near in (uniform, np.nextafter(uniform, np.float32(1)), np.nextafter(uniform, np.float32(0))):
-                rises += not left_V[draw(one, near, jnp.where(left_V, logits_V, -jnp.inf))]
-                assert left_V[draw_truncated(truncation, one, near, logits_V)]
+                rises += not left_V[sample_id(one, near, jnp.where(left_V, logits_V, -jnp.inf))]
+                assert left_V[sample_truncated_id(truncation, one, near, logits_V)]
     assert rises, "or the test says nothing"
 
 
@@ -207,7 +217,7 @@ def test_longer_is_not_another_text() -> None:
     ],
 )
 def test_draw_at_the_edges(uniform: float, logits: list[float], expected: int) -> None:
-    assert draw(jnp.float32(1), jnp.float32(uniform), jnp.array(logits)) == expected
+    assert sample_id(jnp.float32(1), jnp.float32(uniform), jnp.array(logits)) == expected
 
 
 # Beam: a network of 3 symbols has 243 texts of 5, which can all be written down
@@ -218,10 +228,10 @@ LENGTH = 5
 
 def found(
     prompts_TP: np.ndarray, length: int, width: int, penalty: float = 0, end: int = -1, spec: Spec = SPEC
-) -> Ranked:
-    run = jax.jit(partial(beam, spec, HP, length=length, width=width))
+) -> BeamResult:
+    run = jax.jit(partial(beam_search, spec, HP, length=length, width=width))
     search = run(params_of(spec), jnp.asarray(prompts_TP), length_penalty=jnp.float32(penalty), end=jnp.int32(end))
-    return Ranked(*map(np.asarray, search))
+    return BeamResult(*map(np.asarray, search))
 
 
 Text = tuple[int, ...]
@@ -310,7 +320,7 @@ def test_a_long_text_is_told_from_one_almost_as_likely() -> None:
     """After 400 symbols log p is -550, where float32 has steps of 6e-5; the two best logits are 1e-5 apart."""
     params = jax.tree.map(jnp.zeros_like, params_of())
     params["readout"]["bias"] = jnp.array([0, 1e-5, -1e-5, 0])
-    said = beam(SPEC, HP, params, jnp.asarray(PROMPT)[:, None], 400, 1, jnp.float32(0), jnp.int32(-1))
+    said = beam_search(SPEC, HP, params, jnp.asarray(PROMPT)[:, None], 400, 1, jnp.float32(0), jnp.int32(-1))
     assert np.all(said.ids_MNP == 1)
     np.testing.assert_allclose(said.scores_MP, -400 * np.log(4), rtol=1e-4)
 
@@ -319,7 +329,9 @@ def test_an_automaton_ends_a_text() -> None:
     """Texts that end with a 2 followed by a 0, against all texts; what has ended is filled up with 1."""
     turns = jnp.array([[0, 0, 2], [1, 1, 1], [1, 0, 2]])  # place 2: after a 2
     prompt = np.array([[2], [0]], np.int32)
-    ranked = beam(SMALL, HParams(), params_of(SMALL), prompt, LENGTH, 3**LENGTH, jnp.float32(1), jnp.int32(1), turns)
+    ranked = beam_search(
+        SMALL, HParams(), params_of(SMALL), prompt, LENGTH, 3**LENGTH, jnp.float32(1), jnp.int32(1), turns
+    )
     ids_MN, lengths_M, scores_M = (np.moveaxis(np.asarray(leaf), -1, 0)[0] for leaf in ranked)
     ids_MN = ids_MN.reshape(3**LENGTH, LENGTH)
 
@@ -387,7 +399,7 @@ def decoders(name: str, spec: Spec, hp: HParams, params: Params, prompts: Any, n
     if name == "forecast":
         return forecast(spec, hp, params, prompts, 6)
     if name == "beam":
-        return beam(spec, hp, params, prompts, 8, 3, 3 * number, jnp.int32(1))
+        return beam_search(spec, hp, params, prompts, 8, 3, 3 * number, jnp.int32(1))
     truncation = Truncation((2 + 2 * number).astype(jnp.int32), 0.5 + number / 2)
     return sample(spec, hp, params, prompts, 8, jnp.float32(2), jax.random.key(0), truncation)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from rnnjax.errors import BadInput
-from rnnjax.keys import key_of
-from rnnjax.networks.cells import CELLS, cell_of
-from rnnjax.networks.model import dropout_masks, layers_of, network, refuse_both_ways
+from rnnjax.keys import key_for
+from rnnjax.networks.cells import CELLS, build_spec_cell
+from rnnjax.networks.model import build_layers, build_network, dropout_masks, require_unidirectional
 from rnnjax.networks.unroll import unroll
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Params
@@ -29,7 +29,7 @@ def spec_of(**settings: Any) -> Spec:
 
 def random_params(spec: Spec) -> Params:
     rng = np.random.default_rng(1)
-    shapes = jax.eval_shape(network(spec, HP).init, KEY)
+    shapes = jax.eval_shape(build_network(spec, HP).init, KEY)
     return jax.tree.map(lambda leaf: jnp.asarray(0.6 * rng.normal(size=leaf.shape), jnp.float32), shapes)
 
 
@@ -41,11 +41,11 @@ def assert_close(first: Any, second: Any) -> None:
 @pytest.mark.parametrize("cell", ["elman", "lstm", "flax_gru"])
 def test_layers_read_each_other(cell: str) -> None:
     spec = spec_of(cell=cell, layers=3)
-    model, params = network(spec, HP), random_params(spec)
+    model, params = build_network(spec, HP), random_params(spec)
     start = model.carry(params, KEY, B)
     after, outputs_TBV, h_TBH = model.apply(params, start, IDS_TB)
     heard, ends = IDS_TB, {}
-    for name, one in layers_of(spec, HP).items():
+    for name, one in build_layers(spec, HP).items():
         ends[name], heard = unroll(one, params[name], start[name], heard)
     readout = params["readout"]
     assert_close((after, h_TBH), (ends, heard))
@@ -53,7 +53,7 @@ def test_layers_read_each_other(cell: str) -> None:
 
 
 def test_depth_does_not_change_how_the_first_layer_starts() -> None:
-    flat, deep = (network(spec_of(layers=layers), HP).init(KEY) for layers in (1, 3))
+    flat, deep = (build_network(spec_of(layers=layers), HP).init(KEY) for layers in (1, 3))
     assert_close(flat["layer_0"], deep["layer_0"])
     kernels = {np.asarray(deep[f"layer_{i}"]["recurrent_kernel"]).tobytes() for i in range(3)}
     assert len(kernels) == 3, "each layer has a start of its own"
@@ -64,11 +64,11 @@ def test_depth_does_not_change_how_the_first_layer_starts() -> None:
 def test_both_ways_is_one_network_forwards_and_one_backwards_in_each_sequence(cell: str, layers: int) -> None:
     """Each stream alone, cut to its length, its second network given the reversed sequence."""
     spec = spec_of(cell=cell, layers=layers, bidirectional=True)
-    model, params = network(spec, HP), random_params(spec)
+    model, params = build_network(spec, HP), random_params(spec)
     start = model.carry(params, KEY, B)
     _, _, h_TBW = model.apply(params, start, IDS_TB, MASK_TB)
     assert h_TBW.shape == (T, B, 2 * H)
-    cells = layers_of(spec, HP)
+    cells = build_layers(spec, HP)
     for b, length in enumerate(LENGTHS):
         heard: Any = IDS_TB[:length, b : b + 1]
         carry = jax.tree.map(lambda leaf, b=b: leaf[b : b + 1], start)
@@ -84,25 +84,25 @@ def test_both_ways_is_one_network_forwards_and_one_backwards_in_each_sequence(ce
 @pytest.mark.parametrize("settings", [*({"cell": cell} for cell in CELLS), {"cell": "gru", "layers": 2}])
 def test_a_step_is_a_window_of_one(settings: dict[str, Any]) -> None:
     spec = spec_of(**settings)
-    model, params = network(spec, HP), random_params(spec)
+    model, params = build_network(spec, HP), random_params(spec)
     start = model.carry(params, KEY, 1)
     after, outputs_TBV, _ = model.apply(params, start, IDS_TB[:1, :1])
     carry = model.step(params, jax.tree.map(lambda leaf: leaf[0], start), IDS_TB[0, 0])
     assert_close(carry, jax.tree.map(lambda leaf: leaf[0], after))
-    assert_close(model.says(params, carry), outputs_TBV[0, 0])
+    assert_close(model.readout(params, carry), outputs_TBV[0, 0])
 
 
 def test_a_network_that_reads_both_ways_is_refused_where_time_has_one_way() -> None:
     with pytest.raises(BadInput, match="bidirectional: got true; expected false"):
-        refuse_both_ways(spec_of(bidirectional=True))
-    refuse_both_ways(spec_of())
+        require_unidirectional(spec_of(bidirectional=True))
+    require_unidirectional(spec_of())
 
 
 def leaves_of_start(start: str, key: jax.Array = KEY, seed: int = 0, scale: float = 0.5, streams: int = B) -> Any:
-    spec = spec_of(cell="lstm", start=start)
-    hp = HParams(seed=seed, start_scale=scale)
-    model = network(spec, hp)
-    return [np.asarray(leaf) for leaf in jax.tree.leaves(model.carry(model.init(key_of(hp, "start")), key, streams))]
+    spec = spec_of(cell="lstm", initial_state=start)
+    hp = HParams(seed=seed, initial_state_scale=scale)
+    model = build_network(spec, hp)
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(model.carry(model.init(key_for(hp, "start")), key, streams))]
 
 
 def test_start_states() -> None:
@@ -123,9 +123,9 @@ def test_start_states() -> None:
 def test_a_drawn_start_is_normal_with_its_scale(start: str) -> None:
 
     def of_seed(seed: jax.Array) -> Any:
-        hp = HParams(seed=seed, start_scale=2.0)
-        model = network(spec_of(start=start), hp)
-        return model.carry(model.init(key_of(hp, "start")), jax.random.key(seed), B)["layer_0"]
+        hp = HParams(seed=seed, initial_state_scale=2.0)
+        model = build_network(spec_of(initial_state=start), hp)
+        return model.carry(model.init(key_for(hp, "start")), jax.random.key(seed), B)["layer_0"]
 
     drawn = np.asarray(jax.jit(jax.vmap(of_seed))(jnp.arange(120, dtype=jnp.uint32)))
     assert drawn.mean() == pytest.approx(0, abs=0.25)  # 480 different numbers at least: a deviation of 0.09
@@ -133,8 +133,8 @@ def test_a_drawn_start_is_normal_with_its_scale(start: str) -> None:
 
 
 def test_a_learned_start_has_a_gradient() -> None:
-    spec = spec_of(start="learned")
-    model, params = network(spec, HP), random_params(spec)
+    spec = spec_of(initial_state="learned")
+    model, params = build_network(spec, HP), random_params(spec)
 
     def loss(params: Params) -> jax.Array:
         return jnp.sum(model.apply(params, model.carry(params, KEY, B), IDS_TB)[1] ** 2)
@@ -162,11 +162,11 @@ def test_dropout_drops_a_share_and_keeps_the_mean() -> None:
 def test_what_is_dropped_is_heard_by_the_recurrent_kernel_alone() -> None:
     """One layer with its mask is `unroll` with that mask; without a key it is the whole network."""
     spec, hp = spec_of(cell="gru", dropout=True), HParams(dropout_rate=0.5)
-    model, params = network(spec, hp), random_params(spec)
+    model, params = build_network(spec, hp), random_params(spec)
     start = model.carry(params, KEY, B)
     keep = dropout_masks(spec, hp, ["layer_0"], B, KEY)["layer_0"]
-    expected = unroll(cell_of(spec, hp), params["layer_0"], start["layer_0"], IDS_TB, None, keep)[1]
-    whole = unroll(cell_of(spec, hp), params["layer_0"], start["layer_0"], IDS_TB)[1]
+    expected = unroll(build_spec_cell(spec, hp), params["layer_0"], start["layer_0"], IDS_TB, None, keep)[1]
+    whole = unroll(build_spec_cell(spec, hp), params["layer_0"], start["layer_0"], IDS_TB)[1]
     assert_close(model.apply(params, start, IDS_TB, None, KEY)[2], expected)
     assert_close(model.apply(params, start, IDS_TB)[2], whole)
     assert not np.allclose(expected, whole)

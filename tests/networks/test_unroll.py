@@ -15,8 +15,8 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from rnnjax.networks.activations import ACTIVATIONS
-from rnnjax.networks.cells import CELLS, cell_of
-from rnnjax.networks.unroll import recurrence, reversed_within, unroll
+from rnnjax.networks.cells import CELLS, build_spec_cell
+from rnnjax.networks.unroll import flip_sequences, recurrence, unroll
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Cell, Params
 
@@ -56,7 +56,7 @@ class Case:
     ) -> None:
         spec = Spec(cell=cell, hidden=H, inputs=D, recurrent_initializer="normal", **settings)
         self.rng = np.random.default_rng(7)
-        self.cell = cell_of(spec, HParams(recurrent_gain=0.4, leak=LEAK))
+        self.cell = build_spec_cell(spec, HParams(recurrent_gain=0.4, leak=LEAK))
         self.params: Params = jax.tree.map(self.like, self.cell.init(jax.random.key(0)))
         self.carry: Carry = jax.tree.map(
             lambda leaf: self.like(np.broadcast_to(leaf, (B, *leaf.shape))), self.cell.carry()
@@ -267,10 +267,10 @@ def test_a_mask_of_another_shape_is_refused() -> None:
 def test_reversal_is_within_the_length() -> None:
     x_TB = np.arange(T * B).reshape(T, B)
     mask_TB = np.arange(T)[:, None] < np.array(LENGTHS)
-    turned = np.asarray(reversed_within(jnp.asarray(x_TB), jnp.asarray(mask_TB)))
+    turned = np.asarray(flip_sequences(jnp.asarray(x_TB), jnp.asarray(mask_TB)))
     for b, length in enumerate(LENGTHS):
         assert turned[:, b].tolist() == [*x_TB[:length, b][::-1], *x_TB[length:, b]]
-    np.testing.assert_array_equal(reversed_within(jnp.asarray(x_TB), None), x_TB[::-1])
+    np.testing.assert_array_equal(flip_sequences(jnp.asarray(x_TB), None), x_TB[::-1])
 
 
 @pytest.mark.parametrize("cell", OURS)
@@ -282,21 +282,21 @@ class TestContractOfACell:
         shapes = jax.tree.map(jnp.shape, {name: leaf for name, leaf in params.items() if name != "gate"})
         assert shapes == {"kernel": (D, wide), "recurrent_kernel": (H, wide), "bias": (wide,)}
         assert isinstance(case.cell, Cell)
-        u_G = case.cell.drive(params, jnp.asarray(case.x[0, 0]))
-        assert u_G.shape == case.cell.drive(params, jnp.int32(1)).shape == (wide,)
+        u_G = case.cell.project_input(params, jnp.asarray(case.x[0, 0]))
+        assert u_G.shape == case.cell.project_input(params, jnp.int32(1)).shape == (wide,)
         start = case.cell.carry()
         after = case.cell.gate(params["gate"], start, u_G, u_G)
         assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), after) == jax.tree.map(
             lambda leaf: (leaf.shape, leaf.dtype), start
         )
-        assert case.cell.output(start).shape == (H,)
+        assert case.cell.hidden_state(start).shape == (H,)
 
     def test_the_drive_is_the_affine_map_of_its_parameters(self, cell: str) -> None:
         case = Case(cell)
         assert isinstance(case.cell, Cell)
         x_D = np.asarray(case.x[0, 0])
         expected = x_D @ np.asarray(case.params["kernel"]) + np.asarray(case.params["bias"])
-        np.testing.assert_allclose(case.cell.drive(case.params, jnp.asarray(x_D)), expected, rtol=1e-12)
+        np.testing.assert_allclose(case.cell.project_input(case.params, jnp.asarray(x_D)), expected, rtol=1e-12)
 
     def test_the_gate_is_elementwise(self, cell: str) -> None:
         """Unit j of carry and output hears nothing of the other units' carry, drive and recurrent input."""
@@ -305,7 +305,7 @@ class TestContractOfACell:
 
         def step(carry: Carry, u_GH: Array, r_GH: Array) -> tuple[Carry, Array]:
             after = case.cell.gate(case.params["gate"], carry, u_GH.ravel(), r_GH.ravel())  # type: ignore[union-attr]
-            return after, case.cell.output(after)
+            return after, case.cell.hidden_state(after)
 
         carry = jax.tree.map(lambda leaf: leaf[0], case.carry)
         arguments = (carry, case.like(np.zeros((case.gates, H))), case.like(np.zeros((case.gates, H))))
@@ -316,7 +316,7 @@ class TestContractOfACell:
     def test_each_gate_starts_from_a_draw_of_its_own(self, cell: str) -> None:
         """Each block of an orthogonal start is orthogonal, and no two are the same."""
         spec = Spec(cell=cell, hidden=H, inputs=D, recurrent_initializer="orthogonal")
-        params = cell_of(spec, HParams()).init(jax.random.key(3))
+        params = build_spec_cell(spec, HParams()).init(jax.random.key(3))
         blocks = np.split(np.asarray(params["recurrent_kernel"]), Case(cell).gates, axis=1)
         for block in blocks:
             np.testing.assert_allclose(block @ block.T, np.eye(H), atol=1e-6)
@@ -324,7 +324,7 @@ class TestContractOfACell:
 
 
 def test_the_forget_bias_is_that_of_the_forget_gate_alone() -> None:
-    cell = cell_of(Spec(cell="lstm", hidden=H, inputs=D), HParams(forget_bias=2.5))
+    cell = build_spec_cell(Spec(cell="lstm", hidden=H, inputs=D), HParams(forget_bias=2.5))
     expected = {"input": 0.0, "forget": 2.5, "new": 0.0, "output": 0.0}
     assert isinstance(cell, Cell)
     blocks = np.split(np.asarray(cell.init(jax.random.key(0))["bias"]), 4)

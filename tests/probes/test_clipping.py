@@ -14,7 +14,7 @@ from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import next_step, task_windows
 from rnnjax.training import batching as order
 from rnnjax.training import step as train
-from rnnjax.types import Data, Params, Task
+from rnnjax.types import Params, Task, WindowData
 
 V, H = 4, 6
 HARM = 0.1  # nats
@@ -32,9 +32,9 @@ def measured(spec: Spec, hp: HParams, trained: int = 0) -> dict[str, float]:
     """What the probe says of one run after some steps of training."""
 
     def of_run(hp: HParams) -> dict[str, jax.Array]:
-        state = train.init(spec, hp)
+        state = train.init_state(spec, hp)
         data = jax.tree.map(jnp.asarray, train_windows(spec))
-        state, _ = train.mean_row(spec, hp, data, state, jnp.int32(trained))
+        state, _ = train.averaged_steps(spec, hp, data, state, jnp.int32(trained))
         return updates(spec, task()).measure(state, hp, jnp.int32(trained))
 
     batched = jax.tree.map(lambda value: jnp.asarray(value)[None], hp)
@@ -42,7 +42,7 @@ def measured(spec: Spec, hp: HParams, trained: int = 0) -> dict[str, float]:
     return {name: float(value[0]) for name, value in values.items()}
 
 
-def train_windows(spec: Spec) -> Data:
+def train_windows(spec: Spec) -> WindowData:
     return task_windows(task(), task().train_N, spec.batch, spec.window)
 
 
@@ -109,8 +109,8 @@ def by_hand(hp: HParams, start: train.TrainState, first: int) -> dict[str, list[
 def test_counterfactual_updates_are_those_of_a_run_by_hand() -> None:
     hp = HParams(seed=3, learning_rate=1.5, clip_norm=0.9, recurrent_gain=0.5)
     place = np.arange(len(task().train_N) - 1).reshape(-1, 1, 1)
-    first = int(order.in_order(hp, Data(place, place), jnp.int32(0))[0][0][0, 0])
-    expected, values = by_hand(hp, train.init(SPEC, hp), first), measured(SPEC, hp)
+    first = int(order.sequential_window(hp, WindowData(place, place), jnp.int32(0))[0][0][0, 0])
+    expected, values = by_hand(hp, train.init_state(SPEC, hp), first), measured(SPEC, hp)
 
     free, others = np.array(expected["free"]), np.array(expected["others"])
     assert min(np.abs(free - HARM).min(), np.abs(others - HARM).min()) > 1e-5, "no change on the brink of harm"

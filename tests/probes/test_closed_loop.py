@@ -60,7 +60,7 @@ def test_fates_and_shares_by_hand() -> None:
 
 def memoryless(spec: Spec, factor: float, shift: float = 0.0) -> Params:
     """y = factor * x + shift."""
-    params = jax.tree.map(jnp.zeros_like, train.init(spec, HParams()).params)
+    params = jax.tree.map(jnp.zeros_like, train.init_state(spec, HParams()).params)
     params["layer_0"]["kernel"] = jnp.ones((1, H))
     return params | {"readout": {"kernel": jnp.full((H, 1), factor / H), "bias": jnp.full(1, shift)}}
 
@@ -88,7 +88,7 @@ def test_a_network_that_reads_raw_numbers_reads_itself_in_them() -> None:
     """y = (x - mean) / unit says again what it read, in the target's unit: it stands still, wherever it is."""
     task = task_of(standardise="targets", offset=1_000.0)
     spec = spec_of(task, task=TaskSpec(name="series", standardise="targets"))
-    (mean,), (unit,) = task.mean_O, task.unit_O
+    (mean,), (unit,) = task.target_mean_O, task.target_scale_O
     values = values_of(closed_loop(spec, task), spec, memoryless(spec, 1 / unit, -mean / unit))
     assert (values["standstill_rate"], values["escape_rate"]) == (1, 0)
     forgetful = spec_of(task)  # takes the task for one whose inputs are standardised
@@ -107,6 +107,6 @@ def test_where_the_target_itself_returns_no_failure_is_counted() -> None:
 
 
 def test_swapped_axes_have_no_next_value() -> None:
-    task = task_of(axes="swapped")
+    task = task_of(time_axis="batch")
     with pytest.raises(NotApplicable):
         closed_loop(spec_of(task), task)

@@ -27,7 +27,7 @@ from rnnjax.probes.prediction.validation import validation
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import next_step
 from rnnjax.training import step as train
-from rnnjax.types import Data, Params, Probe, Task
+from rnnjax.types import Params, Probe, Task, WindowData
 
 V, H = 4, 6
 FAST = {"xla_backend_optimization_level": 0}  # compiles faster; the probes must not care
@@ -54,14 +54,14 @@ def task() -> Task:
 
 
 def state_of(spec: Spec, hp: HParams, params: Params | None = None) -> train.TrainState:
-    state = train.init(spec, hp)
+    state = train.init_state(spec, hp)
     return state if params is None else state.replace(params=params)
 
 
 def random_params(spec: Spec, scale: float = 0.7) -> Params:
     """The biases too; in the float that is on."""
     rng = np.random.default_rng(5)
-    shapes = jax.eval_shape(partial(train.init, spec), HParams()).params
+    shapes = jax.eval_shape(partial(train.init_state, spec), HParams()).params
     return jax.tree.map(lambda leaf: jnp.asarray(scale * rng.normal(size=leaf.shape), float), shapes)
 
 
@@ -79,7 +79,7 @@ def values_of(probe: Probe, spec: Spec, hp: HParams, params: Params | None = Non
 NETWORKS: list[dict[str, Any]] = [
     *({"cell": cell} for cell in CELLS if not cell.startswith("flax")),
     {"cell": "flax_lstm"},
-    {"cell": "lstm", "layers": 2, "layer_norm": True, "start": "learned"},
+    {"cell": "lstm", "layers": 2, "layer_norm": True, "initial_state": "learned"},
 ]
 
 
@@ -150,7 +150,7 @@ def states_along(params: Params, inputs: np.ndarray) -> list[np.ndarray]:
 def test_gradient_lags_are_finite_differences() -> None:
     lags, step = 5, 1e-6
     ids_NW = np.random.default_rng(3).integers(V, size=(12, 7))
-    windows = Data(ids_NW[None, :-1], ids_NW[None, 1:])
+    windows = WindowData(ids_NW[None, :-1], ids_NW[None, 1:])
     with jax.enable_x64(True):
         params = random_params(spec_of())
         lagged = jax.jit(partial(gradient_lags, spec_of(), HParams(), lags=lags))

@@ -21,13 +21,13 @@ from rnnjax.probes.generation.decoders import (
 from rnnjax.probes.generation.errors_by_position import PROMPT, true_texts
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
-from rnnjax.tasks.automaton import language
-from rnnjax.tasks.grammar import Grammar, openings, sentences, vocabulary
-from rnnjax.tasks.text import decode, encode
+from rnnjax.tasks.automaton import build_language
+from rnnjax.tasks.grammar import Grammar, grammar_vocabulary, sentence_prefixes, sentence_probabilities
+from rnnjax.tasks.text import ids_to_text, text_to_ids
 from rnnjax.training import step as train
 
 GRAMMAR = Grammar()
-KNOWN, LETTERS = language(GRAMMAR), vocabulary(GRAMMAR)
+KNOWN, LETTERS = build_language(GRAMMAR), grammar_vocabulary(GRAMMAR)
 SAID = [
     "the dog sleep ",
     "boy eat cake ",
@@ -41,7 +41,7 @@ ENDS = [14, 13, 14, 8, 12, LONGEST]  # the fourth is lost at "dg", the fifth at 
 
 def written(*texts: str) -> np.ndarray:
     """Each text and whatever follows, LONGEST characters."""
-    return np.stack([encode((text + "e" * LONGEST)[:LONGEST], LETTERS) for text in texts])
+    return np.stack([text_to_ids((text + "e" * LONGEST)[:LONGEST], LETTERS) for text in texts])
 
 
 def test_a_sentence_ends_where_it_is_complete_or_with_the_word_that_spoils_it() -> None:
@@ -53,7 +53,7 @@ def test_measures_of_sentences_by_hand() -> None:
     assert found["valid_sentences"] == 3 / 6
     assert found["sentence_length"] == pytest.approx(np.mean(ENDS))
     assert found["distinct_sentences"] == 5 / 6
-    log_p = [np.log(sentences(GRAMMAR)[said]) for said in SAID[:3]]
+    log_p = [np.log(sentence_probabilities(GRAMMAR)[said]) for said in SAID[:3]]
     assert found["grammar_logp"] == pytest.approx(sum(log_p) / sum(map(len, SAID[:3])), rel=1e-4)
 
 
@@ -67,9 +67,9 @@ def test_prompts_end_where_a_sentence_begins() -> None:
     prompts = before_sentences(true_texts(GRAMMAR, 50, 2 * PROMPT, (0, 3)))
     assert prompts.shape == (50, PROMPT)
     for ids in prompts:
-        text = decode(ids, LETTERS)
-        assert any(text.endswith(sentence) for sentence in sentences(GRAMMAR))
-    assert "" in openings(GRAMMAR)
+        text = ids_to_text(ids, LETTERS)
+        assert any(text.endswith(sentence) for sentence in sentence_probabilities(GRAMMAR))
+    assert "" in sentence_prefixes(GRAMMAR)
 
 
 def test_decoders_of_a_network_that_says_one_sentence() -> None:
@@ -77,14 +77,14 @@ def test_decoders_of_a_network_that_says_one_sentence() -> None:
     a loop of letters does, and every decoder must find it."""
     task = TASKS["grammar"](TaskSpec(characters=2_000), None)
     spec = Spec(hidden=len(LETTERS), inputs=len(LETTERS), outputs=len(LETTERS))
-    params = jax.tree.map(jnp.zeros_like, train.init(spec, HParams()).params)
+    params = jax.tree.map(jnp.zeros_like, train.init_state(spec, HParams()).params)
     turns = np.roll(np.eye(len(LETTERS), dtype=np.float32), 1, axis=1)  # each letter is followed by the next one
     params["layer_0"]["kernel"] = 5 * jnp.eye(len(LETTERS))
     params["readout"]["kernel"] = 200 * jnp.asarray(turns)
     probe = decoders(spec, task)
 
     def of_run(hp: HParams) -> dict[str, jax.Array]:
-        return probe.measure(train.init(spec, hp).replace(params=params), hp, jnp.int32(0))
+        return probe.measure(train.init_state(spec, hp).replace(params=params), hp, jnp.int32(0))
 
     hp = jax.tree.map(lambda value: jnp.asarray(value)[None], HParams())
     options = {"xla_backend_optimization_level": 0}

@@ -10,8 +10,8 @@ import pytest
 from scipy.stats import norm
 
 from rnnjax.errors import NotApplicable
-from rnnjax.networks.generation import heard
-from rnnjax.networks.model import network
+from rnnjax.networks.generation import prefill
+from rnnjax.networks.model import build_network
 from rnnjax.probes.generation.errors_by_position import (
     BIN,
     BINS,
@@ -29,13 +29,13 @@ from rnnjax.probes.generation.exposure_bias import MARGIN, PROMPTS, exposure, in
 from rnnjax.probes.numerics.discriminant import discriminant, separation
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
-from rnnjax.tasks.automaton import language
-from rnnjax.tasks.grammar import Grammar, entropy_rate, vocabulary
+from rnnjax.tasks.automaton import build_language
+from rnnjax.tasks.grammar import Grammar, entropy_rate, grammar_vocabulary
 from rnnjax.training import step as train
 from rnnjax.types import Task
 
 GRAMMAR = Grammar()
-KNOWN, V = language(GRAMMAR), len(vocabulary(GRAMMAR))
+KNOWN, V = build_language(GRAMMAR), len(grammar_vocabulary(GRAMMAR))
 LENGTH = PROMPT + BINS * BIN + MARGIN
 
 
@@ -159,12 +159,12 @@ def test_the_discriminant_solves_its_equation() -> None:
 def recovered(recurrent: jax.Array) -> dict[str, np.ndarray]:
     """Of a linear network h' = h W + E[x] with a random readout."""
     spec = Spec(hidden=6, inputs=V, outputs=V, activation="identity")
-    params = train.init(spec, HParams()).params
+    params = train.init_state(spec, HParams()).params
     params["layer_0"]["recurrent_kernel"] = recurrent
     params["readout"]["kernel"] = params["readout"]["kernel"] * 0.3
     ids_NP = true_texts(GRAMMAR, PROMPTS, PROMPT + LAGS + 1, (0, 2)).ids_PN.T
-    model = network(spec, HParams())
-    start = heard(model, HParams(), params, jnp.asarray(ids_NP[:PROMPT]))
+    model = build_network(spec, HParams())
+    start = prefill(model, HParams(), params, jnp.asarray(ids_NP[:PROMPT]))
     wrong = jnp.asarray(wrong_symbols(ids_NP[PROMPT], V))
     found = jax.jit(partial(recovery, model))(params, start, jnp.asarray(ids_NP[PROMPT:]), wrong)
     return jax.tree.map(np.asarray, found)
@@ -206,7 +206,7 @@ def test_the_probe_of_a_network_that_guesses(task: Task) -> None:
     probe = exposure(spec, task)
 
     def of_run(hp: HParams) -> dict[str, jax.Array]:
-        state = train.init(spec, hp)
+        state = train.init_state(spec, hp)
         return probe.measure(state.replace(params=jax.tree.map(jnp.zeros_like, state.params)), hp, jnp.int32(0))
 
     hp = jax.tree.map(lambda value: jnp.asarray(value)[None], HParams())

@@ -32,7 +32,7 @@ NOISE = np.random.default_rng(0).integers(V, size=6_000)
 def values_of(task: Task) -> dict[str, float]:
     probe = readout(SPEC, task)
     measure = jax.jit(partial(probe.measure, hp=HParams(), step=jnp.int32(0)), compiler_options=FAST)
-    found = jax.tree.map(lambda value: np.asarray(value)[None], measure(train.init(SPEC, HParams())))
+    found = jax.tree.map(lambda value: np.asarray(value)[None], measure(train.init_state(SPEC, HParams())))
     return {name: float(value[0]) for name, value in probe.summarise(found).items()}
 
 
@@ -54,7 +54,7 @@ def test_nothing_is_read_from_noise() -> None:
 
 def test_own_loss_is_that_of_the_networks_outputs() -> None:
     task = task_of(NOISE)
-    state, (_, held_out) = train.init(SPEC, HParams()), symbol_windows(SPEC, task)
+    state, (_, held_out) = train.init_state(SPEC, HParams()), symbol_windows(SPEC, task)
     h_NH = np.asarray(states(SPEC, HParams(), state.params, held_out), float)
     readout_params = jax.tree.map(lambda leaf: np.asarray(leaf, float), state.params["readout"])
     losses = []

@@ -12,7 +12,14 @@ import pytest
 from rnnjax.errors import NotApplicable
 from rnnjax.probes.prediction.loss_by_position import by_position
 from rnnjax.settings import HParams, Spec
-from rnnjax.tasks.windows import carried_floor, held_out_level, next_step, task_windows, window_floor, window_floors
+from rnnjax.tasks.windows import (
+    carried_floor,
+    held_out_loss_bound,
+    next_step,
+    task_windows,
+    window_floor,
+    window_floors,
+)
 from rnnjax.training import step as train
 from rnnjax.types import Params, Task
 
@@ -32,7 +39,7 @@ def measured(params: Params, **fields: Any) -> dict[str, np.ndarray]:
     spec = replace(SPEC, **fields)
 
     def of_run(hp: HParams) -> dict[str, jax.Array]:
-        state = train.init(spec, hp).replace(params=params)
+        state = train.init_state(spec, hp).replace(params=params)
         return by_position(spec, task()).measure(state, hp, jnp.int32(0))
 
     batched = jax.tree.map(lambda value: jnp.asarray(value)[None], HParams())
@@ -42,7 +49,7 @@ def measured(params: Params, **fields: Any) -> dict[str, np.ndarray]:
 
 
 def params_with(recurrent: float, scale: float) -> Params:
-    params = jax.tree.map(lambda leaf: scale * leaf, train.init(SPEC, HParams(seed=3)).params)
+    params = jax.tree.map(lambda leaf: scale * leaf, train.init_state(SPEC, HParams(seed=3)).params)
     params["layer_0"]["recurrent_kernel"] = recurrent * params["layer_0"]["recurrent_kernel"]
     return params
 
@@ -134,7 +141,7 @@ def test_the_floor_of_each_place_is_counted() -> None:
 def test_what_is_known_whatever_the_network_does() -> None:
     found = measured(params_with(recurrent=1.0, scale=1.0))
     assert found["steps_a_pass"] == 10 * T and found["characters_a_pass"] == 10 * T * B
-    expected = held_out_level(task().train_N, task().validation_N, 3, V)
+    expected = held_out_loss_bound(task().train_N, task().validation_N, 3, V)
     assert found["held_out_trigram"] == pytest.approx(expected, rel=1e-6)
 
 

@@ -22,7 +22,7 @@ from rnnjax.types import Params
 
 def random_params(spec: Spec, scale: float = 0.4) -> Params:
     rng = np.random.default_rng(5)
-    shapes = jax.eval_shape(partial(train.init, spec), HParams()).params
+    shapes = jax.eval_shape(partial(train.init_state, spec), HParams()).params
     return jax.tree.map(lambda leaf: jnp.asarray(scale * rng.normal(size=leaf.shape), jnp.float32), shapes)
 
 
@@ -58,7 +58,7 @@ def test_a_linear_network_s_numbers_are_its_algebra() -> None:
     assert values["window_decay"] == pytest.approx(np.log10(to_start / np.linalg.norm(out)), abs=1e-4)
 
     for part, name in ((task.validation_N, "r2"), (task.train_N, "train_error")):
-        windows = spread_windows(task.pairs(part), T, WINDOWS)
+        windows = spread_windows(task.make_sequence(part), T, WINDOWS)
         y, h_WH = said(params, windows.inputs_WTB[0])
         z = windows.targets_WTB[0, -1]
         error = np.mean((y - z) ** 2) / np.var(z)
@@ -132,7 +132,7 @@ def test_without_recurrence_only_the_last_input_counts() -> None:
 
 def test_without_recurrence_the_axes_make_no_difference() -> None:
     """A window of 64 steps and 64 series: each prediction is then that of its own series' last row."""
-    right, swapped = (task_of(axes=axes) for axes in ("right", "swapped"))
+    right, swapped = (task_of(time_axis=axes) for axes in ("time", "batch"))
     spec = spec_of(right, window=WINDOWS, batch=WINDOWS)
     params = random_params(spec)
     params["layer_0"]["recurrent_kernel"] = jnp.zeros((H, H))
@@ -170,7 +170,7 @@ def test_small_batches_are_told_apart() -> None:
     assert values_of(batches(spec, task), spec, params)["single_step_distance"] == 0
 
 
-@pytest.mark.parametrize("network", [{"cell": "gru"}, {"cell": "lstm", "layers": 2, "start": "learned"}])
+@pytest.mark.parametrize("network", [{"cell": "gru"}, {"cell": "lstm", "layers": 2, "initial_state": "learned"}])
 @pytest.mark.parametrize("name", ["responses", "batches", "closed_loop"])
 def test_contract_of_a_probe_of_a_series(name: str, network: dict[str, Any]) -> None:
     """Numbers with a run axis; that of a run does not come from its neighbours."""
@@ -180,7 +180,7 @@ def test_contract_of_a_probe_of_a_series(name: str, network: dict[str, Any]) -> 
 
     def of_run(seed: jax.Array) -> dict[str, jax.Array]:
         hp = HParams(seed=seed)
-        return probe.measure(train.init(spec, hp), hp, jnp.int32(3))
+        return probe.measure(train.init_state(spec, hp), hp, jnp.int32(3))
 
     measure = jax.jit(jax.vmap(of_run), compiler_options=FAST)
     both, swapped = (probe.summarise(jax.tree.map(np.asarray, measure(jnp.array(s)))) for s in ([0, 1], [1, 0]))

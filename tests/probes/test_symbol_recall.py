@@ -32,7 +32,7 @@ FAST = {"xla_backend_optimization_level": 0}
 
 def copy_task(lag: int = 3) -> Task:
     """Independent letters, so that nothing but a memory can tell them."""
-    return TASKS["recall"](TaskSpec(name="recall", characters=9_000, symbols=V, lag=lag, validation=0.2), None)
+    return TASKS["recall"](TaskSpec(name="recall", characters=9_000, symbols=V, copy_delay=lag, validation=0.2), None)
 
 
 def register_spec() -> Spec:
@@ -42,7 +42,7 @@ def register_spec() -> Spec:
 def register() -> Params:
     """h_t = (x_t, x_{t-1}, ... x_{t-11}), each one-hot: every step moves all on by V places, and the last out."""
     spec = register_spec()
-    shapes = jax.eval_shape(partial(train.init, spec), HParams()).params
+    shapes = jax.eval_shape(partial(train.init_state, spec), HParams()).params
     params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
     params["layer_0"]["kernel"] = jnp.eye(V, spec.hidden)
     params["layer_0"]["recurrent_kernel"] = jnp.eye(spec.hidden, k=V)
@@ -52,7 +52,7 @@ def register() -> Params:
 def test_a_shift_register_knows_what_is_in_it() -> None:
     spec = register_spec()
     probe = memory(spec, copy_task())
-    state = train.init(spec, HParams()).replace(params=register())
+    state = train.init_state(spec, HParams()).replace(params=register())
     measure = jax.jit(lambda state: probe.measure(state, HParams(), jnp.int32(0)), compiler_options=FAST)
     found = {
         name: value[0] for name, value in probe.summarise({"hits": np.asarray(measure(state)["hits"])[None]}).items()
@@ -71,7 +71,7 @@ def test_a_shift_register_knows_what_is_in_it() -> None:
 
 def test_what_is_asked_is_the_symbol_of_so_many_steps_ago() -> None:
     train_windows, held_out = symbol_windows(register_spec(), copy_task())
-    text = copy_task().pairs(copy_task().validation_N).inputs_N
+    text = copy_task().make_sequence(copy_task().validation_N).inputs_N
     assert held_out.inputs_WTB.shape == (1, WARM_UP + 16, 64)
     assert train_windows.inputs_WTB.shape == (1, WARM_UP + 16, 256)
     np.testing.assert_array_equal(held_out.inputs_WTB[0, :, 0], text[: WARM_UP + 16])

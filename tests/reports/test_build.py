@@ -15,8 +15,8 @@ from rnnjax.reports.build import against_baseline
 from rnnjax.reports.document import Table
 from rnnjax.reports.methods import data_line, data_table
 from rnnjax.reports.summary import unit_among
-from rnnjax.studies.dry_run import check_measured
-from rnnjax.studies.run import load_tasks
+from rnnjax.studies.dry_run import check_recorded
+from rnnjax.studies.run import load_study_tasks
 
 FILE = """
 question = "What do other data do?"
@@ -46,7 +46,7 @@ task.scale = [100.0]
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     path: Path = tmp_path_factory.mktemp("study") / "other.toml"
     path.write_text(FILE)
-    return config.load(path)
+    return config.load_study(path)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def arms(study: Study) -> list[ArmResult]:
 
 
 def test_a_variant_of_a_task_is_told_by_what_is_its_own(study: Study) -> None:
-    tasks, _ = load_tasks(study)
+    tasks, _ = load_study_tasks(study)
     (table,) = data_table(tasks)
     assert [row[:4] for row in table.rows] == [["series", 400, 40, None], ["series with scale 100", 400, 40, None]]
     scaled = dict(zip(table.columns, table.rows[1], strict=True))
@@ -67,7 +67,7 @@ def test_a_variant_of_a_task_is_told_by_what_is_its_own(study: Study) -> None:
 
 
 def test_one_task_for_all_is_told_in_a_sentence(study: Study) -> None:
-    (spec, task), *_ = load_tasks(study)[0].items()
+    (spec, task), *_ = load_study_tasks(study)[0].items()
     assert data_table({spec: task}) == []
     assert data_line(study, {spec: task}).startswith("Task series: 400 steps to train on, 40 held out. Levels in ")
 
@@ -93,16 +93,16 @@ def test_losses_in_different_units_have_none_in_common(arms: list[ArmResult]) ->
 def test_a_map_has_been_measured_where_its_coordinates_have(tmp_path: Path) -> None:
     path = tmp_path / "words.toml"
     path.write_text("question = 'q'\n[[figures]]\nform = 'map'\nmetric = 'map'\ntitle = 't'\n")
-    study = config.load(path)
+    study = config.load_study(path)
     arm = made_up(study.arms[0], study.seeds)
-    check_measured(study, [arm._replace(probes={"map_x": np.zeros((1, 1, 2)), "map_y": np.zeros((1, 1, 2))})])
+    check_recorded(study, [arm._replace(probes={"map_x": np.zeros((1, 1, 2)), "map_y": np.zeros((1, 1, 2))})])
     with pytest.raises(BadInput, match="figures: 'map_x' was not measured in arm base"):
-        check_measured(study, [arm])
+        check_recorded(study, [arm])
 
 
 def test_what_is_run_otherwise_than_the_file_has_it_is_said(study: Study, tmp_path: Path) -> None:
     path = tmp_path / "other.toml"
     path.write_text(FILE)
-    asked = config.load(path, ["steps=200", "window=10"], seeds=3, patterns=["series,*"])
-    assert asked.departs == "steps 200 instead of 30,000, 3 seeds instead of 12, some of its arms only"
-    assert study.departs == config.load(path, ["window=10"], seeds=12).departs == ""
+    asked = config.load_study(path, ["steps=200", "window=10"], seeds=3, patterns=["series,*"])
+    assert asked.overrides == "steps 200 instead of 30,000, 3 seeds instead of 12, some of its arms only"
+    assert study.overrides == config.load_study(path, ["window=10"], seeds=12).overrides == ""

@@ -12,7 +12,7 @@ from rnnjax.config import load as config
 from rnnjax.errors import BadInput
 from rnnjax.reports import document as pages
 from rnnjax.reports.grid_explorer import explorer, ranking, status, value
-from rnnjax.studies.dry_run import asked
+from rnnjax.studies.dry_run import requested_metrics
 from rnnjax.studies.validation import check_names
 
 
@@ -91,13 +91,13 @@ def test_a_grid_that_is_none_is_refused(tmp_path: Path, was: str, becomes: str, 
     path = tmp_path / "grid.toml"
     path.write_text(GRID.read_text().replace(was, becomes))
     with pytest.raises(BadInput, match=message):
-        check_names(config.load(path))
+        check_names(config.load_study(path))
 
 
 def test_its_metrics_are_checked_before_training() -> None:
     study, _ = grid()
     explorer = study.file.explorer
     assert explorer
-    assert ("explorer", "horizon", ["*"]) in list(asked(study))
+    assert ("explorer", "horizon", ["*"]) in list(requested_metrics(study))
     without = study._replace(file=replace(study.file, explorer=None))
-    assert not [where for where, *_ in asked(without) if where == "explorer"]
+    assert not [where for where, *_ in requested_metrics(without) if where == "explorer"]

@@ -130,7 +130,7 @@ def test_a_table_without_rows_is_its_note(tmp_path: Path) -> None:
 
 
 def test_a_study_that_was_run_otherwise_says_so(tmp_path: Path) -> None:
-    otherwise = _page()._replace(departs="steps 5,000 instead of 30,000")
+    otherwise = _page()._replace(overrides="steps 5,000 instead of 30,000")
     for form in _written(tmp_path / "otherwise", otherwise):
         assert "steps 5,000 instead of 30,000" in form and "meant for the study as it stands in the file" in form
     for form in _written(tmp_path / "as it stands", _page()):

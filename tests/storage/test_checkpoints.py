@@ -23,7 +23,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnjax.errors import DamagedState, FolderRefused, StorageFailed
 from rnnjax.storage import checkpoints
-from rnnjax.storage.checkpoints import Checkpoints, digest
+from rnnjax.storage.checkpoints import Checkpoints, state_digest
 
 SEED = random.SystemRandom().randrange(2**32)
 
@@ -46,7 +46,7 @@ def tree_at(step: int) -> State:
                  (moments, {"alive": draw.random(4) < 0.5}), np.int32(step) + np.zeros((), np.int32))  # fmt: skip
 
 
-DIGESTS = {step: digest(tree_at(step)) for step in range(0, 2000, 20)}
+DIGESTS = {step: state_digest(tree_at(step)) for step in range(0, 2000, 20)}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def restored(folder: Path, like: Any = None) -> tuple[int | None, list[str]]:
         found = saved.restore(tree_at(0) if like is None else like)
     if found is None:
         return None, notes
-    assert digest(found[1]) == DIGESTS[found[0]], f"silently wrong, seed {SEED}"
+    assert state_digest(found[1]) == DIGESTS[found[0]], f"silently wrong, seed {SEED}"
     return found[0], notes
 
 
@@ -87,7 +87,7 @@ def test_what_comes_back_is_bitwise_what_was_saved(folder: Path) -> None:
         found = saved.restore(jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), tree_at(0)))
     assert found is not None
     step, tree = found
-    assert step == 400 and digest(tree) == DIGESTS[400]
+    assert step == 400 and state_digest(tree) == DIGESTS[400]
     assert isinstance(tree, State) and isinstance(tree.opt_state[0], tuple)
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(tree))
     assert restored(folder) == (400, [])
@@ -103,7 +103,9 @@ def test_sharded_leaves_come_back_sharded(tmp_path: Path) -> None:
         saved.save(1, tree)
         like = {"x": jax.ShapeDtypeStruct((8,), jnp.int32, sharding=per_run)}
         for found in (saved.restore(like), saved.restore(tree)):
-            assert found is not None and found[1]["x"].sharding == per_run and digest(found[1]) == digest(tree)
+            assert (
+                found is not None and found[1]["x"].sharding == per_run and state_digest(found[1]) == state_digest(tree)
+            )
 
 
 def test_nothing_saved_is_none_and_makes_nothing(tmp_path: Path) -> None:
@@ -135,9 +137,11 @@ def test_digest_tells_any_difference() -> None:
         yield {"a": np.zeros(2, np.float32), "c": np.zeros(0, np.float32)}
         yield {"a": {"a": np.zeros(2, np.float32)}}
 
-    assert len({digest(tree) for tree in changes()}) == 7
+    assert len({state_digest(tree) for tree in changes()}) == 7
     fortran = np.asfortranarray(np.arange(6, dtype=np.float32).reshape(2, 3))
-    assert digest({"a": jnp.asarray(fortran)}) == digest({"a": fortran}) == digest({"a": fortran.copy()})
+    assert (
+        state_digest({"a": jnp.asarray(fortran)}) == state_digest({"a": fortran}) == state_digest({"a": fortran.copy()})
+    )
 
 
 # -- damage
@@ -302,7 +306,7 @@ def test_a_newer_format_is_refused_row_75(folder: Path) -> None:
     path = folder / "400" / "checks" / "metadata"
     checks = json.loads(path.read_text())
     del checks["seal"]
-    path.write_text(json.dumps(checkpoints._sealed({**checks, "format": checkpoints.FORMAT + 1})))
+    path.write_text(json.dumps(checkpoints._seal_metadata({**checks, "format": checkpoints.FORMAT + 1})))
     with pytest.raises(DamagedState, match="step 400 was written by a newer rnnjax"):
         restored(folder)
     assert names(folder) == {"360", "380", "400"}
@@ -330,7 +334,7 @@ def test_metadata_does_not_lead_outside_row_77(name: str, folder: Path, tmp_path
     plain_files = ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False))
     plain_files.save(tmp_path / "outside", {"step": tree_at(400).step})
     shutil.rmtree(folder / "400" / "state")
-    leaves = {name: leaf for name, leaf in checkpoints._named(tree_at(400)).items() if leaf.size}
+    leaves = {name: leaf for name, leaf in checkpoints._named_leaves(tree_at(400)).items() if leaf.size}
     plain_files.save(folder / "400" / "state", leaves)
     assert restored(folder) == (400, [])  # the layout in which names are paths is read too
     metadata = folder / "400" / "state" / "_METADATA"

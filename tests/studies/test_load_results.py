@@ -7,7 +7,7 @@ import pytest
 
 from rnnjax.config import load as config
 from rnnjax.errors import BadInput, DamagedState
-from rnnjax.storage.manifest import in_words
+from rnnjax.storage.manifest import upgrade_task_settings
 from rnnjax.studies import run as lab
 
 STUDY = """
@@ -17,7 +17,7 @@ seeds = 3
 hidden = 4
 window = 5
 steps = 60
-record_every = 20
+log_every = 20
 task.characters = 600
 [[axes]]
 clip_norm = [1.0, inf]
@@ -28,8 +28,8 @@ seeds = 2
 validation = 2
 [[claims]]
 id = "c"
-says = "s"
-[[claims.readings]]
+text = "s"
+[[claims.criteria]]
 rule = "bound"
 metric = "validation_loss@0"
 arms = ["*"]
@@ -43,7 +43,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("stored")
     file, out = folder / "short.toml", folder / "out"
     file.write_text(STUDY)
-    lab.run_study(config.load(file), out)
+    lab.run_study(config.load_study(file), out)
     return file, out
 
 
@@ -54,7 +54,7 @@ def read(out: Path) -> dict:
 def test_judging_again_finds_the_same_numbers(finished: tuple[Path, Path]) -> None:
     file, out = finished
     before, page = read(out), json.loads((out / "page.json").read_text())
-    lab.judge_again(config.load(file), out)
+    lab.rejudge(config.load_study(file), out)
     assert read(out) == before, "every number, every verdict"
     again = json.loads((out / "page.json").read_text())
     assert again | {"cost": None} == page | {"cost": None}, "the seconds went on after the first page was written"
@@ -62,15 +62,15 @@ def test_judging_again_finds_the_same_numbers(finished: tuple[Path, Path]) -> No
 
 @pytest.mark.parametrize(("was", "word"), [(True, "all"), (False, "none"), ("targets", "targets")])
 def test_a_manifest_of_before_says_true_where_this_one_has_a_word(was: bool | str, word: str) -> None:
-    assert in_words({"name": "series", "standardise": was}) == {"name": "series", "standardise": word}
-    assert in_words({"name": "series"}) == {"name": "series"}
+    assert upgrade_task_settings({"name": "series", "standardise": was}) == {"name": "series", "standardise": word}
+    assert upgrade_task_settings({"name": "series"}) == {"name": "series"}
 
 
 def test_another_statement_gets_its_verdict(finished: tuple[Path, Path], tmp_path: Path) -> None:
     _, out = finished
     other = tmp_path / "short.toml"
     other.write_text(STUDY.replace("low = 0.0", "high = 0.0"))
-    lab.judge_again(config.load(other), out)
+    lab.rejudge(config.load_study(other), out)
     assert [claim["verdict"] for claim in read(out)["claims"]] == ["refuted"]
 
 
@@ -92,15 +92,15 @@ def test_another_study_is_refused(
     assert was in STUDY
     other.write_text(STUDY.replace(was, becomes))
     with pytest.raises(BadInput, match=message):
-        lab.judge_again(config.load(other), out)
+        lab.rejudge(config.load_study(other), out)
     assert (out / "summary.json").read_bytes() == before
 
 
 def test_what_is_not_finished_or_not_whole_is_refused(finished: tuple[Path, Path], tmp_path: Path) -> None:
     file, out = finished
     with pytest.raises(BadInput, match="expected the run folder of a finished study"):
-        lab.judge_again(config.load(file), tmp_path)
+        lab.rejudge(config.load_study(file), tmp_path)
     (lost,) = [path for path in (out / "metrics").glob("*.npz") if path.stem == "group-1"]
     lost.rename(tmp_path / lost.name)
     with pytest.raises(DamagedState, match="has no curves of hidden=5"):
-        lab.judge_again(config.load(file), out)
+        lab.rejudge(config.load_study(file), out)

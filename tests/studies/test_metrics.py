@@ -7,14 +7,14 @@ import pytest
 
 from rnnjax.analysis.results import (
     ArmResult,
+    at_probe_steps,
     curve_metrics,
+    exponential_smoothing,
     is_text,
-    measured_only,
-    named,
     norm_metrics,
-    rises,
-    seed_values,
-    smoothed,
+    per_seed,
+    rise_indicators,
+    select_arms,
 )
 
 
@@ -80,7 +80,7 @@ def test_smoothing_is_that_of_single_steps() -> None:
     value = 4.0
     for loss in [4.0] * 3 + [1.0] * 2 + [2.0] * 4:
         value = 0.999 * value + 0.001 * loss
-    assert smoothed(losses, steps) == pytest.approx([value], rel=1e-12)
+    assert exponential_smoothing(losses, steps) == pytest.approx([value], rel=1e-12)
     assert curve_metrics(losses, losses, np.cumsum(steps))["smooth_loss"] == pytest.approx([value], rel=1e-12)
 
 
@@ -103,39 +103,39 @@ PROBED = arm(
     ],
 )
 def test_seed_values(metric: str, expected: list[float]) -> None:
-    np.testing.assert_array_equal(seed_values(PROBED, metric), expected)
+    np.testing.assert_array_equal(per_seed(PROBED, metric), expected)
 
 
 def test_a_metric_shadows_the_probe_of_its_name_but_at_a_step() -> None:
     both = PROBED._replace(metrics={"norm": np.array([8.0, 9.0])})
-    assert seed_values(both, "norm").tolist() == [8, 9]
-    assert seed_values(both, "norm@5").tolist() == [2, 5]
+    assert per_seed(both, "norm").tolist() == [8, 9]
+    assert per_seed(both, "norm@5").tolist() == [2, 5]
 
 
 @pytest.mark.parametrize("metric", ["unknown", "unknown@3", "loss@3"])
 def test_an_unknown_metric_is_a_key_error(metric: str) -> None:
     with pytest.raises(KeyError):
-        seed_values(PROBED, metric)
+        per_seed(PROBED, metric)
 
 
 def test_arms_are_named_by_patterns_in_the_order_of_the_study() -> None:
     arms = [arm("normal_1"), arm("orthogonal"), arm("normal_2")]
-    assert [one.name for one in named(arms, ["orth*", "normal_?", "normal_1"])] == [
+    assert [one.name for one in select_arms(arms, ["orth*", "normal_?", "normal_1"])] == [
         "normal_1",
         "orthogonal",
         "normal_2",
     ]
     with pytest.raises(KeyError, match="'xavier'"):
-        named(arms, ["*", "xavier"])
+        select_arms(arms, ["*", "xavier"])
     with pytest.raises(KeyError):
-        named(arms, ["Normal_1"])
+        select_arms(arms, ["Normal_1"])
 
 
 @pytest.mark.parametrize("lags", [(), (4,)])
 def test_a_probe_is_shown_where_it_was_taken(lags: tuple[int, ...]) -> None:
     values = np.full((2, 3, *lags), np.nan)
     values[:, 0], values[1, 2] = 1.0, 2.0  # at step 10 one of the two had diverged
-    shown = measured_only(arm(probes={"decay": values, "other": np.zeros((2, 3))}), "decay")
+    shown = at_probe_steps(arm(probes={"decay": values, "other": np.zeros((2, 3))}), "decay")
     assert shown.probe_steps.tolist() == [0, 10]
     assert list(shown.probes) == ["decay"]
     np.testing.assert_array_equal(shown.probes["decay"], values[:, [0, 2]])
@@ -149,7 +149,7 @@ def test_texts_are_told_by_their_name() -> None:
 def test_rises_of_a_loss_counted_by_hand() -> None:
     """The first row has none before it; a rise of a twentieth is not yet a sharp one."""
     loss = np.array([[1.0, 1.04, 1.04, 0.5, 0.53, 0.2], [1.0, 2.0, np.nan, np.nan, np.nan, np.nan]])
-    found = rises(loss)
+    found = rise_indicators(loss)
     assert found["rise"][0].tolist() == [0, 1, 0, 0, 1, 0]
     assert found["sharp_rise"][0].tolist() == [0, 0, 0, 0, 1, 0]
     assert found["rise"][1, :2].tolist() == found["sharp_rise"][1, :2].tolist() == [0, 1]

@@ -13,22 +13,22 @@ rows = st.integers(1, 5_000)
 
 
 @given(counts, lengths, rows)
-def test_probe_points_are_the_ends_and_whole_rows_between(count: int, steps: int, record_every: int) -> None:
-    points = probe_points(count, steps, record_every)
+def test_probe_points_are_the_ends_and_whole_rows_between(count: int, steps: int, log_every: int) -> None:
+    points = probe_points(count, steps, log_every)
     assert points == sorted(set(points))
     assert (points[0], points[-1]) == (0, steps)
     assert len(points) <= count
-    assert all(point % record_every == 0 for point in points[1:-1])
+    assert all(point % log_every == 0 for point in points[1:-1])
     assert all(type(point) is int for point in points), "a NumPy integer is no JSON"
 
 
 @given(counts, lengths, rows)
-def test_probe_points_are_spaced_by_a_factor(count: int, steps: int, record_every: int) -> None:
+def test_probe_points_are_spaced_by_a_factor(count: int, steps: int, log_every: int) -> None:
     """Each is about `ratio` times the one before; half a row of rounding at either side."""
-    points = probe_points(count, steps, record_every)
-    ratio = (steps / min(record_every, steps)) ** (1 / max(count - 2, 1))
+    points = probe_points(count, steps, log_every)
+    ratio = (steps / min(log_every, steps)) ** (1 / max(count - 2, 1))
     for before, after in itertools.pairwise(points[1:]):
-        assert after <= ratio * (before + record_every / 2) + record_every
+        assert after <= ratio * (before + log_every / 2) + log_every
 
 
 def test_probe_points_by_hand() -> None:
@@ -45,15 +45,15 @@ def test_probe_points_that_are_named_are_rounded_up_to_whole_rows() -> None:
 
 @given(st.integers(1, 10**6), lengths, rows)
 @settings(max_examples=50)
-def test_regular_points_leave_no_gap(every: int, steps: int, record_every: int) -> None:
+def test_regular_points_leave_no_gap(every: int, steps: int, log_every: int) -> None:
     if steps // every > 10_000:
         return
-    points = regular_points(every, steps, record_every)
+    points = regular_points(every, steps, log_every)
     assert points == sorted(set(points))
     assert points[-1] == steps
-    assert all(point % record_every == 0 for point in points[:-1])
+    assert all(point % log_every == 0 for point in points[:-1])
     gaps = {after - before for before, after in zip([0, *points], points, strict=False)}
-    assert max(gaps) < every + record_every
+    assert max(gaps) < every + log_every
 
 
 def test_regular_points_by_hand() -> None:

@@ -31,7 +31,7 @@ from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.files import read_npz
 from rnnjax.studies import group as training
 from rnnjax.studies import run as lab
-from rnnjax.studies.group import Training
+from rnnjax.studies.group import GroupTrainer
 from rnnjax.training import parallel as sweep
 
 ROOT = Path(__file__).parents[2]
@@ -49,14 +49,14 @@ optimizer = "adam"
 schedule = "plateau"
 plateau_checks = 3.0
 patience = 3.0
-check_every = {check_every}
-start = "random"
+validate_every = {validate_every}
+initial_state =  "random"
 dropout = true
 dropout_rate = 0.1
 hidden = 8
 window = 5
 steps = {steps}
-record_every = {record_every}
+log_every = {log_every}
 block = 2
 carry = "carried"
 task.characters = 500
@@ -71,7 +71,7 @@ RATES = [0.01, 1.0, DIVERGING]  # one learns, one gets worse and is stopped
 
 
 def study_file(folder: Path, **settings: Any) -> Path:
-    values = {"save_every": EVERY, "steps": STEPS, "record_every": 10, "rates": RATES, "check_every": EVERY} | settings
+    values = {"save_every": EVERY, "steps": STEPS, "log_every": 10, "rates": RATES, "validate_every": EVERY} | settings
     path = folder / "tiny.toml"
     path.write_text(TINY.format(**values))
     return path
@@ -132,9 +132,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def compiled_once() -> Iterator[None]:
     """The attempts of a study share what is a pure function of it; the real processes below make all of it anew."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lab, "prepare", once(lab.prepare, key=lambda study: repr(study.config)))
-        patch.setattr(sweep, "program", once(sweep.program, key=lambda runs, data, rows, held_out: (tuple(runs), rows)))
-        patch.setattr(sweep, "start", once(sweep.start, key=tuple))
+        patch.setattr(lab, "prepare", once(lab.prepare_study, key=lambda study: repr(study.config)))
+        patch.setattr(
+            sweep, "program", once(sweep.compile_program, key=lambda runs, data, rows, held_out: (tuple(runs), rows))
+        )
+        patch.setattr(sweep, "start", once(sweep.init_states, key=tuple))
         probes = {name: once(probe, key=lambda spec, task: spec) for name, probe in diagnostics.PROBES.items()}
         patch.setattr(diagnostics, "PROBES", probes)
         yield
@@ -156,7 +158,7 @@ class Killed(BaseException):
 
 
 def run(file: Path, out: Path, resume: bool = False) -> Path:
-    lab.run_study(config.load(file), out, resume=resume)
+    lab.run_study(config.load_study(file), out, resume=resume)
     return out
 
 
@@ -241,10 +243,10 @@ def test_a_stop_between_the_saves_changes_nothing(
     tiny: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The signal comes at step 30, where the plan saves nothing, and again, in the next attempt, in the last chunk."""
-    advance, out = Training.advance, tmp_path / "out"
+    advance, out = GroupTrainer.advance, tmp_path / "out"
 
-    def stopping_at(step: int) -> Callable[[Training], None]:
-        def stopped(self: Training) -> None:
+    def stopping_at(step: int) -> Callable[[GroupTrainer], None]:
+        def stopped(self: GroupTrainer) -> None:
             advance(self)
             if self.step == step:
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -252,12 +254,12 @@ def test_a_stop_between_the_saves_changes_nothing(
         return stopped
 
     monkeypatch.setattr(training, "PATIENCE", 0.0)  # chunks of one row
-    monkeypatch.setattr(Training, "advance", stopping_at(30))
+    monkeypatch.setattr(GroupTrainer, "advance", stopping_at(30))
     with pytest.raises(Stopped, match="--resume") as stopped:
         run(tiny, out)
     assert stopped.value.exit_code == 143
     assert (out / "checkpoints" / "group-0" / "30").is_dir() and manifest(out)["state"] == "interrupted"
-    monkeypatch.setattr(Training, "advance", stopping_at(STEPS))
+    monkeypatch.setattr(GroupTrainer, "advance", stopping_at(STEPS))
     run(tiny, out, resume=True)
     assert differences(out, whole) == []
 
@@ -265,7 +267,7 @@ def test_a_stop_between_the_saves_changes_nothing(
 def leaves_of_a_checkpoint() -> list[str]:
     weights = ["layer_0/bias", "layer_0/kernel", "layer_0/recurrent_kernel", "readout/bias", "readout/kernel"]
     state = ["alive", "carry/layer_0", "diverged_at", "step", "opt_state/2/count"]
-    patience = ["best_loss", "waited", "waited_at_rate", "rate_scale", "stopped_at"]
+    patience = ["best_loss", "waited", "bad_checks_since_decay", "lr_scale", "stopped_at"]
     trees = ["params", "opt_state/2/mu", "opt_state/2/nu", "patience/best_params"]
     record = ["loss", "gradient_norm", "clip_share", "update_norm", "objective"]
     probes = ["spectral_radius", "eigenvalue_departure", "spectral_norm", "henrici", "validation_loss"]
@@ -314,15 +316,15 @@ def test_every_leaf_is_needed(leaf: str, tiny: Path, whole: Path, half: Path, tm
 def test_the_length_of_chunks_does_not_matter(
     patience: float, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    advance, chunks = Training.advance, []
+    advance, chunks = GroupTrainer.advance, []
 
-    def counted(self: Training) -> None:
+    def counted(self: GroupTrainer) -> None:
         before = self.step
         advance(self)
         chunks.append(self.step - before)
 
     file = study_file(tmp_path, save_every=STEPS)
-    monkeypatch.setattr(Training, "advance", counted)
+    monkeypatch.setattr(GroupTrainer, "advance", counted)
     monkeypatch.setattr(training, "PATIENCE", patience)
     out = run(file, tmp_path / "out")
     assert max(chunks) == (10 if patience == 0 else EVERY), "the looks at the held-out loss part them"
@@ -416,7 +418,7 @@ def test_random_kills(tmp_path: Path, cache: Path) -> None:
 
 @pytest.mark.parametrize("numbers", [{signal.SIGTERM: 143}, {signal.SIGINT: 130, signal.SIGHUP: 129}])
 def test_a_signal_saves_and_ends(numbers: dict[signal.Signals, int], tmp_path: Path, cache: Path) -> None:
-    file = study_file(tmp_path, steps=10**8, record_every=10**4, save_every=10**8)
+    file = study_file(tmp_path, steps=10**8, log_every=10**4, save_every=10**8)
     logs, outs = ({number: tmp_path / f"{word}-{number}" for number in numbers} for word in ("log", "out"))
     with contextlib.ExitStack() as stack:
         children = {
@@ -478,7 +480,7 @@ def test_the_main_job_end_to_end(tmp_path: Path, cache: Path) -> None:
     chosen = [option for pattern in one_program for option in ("--arm", pattern)]
     with process(log, cache, study, "--out", out, "--seeds", 2, "--steps", 200, "--set", "hidden=16", *chosen) as child:
         assert child.wait(150) == 0, log.read_text()
-    loaded = config.load(study, patterns=one_program)
+    loaded = config.load_study(study, patterns=one_program)
     arms, claims = [arm.name for arm in loaded.arms], [claim.id for claim in loaded.file.claims]
     files = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     expected = {

@@ -18,15 +18,21 @@ from rnnjax import devices
 from rnnjax.cli import common as command
 from rnnjax.config import load as config
 from rnnjax.errors import BadInput
-from rnnjax.networks.generation import beam
-from rnnjax.networks.model import network
+from rnnjax.networks.generation import beam_search
+from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.studies import run as lab
-from rnnjax.studies.group import introduction
-from rnnjax.studies.load_networks import Network, load_network
-from rnnjax.studies.sampling import Wishes, forecast_rows, refuse_wishes, table, write
+from rnnjax.studies.group import task_metadata
+from rnnjax.studies.load_networks import LoadedNetwork, load_network
+from rnnjax.studies.sampling import (
+    SamplingOptions,
+    check_series_options,
+    forecast_rows,
+    format_rows,
+    sample_from_folder,
+)
 from rnnjax.tasks import TASKS
-from rnnjax.tasks.text import decode, encode
+from rnnjax.tasks.text import ids_to_text, text_to_ids
 from rnnjax.tasks.windows import next_step
 from rnnjax.types import Task
 
@@ -39,7 +45,7 @@ seeds = 2
 hidden = 8
 window = 5
 steps = 40
-record_every = 20
+log_every = 20
 block = 2
 clip_norm = inf
 task.characters = 400
@@ -53,11 +59,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study of two arms with seeds 42 and 43."""
     place = tmp_path_factory.mktemp("speak")
     (place / "tiny.toml").write_text(STUDY)
-    lab.run_study(config.load(place / "tiny.toml"), place / "out")
+    lab.run_study(config.load_study(place / "tiny.toml"), place / "out")
     return place / "out"
 
 
-def kernel(network: Network) -> np.ndarray:
+def kernel(network: LoadedNetwork) -> np.ndarray:
     return np.asarray(network.params["layer_0"]["recurrent_kernel"])
 
 
@@ -74,7 +80,7 @@ def test_a_network_is_its_arm_and_seed(folder: Path) -> None:
 
 
 def said(folder: Path, length: int = 30, **wishes: Any) -> str:
-    return write(folder, "gain=1", 43, length, Wishes(**wishes))
+    return sample_from_folder(folder, "gain=1", 43, length, SamplingOptions(**wishes))
 
 
 def test_it_writes_what_was_asked_for(folder: Path) -> None:
@@ -97,12 +103,12 @@ def test_truncation_is_that_of_the_options(folder: Path) -> None:
 
 def test_a_beam_is_that_of_the_options(folder: Path) -> None:
     found = load_network(folder, "gain=1", 43)
-    prompts_TP = jnp.asarray(encode("the ", found.vocabulary))[:, None]
+    prompts_TP = jnp.asarray(text_to_ids("the ", found.vocabulary))[:, None]
     end = found.vocabulary.index("e")
     texts = {}
     for penalty in (0.0, 5.0):
-        best = beam(found.spec, found.hp, found.params, prompts_TP, 30, 12, jnp.float32(penalty), jnp.int32(end))
-        texts[penalty] = "the " + decode(np.asarray(best.ids_MNP[0, : best.lengths_MP[0, 0], 0]), found.vocabulary)
+        best = beam_search(found.spec, found.hp, found.params, prompts_TP, 30, 12, jnp.float32(penalty), jnp.int32(end))
+        texts[penalty] = "the " + ids_to_text(np.asarray(best.ids_MNP[0, : best.lengths_MP[0, 0], 0]), found.vocabulary)
         assert said(folder, prompt="the ", beam=12, end="e", length_penalty=penalty) == texts[penalty]
     assert texts[0.0] == said(folder, prompt="the ", beam=12, end="e") != texts[5.0]
 
@@ -131,7 +137,7 @@ def test_what_is_not_there_is_refused(
     folder: Path, arm: str | None, seed: int | None, wishes: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(BadInput, match=message):
-        write(folder, arm, seed, 5, Wishes(**wishes))
+        sample_from_folder(folder, arm, seed, 5, SamplingOptions(**wishes))
 
 
 def test_a_folder_without_a_network_is_refused(tmp_path: Path) -> None:
@@ -156,13 +162,13 @@ def only_group(manifest: dict[str, Any]) -> dict[str, Any]:
 def test_a_folder_of_an_older_rnnjax_is_refused(folder: Path, tmp_path: Path) -> None:
     older = changed(folder, tmp_path / "out", lambda manifest: only_group(manifest).pop("last"))
     with pytest.raises(BadInput, match="was written by an older rnnjax"):
-        write(older, None, None, 5, Wishes())
+        sample_from_folder(older, None, None, 5, SamplingOptions())
 
 
 def test_a_network_that_speaks_neither_is_refused(folder: Path, tmp_path: Path) -> None:
     mute = changed(folder, tmp_path / "out", lambda manifest: only_group(manifest).update(vocabulary=""))
     with pytest.raises(BadInput, match="got a network of the task 'grammar'; expected a text or a series"):
-        write(mute, None, None, 5, Wishes())
+        sample_from_folder(mute, None, None, 5, SamplingOptions())
 
 
 def test_a_network_that_reads_both_ways_is_refused(
@@ -172,7 +178,7 @@ def test_a_network_that_reads_both_ways_is_refused(
     both = both._replace(spec=Spec(bidirectional=True))
     monkeypatch.setattr("rnnjax.studies.sampling.load_network", lambda *_: both)
     with pytest.raises(BadInput, match="bidirectional: got true; expected false"):
-        write(folder, None, None, 5, Wishes())
+        sample_from_folder(folder, None, None, 5, SamplingOptions())
 
 
 # Series
@@ -184,15 +190,15 @@ SERIES = Task(
 )
 
 
-def series_network(bias: list[float] | None = None) -> Network:
+def series_network(bias: list[float] | None = None) -> LoadedNetwork:
     """A network with random parameters; one with a bias alone always says that."""
-    params = network(SPEC, HParams()).init(jax.random.key(1))
+    params = build_network(SPEC, HParams()).init(jax.random.key(1))
     if bias is not None:
         params = jax.tree.map(jnp.zeros_like, params)
         params["readout"]["bias"] = jnp.array(bias)
-    entry = json.loads(json.dumps(introduction(SERIES, SPEC.window)))  # as the manifest gives it back
+    entry = json.loads(json.dumps(task_metadata(SERIES, SPEC.window)))  # as the manifest gives it back
     last = tuple(map(tuple, entry["last"]))
-    return Network(
+    return LoadedNetwork(
         "base",
         10,
         SPEC,
@@ -207,11 +213,11 @@ def series_network(bias: list[float] | None = None) -> Network:
 
 
 def test_the_manifest_knows_where_a_series_goes_on_from() -> None:
-    known = introduction(SERIES, SPEC.window)
+    known = task_metadata(SERIES, SPEC.window)
     assert set(known) == {"vocabulary", "columns", "mean", "unit", "inputs", "outputs", "loss", "last"}
     np.testing.assert_array_equal(np.array(known["last"], np.float32), TRAIN_ND[-4:])
-    text = SERIES._replace(vocabulary="ab", columns=(), mean_O=(), unit_O=())
-    assert introduction(text, SPEC.window)["last"] == []
+    text = SERIES._replace(vocabulary="ab", columns=(), target_mean_O=(), target_scale_O=())
+    assert task_metadata(text, SPEC.window)["last"] == []
 
 
 def test_a_forecast_is_in_the_units_of_the_series() -> None:
@@ -221,7 +227,7 @@ def test_a_forecast_is_in_the_units_of_the_series() -> None:
 
 def test_a_forecast_reads_the_end_of_the_training_part_then_itself() -> None:
     one = series_network()
-    model = network(SPEC, HParams())
+    model = build_network(SPEC, HParams())
     rows = [*TRAIN_ND[-4:]]
     for _ in range(3):
         carry = model.carry(one.params, jax.random.key(0), 1)
@@ -233,7 +239,7 @@ def test_a_network_that_reads_raw_numbers_reads_its_forecast_in_them() -> None:
     """It says (value - mean) / unit of the next row and reads rows as they are."""
     one = series_network()
     raw = one._replace(spec=replace(SPEC, task=TaskSpec(name="series", standardise="targets")))
-    model = network(SPEC, HParams())
+    model = build_network(SPEC, HParams())
     rows = [*TRAIN_ND[-4:]]
     for _ in range(3):
         carry = model.carry(one.params, jax.random.key(0), 1)
@@ -244,15 +250,15 @@ def test_a_network_that_reads_raw_numbers_reads_its_forecast_in_them() -> None:
 
 def test_rows_are_a_csv_table() -> None:
     rows_NO = np.array([[1.0, -0.1], [1e-7, 123456.789]])
-    assert table(("load\x1b[2J", "a,b"), rows_NO) == 'load\\x1b[2J,"a,b"\n1,-0.1\n1e-07,123456.789'
+    assert format_rows(("load\x1b[2J", "a,b"), rows_NO) == 'load\\x1b[2J,"a,b"\n1,-0.1\n1e-07,123456.789'
 
 
 @pytest.mark.parametrize("wishes", [{"prompt": ""}, {"greedy": True}, {"top_k": 3}, {"random": 0}, {"end": "x"}])
 def test_a_series_has_no_wishes(wishes: dict[str, Any]) -> None:
-    refuse_wishes(Wishes())
+    check_series_options(SamplingOptions())
     name = "--" + next(iter(wishes)).replace("_", "-")
     with pytest.raises(BadInput, match=rf"{name}: got .*; this network reads a series, not a text"):
-        refuse_wishes(Wishes(**wishes))
+        check_series_options(SamplingOptions(**wishes))
 
 
 def test_a_run_folder_of_a_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,16 +267,16 @@ def test_a_run_folder_of_a_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "tiny.toml").write_text(
         "question = 'q'\nseeds = 2\n[base]\nhidden = 3\nwindow = 4\nsteps = 4\nrecord_every = 2\nblock = 2\n"
     )
-    lab.run_study(config.load(tmp_path / "tiny.toml"), tmp_path / "out")
+    lab.run_study(config.load_study(tmp_path / "tiny.toml"), tmp_path / "out")
     found = load_network(tmp_path / "out", None, 43)
     assert (found.spec.inputs, found.spec.loss) == (2, "squared_error")
-    assert (found.columns, found.mean_O, found.unit_O) == (("load", "a,b"), (10.0, -3.0), (2.0, 0.5))
-    np.testing.assert_array_equal(np.array(found.last, np.float32), TRAIN_ND[-4:])
-    text = write(tmp_path / "out", None, 43, 6, Wishes())
-    assert text == table(found.columns, forecast_rows(found, 6))
+    assert (found.columns, found.target_mean_O, found.target_scale_O) == (("load", "a,b"), (10.0, -3.0), (2.0, 0.5))
+    np.testing.assert_array_equal(np.array(found.context, np.float32), TRAIN_ND[-4:])
+    text = sample_from_folder(tmp_path / "out", None, 43, 6, SamplingOptions())
+    assert text == format_rows(found.columns, forecast_rows(found, 6))
     assert text.splitlines()[0] == 'load,"a,b"' and len(text.splitlines()) == 7
     with pytest.raises(BadInput, match="--prompt: got 'x'; this network reads a series, not a text"):
-        write(tmp_path / "out", None, 43, 6, Wishes(prompt="x"))
+        sample_from_folder(tmp_path / "out", None, 43, 6, SamplingOptions(prompt="x"))
 
 
 # The script
@@ -289,13 +295,13 @@ MAIN = script().main
 
 @pytest.fixture
 def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run the script's main as `command.run` does for a user: exit code, stdout, stderr."""
+    """Run the script's main as `command.run_command` does for a user: exit code, stdout, stderr."""
     monkeypatch.setattr(devices, "prepare", lambda: None)  # JAX is set up already
 
     def asked(*options: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["sample.py", *options])
         with pytest.raises(SystemExit) as exit_:
-            command.run(MAIN)
+            command.run_command(MAIN)
             sys.exit(0)
         out, error = capsys.readouterr()
         return int(exit_.value.code or 0), out, error

@@ -15,16 +15,16 @@ import pytest
 from finished import MACHINE
 
 from rnnjax.analysis import statistics as stats
-from rnnjax.analysis.results import RISES, ArmResult, named
-from rnnjax.analysis.verdicts import judge
+from rnnjax.analysis.results import RISES, ArmResult, select_arms
+from rnnjax.analysis.verdicts import judge_claim
 from rnnjax.config import load as config
 from rnnjax.config.schema import Arm, Study
 from rnnjax.reports.build import page
 from rnnjax.reports.document import VERDICTS
 from rnnjax.reports.summary import summary
 from rnnjax.studies import run as lab
-from rnnjax.studies.dry_run import asked
-from rnnjax.training.step import Row
+from rnnjax.studies.dry_run import requested_metrics
+from rnnjax.training.step import StepMetrics
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "configs" / "studies").glob("*.toml"))
@@ -50,18 +50,18 @@ def test_the_studies_are_all_here() -> None:
 
 @pytest.mark.parametrize(("name", "count"), STATEMENTS.items())
 def test_every_statement_has_its_place(name: str, count: int) -> None:
-    claims = config.load(ROOT / "configs" / "studies" / f"{name}.toml").file.claims
+    claims = config.load_study(ROOT / "configs" / "studies" / f"{name}.toml").file.claims
     assert len(claims) == count
     assert all(claim.source and claim.expected for claim in claims)
 
 
 def test_no_statement_is_judged_twice() -> None:
-    ids = Counter(claim.id for path in STUDIES for claim in config.load(path).file.claims)
+    ids = Counter(claim.id for path in STUDIES for claim in config.load_study(path).file.claims)
     assert [name for name, count in ids.items() if count > 1] == []
 
 
 def test_a_contradiction_is_between_statements_that_there_are() -> None:
-    studies = [config.load(path).file for path in STUDIES]
+    studies = [config.load_study(path).file for path in STUDIES]
     ids = {claim.id for file in studies for claim in file.claims}
     for file in studies:
         assert {name for one in file.contradictions for name in one.between} <= ids
@@ -70,9 +70,13 @@ def test_a_contradiction_is_between_statements_that_there_are() -> None:
 def made_up(study: Study, arm: Arm) -> ArmResult:
     """An arm with a positive number for all that is asked of it, at every point and lag."""
     rng, n = np.random.default_rng(crc32(arm.name.encode())), len(arm.seeds(study.seeds))
-    names = {metric for _, metric, arms in asked(study) if arm.name in {one.name for one in named_arms(study, arms)}}
+    names = {
+        metric
+        for _, metric, arms in requested_metrics(study)
+        if arm.name in {one.name for one in named_arms(study, arms)}
+    }
     plain = {name.partition("@")[0] for name in names if ":" not in name}
-    rows = (*Row._fields, *RISES)
+    rows = (*StepMetrics._fields, *RISES)
     drawn = {form: {name.split(":")[1] for name in names if name.startswith(f"{form}:")} for form in ("probe", "lag")}
     at_a_step = {name.partition("@")[0] for name in names if "@" in name and "-" not in name.partition("@")[2]}
     probes = {name: rng.uniform(0.1, 1, (n, len(POINTS))) for name in at_a_step | drawn["probe"]}
@@ -92,7 +96,7 @@ def made_up(study: Study, arm: Arm) -> ArmResult:
 
 
 def named_arms(study: Study, patterns: list[str]) -> list[Arm]:
-    return named(study.arms, patterns)  # type: ignore[type-var, arg-type]
+    return select_arms(study.arms, patterns)  # type: ignore[type-var, arg-type]
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
@@ -100,16 +104,16 @@ def test_a_study_can_be_judged_and_written_up(path: Path, monkeypatch: pytest.Mo
     """Every rule finds its arms, pairs, weights and axes; every statement gets one verdict with a number behind it."""
     thorough = stats._resample  # 10,000 resamples for each of some thousand intervals; the numbers mean nothing here
     monkeypatch.setattr(stats, "_resample", lambda *arguments: thorough(*arguments[:-1], 200))
-    study = config.load(path)
+    study = config.load_study(path)
     arms = [made_up(study, arm) for arm in study.arms]
-    judgements = [judge(claim, arms) for claim in study.file.claims]
+    judgements = [judge_claim(claim, arms) for claim in study.file.claims]
     assert {one.verdict for one in judgements} <= VERDICTS.keys()
     for judgement in judgements:
-        assert all(measurements for _, _, measurements in judgement.readings), judgement.claim.id
-        for _, _, measurements in judgement.readings:
+        assert all(measurements for _, _, measurements in judgement.criteria), judgement.claim.id
+        for _, _, measurements in judgement.criteria:
             assert all(math.isfinite(one.interval.estimate) for one in measurements), judgement.claim.id
     summary(study, arms, judgements)
-    tasks, _ = lab.load_tasks(study)
+    tasks, _ = lab.load_study_tasks(study)
     written = page(study, arms, judgements, tasks, {"train": 1.0}, MACHINE)
     assert len(written.statements) == len(study.file.claims)
     assert all(answer.answer for answer in [*written.questions, *written.contradictions])
@@ -128,7 +132,7 @@ def chosen_arms(study: Study) -> list[str]:
 
 def run(path: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """The smoke version of a study, as a user would run it: 2 seeds, 200 steps, some of its arms."""
-    patterns = [option for name in chosen_arms(config.load(path)) for option in ("--arm", name)]
+    patterns = [option for name in chosen_arms(config.load_study(path)) for option in ("--arm", name)]
     command = [sys.executable, ROOT / "scripts" / "study.py", path, "--out", folder / path.stem, *patterns]
     environment = os.environ | {"RNNJAX_CACHE": str(folder / "cache")}  # most studies share their baseline's program
     short = [*map(str, command), "--seeds", "2", "--steps", "200"]
@@ -150,4 +154,4 @@ def test_a_study_runs(path: Path, finished: tuple[Path, dict[str, subprocess.Com
     folder, done = finished
     assert done[path.stem].returncode == 0, done[path.stem].stderr
     results = json.loads((folder / path.stem / "summary.json").read_text())
-    assert [arm["name"] for arm in results["arms"]] == chosen_arms(config.load(path))
+    assert [arm["name"] for arm in results["arms"]] == chosen_arms(config.load_study(path))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rnnjax.analysis.results import ArmResult
-from rnnjax.analysis.verdicts import judge
+from rnnjax.analysis.verdicts import judge_claim
 from rnnjax.config import load as config
 from rnnjax.config.schema import Arm, Study
 from rnnjax.reports.build import page
@@ -14,8 +14,8 @@ from rnnjax.reports.document import Page
 from rnnjax.reports.document_json import write_page
 from rnnjax.reports.summary import summary
 from rnnjax.storage.files import write_text
-from rnnjax.storage.manifest import as_results
-from rnnjax.studies.run import load_tasks
+from rnnjax.storage.manifest import to_results_json
+from rnnjax.studies.run import load_study_tasks
 from rnnjax.studies.validation import check_names
 
 GRID = Path(__file__).parent / "grid.toml"
@@ -25,7 +25,7 @@ FAILING = "hidden=64,relu,window=50"  # one run of it diverges
 
 
 def grid() -> tuple[Study, list[ArmResult]]:
-    study = config.load(GRID)
+    study = config.load_study(GRID)
     check_names(study)
     return study, [made_up(arm, study.seeds) for arm in study.arms]
 
@@ -50,14 +50,14 @@ def made_up(arm: Arm, seeds: list[int]) -> ArmResult:
 def grid_page() -> Page:
     """The report of the made-up grid."""
     study, arms = grid()
-    judgements = [judge(claim, arms) for claim in study.file.claims]
-    return page(study, arms, judgements, load_tasks(study)[0], {"train": 1.5}, MACHINE)
+    judgements = [judge_claim(claim, arms) for claim in study.file.claims]
+    return page(study, arms, judgements, load_study_tasks(study)[0], {"train": 1.5}, MACHINE)
 
 
 def finish(folder: Path) -> Path:
     """What a finished study leaves of the made-up grid, as far as the lab reads it."""
     study, arms = grid()
-    judgements = [judge(claim, arms) for claim in study.file.claims]
-    write_text(folder / "summary.json", json.dumps(as_results(summary(study, arms, judgements))))
+    judgements = [judge_claim(claim, arms) for claim in study.file.claims]
+    write_text(folder / "summary.json", json.dumps(to_results_json(summary(study, arms, judgements))))
     write_page(folder, grid_page())
     return folder

@@ -26,7 +26,7 @@ def spec_of(made: Task, **fields: Any) -> Spec:
 
 def values_of(probe: Probe, spec: Spec, params: Params | None = None, hp: HParams = HParams()) -> dict[str, Any]:  # noqa: B008
     def of_run(hp: HParams) -> dict[str, jax.Array]:
-        state = train.init(spec, hp)
+        state = train.init_state(spec, hp)
         return probe.measure(state if params is None else state.replace(params=params), hp, jnp.int32(0))
 
     batched = jax.tree.map(lambda value: jnp.asarray(value)[None], hp)

@@ -47,7 +47,7 @@ def test_the_lexicon_is_the_recovered_one() -> None:
         "ball sleep walk think swim chase eat see break read move smell hear watch"
     )
     assert (len(grammar.LEXICON), len(words), len(set(words))) == (7, 35, 35)
-    assert grammar.vocabulary(BUILT_IN) == " abcdefghiklmnopqrstuvwy"
+    assert grammar.grammar_vocabulary(BUILT_IN) == " abcdefghiklmnopqrstuvwy"
     assert Counter(grammar.word_categories(BUILT_IN).values()) == {
         "DET": 1,
         **{category: len(members) for category, members in grammar.LEXICON},
@@ -77,7 +77,9 @@ def test_human_and_animal_nouns_differ_in_their_company() -> None:
 def test_sentences_are_those_of_the_enumeration(language: grammar.Grammar) -> None:
     oracle = enumerate_sentences(language)
     assert sum(oracle.values()) == 1
-    assert grammar.sentences(language) == pytest.approx({text: float(p) for text, p in oracle.items() if p}, rel=1e-12)
+    assert grammar.sentence_probabilities(language) == pytest.approx(
+        {text: float(p) for text, p in oracle.items() if p}, rel=1e-12
+    )
 
 
 def test_no_sentence_begins_another() -> None:
@@ -101,7 +103,7 @@ def test_next_character_is_that_of_all_texts_that_begin_alike() -> None:
     """Whole texts of three sentences are enumerated, so the oracle need not know where a sentence ends."""
     sentences = enumerate_sentences(SMALL).items()
     texts = {a + b + c: float(p * q * r) for (a, p), (b, q), (c, r) in product(sentences, repeat=3)}
-    letters = grammar.vocabulary(SMALL)
+    letters = grammar.grammar_vocabulary(SMALL)
     for history in sorted({text[:length] for text in texts for length in range(15)}):
         begun = {text: p for text, p in texts.items() if text.startswith(history)}
         following = dict.fromkeys(letters, 0.0)
@@ -113,7 +115,7 @@ def test_next_character_is_that_of_all_texts_that_begin_alike() -> None:
 
 def test_next_character_of_the_built_in_grammar() -> None:
     oracle = enumerate_sentences(BUILT_IN)
-    letters = grammar.vocabulary(BUILT_IN)
+    letters = grammar.grammar_vocabulary(BUILT_IN)
     for partial in ("", "t", "the ", "the m", "ma", "man", "king walk", "lion se", "rock eat ", "fish see the b"):
         begun = {text: float(p) for text, p in oracle.items() if text.startswith(partial)}
         expected = [
@@ -127,17 +129,17 @@ def test_next_character_of_the_built_in_grammar() -> None:
 def test_nothing_follows_what_cannot_be_said() -> None:
     for history in ("man man ", "x", "man walk x", "man wall the boy walk "):
         assert not grammar.next_character(BUILT_IN, history).any()
-    nats = grammar.surprisal(BUILT_IN, "man walk zog walk ")
+    nats = grammar.total_surprisal(BUILT_IN, "man walk zog walk ")
     assert np.isfinite(nats[:9]).all()
     assert np.isinf(nats[9:]).all()
 
 
 def test_surprisal_is_the_next_characters_own_probability() -> None:
-    text, letters = "the girl watch dog rock eat", grammar.vocabulary(BUILT_IN)
+    text, letters = "the girl watch dog rock eat", grammar.grammar_vocabulary(BUILT_IN)
     expected = [
         -log(grammar.next_character(BUILT_IN, text[:i])[letters.index(letter)]) for i, letter in enumerate(text)
     ]
-    np.testing.assert_allclose(grammar.surprisal(BUILT_IN, text), expected, atol=1e-12)
+    np.testing.assert_allclose(grammar.total_surprisal(BUILT_IN, text), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("determiner", [0.0, 0.3, 0.5, 1.0])
@@ -154,8 +156,8 @@ def test_entropy_rate_in_closed_form() -> None:
 
 
 def test_entropy_rate_is_the_mean_loss_of_the_true_grammar_on_a_long_text() -> None:
-    text = grammar.generate(BUILT_IN, 200_000, np.random.default_rng(7))
-    blocks = grammar.surprisal(BUILT_IN, text).reshape(200, 1_000).mean(axis=1)
+    text = grammar.generate_text(BUILT_IN, 200_000, np.random.default_rng(7))
+    blocks = grammar.total_surprisal(BUILT_IN, text).reshape(200, 1_000).mean(axis=1)
     error = blocks.std(ddof=1) / np.sqrt(len(blocks))
     assert error < 0.002
     assert abs(blocks.mean() - grammar.entropy_rate(BUILT_IN)) < 3 * error
@@ -164,7 +166,7 @@ def test_entropy_rate_is_the_mean_loss_of_the_true_grammar_on_a_long_text() -> N
 def test_generated_sentences_are_as_frequent_as_they_should_be() -> None:
     """Pearson's chi-square against the enumeration, on some 10,000 sentences of a small grammar."""
     oracle = enumerate_sentences(SMALL)
-    text = grammar.generate(SMALL, 150_000, np.random.default_rng(3))
+    text = grammar.generate_text(SMALL, 150_000, np.random.default_rng(3))
     counts: Counter[str] = Counter()
     said = ""
     for letter in text:
@@ -179,14 +181,14 @@ def test_generated_sentences_are_as_frequent_as_they_should_be() -> None:
 
 
 def test_a_shorter_text_is_the_beginning_of_a_longer_one() -> None:
-    long, short = (grammar.generate(BUILT_IN, size, np.random.default_rng(5)) for size in (1_000, 123))
+    long, short = (grammar.generate_text(BUILT_IN, size, np.random.default_rng(5)) for size in (1_000, 123))
     assert (len(long), len(short)) == (1_000, 123)
     assert long.startswith(short)
 
 
 def test_the_determiner_is_said_never_or_always() -> None:
     never, always = (
-        grammar.generate(BUILT_IN._replace(determiner=share), 5_000, np.random.default_rng(0)).split(" ")
+        grammar.generate_text(BUILT_IN._replace(determiner=share), 5_000, np.random.default_rng(0)).split(" ")
         for share in (0.0, 1.0)
     )
     assert "the" not in never
@@ -206,22 +208,22 @@ def test_measures_of_texts_counted_by_hand() -> None:
         "": (0.0, 0.0),
     }
     for text, (words, sentences) in cases.items():
-        measured = grammar.text_measures(BUILT_IN, text)
+        measured = grammar.grammar_measures(BUILT_IN, text)
         assert measured == pytest.approx({"valid_words": words, "valid_sentences": sentences}), text
 
 
 def test_the_grammar_finds_its_own_text_valid() -> None:
-    text = " " + grammar.generate(BUILT_IN, 3_000, np.random.default_rng(1))
-    assert grammar.text_measures(BUILT_IN, text) == {"valid_words": 1.0, "valid_sentences": 1.0}
-    assert grammar.valid_sentences(BUILT_IN, text[8:]) > 0.98
+    text = " " + grammar.generate_text(BUILT_IN, 3_000, np.random.default_rng(1))
+    assert grammar.grammar_measures(BUILT_IN, text) == {"valid_words": 1.0, "valid_sentences": 1.0}
+    assert grammar.valid_sentence_share(BUILT_IN, text[8:]) > 0.98
 
 
 def test_a_sample_of_500_characters_is_measured_in_well_under_a_millisecond() -> None:
-    text = grammar.generate(BUILT_IN, 500, np.random.default_rng(1))
+    text = grammar.generate_text(BUILT_IN, 500, np.random.default_rng(1))
     seconds = []
     for _ in range(20):
         start = time.perf_counter()
-        grammar.text_measures(BUILT_IN, text)
+        grammar.grammar_measures(BUILT_IN, text)
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 0.001
 
@@ -231,12 +233,12 @@ def test_the_task() -> None:
     text, held_out = ("".join(task.vocabulary[i] for i in ids) for ids in (task.train_N, task.validation_N))
     assert (len(task.vocabulary), len(text), len(held_out)) == (24, 18_710, 1_871)
     assert task.train_N.dtype == task.validation_N.dtype == np.int32
-    assert np.isfinite(grammar.surprisal(BUILT_IN, text)).all()
-    assert np.isfinite(grammar.surprisal(BUILT_IN, held_out)).all()
+    assert np.isfinite(grammar.total_surprisal(BUILT_IN, text)).all()
+    assert np.isfinite(grammar.total_surprisal(BUILT_IN, held_out)).all()
     assert not text.startswith(held_out)
     names = ["floor", "trigram", "bigram", "unigram", "chance"]
-    assert sorted(task.levels, key=task.levels.__getitem__) == names
-    assert task.levels["floor"] == grammar.entropy_rate(BUILT_IN)
+    assert sorted(task.reference_losses, key=task.reference_losses.__getitem__) == names
+    assert task.reference_losses["floor"] == grammar.entropy_rate(BUILT_IN)
     assert task.text_measures(" king swim ") == {"valid_words": 1.0, "valid_sentences": 1.0}
 
 
@@ -261,8 +263,8 @@ def test_extra_letters_are_in_the_vocabulary_and_in_no_text() -> None:
     assert (wide.inputs, wide.outputs, plain.inputs) == (27, 27, 24)
     said = ["".join(task.vocabulary[i] for i in task.train_N) for task in (plain, wide)]
     assert said[0] == said[1]
-    assert wide.levels["floor"] == plain.levels["floor"]
-    assert wide.levels["chance"] == pytest.approx(log(27))
+    assert wide.reference_losses["floor"] == plain.reference_losses["floor"]
+    assert wide.reference_losses["chance"] == pytest.approx(log(27))
 
 
 @pytest.mark.parametrize("extra", ["z x", "zz", " "])

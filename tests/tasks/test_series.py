@@ -9,10 +9,10 @@ from scipy.signal import lfilter
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.studies.datasets import read_source
+from rnnjax.studies.datasets import read_source_text
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.generators import AR_COEFFICIENTS, AR_WARM_UP, DETERMINISTIC, PERIODS, RANDOM, delayed_feedback
-from rnnjax.tasks.series import from_units, held_out_levels, in_units, linear_error, series_task
+from rnnjax.tasks.series import from_units, held_out_reference_losses, in_units, linear_error, series_task
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.types import Task
 
@@ -134,7 +134,7 @@ def test_scale_and_offset_set_the_units_whatever_the_network_sees(standardise: s
     for own, values in zip(own_units(task), (plain.train_N, plain.validation_N), strict=True):
         np.testing.assert_allclose(own, 2.5 * values - 7, rtol=1e-5, atol=1e-5)
     if standardise == "none":
-        assert (task.mean_O, task.unit_O) == ((0,), (1,))
+        assert (task.target_mean_O, task.target_scale_O) == ((0,), (1,))
 
 
 def test_the_training_part_alone_sets_mean_and_deviation() -> None:
@@ -142,9 +142,9 @@ def test_the_training_part_alone_sets_mean_and_deviation() -> None:
     changed = np.concatenate([values[:90], values[90:] * 50 + 1_000])
     task, other = made(as_csv(values)), made(as_csv(changed))
     np.testing.assert_array_equal(task.train_N, other.train_N)
-    assert (task.mean_O, task.unit_O) == (other.mean_O, other.unit_O)
-    assert task.mean_O == pytest.approx(values[:90].mean(axis=0))
-    assert task.unit_O == pytest.approx(values[:90].std(axis=0))
+    assert (task.target_mean_O, task.target_scale_O) == (other.target_mean_O, other.target_scale_O)
+    assert task.target_mean_O == pytest.approx(values[:90].mean(axis=0))
+    assert task.target_scale_O == pytest.approx(values[:90].std(axis=0))
     np.testing.assert_allclose(task.train_N.mean(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(task.train_N.std(axis=0), 1, atol=1e-6)
     np.testing.assert_allclose(own_units(other)[1], changed[90:], rtol=1e-6)
@@ -154,8 +154,8 @@ def test_from_units_undoes_in_units() -> None:
     task = made(as_csv(table(60, 3)))
     values_TBO = np.random.default_rng(0).normal(size=(4, 5, 3))
     np.testing.assert_allclose(from_units(task, in_units(task, values_TBO)), values_TBO)
-    np.testing.assert_allclose(from_units(task, np.array(task.mean_O)), 0, atol=1e-15)
-    np.testing.assert_allclose(in_units(task, np.ones(3)), np.array(task.mean_O) + np.array(task.unit_O))
+    np.testing.assert_allclose(from_units(task, np.array(task.target_mean_O)), 0, atol=1e-15)
+    np.testing.assert_allclose(in_units(task, np.ones(3)), np.array(task.target_mean_O) + np.array(task.target_scale_O))
 
 
 @pytest.mark.parametrize("times", [1, 3, 7])
@@ -167,28 +167,28 @@ def test_redundancy_repeats_the_beginning_and_leaves_what_is_held_out(times: int
     train, validation = own_units(task)
     np.testing.assert_allclose(train, expected, rtol=1e-6)
     np.testing.assert_allclose(validation, plain.validation_N, rtol=1e-6)
-    assert task.mean_O == pytest.approx(expected.mean(axis=0))
-    assert task.unit_O == pytest.approx(expected.std(axis=0))
+    assert task.target_mean_O == pytest.approx(expected.mean(axis=0))
+    assert task.target_scale_O == pytest.approx(expected.std(axis=0))
 
 
 def test_each_row_is_followed_by_the_next() -> None:
     values = table(21)
     task = made(as_csv(values), standardise="none", validation=0.5)
-    inputs, targets, counted, mask, unit_O = task_windows(task, task.train_N, batch=2, window=3)
+    inputs, targets, counted, mask, target_scale_O = task_windows(task, task.train_N, batch=2, window=3)
     assert inputs.shape == targets.shape == (1, 3, 2, 2)
     np.testing.assert_allclose(inputs[0, :, 1], values[5:8], rtol=1e-6)
     np.testing.assert_allclose(targets[0, :, 1], values[6:9], rtol=1e-6)
     assert counted is mask is None
-    np.testing.assert_array_equal(unit_O, [1, 1])
+    np.testing.assert_array_equal(target_scale_O, [1, 1])
 
 
 def test_the_last_readout_counts_the_last_step_of_each_window() -> None:
-    task = made(series="noise", length=101, readout="last")
+    task = made(series="noise", length=101, loss_steps="last")
     data = task_windows(task, task.train_N, batch=4, window=5)
-    assert data.counted_WTB is not None and data.counted_WTB.dtype == np.float32
-    assert data.counted_WTB.shape == data.inputs_WTB.shape[:3] == (5, 5, 4)
+    assert data.loss_mask_WTB is not None and data.loss_mask_WTB.dtype == np.float32
+    assert data.loss_mask_WTB.shape == data.inputs_WTB.shape[:3] == (5, 5, 4)
     for step in range(5):
-        assert (data.counted_WTB[:, step] == (step == 4)).all()
+        assert (data.loss_mask_WTB[:, step] == (step == 4)).all()
     every = made(series="noise", length=101)
     np.testing.assert_array_equal(task_windows(every, every.train_N, 4, 5).targets_WTB, data.targets_WTB)
 
@@ -198,27 +198,27 @@ def test_only_the_targets_may_be_standardised() -> None:
     fields = {"series": "walk", "length": 400, "scale": 2.5, "offset": 300}
     raw, everything, targets = (made(standardise=way, **fields) for way in ("none", "all", "targets"))
     for part in ("train_N", "validation_N"):
-        pairs = targets.pairs(getattr(targets, part))
+        pairs = targets.make_sequence(getattr(targets, part))
         np.testing.assert_array_equal(pairs.inputs_N, getattr(raw, part)[:-1])
         np.testing.assert_allclose(pairs.targets_N, getattr(everything, part)[1:], atol=2e-4)
         assert pairs.targets_N.dtype == np.float32
-    assert (targets.mean_O, targets.unit_O) == (everything.mean_O, everything.unit_O)
-    assert targets.levels == raw.levels == everything.levels
+    assert (targets.target_mean_O, targets.target_scale_O) == (everything.target_mean_O, everything.target_scale_O)
+    assert targets.reference_losses == raw.reference_losses == everything.reference_losses
     data = task_windows(targets, targets.train_N, 2, 5)
     said_O = in_units(targets, data.targets_WTB[0, 0, 0])
     np.testing.assert_allclose(said_O, data.inputs_WTB[0, 1, 0], rtol=1e-5)
 
 
 def test_swapped_axes_are_a_transposed_window() -> None:
-    right, swapped = (made(series="noise", length=101, readout="last", axes=axes) for axes in ("right", "swapped"))
+    right, swapped = (made(series="noise", length=101, loss_steps="last", time_axis=axes) for axes in ("time", "batch"))
     square, turned = (task_windows(one, one.train_N, batch=5, window=5) for one in (right, swapped))
     for name in ("inputs_WTB", "targets_WTB"):
         for step in range(5):
             for stream in range(5):
                 before, after = getattr(square, name)[:, step, stream], getattr(turned, name)[:, stream, step]
                 np.testing.assert_array_equal(before, after)
-    np.testing.assert_array_equal(turned.counted_WTB, square.counted_WTB)
-    with pytest.raises(BadInput, match="task.axes: got 'swapped' with batch 4 x window 5; expected batch = window"):
+    np.testing.assert_array_equal(turned.loss_mask_WTB, square.loss_mask_WTB)
+    with pytest.raises(BadInput, match="task.time_axis: got 'batch' with batch 4 x window 5; expected batch = window"):
         task_windows(swapped, swapped.train_N, batch=4, window=5)
 
 
@@ -233,11 +233,11 @@ def test_swapped_axes_are_swapped_in_what_is_held_out_too() -> None:
             np.testing.assert_array_equal(
                 getattr(turned, name)[0, :, 4 * square : 4 * square + 4], of_square.swapaxes(0, 1)
             )
-    assert turned.counted_WTB is None
-    last = made(series="noise", length=200, validation=0.475, axes="swapped", readout="last")
-    np.testing.assert_array_equal(held_out_window(last, 4, False).counted_WTB[0].sum(axis=1), [0, 0, 0, 20])
+    assert turned.loss_mask_WTB is None
+    last = made(series="noise", length=200, validation=0.475, time_axis="batch", loss_steps="last")
+    np.testing.assert_array_equal(held_out_window(last, 4, False).loss_mask_WTB[0].sum(axis=1), [0, 0, 0, 20])
     with pytest.raises(BadInput, match="leaves 2 windows; need >= 9"):
-        held_out_window(made(series="noise", length=200, validation=0.1, axes="swapped"), 9, carried=False)
+        held_out_window(made(series="noise", length=200, validation=0.1, time_axis="batch"), 9, carried=False)
 
 
 # Levels
@@ -247,7 +247,7 @@ def test_the_levels_are_those_of_loops_over_the_held_out_rows() -> None:
     train, validation = table(80, 3), table(30, 3)
     means = [sum(column) / 80 for column in train.T.tolist()]
     targets = [(t, o) for t in range(1, 30) for o in range(3)]
-    levels = held_out_levels(train, validation)
+    levels = held_out_reference_losses(train, validation)
     assert levels["chance"] == pytest.approx(np.mean([(validation[t, o] - means[o]) ** 2 for t, o in targets]))
     assert levels["persistence"] == pytest.approx(
         np.mean([(validation[t, o] - validation[t - 1, o]) ** 2 for t, o in targets])
@@ -283,24 +283,24 @@ def test_the_linear_level_does_not_depend_on_a_column_s_unit() -> None:
 def test_the_linear_predictor_never_has_more_numbers_than_equations(rows: int, columns: int, order: int) -> None:
     held_out = 4 if rows == 40 else 30
     train, validation = table(rows, columns), table(held_out, columns)
-    levels = held_out_levels(train, validation)
+    levels = held_out_reference_losses(train, validation)
     assert levels.get("linear") == (linear_error(train, validation, order) if order else None)
 
 
 @pytest.mark.parametrize("series", SERIES)
 def test_levels_are_in_the_series_own_units(series: str) -> None:
     plain, raw = (made(series=series, standardise=standardise) for standardise in ("all", "none"))
-    assert plain.levels == raw.levels
+    assert plain.reference_losses == raw.reference_losses
     tripled = made(series=series, scale=3, offset=5)
     for name in ("chance", "persistence", "floor"):
-        assert tripled.levels[name] == pytest.approx(9 * plain.levels[name])
+        assert tripled.reference_losses[name] == pytest.approx(9 * plain.reference_losses[name])
     train, validation = own_units(plain)
-    assert plain.levels["chance"] == pytest.approx(np.mean((validation[1:] - train.mean()) ** 2), rel=1e-4)
+    assert plain.reference_losses["chance"] == pytest.approx(np.mean((validation[1:] - train.mean()) ** 2), rel=1e-4)
 
 
 @pytest.mark.parametrize("series", DETERMINISTIC)
 def test_what_follows_from_its_past_has_the_floor_zero(series: str) -> None:
-    levels = made(series=series).levels
+    levels = made(series=series).reference_losses
     assert levels["floor"] == 0
     assert levels["linear"] < 1e-4 * levels["persistence"] < levels["chance"]
 
@@ -317,15 +317,15 @@ def test_the_floor_of_what_is_drawn_is_the_error_of_who_knows_the_rule() -> None
     for series, rule in knowing.items():
         task = made(series=series, length=80_000, validation=0.5, scale=0.5)
         x = own_units(task)[1][:, 0] / 0.5
-        assert 0.25 * np.mean((x[2:] - rule(x)) ** 2) == pytest.approx(task.levels["floor"], rel=0.02)
-        assert task.levels["linear"] == pytest.approx(task.levels["floor"], rel=0.02)
+        assert 0.25 * np.mean((x[2:] - rule(x)) ** 2) == pytest.approx(task.reference_losses["floor"], rel=0.02)
+        assert task.reference_losses["linear"] == pytest.approx(task.reference_losses["floor"], rel=0.02)
 
 
 def test_levels_of_a_repeated_training_part_are_those_of_saying_it_once() -> None:
     values = table(110)
     once = np.concatenate([values[:50], values[100:]])
     repeated = made(as_csv(values), validation=10 / 110, redundancy=2)
-    assert repeated.levels == made(as_csv(once), validation=10 / 60).levels
+    assert repeated.reference_losses == made(as_csv(once), validation=10 / 60).reference_losses
 
 
 # Files
@@ -334,7 +334,7 @@ def test_levels_of_a_repeated_training_part_are_those_of_saying_it_once() -> Non
 def test_the_sunspots_come_with_rnnjax() -> None:
     """Known figures: the deep minimum of 1810, the highest maximum in 1957, 11 years from one to the next."""
     settings = TaskSpec(name="series", series="sunspots", validation=0.2, standardise="none")
-    source = read_source(settings, 10**9)
+    source = read_source_text(settings, 10**9)
     assert source is not None and source.remarks == []
     task = series_task(settings, source.text)
     values_N = np.concatenate([task.train_N, task.validation_N])[:, 0]
@@ -343,7 +343,7 @@ def test_the_sunspots_come_with_rnnjax() -> None:
     assert max(of_year, key=of_year.__getitem__) == 1957 and of_year[1957] == pytest.approx(190.2)
     power = np.abs(np.fft.rfft(values_N - values_N.mean())) ** 2
     assert 309 / (10 + power[10:].argmax()) == pytest.approx(11, abs=0.5)
-    assert (task.columns, "floor" in task.levels) == (("sunspots",), False)
+    assert (task.columns, "floor" in task.reference_losses) == (("sunspots",), False)
 
 
 @pytest.mark.parametrize("sign", [",", ";", "\t"])
@@ -356,7 +356,7 @@ def test_a_table_comes_back_from_its_file(sign: str, header: bool, end: str) -> 
     assert task.columns == (("time", "wind speed", "gust") if header else ("1", "2", "3"))
     np.testing.assert_array_equal(task.train_N, values[:30].astype(np.float32))
     np.testing.assert_array_equal(task.validation_N, values[30:].astype(np.float32))
-    assert (task.inputs, task.outputs, "floor" in task.levels) == (3, 3, False)
+    assert (task.inputs, task.outputs, "floor" in task.reference_losses) == (3, 3, False)
 
 
 def test_columns_choose_and_order_and_the_others_may_hold_anything() -> None:
@@ -476,15 +476,15 @@ def test_what_is_no_series_is_refused_in_one_line(source: str | None, fields: di
 
 def test_the_shortest_file_is_accepted() -> None:
     task = made(GOOD, validation=0.5)
-    assert task.levels.keys() == {"chance", "persistence"}
+    assert task.reference_losses.keys() == {"chance", "persistence"}
 
 
 def test_a_file_is_read_without_remarks_on_what_no_network_sees(tmp_path: Path) -> None:
     path = tmp_path / "wind.csv"
     path.write_bytes(b"\xef\xbb\xbfa,b\r\n" + GOOD.replace("\n", "\r\n").encode())
-    source = read_source(TaskSpec(name="series", path=str(path)), 10**9)
+    source = read_source_text(TaskSpec(name="series", path=str(path)), 10**9)
     assert source is not None and source.remarks == []
     assert TASKS["series"](TaskSpec(validation=0.5), source.text).columns == ("a", "b")
     path.write_bytes(b"\x00\x01" * 50)
     with pytest.raises(BadInput, match=r"looks binary \(100% control characters\); expected a CSV file"):
-        read_source(TaskSpec(name="series", path=str(path)), 10**9)
+        read_source_text(TaskSpec(name="series", path=str(path)), 10**9)

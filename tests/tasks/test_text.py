@@ -9,7 +9,7 @@ from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.default_text import MARKDOWN, MARKDOWN_VALIDATION
-from rnnjax.tasks.text import double_forms, encode, valid_words
+from rnnjax.tasks.text import duplicate_forms, known_word_share, text_to_ids
 from rnnjax.tasks.windows import task_windows
 from rnnjax.types import Task
 
@@ -59,7 +59,9 @@ def test_a_character_of_the_held_out_end_alone_has_an_id() -> None:
 
 def test_the_levels_are_those_of_the_training_part_and_claim_no_floor() -> None:
     task = TASKS["text"](SETTINGS, "ab" * 45 + "bbbaaabbab")
-    assert task.levels == pytest.approx({"chance": np.log(2), "unigram": np.log(2), "bigram": 0, "trigram": 0})
+    assert task.reference_losses == pytest.approx(
+        {"chance": np.log(2), "unigram": np.log(2), "bigram": 0, "trigram": 0}
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,22 +104,22 @@ def test_the_largest_vocabulary_is_accepted() -> None:
 def test_a_character_without_an_id_is_refused(character: str) -> None:
     shown = f"text: {character!r} (U+{ord(character):04X}) at character 2 is not in the vocabulary"
     with pytest.raises(BadInput) as refusal:
-        encode(f"bd{character}d", "bcd")
+        text_to_ids(f"bd{character}d", "bcd")
     assert str(refusal.value) == shown
 
 
 def test_double_forms_are_named() -> None:
     composed, decomposed = (unicodedata.normalize("NFC", "é à"), unicodedata.normalize("NFD", "é"))
-    assert double_forms(f"{composed} {decomposed}") == unicodedata.normalize("NFC", "é")
-    assert double_forms(composed) == double_forms(decomposed) == ""
-    assert double_forms(f"{composed} e" + unicodedata.normalize("NFD", "í")) == ""  # the accent is another letter's
+    assert duplicate_forms(f"{composed} {decomposed}") == unicodedata.normalize("NFC", "é")
+    assert duplicate_forms(composed) == duplicate_forms(decomposed) == ""
+    assert duplicate_forms(f"{composed} e" + unicodedata.normalize("NFD", "í")) == ""  # the accent is another letter's
 
 
 def test_valid_words_counted_by_hand() -> None:
     words = frozenset({"red", "blue", "a-b,"})
-    assert valid_words(words, "re red\nbleu a-b,  red blu") == 3 / 4  # the first and last may be cut
-    assert valid_words(words, " red ") == 1
-    assert valid_words(words, "red red") == valid_words(words, "") == valid_words(words, "  \n ") == 0
+    assert known_word_share(words, "re red\nbleu a-b,  red blu") == 3 / 4  # the first and last may be cut
+    assert known_word_share(words, " red ") == 1
+    assert known_word_share(words, "red red") == known_word_share(words, "") == known_word_share(words, "  \n ") == 0
 
 
 def test_the_task_knows_the_words_of_its_whole_text() -> None:

@@ -10,7 +10,7 @@ import pytest
 from rnnjax.errors import BadInput
 from rnnjax.tasks import windows
 from rnnjax.tasks.windows import next_step
-from rnnjax.types import Data
+from rnnjax.types import WindowData
 
 CASES = [(2, 60, 3, 4), (3, 200, 5, 8), (2, 97, 1, 6), (5, 40, 8, 2)]  # V, N, B, T
 
@@ -60,7 +60,7 @@ def test_levels_of_a_text_counted_by_hand() -> None:
     """abab...: half a, half b; the one before tells the next."""
     ids = np.array([0, 1] * 50, dtype=np.int32)
     expected = {"chance": log(3), "unigram": log(2), "bigram": 0.0, "trigram": 0.0}
-    assert windows.levels(ids, vocabulary_size=3) == pytest.approx(expected)
+    assert windows.reference_losses(ids, vocabulary_size=3) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5])
@@ -69,20 +69,20 @@ def test_ngram_is_the_counted_entropy(n: int, characters: int) -> None:
     ids = random_ids(characters, 300)
     text = ids.tolist()
     pairs = [(tuple(text[i - n + 1 : i]), text[i]) for i in range(n - 1, len(text))]
-    assert windows.ngram(ids, n) == pytest.approx(counted_entropy(pairs), abs=1e-12)
+    assert windows.ngram_loss(ids, n) == pytest.approx(counted_entropy(pairs), abs=1e-12)
 
 
 def test_ngram_of_less_than_one_run_is_refused() -> None:
     with pytest.raises(BadInput, match=r"task: has 2 characters; need >= 3 \(to count runs of 3\)"):
-        windows.ngram(random_ids(2, 2), 3)
+        windows.ngram_loss(random_ids(2, 2), 3)
 
 
 def test_window_floor_of_two_windows_counted_by_hand() -> None:
     """Both read 0 1; the first target is 1 in both, the second is 0 in one and 1 in the other."""
     inputs = np.array([[[0, 0], [1, 1]]])
     targets = np.array([[[1, 1], [0, 1]]])
-    assert windows.window_floor(Data(inputs, targets)) == pytest.approx(log(2) / 2)
-    assert windows.window_floor(Data(inputs, inputs)) == 0
+    assert windows.window_floor(WindowData(inputs, targets)) == pytest.approx(log(2) / 2)
+    assert windows.window_floor(WindowData(inputs, inputs)) == 0
 
 
 @pytest.mark.parametrize(("characters", "size", "batch", "window"), CASES)
@@ -93,7 +93,7 @@ def test_window_floor_is_the_counted_entropy(characters: int, size: int, batch: 
         counted_entropy((tuple(inputs[w, : t + 1, b].tolist()), int(targets[w, t, b])) for w, b in places)
         for t in range(window)
     ]
-    assert windows.window_floor(Data(inputs, targets)) == pytest.approx(sum(by_step) / window, abs=1e-12)
+    assert windows.window_floor(WindowData(inputs, targets)) == pytest.approx(sum(by_step) / window, abs=1e-12)
 
 
 @pytest.mark.parametrize(("characters", "size", "batch", "window"), CASES)
@@ -121,7 +121,7 @@ def test_held_out_level_is_that_of_counts_plus_one(n: int) -> None:
         -log((runs[tuple(rest[i : i + n])] + 1) / (contexts[tuple(rest[i : i + n - 1])] + size))
         for i in range(len(rest) - n + 1)
     ]
-    assert windows.held_out_level(train, validation, n, size) == pytest.approx(np.mean(losses))
+    assert windows.held_out_loss_bound(train, validation, n, size) == pytest.approx(np.mean(losses))
 
 
 def test_spread_windows_stand_from_the_first_place_to_the_last() -> None:

@@ -8,13 +8,13 @@ import numpy as np
 
 from rnnjax.settings import HParams
 from rnnjax.tasks.windows import cut_windows, next_step
-from rnnjax.training.batching import anywhere, in_order
-from rnnjax.types import Data
+from rnnjax.training.batching import random_window, sequential_window
+from rnnjax.types import WindowData
 
 
 def windows_read(hp: HParams, windows: int, steps: int) -> list[int]:
     places = np.arange(windows, dtype=np.int32).reshape(windows, 1, 1)
-    read, first = jax.vmap(partial(in_order, hp, Data(places, places)))(jnp.arange(steps))
+    read, first = jax.vmap(partial(sequential_window, hp, WindowData(places, places)))(jnp.arange(steps))
     assert np.array_equal(first, read.inputs_WTB[:, 0, 0] == 0)
     return read.inputs_WTB[:, 0, 0].tolist()
 
@@ -31,7 +31,9 @@ def test_the_order_of_the_data_depends_on_the_seed_only() -> None:
 def test_the_places_where_runs_start_are_spread_evenly() -> None:
     """1,000 seeds over 10 windows: 100 each, with a deviation of 9.5."""
     places = np.arange(10, dtype=np.int32).reshape(10, 1, 1)
-    starts = jax.vmap(lambda seed: in_order(HParams(seed=seed), Data(places, places), jnp.int32(0))[0].inputs_WTB[0, 0])
+    starts = jax.vmap(
+        lambda seed: sequential_window(HParams(seed=seed), WindowData(places, places), jnp.int32(0))[0].inputs_WTB[0, 0]
+    )
     counts = np.bincount(np.asarray(starts(jnp.arange(1_000, dtype=jnp.uint32))), minlength=10)
     assert np.abs(counts - 100).max() < 45
 
@@ -39,10 +41,10 @@ def test_the_places_where_runs_start_are_spread_evenly() -> None:
 STREAMS, WINDOWS, STEPS = 3, 5, 4
 
 
-def read_anywhere(seed: int, steps: int) -> tuple[Data, np.ndarray]:
+def read_anywhere(seed: int, steps: int) -> tuple[WindowData, np.ndarray]:
     """A text of its own places, read at so many steps: leaves [steps, T, B]."""
     data = cut_windows(next_step(np.arange(STREAMS * WINDOWS * STEPS + 1)), STREAMS, STEPS)
-    return jax.vmap(partial(anywhere, HParams(seed=seed), data))(jnp.arange(steps))
+    return jax.vmap(partial(random_window, HParams(seed=seed), data))(jnp.arange(steps))
 
 
 def test_a_window_from_anywhere_is_a_piece_of_each_stream() -> None:
@@ -66,7 +68,7 @@ def test_every_place_comes_as_often_and_streams_are_drawn_apart() -> None:
 
 def test_what_counts_keeps_its_place_in_a_window() -> None:
     data = cut_windows(next_step(np.arange(STREAMS * WINDOWS * STEPS + 1)), STREAMS, STEPS)
-    counted_WTB = np.zeros(data.inputs_WTB.shape, np.float32)
-    counted_WTB[:, -1] = 1
-    read, _ = anywhere(HParams(), data._replace(counted_WTB=counted_WTB), jnp.int32(3))
-    assert np.array_equal(read.counted_WTB, counted_WTB[0])
+    loss_mask_WTB = np.zeros(data.inputs_WTB.shape, np.float32)
+    loss_mask_WTB[:, -1] = 1
+    read, _ = random_window(HParams(), data._replace(loss_mask_WTB=loss_mask_WTB), jnp.int32(3))
+    assert np.array_equal(read.loss_mask_WTB, loss_mask_WTB[0])

@@ -17,8 +17,8 @@ from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import cut_windows, next_step
 from rnnjax.training import parallel as sweep
 from rnnjax.training import step as train
-from rnnjax.training.parallel import Blocks, Run
-from rnnjax.types import Data
+from rnnjax.training.parallel import Run, RunBlocks
+from rnnjax.types import WindowData
 
 V = 6
 STEPS, ROW = 12, 3  # of the regrouped runs
@@ -28,10 +28,10 @@ DATA_SIZE = 130
 
 
 def spec_of(**fields: Any) -> Spec:
-    return Spec(**{"inputs": V, "outputs": V, "hidden": 16, "window": 5, "record_every": ROW, "block": 4} | fields)
+    return Spec(**{"inputs": V, "outputs": V, "hidden": 16, "window": 5, "log_every": ROW, "block": 4} | fields)
 
 
-def text(spec: Spec) -> Data:
+def text(spec: Spec) -> WindowData:
     ids = np.random.default_rng(0).integers(V, size=DATA_SIZE, dtype=np.int32)
     return cut_windows(next_step(ids), spec.batch, spec.window)
 
@@ -57,15 +57,15 @@ PROGRAMS: dict[tuple[Any, ...], Any] = {}
 @pytest.fixture
 def shared(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compile a function once for all sweeps of these tests, not once for each sweep."""
-    original = Blocks.compile
+    original = RunBlocks.compile
 
-    def compile(blocks: Blocks, function: Any, batched: int = 1, donate: tuple[int, ...] = ()) -> Any:
+    def compile(blocks: RunBlocks, function: Any, batched: int = 1, donate: tuple[int, ...] = ()) -> Any:
         key = (identity_of(function), blocks.mesh, blocks.round_size, batched, donate)
         if key not in PROGRAMS:
             PROGRAMS[key] = original(blocks, function, batched, donate)
         return PROGRAMS[key]
 
-    monkeypatch.setattr(Blocks, "compile", compile)
+    monkeypatch.setattr(RunBlocks, "compile", compile)
 
 
 @contextmanager
@@ -87,24 +87,25 @@ def counted() -> Iterator[Callable[[], int]]:
 
 class Trained(NamedTuple):
     states: train.TrainState  # leaves [R, ...]
-    record: train.Row  # leaves [R, rows]
+    record: train.StepMetrics  # leaves [R, rows]
 
 
 def starts_of(runs: list[Run]) -> train.TrainState:
     """States [R, ...] that need no compilation: random parameters, not those of the initializers."""
     rng = np.random.default_rng(2)
-    of_run = jax.eval_shape(partial(train.init, runs[0].spec), runs[0].hp)
+    of_run = jax.eval_shape(partial(train.init_state, runs[0].spec), runs[0].hp)
     empty = jax.tree.map(lambda leaf: np.zeros((len(runs), *leaf.shape), leaf.dtype), of_run)
     return empty.replace(
         params=jax.tree.map(lambda leaf: rng.normal(size=leaf.shape, scale=0.3).astype(leaf.dtype), empty.params),
         alive=np.ones_like(empty.alive),
-        patience=empty.patience and empty.patience.replace(rate_scale=np.ones_like(empty.patience.rate_scale)),
+        patience=empty.early_stopping
+        and empty.early_stopping.replace(lr_scale=np.ones_like(empty.early_stopping.lr_scale)),
         diverged_at=np.full_like(empty.diverged_at, -1),
     )
 
 
 def trained(runs: list[Run], chunks: list[int], start: train.TrainState) -> Trained:
-    program = sweep.program(runs, text(runs[0].spec), STEPS)
+    program = sweep.compile_program(runs, text(runs[0].spec), STEPS)
     states = program.blocks.scatter(start)
     records = []
     for steps in chunks:
@@ -146,7 +147,7 @@ SHAPES = [
     (2, spec_of(hidden=16, batch=1, block=4)),
     (1, spec_of(hidden=64, batch=2, block=8, optimizer="adam")),
     (2, spec_of(hidden=33, batch=1, block=8)),
-    (2, spec_of(cell="lstm", layers=2, layer_norm=True, start="random", optimizer="adamw", **SWITCHES)),
+    (2, spec_of(cell="lstm", layers=2, layer_norm=True, initial_state="random", optimizer="adamw", **SWITCHES)),
 ]
 
 
@@ -165,7 +166,7 @@ def test_a_run_is_bitwise_the_same_in_any_company(
     rng = np.random.default_rng(seed)
     pool = pool_of(spec)
     start = starts_of(pool)
-    monkeypatch.setattr(sweep, "Blocks", partial(Blocks, devices=jax.devices()[:devices]))
+    monkeypatch.setattr(sweep, "Blocks", partial(RunBlocks, devices=jax.devices()[:devices]))
     regrouped = 0
     with counted() as compilations:
         alone = [trained([run], [STEPS], rows(start, [i])) for i, run in enumerate(pool)]
@@ -187,10 +188,10 @@ def test_a_run_is_bitwise_the_same_in_any_company(
 
 def test_starts_are_bitwise_the_same_in_any_company(shared: None) -> None:
     pool = pool_of(SHAPES[0][1])
-    together = sweep.start(pool)
-    backwards = sweep.start(pool[::-1])
+    together = sweep.init_states(pool)
+    backwards = sweep.init_states(pool[::-1])
     for i in range(0, POOL, 5):
-        alone = sweep.start([pool[i]])
+        alone = sweep.init_states([pool[i]])
         assert sha256(row(together, i)) == sha256(row(alone, 0)) == sha256(row(backwards, POOL - 1 - i))
 
 
@@ -198,10 +199,10 @@ def test_canary_a_plain_vmap_is_not_bitwise_the_same() -> None:
     """If one `vmap` over all runs gave the same bits at every width, the tests above would prove nothing."""
     for _, spec in SHAPES:
         pool, data = pool_of(spec), text(spec)
-        start, hp = starts_of(pool), sweep.batched(pool)
+        start, hp = starts_of(pool), sweep.stack_hparams(pool)
 
-        def chunk_of_run(state: Any, hp: HParams, spec: Spec = spec, data: Data = data) -> Any:
-            return train.chunk(spec, STEPS, hp, data, state, jnp.int32(STEPS))[0]
+        def chunk_of_run(state: Any, hp: HParams, spec: Spec = spec, data: WindowData = data) -> Any:
+            return train.train_chunk(spec, STEPS, hp, data, state, jnp.int32(STEPS))[0]
 
         chunk = jax.jit(jax.vmap(chunk_of_run))
         seen = set()
@@ -215,7 +216,7 @@ def test_canary_a_plain_vmap_is_not_bitwise_the_same() -> None:
 
 def training_compilations(runs: list[Run]) -> int:
     with counted() as compilations:
-        for group in sweep.groups(runs):
+        for group in sweep.group_by_program(runs):
             trained(group, [3, 5, 1], starts_of(group))
         return compilations()
 
@@ -229,14 +230,14 @@ def test_one_training_compilation_for_arms_that_differ_in_start_and_numbers() ->
     runs = runs_of(*starts) + runs_of(*starts, learning_rate=0.2, clip_norm=1.0, recurrent_gain=0.7)
     assert training_compilations(runs) == 1
     with counted() as compilations:
-        sweep.start(runs)
+        sweep.init_states(runs)
         assert compilations() == len(starts), "one for each way to start"
 
 
 def test_one_training_compilation_whatever_number_differs() -> None:
     """Every field of HParams is an axis that costs no compilation, in a program that has a use for it."""
-    for settings in ({"optimizer": "adamw", "start": "constant", "cell": "leaky"}, {"optimizer": "nesterov"}):
-        spec = spec_of(**SWITCHES, **settings, check_every=5)
+    for settings in ({"optimizer": "adamw", "initial_state": "constant", "cell": "leaky"}, {"optimizer": "nesterov"}):
+        spec = spec_of(**SWITCHES, **settings, validate_every=5)
         other = {
             name: 0.5 if default == 0 or np.isinf(default) else default / 2
             for name, default in HParams()._asdict().items()
@@ -253,10 +254,10 @@ def test_one_more_training_compilation_per_point_of_a_spec_axis() -> None:
 def test_groups_are_the_runs_of_one_program_in_the_order_of_the_study() -> None:
     a, b, c = spec_of(), spec_of(hidden=8), spec_of(recurrent_initializer="normal")
     runs = runs_of(a, b, c, seeds=2)
-    first, second = sweep.groups(runs)
+    first, second = sweep.group_by_program(runs)
     assert first == [*runs[0:2], *runs[4:6]]
     assert second == runs[2:4]
-    assert sweep.groups([]) == []
+    assert sweep.group_by_program([]) == []
 
 
 def test_hyperparameters_are_batched_without_loss() -> None:
@@ -264,7 +265,7 @@ def test_hyperparameters_are_batched_without_loss() -> None:
         Run(0, spec_of(), HParams(seed=2**32 - 1, clip_norm=np.inf)),
         Run(0, spec_of(), HParams(seed=2**31 + 1, learning_rate=0.5)),
     ]
-    hp = sweep.batched(runs)
+    hp = sweep.stack_hparams(runs)
     assert hp.seed.dtype == np.uint32
     assert hp.seed.tolist() == [2**32 - 1, 2**31 + 1], "float32 would round these"
     assert {leaf.dtype for leaf in hp._replace(seed=hp.learning_rate)} == {np.dtype(np.float32)}
@@ -276,7 +277,7 @@ def test_hyperparameters_are_batched_without_loss() -> None:
 @pytest.mark.parametrize("runs", [1, 3, 4, 5, 8, 9, 17])
 def test_padding_is_a_copy_of_a_real_run_and_is_dropped(runs: int, width: int) -> None:
     tree = {"a": np.arange(runs, dtype=np.float32), "b": np.arange(2 * runs, dtype=np.int32).reshape(runs, 2)}
-    blocks = Blocks(runs, width)
+    blocks = RunBlocks(runs, width)
     rounds = blocks.scatter(tree)
     assert {leaf.shape[0] for part in rounds for leaf in part.values()} == {blocks.round_size}
     assert blocks.round_size == 2 * width, "of every device, even where one would do"
@@ -290,7 +291,7 @@ def test_padding_is_a_copy_of_a_real_run_and_is_dropped(runs: int, width: int) -
 
 def test_a_record_has_the_rows_of_its_chunk_and_probes_see_every_run(shared: None) -> None:
     runs = runs_of(spec_of(), seeds=6)
-    program = sweep.program(runs, text(spec_of()), STEPS)
+    program = sweep.compile_program(runs, text(spec_of()), STEPS)
     states = program.blocks.scatter(starts_of(runs))
     for steps, written in ((1, 1), (3, 1), (7, 3)):
         states, record = program.advance(states, steps)

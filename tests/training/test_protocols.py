@@ -8,22 +8,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnjax.config.load import load
+from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput
-from rnnjax.networks.model import network
+from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
 from rnnjax.studies import run as lab
 from rnnjax.training import batching as order
 from rnnjax.training import step as train
-from rnnjax.types import Data
+from rnnjax.types import WindowData
 
 V, T = 5, 6
-SPEC = Spec(inputs=V, outputs=V, hidden=7, window=T, record_every=1)
+SPEC = Spec(inputs=V, outputs=V, hidden=7, window=T, log_every=1)
 
 
-def text(windows: int = 3) -> Data:
+def text(windows: int = 3) -> WindowData:
     ids = np.random.default_rng(1).integers(V, size=(windows * T + 1, 1), dtype=np.int32)
-    return Data(ids[:-1].reshape(windows, T, 1), ids[1:].reshape(windows, T, 1))
+    return WindowData(ids[:-1].reshape(windows, T, 1), ids[1:].reshape(windows, T, 1))
 
 
 # What is trained
@@ -31,12 +31,12 @@ def text(windows: int = 3) -> Data:
 
 @pytest.mark.parametrize("cell", ["elman", "lstm"])
 def test_what_is_frozen_stays_and_all_else_moves(cell: str) -> None:
-    spec = replace(SPEC, cell=cell, layers=2, start="learned")
+    spec = replace(SPEC, cell=cell, layers=2, initial_state="learned")
     parts = {"kernel": "kernel_trainable", "recurrent_kernel": "recurrent_trainable", "readout": "readout_trainable"}
     for frozen, field in parts.items():
         hp = HParams(seed=1)._replace(**{field: 0.0})
-        before = train.init(spec, hp)
-        after, row = train.chunk(spec, 3, hp, text(), before, jnp.int32(3))
+        before = train.init_state(spec, hp)
+        after, row = train.train_chunk(spec, 3, hp, text(), before, jnp.int32(3))
         leaves = jax.tree_util.tree_leaves_with_path(before.params)
         for (steps, old), new in zip(leaves, jax.tree.leaves(after.params), strict=True):
             path, changed = jax.tree_util.keystr(steps), bool(np.any(old != new))
@@ -50,13 +50,13 @@ def test_what_is_frozen_stays_and_all_else_moves(cell: str) -> None:
 def test_the_norm_is_that_of_what_is_trained() -> None:
     """With all but the readout frozen it is the norm of the readout's own gradient."""
     hp = HParams(seed=1, kernel_trainable=0.0, recurrent_trainable=0.0)
-    state = train.init(SPEC, hp)
+    state = train.init_state(SPEC, hp)
     _, row = train.train_step(SPEC, hp, text(), state)
-    window, _ = order.in_order(hp, text(), jnp.int32(0))
+    window, _ = order.sequential_window(hp, text(), jnp.int32(0))
 
     def loss(readout: dict) -> jax.Array:
         params = state.params | {"readout": readout}
-        _, outputs_TBO, _ = network(SPEC, hp).apply(params, state.carry, window.inputs_WTB)
+        _, outputs_TBO, _ = build_network(SPEC, hp).apply(params, state.carry, window.inputs_WTB)
         return train.window_losses(SPEC, outputs_TBO, window)[0]
 
     gradient = jax.grad(loss)(state.params["readout"])
@@ -66,7 +66,7 @@ def test_the_norm_is_that_of_what_is_trained() -> None:
 
 def test_a_clip_ends_after_its_steps() -> None:
     hp = HParams(seed=1, clip_norm=1e-3, clip_steps=2.0)
-    _, record = train.chunk(SPEC, 4, hp, text(), train.init(SPEC, hp), jnp.int32(4))
+    _, record = train.train_chunk(SPEC, 4, hp, text(), train.init_state(SPEC, hp), jnp.int32(4))
     assert record.clip_share.tolist() == [1, 1, 0, 0]
     np.testing.assert_allclose(record.update_norm[:2], 1e-5, rtol=1e-4)
     np.testing.assert_allclose(record.update_norm[2:], 0.01 * record.gradient_norm[2:], rtol=1e-4)
@@ -78,16 +78,16 @@ def test_a_clip_ends_after_its_steps() -> None:
 def gradient(gradient_window: int) -> jax.Array:
     spec = replace(SPEC, gradient_window=gradient_window, reduction="last")
     hp = HParams(seed=1)
-    state = train.init(spec, hp)
-    return train.gradient_at(spec, hp, text(), state).gradient["layer_0"]["recurrent_kernel"]
+    state = train.init_state(spec, hp)
+    return train.compute_gradient(spec, hp, text(), state).gradient["layer_0"]["recurrent_kernel"]
 
 
 def test_a_gradient_is_cut_inside_the_window() -> None:
     """The last step's loss back through two steps only: as from a window of two that starts at the carried state."""
     hp = HParams(seed=1)
-    params = train.init(SPEC, hp).params
-    window, _ = order.in_order(hp, text(), jnp.int32(0))
-    model = network(SPEC, hp)
+    params = train.init_state(SPEC, hp).params
+    window, _ = order.sequential_window(hp, text(), jnp.int32(0))
+    model = build_network(SPEC, hp)
 
     def last_loss(kernel: jax.Array) -> jax.Array:
         learned = params | {"layer_0": params["layer_0"] | {"recurrent_kernel": kernel}}
@@ -104,8 +104,10 @@ def test_a_gradient_is_cut_inside_the_window() -> None:
 
 def test_pieces_say_what_the_whole_window_says() -> None:
     hp = HParams(seed=1)
-    whole = train.gradient_at(SPEC, hp, text(), train.init(SPEC, hp))
-    pieces = train.gradient_at(replace(SPEC, gradient_window=4), hp, text(), train.init(SPEC, hp))  # of 4 and 2 steps
+    whole = train.compute_gradient(SPEC, hp, text(), train.init_state(SPEC, hp))
+    pieces = train.compute_gradient(
+        replace(SPEC, gradient_window=4), hp, text(), train.init_state(SPEC, hp)
+    )  # of 4 and 2 steps
     np.testing.assert_allclose(pieces.loss, whole.loss, rtol=1e-6)
     np.testing.assert_allclose(pieces.carry["layer_0"], whole.carry["layer_0"], atol=1e-6)
 
@@ -125,7 +127,7 @@ clip_norm = [9.0]
 steps = [4000]
 seeds = 3
 [[questions]]
-asks = "?"
+text = "?"
 metric = "final_loss"
 [[figures]]
 form = "curve"
@@ -134,13 +136,13 @@ title = "t"
 arms = ["norm=1", "norm=9,*"]
 [[claims]]
 id = "c"
-says = "s"
-[[claims.readings]]
+text = "s"
+[[claims.criteria]]
 rule = "difference"
 metric = "final_loss"
 arms = ["norm=1"]
-against = ["norm=5"]
-[[claims.readings]]
+compared_to = ["norm=5"]
+[[claims.criteria]]
 rule = "bound"
 metric = "final_loss"
 arms = ["norm=5", "norm=9,*"]
@@ -155,38 +157,38 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_a_table_of_axes_may_take_fewer_seeds(path: Path) -> None:
-    study = load(path)
+    study = load_study(path)
     assert [arm.seeds(study.seeds) for arm in study.arms] == [[42, 43, 44, 45, 46]] * 2 + [[42, 43, 44]]
     assert [arm["seeds"] for arm in study.config["arms"].values()] == [5, 5, 3]
-    fewer = load(path, seeds=2)
+    fewer = load_study(path, seeds=2)
     assert [arm.seeds(fewer.seeds) for arm in fewer.arms] == [[42, 43]] * 3
     with pytest.raises(BadInput, match="13 runs; limit 12"):
-        load(path, max_runs=12)
+        load_study(path, max_runs=12)
     path.write_text(STUDY.replace("seeds = 3", "seeds = 0"))
     with pytest.raises(BadInput, match="axes.seeds: got 0; expected integer >= 1"):
-        load(path)
+        load_study(path)
 
 
 def test_fewer_steps_shorten_all_arms_in_proportion(path: Path) -> None:
-    assert [arm.spec.steps for arm in load(path).arms] == [1000, 1000, 4000]
-    shorter = load(path, ["steps=100"])
+    assert [arm.spec.steps for arm in load_study(path).arms] == [1000, 1000, 4000]
+    shorter = load_study(path, ["steps=100"])
     assert [arm.spec.steps for arm in shorter.arms] == [100, 100, 400]
-    assert [arm.name for arm in shorter.arms] == [arm.name for arm in load(path).arms]
+    assert [arm.name for arm in shorter.arms] == [arm.name for arm in load_study(path).arms]
     assert [arm.axes["steps"] for arm in shorter.arms] == [100, 100, 400]
     with pytest.raises(BadInput, match="steps: got 'few'"):
-        load(path, ["steps=few"])
+        load_study(path, ["steps=few"])
 
 
 def test_some_arms_and_what_is_said_of_them(path: Path) -> None:
-    study = load(path, patterns=["norm=1", "norm=5"])
+    study = load_study(path, patterns=["norm=1", "norm=5"])
     assert [arm.name for arm in study.arms] == ["norm=1", "norm=5"]
     assert study.file.baseline == "norm=5"
     assert [figure.arms for figure in study.file.figures] == [["norm=1"]]
     assert [reading.rule for reading in study.file.claims[0].readings] == ["difference"]
-    alone = load(path, patterns=["norm=1"])
+    alone = load_study(path, patterns=["norm=1"])
     assert (alone.file.baseline, alone.file.claims) == ("", [])
     with pytest.raises(BadInput, match="--arm: got 'norm=2'; expected one of: norm=1, norm=5, norm=9,steps=4000"):
-        load(path, patterns=["norm=2"])
+        load_study(path, patterns=["norm=2"])
 
 
 def test_probes_of_the_arms_left_out_are_no_mistake(tmp_path: Path) -> None:
@@ -194,8 +196,8 @@ def test_probes_of_the_arms_left_out_are_no_mistake(tmp_path: Path) -> None:
     path = tmp_path / "two.toml"
     axes = "[[axes]]\ntask.name = ['grammar', 'series']\n[probes]\nbatches = 1\nvalidation = 1\n"
     path.write_text("question = '?'\nseeds = 1\n[base]\nhidden = 3\nwindow = 4\nsteps = 4\n" + axes)
-    assert len(lab.prepare(load(path)).study.arms) == 2
-    assert [arm.name for arm in lab.prepare(load(path, patterns=["grammar"])).study.arms] == ["grammar"]
+    assert len(lab.prepare_study(load_study(path)).study.arms) == 2
+    assert [arm.name for arm in lab.prepare_study(load_study(path, patterns=["grammar"])).study.arms] == ["grammar"]
     path.write_text(path.read_text().replace(", 'series'", ""))
     with pytest.raises(BadInput, match="probes.batches: task.name: got 'grammar'; expected 'series'"):
-        lab.prepare(load(path))
+        lab.prepare_study(load_study(path))

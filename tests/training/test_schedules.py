@@ -7,7 +7,7 @@ import optax
 import pytest
 
 from rnnjax.settings import HParams
-from rnnjax.training.schedules import FEEDING_SCHEDULES, SCHEDULES, own_share, rate
+from rnnjax.training.schedules import SAMPLING_SCHEDULES, SCHEDULES, learning_rate_at, sampling_probability_at
 
 HP = HParams(learning_rate=0.2, decay_steps=8.0, decay_factor=0.3)
 STEPS = np.arange(40)
@@ -22,7 +22,7 @@ OPTAX = {
 
 def rates(name: str, hp: HParams) -> np.ndarray:
     """Traced: step and all numbers of `hp` are arrays of a program that is compiled once."""
-    of_step = jax.jit(jax.vmap(lambda hp, step: rate(name, hp, step), in_axes=(None, 0)))
+    of_step = jax.jit(jax.vmap(lambda hp, step: learning_rate_at(name, hp, step), in_axes=(None, 0)))
     return np.asarray(of_step(jax.tree.map(jnp.float32, hp), jnp.asarray(STEPS)))
 
 
@@ -47,7 +47,7 @@ def test_the_warm_up_rises_in_a_line_and_comes_before(name: str, warmup: float) 
 def test_a_length_is_a_number_of_a_run() -> None:
     """Runs of one program with different lengths."""
     lengths = jnp.array([2.0, 20.0])
-    of_run = jax.vmap(lambda length: rate("exponential", HP._replace(decay_steps=length), jnp.int32(10)))
+    of_run = jax.vmap(lambda length: learning_rate_at("exponential", HP._replace(decay_steps=length), jnp.int32(10)))
     np.testing.assert_allclose(of_run(lengths), 0.2 * 0.3 ** (10 / np.array(lengths)), rtol=1e-5)
 
 
@@ -63,12 +63,12 @@ def by_hand(name: str, k: float, i: float) -> float:
     )
 
 
-@pytest.mark.parametrize("name", FEEDING_SCHEDULES)
+@pytest.mark.parametrize("name", SAMPLING_SCHEDULES)
 def test_the_share_of_own_words_is_that_of_the_paper(name: str) -> None:
-    hp = jax.tree.map(jnp.float32, HP._replace(own_share=0.4, feeding_steps=7.0))
-    found = jax.jit(jax.vmap(lambda step: own_share(name, hp, step)))(jnp.arange(100))
+    hp = jax.tree.map(jnp.float32, HP._replace(sampling_probability=0.4, sampling_steps=7.0))
+    found = jax.jit(jax.vmap(lambda step: sampling_probability_at(name, hp, step)))(jnp.arange(100))
     np.testing.assert_allclose(found, [0.4 * by_hand(name, 7.0, i) for i in range(100)], rtol=1e-4, atol=1e-6)
     assert found[0] < 0.4 / 7
     assert found[-1] == pytest.approx(0.4, rel=1e-3)
     assert np.all(np.diff(found) >= 0)
-    assert own_share(name, hp, jnp.float32(1e6)) == pytest.approx(0.4), "exp of it is infinite"
+    assert sampling_probability_at(name, hp, jnp.float32(1e6)) == pytest.approx(0.4), "exp of it is infinite"

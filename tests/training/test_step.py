@@ -9,18 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnjax.keys import Purpose, key_of
+from rnnjax.keys import Purpose, key_for
 from rnnjax.networks.cells import CELLS
 from rnnjax.networks.generation import sample
 from rnnjax.networks.initializers import INITIALIZERS
-from rnnjax.networks.model import network
+from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
 from rnnjax.training import batching as order
 from rnnjax.training import step as train
 from rnnjax.training.losses import REDUCTIONS, cross_entropy
-from rnnjax.training.optimizers import OPTIMIZERS, descent
-from rnnjax.training.schedules import own_share
-from rnnjax.types import Data, Params
+from rnnjax.training.optimizers import OPTIMIZERS, build_optimizer
+from rnnjax.training.schedules import sampling_probability_at
+from rnnjax.types import Params, WindowData
 
 V, H, T, W = 5, 7, 4, 3
 STEPS = 5  # more than W, so that the text starts anew on the way
@@ -28,12 +28,12 @@ WHEN = "may change only if the definition of an optimizer step changes: then eve
 
 
 def spec_of(**fields: Any) -> Spec:
-    return Spec(**{"inputs": V, "outputs": V, "hidden": H, "window": T, "record_every": 1} | fields)
+    return Spec(**{"inputs": V, "outputs": V, "hidden": H, "window": T, "log_every": 1} | fields)
 
 
-def text(batch: int = 1, windows: int = W) -> Data:
+def text(batch: int = 1, windows: int = W) -> WindowData:
     ids = np.random.default_rng(3).integers(V, size=(windows * T + 1, batch), dtype=np.int32)
-    return Data(ids[:-1].reshape(windows, T, batch), ids[1:].reshape(windows, T, batch))
+    return WindowData(ids[:-1].reshape(windows, T, batch), ids[1:].reshape(windows, T, batch))
 
 
 @cache
@@ -41,7 +41,9 @@ def first_windows(windows: int, float64: bool) -> np.ndarray:
     """Which window the runs of seeds 0 to 99 read first; float64 draws other integers."""
     places = np.arange(windows, dtype=np.int32).reshape(windows, 1, 1)
     with jax.enable_x64(float64):
-        first = jax.vmap(lambda seed: order.in_order(HParams(seed=seed), Data(places, places), jnp.int32(0))[0][0])
+        first = jax.vmap(
+            lambda seed: order.sequential_window(HParams(seed=seed), WindowData(places, places), jnp.int32(0))[0][0]
+        )
         return np.asarray(jax.jit(first)(np.arange(100)))[:, 0, 0]
 
 
@@ -189,7 +191,7 @@ ORACLES = {
 
 
 def trained_by_hand(
-    spec: Spec, hp: HParams, data: Data, params: Params, steps: int
+    spec: Spec, hp: HParams, data: WindowData, params: Params, steps: int
 ) -> tuple[Params, np.ndarray, np.ndarray]:
     """Oracle: parameters, carry, rows [steps, loss | norm | fired | update norm | objective]; nothing is guarded."""
     windows, _, streams = data.inputs_WTB.shape
@@ -217,7 +219,7 @@ def compiled(function: Any, *settings: Any) -> Any:
 
 def start_of(spec: Spec, hp: HParams) -> train.TrainState:
     """What only a later step looks at is set to its default, so that starts are compiled once."""
-    return compiled(train.init, replace(spec, reduction="sum", carry="carried", record_every=1))(hp)
+    return compiled(train.init_state, replace(spec, reduction="sum", carry="carried", log_every=1))(hp)
 
 
 def step_of(spec: Spec) -> Any:
@@ -226,7 +228,7 @@ def step_of(spec: Spec) -> Any:
 
 def chunk_of(spec: Spec, rows: int) -> Any:
     """As the program compiles it."""
-    return jax.jit(partial(train.chunk, spec, rows))
+    return jax.jit(partial(train.train_chunk, spec, rows))
 
 
 def as_numpy(tree: Any) -> Any:
@@ -290,7 +292,7 @@ def assert_bitwise(first: Any, second: Any) -> None:
     ("cell", "name"), [*((cell, "sgd") for cell in CELLS), *(("elman", name) for name in OPTIMIZERS if name != "sgd")]
 )
 def test_50_and_50_steps_are_100(cell: str, name: str) -> None:
-    spec, hp = spec_of(cell=cell, optimizer=name, batch=2, record_every=25), HParams(learning_rate=0.01)
+    spec, hp = spec_of(cell=cell, optimizer=name, batch=2, log_every=25), HParams(learning_rate=0.01)
     data = text(spec.batch)
     chunk = chunk_of(spec, 4)
     start = start_of(spec, hp)
@@ -305,8 +307,8 @@ def test_50_and_50_steps_are_100(cell: str, name: str) -> None:
 
 def test_a_row_is_the_mean_of_its_steps() -> None:
     hp, data = HParams(), text()
-    by_step = compiled(train.chunk, spec_of(record_every=1), 7)
-    by_three = compiled(train.chunk, spec_of(record_every=3), 4)
+    by_step = compiled(train.train_chunk, spec_of(log_every=1), 7)
+    by_three = compiled(train.train_chunk, spec_of(log_every=3), 4)
     start = start_of(spec_of(), hp)
     _, steps = by_step(hp, data, start, jnp.int32(7))
     _, rows = by_three(hp, data, start, jnp.int32(7))
@@ -330,7 +332,7 @@ def test_where_the_text_starts_anew_nothing_is_carried() -> None:
 
 
 @pytest.fixture(scope="module")
-def exploding() -> tuple[Spec, HParams, Data, int]:
+def exploding() -> tuple[Spec, HParams, WindowData, int]:
     """A linear network with a tiny rate: its carried state grows by 4^T = 256 a window, until float32 ends.
 
     The step is where NumPy, with no guard at all, first meets a number that is not finite.
@@ -344,7 +346,7 @@ def exploding() -> tuple[Spec, HParams, Data, int]:
     return spec, hp, data, int(np.argmax(~np.isfinite(rows).all(axis=1)))
 
 
-def test_a_diverged_run_is_frozen(exploding: tuple[Spec, HParams, Data, int]) -> None:
+def test_a_diverged_run_is_frozen(exploding: tuple[Spec, HParams, WindowData, int]) -> None:
     spec, hp, data, fatal = exploding
     assert 2 < fatal < 30
     chunk, start = chunk_of(spec, 40), start_of(spec, hp)
@@ -394,7 +396,7 @@ def test_runs_with_one_seed_are_paired_over_the_arms(name: str) -> None:
 
 def test_the_keys_of_a_run_differ_from_each_other_and_from_other_seeds() -> None:
     purposes = get_args(Purpose)
-    keys = jax.vmap(lambda seed: jnp.stack([jax.random.key_data(key_of(HParams(seed=seed), p)) for p in purposes]))
+    keys = jax.vmap(lambda seed: jnp.stack([jax.random.key_data(key_for(HParams(seed=seed), p)) for p in purposes]))
     drawn = np.asarray(keys(jnp.arange(200, dtype=jnp.uint32))).reshape(200 * len(purposes), -1)
     assert len(np.unique(drawn, axis=0)) == len(drawn)
 
@@ -408,7 +410,7 @@ def test_what_is_counted_and_in_what_unit() -> None:
     outputs, targets = rng.normal(size=(2, 3, 2, 2)).astype(np.float32)
     counted = np.array([[0, 1], [0, 1], [1, 0]], np.float32)
     unit = np.array([10.0, 0.5], np.float32)
-    window = Data(np.zeros((3, 2)), targets, counted, None, unit)
+    window = WindowData(np.zeros((3, 2)), targets, counted, None, unit)
     seen = [((outputs - targets) ** 2)[t, b].mean() for t, b in ((2, 0), (0, 1), (1, 1))]
     own = [(((outputs - targets) * unit) ** 2)[t, b].mean() for t, b in ((2, 0), (0, 1), (1, 1))]
     for reduction, expected in {"sum": sum(seen) / 2, "mean": np.mean(seen), "last": seen[0] / 2}.items():
@@ -421,7 +423,7 @@ def test_what_is_counted_and_in_what_unit() -> None:
 def test_without_a_unit_everything_counts_as_it_is() -> None:
     outputs, targets = np.random.default_rng(0).normal(size=(2, 3, 2, 1)).astype(np.float32)
     spec = spec_of(reduction="mean", loss="squared_error")
-    optimised, reported = train.window_losses(spec, jnp.asarray(outputs), Data(np.zeros((3, 2)), targets))
+    optimised, reported = train.window_losses(spec, jnp.asarray(outputs), WindowData(np.zeros((3, 2)), targets))
     assert optimised == reported == pytest.approx(((outputs - targets) ** 2).mean(), rel=1e-5)
 
 
@@ -430,7 +432,7 @@ def test_the_clip_of_elements_comes_before_that_of_the_norm() -> None:
     gradient = {"a": np.array([3.0, -0.05, 0.02]), "b": np.array([-7.0])}
     clipped = np.array([0.1, -0.05, 0.02, -0.1])
     for norm in (np.inf, 0.05):
-        optimizer = descent(spec_of(clip_elementwise=True), hp._replace(clip_norm=norm), 1.0)
+        optimizer = build_optimizer(spec_of(clip_elementwise=True), hp._replace(clip_norm=norm), 1.0)
         update, _ = optimizer.update(jax.tree.map(jnp.asarray, gradient), optimizer.init(gradient))
         expected = -clipped * min(1, norm / np.linalg.norm(clipped))
         np.testing.assert_allclose(np.concatenate([update["a"], update["b"]]), expected, rtol=1e-5)
@@ -443,11 +445,13 @@ def looked(losses: list[float], spec: Spec, hp: HParams, monkeypatch: pytest.Mon
     """The states after looks that find these losses; the parameters of look i are all i."""
     seen = iter(losses)
     monkeypatch.setattr(train, "evaluate", lambda *_: jnp.float32(next(seen)))
-    state, states = train.init(spec, hp), []
-    nothing = Data(np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
+    state, states = train.init_state(spec, hp), []
+    nothing = WindowData(np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
     for number in range(len(losses)):
-        params = state.params if state.patience.stopped_at >= 0 else numbered(state.params, number)
-        state = train.look(spec, hp, nothing, state.replace(params=params, step=jnp.int32(10 * (number + 1))))
+        params = state.params if state.early_stopping.stopped_at >= 0 else numbered(state.params, number)
+        state = train.early_stopping_check(
+            spec, hp, nothing, state.replace(params=params, step=jnp.int32(10 * (number + 1)))
+        )
         states.append(state)
     return states
 
@@ -465,17 +469,17 @@ def test_patience_by_hand(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop over random losses: stop at the third look in a row that is no better, and take the best parameters."""
     losses = np.random.default_rng(seed).random(12).tolist()
     hp = HParams(patience=3.0)
-    states = looked(losses, spec_of(check_every=10, steps=1_000), hp, monkeypatch)
+    states = looked(losses, spec_of(validate_every=10, steps=1_000), hp, monkeypatch)
     best, stopped = 0, -1
     for number, state in enumerate(states):
         if stopped < 0:
             best = min(range(number + 1), key=losses.__getitem__)
             stopped = number if number - best >= 3 else -1
-        assert int(state.patience.stopped_at) == (10 * (stopped + 1) if stopped >= 0 else -1)
-        assert float(state.patience.rate_scale) == (0 if stopped >= 0 else 1)
+        assert int(state.early_stopping.stopped_at) == (10 * (stopped + 1) if stopped >= 0 else -1)
+        assert float(state.early_stopping.lr_scale) == (0 if stopped >= 0 else 1)
         assert number_of(state.params) == (number if stopped < 0 else best)
         if stopped < 0:
-            assert number_of(state.patience.best_params) == best
+            assert number_of(state.early_stopping.best_params) == best
 
 
 def test_a_rate_falls_at_every_plateau(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -484,37 +488,39 @@ def test_a_rate_falls_at_every_plateau(monkeypatch: pytest.MonkeyPatch) -> None:
     losses = [1.0, 1.1, 1.2, 1.0, 1.3, 0.9, 0.95, 0.95]
     expected = [1, 1, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125]
     for schedule, scales in (("plateau", expected), ("constant", [1] * 8)):
-        states = looked(losses, spec_of(check_every=10, schedule=schedule, steps=1_000), hp, monkeypatch)
-        assert [float(state.patience.rate_scale) for state in states] == scales
+        states = looked(losses, spec_of(validate_every=10, schedule=schedule, steps=1_000), hp, monkeypatch)
+        assert [float(state.early_stopping.lr_scale) for state in states] == scales
 
 
 def test_the_best_parameters_are_taken_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     for patience, taken in ((50.0, 1), (np.inf, 2)):
-        states = looked([3.0, 1.0, 2.0], spec_of(check_every=10, steps=30), HParams(patience=patience), monkeypatch)
+        states = looked(
+            [3.0, 1.0, 2.0], spec_of(validate_every=10, steps=30), HParams(early_stopping=patience), monkeypatch
+        )
         assert number_of(states[-1].params) == taken
 
 
 def test_a_look_at_a_dead_run_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec, hp = spec_of(check_every=10), HParams()
+    spec, hp = spec_of(validate_every=10), HParams()
     monkeypatch.setattr(train, "evaluate", lambda *_: jnp.float32(np.nan))
-    dead = train.init(spec, hp).replace(alive=jnp.bool_(False))
-    assert_bitwise(train.look(spec, hp, text(), dead), dead)
+    dead = train.init_state(spec, hp).replace(alive=jnp.bool_(False))
+    assert_bitwise(train.early_stopping_check(spec, hp, text(), dead), dead)
 
 
 def test_a_run_that_overfits_stops_at_its_best() -> None:
     """The held-out text is noise of its own, so its loss falls and rises again."""
-    spec = spec_of(optimizer="adam", check_every=20, steps=400, record_every=20)
+    spec = spec_of(optimizer="adam", validate_every=20, steps=400, log_every=20)
     hp = HParams(learning_rate=0.05, patience=4.0)
-    data, held_out = text(), Data(*(jnp.asarray(leaf[:1]) for leaf in text(batch=8)[:2]))
-    chunk, look = chunk_of(spec, 1), jax.jit(partial(train.look, spec))
-    evaluate = jax.jit(partial(train.evaluate, spec))
-    state, losses, rows = train.init(spec, hp), [], []
+    data, held_out = text(), WindowData(*(jnp.asarray(leaf[:1]) for leaf in text(batch=8)[:2]))
+    chunk, look = chunk_of(spec, 1), jax.jit(partial(train.early_stopping_check, spec))
+    evaluate = jax.jit(partial(train.evaluate_loss, spec))
+    state, losses, rows = train.init_state(spec, hp), [], []
     for _ in range(20):
         state, row = chunk(hp, data, state, jnp.int32(20))
         losses.append(float(evaluate(hp, state.params, held_out)))
         rows.append(row)
         state = look(hp, held_out, state)
-    stopped = int(state.patience.stopped_at)
+    stopped = int(state.early_stopping.stopped_at)
     assert 0 < stopped < 400
     assert float(evaluate(hp, state.params, held_out)) == pytest.approx(min(losses), rel=1e-6)
     assert int(np.argmin(losses)) == stopped // 20 - 5, "four looks after the best"
@@ -524,12 +530,12 @@ def test_a_run_that_overfits_stops_at_its_best() -> None:
 
 # Scheduled sampling
 
-OWN = HParams(seed=1, learning_rate=1.0, clip_norm=np.inf, own_share=0.8, feeding_steps=3.0)
+OWN = HParams(seed=1, learning_rate=1.0, clip_norm=np.inf, sampling_probability=0.8, sampling_steps=3.0)
 
 
 def chances_of(spec: Spec, hp: HParams, step: int) -> tuple[np.ndarray, np.ndarray]:
     """Only the random numbers are taken from the code under test: whether a symbol is replaced, and by which."""
-    key = jax.random.fold_in(jax.random.fold_in(key_of(hp, "noise"), step), 2)
+    key = jax.random.fold_in(jax.random.fold_in(key_for(hp, "noise"), step), 2)
     chances, uniforms = jax.random.uniform(key, (2, T, spec.batch))
     return np.asarray(chances), np.asarray(uniforms)
 
@@ -542,24 +548,27 @@ def read_by_hand(spec: Spec, hp: HParams, params: Params, h_BH: np.ndarray, text
     """Oracle: what a step of scheduled sampling reads, symbol by symbol, and how many symbols were replaced."""
     cell, readout = params["layer_0"], params["readout"]
     anew = (first_window(int(hp.seed), W) + step) % W == 0 or spec.carry == "reset"
-    (chances, uniforms), share = chances_of(spec, hp, step), float(own_share(spec.feeding_schedule, hp, step))
+    (chances, uniforms), share = (
+        chances_of(spec, hp, step),
+        float(sampling_probability_at(spec.sampling_schedule, hp, step)),
+    )
     read_TB = text_TB.copy()
     for b, h in enumerate(np.zeros_like(h_BH) if anew else h_BH):
         for t in range(T):
             if chances[t, b] < share and not (anew and t == 0):
                 p_V = np.exp(h @ readout["kernel"] + readout["bias"])
-                read_TB[t, b] = said(p_V, uniforms[t, b], spec.feeding == "greedy")
+                read_TB[t, b] = said(p_V, uniforms[t, b], spec.scheduled_sampling == "greedy")
             h = np.tanh(cell["kernel"][read_TB[t, b]] + h @ cell["recurrent_kernel"] + cell["bias"])
     return read_TB
 
 
 @pytest.mark.parametrize(
-    ("feeding", "schedule", "carry"),
+    ("scheduled_sampling", "schedule", "carry"),
     [("sampled", "linear", "carried"), ("greedy", "exponential", "carried"), ("sampled", "inverse_sigmoid", "reset")],
 )
-def test_golden_steps_of_scheduled_sampling(feeding: str, schedule: str, carry: str) -> None:
+def test_golden_steps_of_scheduled_sampling(scheduled_sampling: str, schedule: str, carry: str) -> None:
     """As the other golden steps; every step's input is walked through by hand before it is learned from."""
-    spec = spec_of(feeding=feeding, feeding_schedule=schedule, carry=carry, batch=3)
+    spec = spec_of(scheduled_sampling=scheduled_sampling, sampling_schedule=schedule, carry=carry, batch=3)
     replaced = 0
     with jax.enable_x64(True):
         data, state, step_once = text(3), start_of(spec_of(batch=3), OWN), step_of(spec)
@@ -579,11 +588,11 @@ def test_golden_steps_of_scheduled_sampling(feeding: str, schedule: str, carry: 
     assert replaced > STEPS, "most of what is read is the network's own"
 
 
-def own_loss(spec: Spec, hp: HParams, state: train.TrainState, data: Data, params: Params) -> jax.Array:
+def own_loss(spec: Spec, hp: HParams, state: train.TrainState, data: WindowData, params: Params) -> jax.Array:
     """Oracle: one scan that chooses its input, reads it and has its loss, all inside of what is differentiated."""
-    model, window = network(spec, hp), (first_window(int(hp.seed), W) + int(state.step)) % W
+    model, window = build_network(spec, hp), (first_window(int(hp.seed), W) + int(state.step)) % W
     chances, uniforms = map(jnp.asarray, chances_of(spec, hp, int(state.step)))
-    share = own_share(spec.feeding_schedule, hp, state.step)
+    share = sampling_probability_at(spec.sampling_schedule, hp, state.step)
 
     def step(state: Any, given: Any) -> Any:
         (carry, logits_BV), (ids_B, targets_B, chance_B, uniform_B, t) = state, given
@@ -601,8 +610,8 @@ def own_loss(spec: Spec, hp: HParams, state: train.TrainState, data: Data, param
 
 @pytest.mark.parametrize("cell", ["elman", "lstm"])
 def test_the_gradient_is_that_of_a_scan_that_chooses_on_its_way(cell: str) -> None:
-    spec, data = spec_of(cell=cell, feeding="sampled", batch=3, layers=2), text(3)
-    state = train.init(spec, OWN)
+    spec, data = spec_of(cell=cell, scheduled_sampling="sampled", batch=3, layers=2), text(3)
+    state = train.init_state(spec, OWN)
     rng = np.random.default_rng(0)
     state = state.replace(
         step=jnp.int32(2 if first_window(1, W) != 1 else 4),  # not where the text starts anew
@@ -615,8 +624,10 @@ def test_the_gradient_is_that_of_a_scan_that_chooses_on_its_way(cell: str) -> No
 
 
 def test_a_share_of_nothing_is_teacher_forcing() -> None:
-    data, hp = text(2), OWN._replace(own_share=0.0)
-    teacher, sampled = (spec_of(batch=2, feeding=feeding) for feeding in ("teacher", "sampled"))
+    data, hp = text(2), OWN._replace(sampling_probability=0.0)
+    teacher, sampled = (
+        spec_of(batch=2, scheduled_sampling=scheduled_sampling) for scheduled_sampling in ("teacher", "sampled")
+    )
     state = start_of(teacher, hp)
     for _ in range(3):
         (state, row), (other, other_row) = (step_of(spec)(hp, data, state) for spec in (teacher, sampled))
@@ -626,17 +637,20 @@ def test_a_share_of_nothing_is_teacher_forcing() -> None:
 
 def test_a_share_of_everything_is_the_free_run() -> None:
     """Of greedy words, from the first symbol of each window on."""
-    spec, hp = spec_of(batch=3, feeding="greedy", carry="reset"), OWN._replace(own_share=1.0, feeding_steps=1.0)
+    spec, hp = (
+        spec_of(batch=3, scheduled_sampling="greedy", carry="reset"),
+        OWN._replace(sampling_probability=1.0, sampling_steps=1.0),
+    )
     state, window = start_of(spec_of(batch=3), hp).replace(step=jnp.int32(7)), jax.tree.map(lambda x: x[1], text(3))
-    read = train.partly_own_window(spec, hp, state, jnp.bool_(True), jax.random.key(0), window).inputs_WTB
+    read = train.scheduled_sampling_window(spec, hp, state, jnp.bool_(True), jax.random.key(0), window).inputs_WTB
     free = sample(spec, hp, state.params, window.inputs_WTB[:1], T - 1, jnp.float32(0), jax.random.key(1))
     np.testing.assert_array_equal(read, np.concatenate([window.inputs_WTB[:1], free]))
 
 
 def test_50_and_50_steps_of_scheduled_sampling_are_100() -> None:
-    spec, data = spec_of(feeding="sampled", batch=2, record_every=25), text(2)
+    spec, data = spec_of(scheduled_sampling="sampled", batch=2, log_every=25), text(2)
     chunk, start = chunk_of(spec, 4), start_of(spec_of(batch=2), OWN)
-    hp = OWN._replace(learning_rate=0.01, feeding_steps=50.0)
+    hp = OWN._replace(learning_rate=0.01, sampling_steps=50.0)
     once, _ = chunk(hp, data, start, jnp.int32(100))
     half, _ = chunk(hp, data, start, jnp.int32(50))
     assert_bitwise(once, chunk(hp, data, half, jnp.int32(50))[0])

@@ -1,6 +1,6 @@
 """Rules about what goes with what: two metrics over all runs, and what the variance of several is made of.
 
-As in `rules`, each is a function (reading, arms) -> measurements.
+As in `rules`, each is a function (criterion, arms) -> measurements.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,38 +9,46 @@ import numpy as np
 import scipy.stats
 
 from rnnjax.analysis import statistics as stats
-from rnnjax.analysis.measurement import SEED, Measurement, common, measured
-from rnnjax.analysis.results import ArmResult, named, seed_values
+from rnnjax.analysis.measurement import SEED, Measurement, common_seeds, measure_interval
+from rnnjax.analysis.results import ArmResult, per_seed, select_arms
 from rnnjax.analysis.statistics import FEWEST_FOR_BOOTSTRAP, Interval, TooFew
-from rnnjax.config.schema import Reading
+from rnnjax.config.schema import Criterion
 
-PARTS = ("columns", "arms", "interaction", "seeds")  # of a variance, as `shares` has them
+PARTS = ("columns", "arms", "interaction", "seeds")  # of a variance, as `variance_decomposition` has them
 FLAT = 1e-12  # of a variance that is 1: what lies below is rounding
 
 
-def correlation(reading: Reading, arms: Sequence[ArmResult]) -> list[Measurement]:
+def correlation_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
     """Spearman's rank correlation of `metric` with `explained_by` over all runs of the arms lies in [low, high].
 
     With `given`, the partial one: of what is left of both ranks when that metric's rank is taken out by least squares,
     (r_xy - r_xz r_yz) / sqrt((1 - r_xz^2) (1 - r_yz^2)). Runs are resampled as if independent, so the interval is only
     approximate where one arm or seed gives several.
     """
-    chosen = named(arms, reading.arms)
-    names = [reading.explained_by, reading.metric, *([reading.given] if reading.given else [])]
-    table = np.stack([np.concatenate([seed_values(arm, name) for arm in chosen]) for name in names])
+    chosen = select_arms(arms, criterion.arms)
+    names = [
+        criterion.explained_by,
+        criterion.metric,
+        *([criterion.controlling_for] if criterion.controlling_for else []),
+    ]
+    table = np.stack([np.concatenate([per_seed(arm, name) for arm in chosen]) for name in names])
     table = table[:, np.isfinite(table).all(axis=0)]
     if table.shape[1] < FEWEST_FOR_BOOTSTRAP:
         raise TooFew(f"a correlation needs {FEWEST_FOR_BOOTSTRAP} runs, got {table.shape[1]}")
     if any(np.ptp(row) == 0 for row in table):
-        raise TooFew(f"{reading.metric}: one of the metrics is the same in all runs")
+        raise TooFew(f"{criterion.metric}: one of the metrics is the same in all runs")
 
     def statistic(runs: np.ndarray, axis: int) -> np.ndarray:  # runs [..., n]: the axis is always the last
         return partial_correlation(scipy.stats.rankdata(np.moveaxis(table[:, runs.astype(int)], 0, -2), axis=-1))
 
     interval = stats.bootstrap_interval(SEED, np.arange(table.shape[1]), statistic)
-    words = f", given {reading.given}" if reading.given else ""
+    words = f", given {criterion.controlling_for}" if criterion.controlling_for else ""
     words += f", runs of {len(chosen)} arms as if independent"
-    return [measured(f"{reading.metric} with {reading.explained_by}{words}", interval, reading.low, reading.high)]
+    return [
+        measure_interval(
+            f"{criterion.metric} with {criterion.explained_by}{words}", interval, criterion.low, criterion.high
+        )
+    ]
 
 
 def partial_correlation(rows: np.ndarray) -> np.ndarray:
@@ -60,26 +68,27 @@ def partial_correlation(rows: np.ndarray) -> np.ndarray:
     return np.where(flat, 0.0, np.clip(products[..., 0, 1] / np.where(flat, 1, size), -1, 1))
 
 
-def variance_share(reading: Reading, arms: Sequence[ArmResult]) -> list[Measurement]:
-    """The share of the variance that `share_of` explains, one of `shares`, lies in [low, high].
+def variance_share_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
+    """The share of the variance that `share_of` explains, one of `variance_decomposition`, lies in [low, high].
 
     `metric` and those of `beside` are the columns of the table, such as the loop rates of several decoders.
     """
-    columns = [reading.metric, *reading.beside]
-    interval = variance_shares(named(arms, reading.arms), columns)[reading.share_of]
-    what = f"share of the {reading.share_of} in {', '.join(columns)}"
-    return [measured(what, interval, reading.low, reading.high)]
+    columns = [criterion.metric, *criterion.other_metrics]
+    interval = variance_shares(select_arms(arms, criterion.arms), columns)[criterion.share_of]
+    what = f"share of the {criterion.share_of} in {', '.join(columns)}"
+    return [measure_interval(what, interval, criterion.low, criterion.high)]
 
 
 def variance_shares(
     arms: Sequence[ArmResult], metrics: Sequence[str], factors: Sequence[str] = ()
 ) -> dict[str, Interval]:
-    """`shares` of metrics of one kind, one a column, over the seeds that all runs have; bootstrap over seeds.
+    """`variance_decomposition` of metrics of one kind, one a column, over the seeds that all runs have; bootstrap
+    over seeds.
 
     Args: factors: fields in which the arms differ; each adds a share of its own.
     Raises: TooFew where nothing varies, or for fewer seeds than a bootstrap needs.
     """
-    rows = common([seed_values(arm, name) for arm in arms for name in metrics])
+    rows = common_seeds([per_seed(arm, name) for arm in arms for name in metrics])
     if not rows.shape[1] or np.ptp(rows) == 0:
         raise TooFew(f"{', '.join(metrics)}: the same in all runs")
     values_nAD = rows.T.reshape(-1, len(arms), len(metrics))
@@ -87,14 +96,14 @@ def variance_shares(
 
     def of(part: str) -> Interval:
         def statistic(seeds: np.ndarray, axis: int) -> np.ndarray:  # seeds [..., n]: the axis is always the last
-            return shares(values_nAD, seeds.astype(int), levels)[part]
+            return variance_decomposition(values_nAD, seeds.astype(int), levels)[part]
 
         return stats.bootstrap_interval(SEED, np.arange(len(values_nAD)), statistic)
 
     return {part: of(part) for part in [*PARTS, *factors]}
 
 
-def shares(
+def variance_decomposition(
     values_nAD: np.ndarray, seeds: np.ndarray, levels: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
     """What part of a variance is whose, [...] among some seeds [..., n]; 0 where nothing varies.

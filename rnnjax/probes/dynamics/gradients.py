@@ -9,13 +9,13 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from rnnjax.keys import key_of
-from rnnjax.networks.model import Model, network, refuse_both_ways
+from rnnjax.keys import key_for
+from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.losses import LOSSES
 from rnnjax.training.step import TrainState
-from rnnjax.types import Carry, Data, Params, Probe, Task, as_measured
+from rnnjax.types import Carry, Params, Probe, Task, WindowData, no_summary
 
 LAGS = 49  # the longest lag that is measured: position 50 of a window, counted from 1 at its end
 NAMED_LAGS = (4, 5, 12, 16, 24, 49)  # whose decay is a metric
@@ -25,7 +25,7 @@ JACOBIAN_STEPS = 18
 JACOBIAN_WINDOWS = 8
 
 
-def gradient_lags(spec: Spec, hp: HParams, params: Params, windows: Data, lags: int) -> Array:
+def gradient_lags(spec: Spec, hp: HParams, params: Params, windows: WindowData, lags: int) -> Array:
     """|d l_t / d c_{t-k}|_2 for k = 0..lags in each of W windows, [W, lags + 1].
 
     l_t is the loss of a window's last step only and c the whole carry of the network, so for an LSTM (c, h) together.
@@ -33,10 +33,10 @@ def gradient_lags(spec: Spec, hp: HParams, params: Params, windows: Data, lags: 
     Args:
         windows: [1, T, W, ...] with T > lags; what stands before the last lags + 1 steps is read first.
     """
-    model = network(spec, hp)
+    model = build_network(spec, hp)
     inputs_TW, targets_W = windows.inputs_WTB[0], windows.targets_WTB[0, -1]
     split = inputs_TW.shape[0] - lags - 1
-    start = model.carry(params, key_of(hp, "evaluation"), inputs_TW.shape[1])
+    start = model.carry(params, key_for(hp, "evaluation"), inputs_TW.shape[1])
     carry, _, _ = model.apply(params, start, inputs_TW[:split])
 
     def norms(carry: Carry, inputs_T: Array, target: Array) -> Array:
@@ -64,7 +64,7 @@ def nudged_loss(
         return jax.tree.map(jnp.add, model.step(params, carry, x), nudge), None
 
     carry, _ = jax.lax.scan(step, carry, (inputs_T, nudges))
-    return LOSSES[spec.loss](model.says(params, carry), target)
+    return LOSSES[spec.loss](model.readout(params, carry), target)
 
 
 def reach(decay_L: Array, threshold: float) -> Array:
@@ -78,8 +78,8 @@ def gradients(spec: Spec, task: Task) -> Probe:
     Values: gradient_decay [50] as log10, gradient_decay_4 to _49, reach_0.1 and reach_0.05 (lags).
     Source: Bengio et al. 1994; Pascanu et al. 2013, arXiv:1211.5063.
     """
-    refuse_both_ways(spec)
-    windows = spread_windows(task.pairs(task.train_N), WARM_UP + LAGS + 1, WINDOWS)
+    require_unidirectional(spec)
+    windows = spread_windows(task.make_sequence(task.train_N), WARM_UP + LAGS + 1, WINDOWS)
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
@@ -94,25 +94,27 @@ def gradients(spec: Spec, task: Task) -> Probe:
             "reach_0.05": reach(10**decay_L, 0.05),
         }
 
-    return Probe(measure, as_measured)
+    return Probe(measure, no_summary)
 
 
 def state_jacobian(spec: Spec, hp: HParams, params: Params, inputs_T: Array, steps: int) -> Array:
     """d c_t / d c_{t-steps} as a matrix, along a trajectory that reads inputs_T from the start state."""
-    model = network(spec, hp)
+    model = build_network(spec, hp)
 
     def walk(carry: Carry, inputs_T: Array) -> Carry:
         return jax.lax.scan(lambda carry, x: (model.step(params, carry, x), None), carry, inputs_T)[0]
 
-    start = jax.tree.map(lambda leaf: leaf[0], model.carry(params, key_of(hp, "evaluation"), 1))
+    start = jax.tree.map(lambda leaf: leaf[0], model.carry(params, key_for(hp, "evaluation"), 1))
     flat, unflatten = ravel_pytree(walk(start, inputs_T[:-steps]))
     return jax.jacfwd(lambda c: ravel_pytree(walk(unflatten(c), inputs_T[-steps:]))[0])(flat)
 
 
 def jacobian(spec: Spec, task: Task) -> Probe:
     """Singular values of the product of 18 step Jacobians: geometric means over windows of the largest and the mean."""
-    refuse_both_ways(spec)
-    inputs_TW = spread_windows(task.pairs(task.train_N), WARM_UP + JACOBIAN_STEPS, JACOBIAN_WINDOWS).inputs_WTB[0]
+    require_unidirectional(spec)
+    inputs_TW = spread_windows(task.make_sequence(task.train_N), WARM_UP + JACOBIAN_STEPS, JACOBIAN_WINDOWS).inputs_WTB[
+        0
+    ]
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.keys import key_of
-from rnnjax.networks.model import network, refuse_both_ways
+from rnnjax.keys import key_for
+from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.dynamics.gradients import norm_of_rows
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.step import TrainState
-from rnnjax.types import Carry, Probe, Task, as_measured
+from rnnjax.types import Carry, Probe, Task, no_summary
 
 SEED = 20_010  # of the input that all runs have in common
 STREAMS, WARM_UP, STEPS = 16, 200, 256  # of that input: half of the streams are fitted, half are scored
@@ -36,7 +36,7 @@ def capacity(spec: Spec, task: Task) -> Probe:
     Values: memory_capacity (inputs), capacity_by_lag [2H + 1] from k = 0 on.
     """
     del task
-    refuse_both_ways(spec)
+    require_unidirectional(spec)
     rng, lags = np.random.default_rng(SEED), 2 * spec.hidden
     drive_TB = rng.uniform(-1, 1, (lags + WARM_UP + STEPS, STREAMS)).astype(np.float32)
     direction_D = rng.normal(size=spec.inputs).astype(np.float32)
@@ -46,8 +46,8 @@ def capacity(spec: Spec, task: Task) -> Probe:
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
-        model = network(spec, hp)
-        start = model.carry(state.params, key_of(hp, "evaluation"), STREAMS)
+        model = build_network(spec, hp)
+        start = model.carry(state.params, key_for(hp, "evaluation"), STREAMS)
         h_TBH = model.apply(state.params, start, jnp.asarray(inputs_TBD))[2][first:]
         return moments(h_TBH - jnp.mean(h_TBH, axis=(0, 1), keepdims=True), jnp.asarray(earlier_TBL))
 
@@ -88,19 +88,19 @@ def echo(spec: Spec, task: Task) -> Probe:
     c is the whole carry; its numbers start independent and uniform in [-1, 1]. Mean over 16 places of the text. Near 0:
     the state is an echo of the input, whatever it was before. Below about 1e-7 it is rounding.
     """
-    refuse_both_ways(spec)
-    inputs_TB = spread_windows(task.pairs(task.train_N), ECHO_STEPS, ECHO_WINDOWS).inputs_WTB[0]
+    require_unidirectional(spec)
+    inputs_TB = spread_windows(task.make_sequence(task.train_N), ECHO_STEPS, ECHO_WINDOWS).inputs_WTB[0]
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
-        model, params = network(spec, hp), state.params
-        key = key_of(hp, "evaluation")
+        model, params = build_network(spec, hp), state.params
+        key = key_for(hp, "evaluation")
         like = model.carry(params, key, ECHO_WINDOWS)
         starts = [drawn(one, like, jax.random.uniform, minval=-1.0) for one in jax.random.split(key)]
         ends = [model.apply(params, start, jnp.asarray(inputs_TB))[0] for start in starts]
         return {"echo_distance": jnp.mean(distance(*ends) / distance(*starts))}
 
-    return Probe(measure, as_measured)
+    return Probe(measure, no_summary)
 
 
 def drawn(key: Array, like: Carry, draw: Callable[..., Array], **how: float) -> Carry:
@@ -124,11 +124,11 @@ def growth(spec: Spec, task: Task) -> Probe:
     that settles down to them has a rate near 0.
     """
     del task
-    refuse_both_ways(spec)
+    require_unidirectional(spec)
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
-        model, key = network(spec, hp), key_of(hp, "evaluation")
+        model, key = build_network(spec, hp), key_for(hp, "evaluation")
         like = model.carry(state.params, key, GROWTH_STARTS)
         start = jax.tree.map(lambda leaf: leaf / spec.hidden**0.5, drawn(key, like, jax.random.normal))
         silence_TBD = jnp.zeros((GROWTH_STEPS, GROWTH_STARTS, spec.inputs))
@@ -136,7 +136,7 @@ def growth(spec: Spec, task: Task) -> Probe:
         sizes_TB = norm_of_rows(h_TBH.reshape(-1, h_TBH.shape[-1])).reshape(h_TBH.shape[:2])
         return {"growth_rate": jnp.mean(jax.vmap(slope_of_logarithm, in_axes=1)(sizes_TB))}
 
-    return Probe(measure, as_measured)
+    return Probe(measure, no_summary)
 
 
 def slope_of_logarithm(sizes_T: Array) -> Array:

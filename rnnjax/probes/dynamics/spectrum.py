@@ -6,7 +6,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.networks.model import layers_of
+from rnnjax.networks.model import build_layers
 from rnnjax.settings import HParams, Spec
 from rnnjax.training.step import TrainState
 from rnnjax.types import OpaqueCell, Params, Probe, Task
@@ -39,7 +39,7 @@ def recurrent_kernels(spec: Spec, params: Params) -> dict[str, Any]:
     Raises:
         NotApplicable: the cell cannot be taken apart.
     """
-    cells = layers_of(spec, HParams())
+    cells = build_layers(spec, HParams())
     found = {}
     for layer, cell in cells.items():
         if isinstance(cell, OpaqueCell):

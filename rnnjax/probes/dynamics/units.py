@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.keys import key_of
-from rnnjax.networks.model import network
+from rnnjax.keys import key_for
+from rnnjax.networks.model import build_network
 from rnnjax.probes.facts.constant import fixed
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import held_out_window
 from rnnjax.training.step import TrainState
-from rnnjax.types import Data, Params, Probe, Task, as_measured
+from rnnjax.types import Params, Probe, Task, WindowData, no_summary
 
 STATES = 5_000  # held-out steps that are read at most
 NEAR_BOUND = 0.95  # in saturation: as near as this to 1 or -1 (tanh, softsign), to 1 or 0 (sigmoid)
@@ -40,22 +40,22 @@ def units(spec: Spec, task: Task) -> Probe:
         del step
         return unit_statistics(held_out_states(spec, hp, state.params, held_out), kind)
 
-    return Probe(measure, as_measured)
+    return Probe(measure, no_summary)
 
 
-def first_states(data: Data, states: int) -> Data:
+def first_states(data: WindowData, states: int) -> WindowData:
     """The first steps of one long stream, or the first of many windows: at most so many, but one window at least."""
     _, steps, streams = data.inputs_WTB.shape[:3]
     if streams == 1:
-        return jax.tree.map(lambda leaf: leaf[:, :states], data._replace(unit_O=None))
-    return jax.tree.map(lambda leaf: leaf[:, :, : max(states // steps, 1)], data._replace(unit_O=None))
+        return jax.tree.map(lambda leaf: leaf[:, :states], data._replace(target_scale_O=None))
+    return jax.tree.map(lambda leaf: leaf[:, :, : max(states // steps, 1)], data._replace(target_scale_O=None))
 
 
-def held_out_states(spec: Spec, hp: HParams, params: Params, data: Data) -> Array:
+def held_out_states(spec: Spec, hp: HParams, params: Params, data: WindowData) -> Array:
     """The last layer's h [N, H] at every step of one window [1, T, B, ...] that is not masked."""
-    model = network(spec, hp)
-    mask_TB = None if data.mask_WTB is None else data.mask_WTB[0]
-    carry = model.carry(params, key_of(hp, "evaluation"), data.inputs_WTB.shape[2])
+    model = build_network(spec, hp)
+    mask_TB = None if data.valid_WTB is None else data.valid_WTB[0]
+    carry = model.carry(params, key_for(hp, "evaluation"), data.inputs_WTB.shape[2])
     _, _, h_TBH = model.apply(params, carry, jnp.asarray(data.inputs_WTB[0]), mask_TB)
     return h_TBH.reshape(-1, h_TBH.shape[-1]) if mask_TB is None else h_TBH[np.nonzero(mask_TB)]
 

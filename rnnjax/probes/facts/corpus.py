@@ -9,7 +9,7 @@ from rnnjax.probes.facts.constant import fixed
 from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_TAIL, PROMPT_LENGTH, PROMPTS
 from rnnjax.probes.numerics.repetition import trailing_period
 from rnnjax.settings import Spec
-from rnnjax.tasks.grammar import Grammar, sentences
+from rnnjax.tasks.grammar import Grammar, sentence_probabilities
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.types import Probe, Task
 
@@ -30,15 +30,15 @@ def corpus(spec: Spec, task: Task) -> Probe:
     """
     if spec.task.name not in ("grammar", "text"):
         raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text, of which something is known")
-    prompts_TP = spread_windows(task.pairs(task.validation_N), PROMPT_LENGTH, PROMPTS).inputs_WTB[0]
+    prompts_TP = spread_windows(task.make_sequence(task.validation_N), PROMPT_LENGTH, PROMPTS).inputs_WTB[0]
     known = {f"ngram_loop_rate_{n}": ngram_loop_rate(task.train_N, prompts_TP.T, n) for n in ORDERS}
-    known |= sentence_lengths(spec.task.determiner) if spec.task.name == "grammar" else {}
+    known |= sentence_lengths(spec.task.determiner_probability) if spec.task.name == "grammar" else {}
     return fixed(known)
 
 
 def sentence_lengths(determiner: float) -> dict[str, float]:
     """The mean length and the ninth decile of the grammar's sentences."""
-    known = sentences(Grammar(determiner=determiner))
+    known = sentence_probabilities(Grammar(determiner=determiner))
     lengths, chances = np.array(list(map(len, known))), np.array(list(known.values()))
     order = np.argsort(lengths)
     longest_90 = lengths[order][np.searchsorted(np.cumsum(chances[order]), 0.9)]

@@ -10,9 +10,9 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from rnnjax.errors import NotApplicable
-from rnnjax.keys import key_of
-from rnnjax.networks.generation import beam, heard, sample, spoken
-from rnnjax.networks.model import network, refuse_both_ways
+from rnnjax.keys import key_for
+from rnnjax.networks.generation import beam_search, decode_step, prefill, sample
+from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_TAIL, PROMPTS
 from rnnjax.probes.numerics.repetition import trailing_period
 from rnnjax.settings import HParams, Spec
@@ -40,16 +40,16 @@ def cycles(spec: Spec, task: Task) -> Probe:
     Raises:
         NotApplicable: no text. BadInput: the held-out part is shorter than a prompt.
     """
-    refuse_both_ways(spec)
+    require_unidirectional(spec)
     if not task.vocabulary:
         raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text for a probe of what a network writes")
-    prompts_TP = spread_windows(task.pairs(task.validation_N), PROMPT, PROMPTS).inputs_WTB[0]
+    prompts_TP = spread_windows(task.make_sequence(task.validation_N), PROMPT, PROMPTS).inputs_WTB[0]
     ending = task.train_N[-PROMPT:]
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         params, prompts = state.params, jnp.asarray(prompts_TP)
-        key = jax.random.fold_in(key_of(hp, "samples"), step)
-        search = partial(beam, spec, hp, params, length_penalty=jnp.float32(0), end=jnp.int32(-1))
+        key = jax.random.fold_in(key_for(hp, "samples"), step)
+        search = partial(beam_search, spec, hp, params, length_penalty=jnp.float32(0), end=jnp.int32(-1))
         ids_NP, gaps_PL = greedy(spec, hp, params, prompts)
         return {
             "greedy": ids_NP.T,
@@ -81,18 +81,18 @@ def cycles(spec: Spec, task: Task) -> Probe:
 
 def greedy(spec: Spec, hp: HParams, params: Params, prompts_TP: Array) -> tuple[Array, Array]:
     """The greedy texts [500, P], and for each period of up to 50 |c_t - c_{t-p}| / |c_t| at their end [P, 50]."""
-    model = network(spec, hp)
+    model = build_network(spec, hp)
 
     def step(state: tuple[Carry, Array], _: None) -> tuple[tuple[Carry, Array], Array]:
         carry, logits_PV = state
         ids_P = jnp.argmax(logits_PV, axis=1)
-        return spoken(model, params, carry, ids_P), ids_P
+        return decode_step(model, params, carry, ids_P), ids_P
 
     def watched(state: tuple[Carry, Array], _: None) -> tuple[tuple[Carry, Array], tuple[Array, Array]]:
         state, ids_P = step(state, None)
         return state, (ids_P, numbers(state[0]))
 
-    start = heard(model, hp, params, prompts_TP)
+    start = prefill(model, hp, params, prompts_TP)
     state, first_NP = jax.lax.scan(step, start, length=LENGTH - LONGEST_PERIOD - 1)
     _, (last_NP, c_NPC) = jax.lax.scan(watched, state, length=LONGEST_PERIOD + 1)
     gaps_LP = jnp.linalg.norm(c_NPC[-2::-1] - c_NPC[-1][None], axis=2)

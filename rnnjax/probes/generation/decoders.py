@@ -9,14 +9,14 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.keys import key_of
-from rnnjax.networks.generation import ENDED, Truncation, beam, continued, heard
-from rnnjax.networks.model import network, refuse_both_ways
+from rnnjax.keys import key_for
+from rnnjax.networks.generation import COMPLETE, Truncation, beam_search, generate_from, prefill
+from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.generation.errors_by_position import PROMPT, TrueTexts, true_texts
 from rnnjax.probes.generation.free_running import LONGEST_PERIOD, LOOP_TAIL
 from rnnjax.probes.numerics.repetition import trailing_period
 from rnnjax.settings import HParams, Spec
-from rnnjax.tasks.automaton import LOST, START, Language, language, lengths, surprisal_of
+from rnnjax.tasks.automaton import REJECT, START, Language, build_language, text_surprisal, word_lengths
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.step import TrainState
 from rnnjax.types import Params, Probe, Task
@@ -58,18 +58,18 @@ def decoders(spec: Spec, task: Task) -> Probe:
 
     Source: Wu et al. 2016, arXiv:1609.08144 (penalty); Holtzman et al. 2020, arXiv:1904.09751.
     """
-    refuse_both_ways(spec)
+    require_unidirectional(spec)
     if spec.task.name not in ("grammar", "text"):
         raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text for a probe of what a network writes")
-    known = language(task.grammar) if task.grammar else None
+    known = build_language(task.grammar) if task.grammar else None
     if known:
         texts = true_texts(task.grammar, PROMPTS, 2 * PROMPT, (spec.task.corpus_seed, SEED))
         prompts_TP = before_sentences(texts).T
     else:
-        prompts_TP = spread_windows(task.pairs(task.validation_N), PROMPT, PROMPTS).inputs_WTB[0]
+        prompts_TP = spread_windows(task.make_sequence(task.validation_N), PROMPT, PROMPTS).inputs_WTB[0]
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
-        key = jax.random.fold_in(key_of(hp, "samples"), step)
+        key = jax.random.fold_in(key_for(hp, "samples"), step)
         written = sampled(spec, hp, state.params, jnp.asarray(prompts_TP), key)
         return written | searched(spec, hp, state.params, jnp.asarray(prompts_TP), known)
 
@@ -84,18 +84,18 @@ def before_sentences(texts: TrueTexts) -> np.ndarray:
 
 def endings(known: Language) -> np.ndarray:
     """Where a sentence goes with each symbol: to its end too with a space after which nothing is possible any more."""
-    turns_AV = known.sentences.turns_AV.copy()
-    lost = turns_AV[:, known.space] == LOST
-    turns_AV[lost, known.space] = ENDED
-    return turns_AV
+    transitions_AV = known.sentences.transitions_AV.copy()
+    lost = transitions_AV[:, known.space] == REJECT
+    transitions_AV[lost, known.space] = COMPLETE
+    return transitions_AV
 
 
 def sampled(spec: Spec, hp: HParams, params: Params, prompts_TP: Array, key: Array) -> dict[str, Array]:
     """Long texts [P, LOOP_TAIL] of each decoder that draws, from the same random numbers."""
-    model = network(spec, hp)
-    start = heard(model, hp, params, prompts_TP)
+    model = build_network(spec, hp)
+    start = prefill(model, hp, params, prompts_TP)
     uniforms_NP = jax.random.uniform(key, (LOOP_TAIL, PROMPTS))
-    speak = partial(continued, model, params, start, uniforms_NP)
+    speak = partial(generate_from, model, params, start, uniforms_NP)
     texts_DNP = jax.vmap(speak)(*settings_of(spec.outputs))
     return {f"long_{name}": ids_NP.T for name, ids_NP in zip(SAMPLED, texts_DNP, strict=True)}
 
@@ -104,12 +104,14 @@ def searched(spec: Spec, hp: HParams, params: Params, prompts_TP: Array, known: 
     """The best text of each beam: long ones without an end, and sentences [P, LONGEST] with and without a penalty."""
     found = {}
     for width in WIDTHS:
-        search = partial(beam, spec, hp, params, width=width)
+        search = partial(beam_search, spec, hp, params, width=width)
         endless = search(prompts_TP[:, :SEARCHED], LOOP_TAIL, length_penalty=jnp.float32(0), end=jnp.int32(-1))
         found[f"long_beam_{width}"] = endless.ids_MNP[0].T
         if known is None:
             continue
-        one = partial(search, prompts_TP, LONGEST, end=jnp.int32(known.space), turns_AV=jnp.asarray(endings(known)))
+        one = partial(
+            search, prompts_TP, LONGEST, end=jnp.int32(known.space), transitions_AV=jnp.asarray(endings(known))
+        )
         best_DNP = jax.vmap(lambda penalty, one=one: one(length_penalty=penalty).ids_MNP[0])(
             jnp.array(list(PENALTIES.values()))
         )
@@ -135,8 +137,8 @@ def sentence_measures(known: Language, ids_PN: np.ndarray) -> dict[str, float]:
     """Of the sentence with which each of P texts begins."""
     length_P = first_ends(endings(known), ids_PN)
     starts_PN = np.zeros(ids_PN.shape, bool)
-    starts_PN[:, 0] = lengths(known.sentences, ids_PN, np.arange(len(ids_PN)), np.zeros(len(ids_PN), int)) > 0
-    surprisal = surprisal_of(known.sentences, ids_PN, starts_PN)
+    starts_PN[:, 0] = word_lengths(known.sentences, ids_PN, np.arange(len(ids_PN)), np.zeros(len(ids_PN), int)) > 0
+    surprisal = text_surprisal(known.sentences, ids_PN, starts_PN)
     said = {tuple(ids_N[:length]) for ids_N, length in zip(ids_PN, length_P, strict=True)}
     return {
         "valid_sentences": float(np.mean(starts_PN[:, 0])),
@@ -146,10 +148,10 @@ def sentence_measures(known: Language, ids_PN: np.ndarray) -> dict[str, float]:
     }
 
 
-def first_ends(turns_AV: np.ndarray, ids_PN: np.ndarray) -> np.ndarray:
+def first_ends(transitions_AV: np.ndarray, ids_PN: np.ndarray) -> np.ndarray:
     """Symbols until each text comes to its first end; N where it never does."""
     places_P, length_P = np.full(len(ids_PN), START), np.full(len(ids_PN), ids_PN.shape[1])
     for n, ids_P in enumerate(ids_PN.T, 1):
-        before_P, places_P = places_P, turns_AV[places_P, ids_P]
-        length_P = np.where((places_P == ENDED) & (before_P != ENDED), n, length_P)
+        before_P, places_P = places_P, transitions_AV[places_P, ids_P]
+        length_P = np.where((places_P == COMPLETE) & (before_P != COMPLETE), n, length_P)
     return length_P

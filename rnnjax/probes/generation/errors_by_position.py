@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnjax.tasks.automaton import Language, judged, language, words_judged
-from rnnjax.tasks.grammar import Grammar, generate, surprisal, vocabulary
-from rnnjax.tasks.text import encode
+from rnnjax.tasks.automaton import Language, build_language, judge_texts, judge_words
+from rnnjax.tasks.grammar import Grammar, generate_text, grammar_vocabulary, total_surprisal
+from rnnjax.tasks.text import text_to_ids
 
 BIN = 25  # characters
 PROMPT = 2 * BIN  # characters read before anything is measured; no sentence is longer
@@ -27,17 +27,17 @@ class TrueTexts(NamedTuple):
 def true_texts(grammar: Grammar, texts: int, length: int, seed: tuple[int, ...]) -> TrueTexts:
     """Texts that nobody has trained on, however short the corpus is."""
     apart = length + 17  # no multiple of anything, so that all places of a sentence come first as often
-    known, rng = language(grammar), np.random.default_rng(seed)
-    whole = generate(grammar, texts * apart, rng)
-    ids_N = encode(whole, vocabulary(grammar))
-    starts_N = judged(known, ids_N[None], np.zeros(1, int)).starts_SN[0]
-    surprisal_N = surprisal(grammar, whole)
+    known, rng = build_language(grammar), np.random.default_rng(seed)
+    whole = generate_text(grammar, texts * apart, rng)
+    ids_N = text_to_ids(whole, grammar_vocabulary(grammar))
+    starts_N = judge_texts(known, ids_N[None], np.zeros(1, int)).starts_SN[0]
+    surprisal_N = total_surprisal(grammar, whole)
     place, best_N = 0, np.zeros(len(ids_N), bool)
     for n, symbol in enumerate(ids_N):
         place = 0 if starts_N[n] else place
         row = known.sentences.surprisal_AV[place]
         best_N[n] = row[symbol] <= row.min() + 1e-6
-        place = known.sentences.turns_AV[place, symbol]
+        place = known.sentences.transitions_AV[place, symbol]
     columns = (leaf.reshape(texts, apart)[:, :length] for leaf in (ids_N, starts_N, surprisal_N, best_N))
     return TrueTexts(*columns)
 
@@ -82,7 +82,7 @@ def errors_by_position(
     error_slope, error_slope_sentences, surprisal_slope   per 100 characters
     error_first, error_last, error_growth                 of the first bin, of the last, and their ratio
     """
-    verdicts = judged(known, ids_SN, first_S)
+    verdicts = judge_texts(known, ids_SN, first_S)
     words = by_bin(verdicts.wrong_words_SN, start, bins)
     phrases = by_bin(verdicts.wrong_sentences_SN, start, bins)
     surprise = by_bin(verdicts.surprisal_SN, start, bins)
@@ -125,7 +125,7 @@ def forked_errors(known: Language, texts: TrueTexts, forked_SN: np.ndarray) -> n
     contexts = [texts.ids_PN[:, place : place + PROMPT] for place in range(0, BINS * BIN, BIN)]
     first_S = np.concatenate([first_starts(texts.starts_PN, place) for place in range(0, BINS * BIN, BIN)])
     whole_SN = np.concatenate([np.concatenate(contexts), forked_SN], axis=1)
-    wrong_SN = words_judged(known, whole_SN, first_S)[:, PROMPT:]
+    wrong_SN = judge_words(known, whole_SN, first_S)[:, PROMPT:]
     return mean_judged(wrong_SN.reshape(BINS, -1), axis=1)
 
 
@@ -135,7 +135,7 @@ def excess(known: Language, texts: TrueTexts, injected_CN: np.ndarray) -> dict[s
     contexts = np.concatenate([texts.ids_PN[:, place : place + PROMPT] for place in places])
     first_C = np.concatenate([first_starts(texts.starts_PN, place) for place in places])
     whole_CN = np.concatenate([np.concatenate([contexts, contexts]), injected_CN], axis=1)
-    verdicts = judged(known, whole_CN, np.concatenate([first_C, first_C]))
+    verdicts = judge_texts(known, whole_CN, np.concatenate([first_C, first_C]))
     found: dict[str, Any] = {}
     for suffix, wrong_CN in (("", verdicts.wrong_words_SN), ("_sentences", verdicts.wrong_sentences_SN)):
         wrong_CN = of_the_word_around(wrong_CN)[:, PROMPT : PROMPT + LAGS + 1]

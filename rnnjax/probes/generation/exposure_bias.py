@@ -16,9 +16,9 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.keys import key_of
-from rnnjax.networks.generation import continued, heard, spoken
-from rnnjax.networks.model import Model, network, refuse_both_ways
+from rnnjax.keys import key_for
+from rnnjax.networks.generation import decode_step, generate_from, prefill
+from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.probes.generation.errors_by_position import (
     BIN,
     BINS,
@@ -31,7 +31,7 @@ from rnnjax.probes.generation.errors_by_position import (
 )
 from rnnjax.probes.numerics.discriminant import separation
 from rnnjax.settings import HParams, Spec
-from rnnjax.tasks.automaton import language
+from rnnjax.tasks.automaton import build_language
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.step import TrainState
 from rnnjax.types import Carry, Params, Probe, Task
@@ -55,7 +55,7 @@ class Walk(NamedTuple):
 
 def walked(model: Model, hp: HParams, params: Params, prompts_TP: Array, ids_NP: Array) -> Walk:
     """Read prompts, then what follows them."""
-    start = heard(model, hp, params, prompts_TP)
+    start = prefill(model, hp, params, prompts_TP)
 
     def step(state: tuple[Carry, Array], ids_TP: Array) -> Any:
         carry, outputs_TPV, h_TPH = model.apply(params, state[0], ids_TP)
@@ -105,7 +105,7 @@ def exposure(spec: Spec, task: Task) -> Probe:
     the character k steps after a wrong one stands in a wrong word, or in no sentence, above that without it, both
     running free; excess_30 and excess_30_sentences, its mean over k = 26 ... 35.
     """
-    refuse_both_ways(spec)
+    require_unidirectional(spec)
     if spec.task.name not in ("grammar", "text"):
         raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text for a probe of what a network reads")
     texts = None
@@ -114,7 +114,7 @@ def exposure(spec: Spec, task: Task) -> Probe:
         texts = true_texts(task.grammar, PROMPTS, PROMPT + bins * BIN + MARGIN, (spec.task.corpus_seed, SEED))
         ids_NP = texts.ids_PN.T
     else:
-        ids_NP = spread_windows(task.pairs(task.train_N), PROMPT + bins * BIN, PROMPTS).inputs_WTB[0]
+        ids_NP = spread_windows(task.make_sequence(task.train_N), PROMPT + bins * BIN, PROMPTS).inputs_WTB[0]
     measure = partial(measured, spec, ids_NP, bins, task.grammar is not None)
     return Probe(measure, partial(summarised, task, texts) if texts else partial(scalars_too, ()))
 
@@ -134,11 +134,11 @@ def measured(
     spec: Spec, ids_NP: np.ndarray, bins: int, with_texts: bool, state: TrainState, hp: HParams, step: Array
 ) -> dict[str, Array]:
     """What is measured of one run: numbers, and the ids of the texts that the host will judge."""
-    model, params = network(spec, hp), state.params
-    free_key, forked_key, injected_key = jax.random.split(jax.random.fold_in(key_of(hp, "samples"), step), 3)
+    model, params = build_network(spec, hp), state.params
+    free_key, forked_key, injected_key = jax.random.split(jax.random.fold_in(key_for(hp, "samples"), step), 3)
     prompts_TP, true_NP = jnp.asarray(ids_NP[:PROMPT]), jnp.asarray(ids_NP[PROMPT : PROMPT + bins * BIN])
     walk = walked(model, hp, params, prompts_TP, true_NP)
-    speak = partial(continued, model, params, temperature=jnp.float32(1))
+    speak = partial(generate_from, model, params, temperature=jnp.float32(1))
 
     begun = jax.tree.map(lambda leaf: leaf[0], (walk.carries_KP, walk.logits_KPV))
     length = len(true_NP) + (MARGIN if with_texts else 0)
@@ -156,7 +156,7 @@ def measured(
     flat = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), (walk.carries_KP, walk.logits_KPV))
     forked_NS = speak(flat, jax.random.uniform(forked_key, (BIN, bins * PROMPTS)))
     both = jnp.concatenate([injected_TC[0], wrong_C])
-    after = spoken(model, params, jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), at_injected[0]), both)
+    after = decode_step(model, params, jax.tree.map(lambda leaf: jnp.concatenate([leaf, leaf]), at_injected[0]), both)
     uniforms_NC = jax.random.uniform(injected_key, (LAGS + MARGIN, len(wrong_C)))  # the same for both
     injected_NC = speak(after, jnp.concatenate([uniforms_NC, uniforms_NC], axis=1))
     texts = {"free": free_NP, "forked": forked_NS, "injected": jnp.concatenate([both[None], injected_NC])}
@@ -195,7 +195,7 @@ def scalars_too(texts: tuple[()], values: dict[str, np.ndarray]) -> dict[str, np
 def summarised(task: Task, texts: TrueTexts, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The texts judged by the exact grammar, run by run."""
     written = [dict(zip(TEXTS, ids, strict=True)) for ids in zip(*(values[name] for name in TEXTS), strict=True)]
-    runs = [errors_of(language(task.grammar), texts, **ids) for ids in written]
+    runs = [errors_of(build_language(task.grammar), texts, **ids) for ids in written]
     floor = float(np.mean(texts.surprisal_PN[:, PROMPT : PROMPT + BINS * BIN]))
     numbers = scalars_too((), {name: value for name, value in values.items() if name not in TEXTS})
     return numbers | {

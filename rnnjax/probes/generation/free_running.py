@@ -6,12 +6,12 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.keys import key_of
+from rnnjax.keys import key_for
 from rnnjax.networks.generation import sample
-from rnnjax.networks.model import refuse_both_ways
+from rnnjax.networks.model import require_unidirectional
 from rnnjax.probes.numerics.repetition import compression_ratio, distinct, trailing_period
 from rnnjax.settings import HParams, Spec
-from rnnjax.tasks.text import decode
+from rnnjax.tasks.text import ids_to_text
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.step import TrainState
 from rnnjax.types import Probe, Task
@@ -29,14 +29,14 @@ def text(spec: Spec, task: Task) -> Probe:
     Values, for each decoder d: text_d [500] ids after the first prompt, loop_rate_d, period_d (mean over the texts that
     loop), distinct_4_d, zlib_ratio_d, and the task's own measures such as valid_words_d.
     """
-    refuse_both_ways(spec)
+    require_unidirectional(spec)
     if not task.vocabulary:
         raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text for a probe of what a network writes")
-    prompts_TP = spread_windows(task.pairs(task.validation_N), PROMPT_LENGTH, PROMPTS).inputs_WTB[0]
+    prompts_TP = spread_windows(task.make_sequence(task.validation_N), PROMPT_LENGTH, PROMPTS).inputs_WTB[0]
     measures_of = task.text_measures or no_measures
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
-        key = jax.random.fold_in(key_of(hp, "samples"), step)
+        key = jax.random.fold_in(key_for(hp, "samples"), step)
         return {
             name: sample(spec, hp, state.params, jnp.asarray(prompts_TP), LENGTH, jnp.float32(t), key).T
             for name, t in TEMPERATURES.items()
@@ -44,7 +44,7 @@ def text(spec: Spec, task: Task) -> Probe:
 
     def of_run(ids_PN: np.ndarray) -> dict[str, float]:
         periods = trailing_period(ids_PN, LONGEST_PERIOD, LOOP_TAIL)
-        texts = [decode(ids_N, task.vocabulary) for ids_N in ids_PN]
+        texts = [ids_to_text(ids_N, task.vocabulary) for ids_N in ids_PN]
         measures = [measures_of(written) for written in texts]
         return {
             "loop_rate": float(np.mean(periods > 0)),

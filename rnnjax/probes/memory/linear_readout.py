@@ -18,7 +18,7 @@ from rnnjax.probes.numerics.linear_fits import logistic, logits, ridge, scale_of
 from rnnjax.settings import HParams, Spec
 from rnnjax.training.losses import LOSSES
 from rnnjax.training.step import TrainState
-from rnnjax.types import Data, Probe, Task
+from rnnjax.types import Probe, Task, WindowData
 
 STEPS = 32  # states of each training window
 PENALTY = 3e-4  # of both fits, whose features are standardised
@@ -62,7 +62,7 @@ def readout(spec: Spec, task: Task) -> Probe:
     return Probe(measure, summarise)
 
 
-def looked_at_targets(windows: Data) -> np.ndarray:
+def looked_at_targets(windows: WindowData) -> np.ndarray:
     """What is to be said at the steps that are looked at: [N]."""
     return windows.targets_WTB[0, WARM_UP:].ravel()
 
@@ -77,9 +77,9 @@ def loss(logits_MO: Array, targets_M: np.ndarray) -> Array:
     return jnp.mean(jax.vmap(LOSSES["cross_entropy"])(logits_MO, jnp.asarray(targets_M)))
 
 
-def baselines_of(spec: Spec, task: Task, held_out: Data) -> dict[str, float]:
+def baselines_of(spec: Spec, task: Task, held_out: WindowData) -> dict[str, float]:
     """What counts in the training text alone can say at the held-out steps that are looked at."""
-    pairs = task.pairs(task.train_N)
+    pairs = task.make_sequence(task.train_N)
     targets_N, base = pairs.targets_N[CONTEXT - 1 :], spec.inputs
     known_N, asked_M = contexts(pairs.inputs_N, base), looked_at_contexts(held_out, base)
     right_M = looked_at_targets(held_out)

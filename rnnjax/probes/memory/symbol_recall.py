@@ -7,13 +7,13 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.keys import key_of
-from rnnjax.networks.model import network, refuse_both_ways
+from rnnjax.keys import key_for
+from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.numerics.linear_fits import logistic, logits, scale_of
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.step import TrainState
-from rnnjax.types import Data, Params, Probe, Task
+from rnnjax.types import Params, Probe, Task, WindowData
 
 LAGS = (*range(1, 11), 12, 14, 16, 18, 20, 22, 25, 30, 35, 40, 45, 50)
 BINS = ((1, 3), (4, 7), (8, 12), (13, 18), (19, 25), (26, 50))  # first and last lag
@@ -42,7 +42,7 @@ def memory(spec: Spec, task: Task) -> Probe:
     """
     train, held_out = symbol_windows(spec, task)
     train_LN, held_out_LN = symbols_before(train), symbols_before(held_out)
-    symbols_N = task.pairs(task.train_N).inputs_N
+    symbols_N = task.make_sequence(task.train_N).inputs_N
     majority = np.mean(held_out_LN == np.bincount(symbols_N).argmax(), dtype=np.float32)
     guessed_L = by_lag(guess_accuracy(symbols_N, held_out))
 
@@ -69,34 +69,34 @@ def memory(spec: Spec, task: Task) -> Probe:
     return Probe(measure, summarise)
 
 
-def symbol_windows(spec: Spec, task: Task, steps: int = STEPS) -> tuple[Data, Data]:
+def symbol_windows(spec: Spec, task: Task, steps: int = STEPS) -> tuple[WindowData, WindowData]:
     """Windows [1, T, W] of the training and of the held-out text; what follows the warm-up is looked at.
 
     Args:
         steps: that are looked at in each window of the training text.
     """
-    refuse_both_ways(spec)
+    require_unidirectional(spec)
     if not task.vocabulary:
         raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text for a probe of what a state knows")
-    train = spread_windows(task.pairs(task.train_N), WARM_UP + steps, TRAINING_WINDOWS)
-    return train, spread_windows(task.pairs(task.validation_N), WARM_UP + STEPS, HELD_OUT_WINDOWS)
+    train = spread_windows(task.make_sequence(task.train_N), WARM_UP + steps, TRAINING_WINDOWS)
+    return train, spread_windows(task.make_sequence(task.validation_N), WARM_UP + STEPS, HELD_OUT_WINDOWS)
 
 
-def states(spec: Spec, hp: HParams, params: Params, windows: Data) -> Array:
+def states(spec: Spec, hp: HParams, params: Params, windows: WindowData) -> Array:
     """The last layer's h [N, H] at the steps of each window that are looked at."""
-    model, inputs_TW = network(spec, hp), jnp.asarray(windows.inputs_WTB[0])
-    start = model.carry(params, key_of(hp, "evaluation"), inputs_TW.shape[1])
+    model, inputs_TW = build_network(spec, hp), jnp.asarray(windows.inputs_WTB[0])
+    start = model.carry(params, key_for(hp, "evaluation"), inputs_TW.shape[1])
     _, _, h_TWH = model.apply(params, start, inputs_TW)
     return h_TWH[WARM_UP:].reshape(-1, h_TWH.shape[-1])
 
 
-def symbols_before(windows: Data) -> np.ndarray:
+def symbols_before(windows: WindowData) -> np.ndarray:
     """x_{t-d} of each lag at the steps that are looked at: [L, N]."""
     ids_TW = windows.inputs_WTB[0]
     return np.stack([ids_TW[WARM_UP - lag : len(ids_TW) - lag].ravel() for lag in LAGS])
 
 
-def guess_accuracy(symbols_N: np.ndarray, held_out: Data) -> np.ndarray:
+def guess_accuracy(symbols_N: np.ndarray, held_out: WindowData) -> np.ndarray:
     """For each lag the share of the held-out steps at which x_{t-d} is its likeliest value given three symbols: [L]."""
     base, hits = int(symbols_N.max()) + 1, []
     contexts_N, asked_M = contexts(symbols_N, base), looked_at_contexts(held_out, base)
@@ -114,7 +114,7 @@ def contexts(ids_N: np.ndarray, base: int) -> np.ndarray:
     return reduce(lambda number, digit: number * base + digit, digits)
 
 
-def looked_at_contexts(windows: Data, base: int) -> np.ndarray:
+def looked_at_contexts(windows: WindowData, base: int) -> np.ndarray:
     """The contexts [N] of the steps that are looked at."""
     return contexts(windows.inputs_WTB[0], base)[WARM_UP - CONTEXT + 1 :].ravel()
 

@@ -12,9 +12,9 @@ from jax import Array
 
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import held_out_window, task_windows
-from rnnjax.training.optimizers import descent
-from rnnjax.training.step import TrainState, evaluate, gradient_at, stepped
-from rnnjax.types import Data, Params, Probe, Task, as_measured
+from rnnjax.training.optimizers import build_optimizer
+from rnnjax.training.step import TrainState, apply_gradient, compute_gradient, evaluate_loss
+from rnnjax.types import Params, Probe, Task, WindowData, no_summary
 
 STEPS = 64  # that are looked at
 HARM = 0.1  # nats (or squared units): a rise of the held-out loss by more is harm
@@ -62,25 +62,27 @@ def updates(spec: Spec, task: Task) -> Probe:
 
         return shares(jax.lax.scan(look, state, None, STEPS + 1)[1])  # one more: its loss follows the last step
 
-    return Probe(measure, as_measured)
+    return Probe(measure, no_summary)
 
 
-def spread(held_out: Data, windows: int) -> Data:
+def spread(held_out: WindowData, windows: int) -> WindowData:
     """At most so many of the windows [1, T, B, ...] that lie side by side, evenly spaced."""
     streams = held_out.inputs_WTB.shape[2]
     chosen = np.linspace(0, streams - 1, min(windows, streams)).astype(int)
-    kept = jax.tree.map(lambda leaf: jnp.asarray(leaf[:, :, chosen]), held_out._replace(unit_O=None))
-    return kept._replace(unit_O=held_out.unit_O)
+    kept = jax.tree.map(lambda leaf: jnp.asarray(leaf[:, :, chosen]), held_out._replace(target_scale_O=None))
+    return kept._replace(target_scale_O=held_out.target_scale_O)
 
 
-def one_step(spec: Spec, hp: HParams, data: Data, held_out: Data, state: TrainState) -> tuple[TrainState, Seen]:
+def one_step(
+    spec: Spec, hp: HParams, data: WindowData, held_out: WindowData, state: TrainState
+) -> tuple[TrainState, Seen]:
     """(the run one step on, what was seen)."""
-    gradient = gradient_at(spec, hp, data, state)
-    after, row = stepped(spec, hp, state, gradient)
-    free, _ = stepped(spec, hp._replace(clip_norm=math.inf), state, gradient)
-    _, slower = stepped(spec, hp._replace(learning_rate=hp.learning_rate / 10), state, gradient)
+    gradient = compute_gradient(spec, hp, data, state)
+    after, row = apply_gradient(spec, hp, state, gradient)
+    free, _ = apply_gradient(spec, hp._replace(clip_norm=math.inf), state, gradient)
+    _, slower = apply_gradient(spec, hp._replace(learning_rate=hp.learning_rate / 10), state, gradient)
     both = jax.tree.map(lambda *leaves: jnp.stack(leaves), state.params, free.params)
-    loss, free_loss = jax.vmap(lambda params: evaluate(spec, hp, params, held_out))(both)
+    loss, free_loss = jax.vmap(lambda params: evaluate_loss(spec, hp, params, held_out))(both)
     seen = Seen(
         loss=loss,
         free_loss=jnp.where(free.alive & jnp.isfinite(free_loss), free_loss, jnp.inf),
@@ -107,7 +109,7 @@ def of_clips(spec: Spec, hp: HParams, raw: Params) -> dict[str, Array]:
 
 def clipped_gradient(spec: Spec, hp: HParams, gradient: Params) -> Params:
     """What the clips leave of a gradient: plain descent at a rate of -1 adds exactly that."""
-    plain = descent(replace(spec, optimizer="sgd"), hp, -1.0)
+    plain = build_optimizer(replace(spec, optimizer="sgd"), hp, -1.0)
     return plain.update(gradient, plain.init(gradient))[0]
 
 

@@ -8,7 +8,7 @@ from rnnjax.probes.optimization.clipping import cosine
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import task_windows
 from rnnjax.training.step import TrainState, train_step
-from rnnjax.types import Params, Probe, Task, as_measured
+from rnnjax.types import Params, Probe, Task, no_summary
 
 
 def passes(spec: Spec, task: Task) -> Probe:
@@ -30,4 +30,4 @@ def passes(spec: Spec, task: Task) -> Probe:
         first, second = (jax.tree.map(lambda leaf, i=i: leaf[i], changes) for i in (0, 1))
         return {"epoch_cosine": cosine(first, second)}
 
-    return Probe(measure, as_measured)
+    return Probe(measure, no_summary)

@@ -10,17 +10,17 @@ import jax.numpy as jnp
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.keys import key_of
-from rnnjax.networks.model import network, refuse_both_ways
+from rnnjax.keys import key_for
+from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.dynamics.gradients import norm_of_rows
 from rnnjax.probes.optimization.clipping import cosine
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import task_windows
-from rnnjax.training.batching import nth_window
+from rnnjax.training.batching import select_window
 from rnnjax.training.losses import LOSSES, REDUCTIONS
-from rnnjax.training.optimizers import descent
+from rnnjax.training.optimizers import build_optimizer
 from rnnjax.training.step import TrainState, train_step, window_loss
-from rnnjax.types import Carry, Data, Params, Probe, Task, as_measured
+from rnnjax.types import Carry, Params, Probe, Task, WindowData, no_summary
 
 TWIN_STEPS = 100  # of plain descent, with a sum over the window and with a mean
 LONGEST = 64  # a window whose copies of the kernels are kept apart
@@ -53,7 +53,7 @@ def coverage(spec: Spec, task: Task) -> Probe:
     Raises:
         NotApplicable: windows of one step, or of more than 64.
     """
-    refuse_both_ways(spec)
+    require_unidirectional(spec)
     if not 1 < spec.window <= LONGEST:
         raise NotApplicable(f"window: got {spec.window}; expected 2 to {LONGEST} to look at each step's gradient")
     data = task_windows(task, task.train_N, spec.batch, spec.window)
@@ -65,7 +65,7 @@ def coverage(spec: Spec, task: Task) -> Probe:
         twins = twin_difference(spec, hp, state, data)
         return values | {"sum_mean_difference": twins, "loop_keeps_last": jnp.full((), kept_last)}
 
-    return Probe(measure, as_measured)
+    return Probe(measure, no_summary)
 
 
 def left_by_a_loop(losses: list[int]) -> int:
@@ -76,7 +76,7 @@ def left_by_a_loop(losses: list[int]) -> int:
     return loss
 
 
-def of_steps(spec: Spec, hp: HParams, params: Params, data: Data) -> dict[str, Array]:
+def of_steps(spec: Spec, hp: HParams, params: Params, data: WindowData) -> dict[str, Array]:
     """The values that come from untied copies."""
     gradient = jax.grad(partial(untied_loss, spec, hp, params, data))(untied(spec, hp, params, data))
     lowest = gradient.layers["layer_0"]
@@ -106,10 +106,10 @@ def flat_rows(tree: Any) -> Array:
     return jnp.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
 
 
-def untied(spec: Spec, hp: HParams, params: Params, data: Data) -> Untied:
+def untied(spec: Spec, hp: HParams, params: Params, data: WindowData) -> Untied:
     """A copy of everything for each step of the window."""
     layers = {name: leaf for name, leaf in params.items() if name.startswith("layer_")}
-    carry = network(spec, hp).carry(params, key_of(hp, "evaluation"), spec.batch)
+    carry = build_network(spec, hp).carry(params, key_for(hp, "evaluation"), spec.batch)
     copies = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (spec.window, *leaf.shape)), layers)
     nudges = jax.tree.map(lambda leaf: jnp.zeros((spec.window, *leaf.shape)), carry)
     inputs_TB = jnp.asarray(data.inputs_WTB)[0]
@@ -117,36 +117,36 @@ def untied(spec: Spec, hp: HParams, params: Params, data: Data) -> Untied:
     return Untied(copies, nudges, jax.nn.one_hot(inputs_TB, spec.inputs) if is_ids else inputs_TB)
 
 
-def untied_loss(spec: Spec, hp: HParams, params: Params, data: Data, own: Untied) -> Array:
+def untied_loss(spec: Spec, hp: HParams, params: Params, data: WindowData, own: Untied) -> Array:
     """What is optimised, over the first window, each step with what it has of its own."""
     losses_T = step_losses(spec, hp, params, data, own)
     return REDUCTIONS[spec.reduction](losses_T, counted(data))
 
 
-def step_losses(spec: Spec, hp: HParams, params: Params, data: Data, own: Untied) -> Array:
+def step_losses(spec: Spec, hp: HParams, params: Params, data: WindowData, own: Untied) -> Array:
     """The losses [T] of the steps of the first window, means over streams of what counts."""
-    model = network(spec, hp)
-    start = model.carry(params, key_of(hp, "evaluation"), spec.batch)
+    model = build_network(spec, hp)
+    start = model.carry(params, key_for(hp, "evaluation"), spec.batch)
 
     def step(carry: Carry, of_step: tuple[Untied, Any, Array | None]) -> tuple[Carry, Array]:
-        own, targets, counted_B = of_step
+        own, targets, loss_mask_B = of_step
         layers = params | own.layers
         carry = jax.vmap(lambda carry, x: model.step(layers, carry, x))(carry, own.inputs)
         carry = jax.tree.map(jnp.add, carry, own.nudges)
-        outputs_BO = jax.vmap(partial(model.says, params))(carry)
+        outputs_BO = jax.vmap(partial(model.readout, params))(carry)
         losses_B = jax.vmap(LOSSES[spec.loss])(outputs_BO, targets)
-        return carry, jnp.mean(losses_B if counted_B is None else losses_B * counted_B)
+        return carry, jnp.mean(losses_B if loss_mask_B is None else losses_B * loss_mask_B)
 
-    first = jax.tree.map(lambda leaf: jnp.asarray(leaf)[0], (data.targets_WTB, data.counted_WTB))
+    first = jax.tree.map(lambda leaf: jnp.asarray(leaf)[0], (data.targets_WTB, data.loss_mask_WTB))
     return jax.lax.scan(step, start, (own, *first))[1]
 
 
-def counted(data: Data) -> Array | None:
+def counted(data: WindowData) -> Array | None:
     """The share of streams that count at each step [T]."""
-    return None if data.counted_WTB is None else jnp.mean(jnp.asarray(data.counted_WTB)[0], axis=1)
+    return None if data.loss_mask_WTB is None else jnp.mean(jnp.asarray(data.loss_mask_WTB)[0], axis=1)
 
 
-def of_reductions(spec: Spec, hp: HParams, params: Params, data: Data) -> dict[str, Array]:
+def of_reductions(spec: Spec, hp: HParams, params: Params, data: WindowData) -> dict[str, Array]:
     """The gradient that training takes against those of ways to add up the losses of a loop of our own."""
     own = untied(spec, hp, params, data)
 
@@ -158,10 +158,10 @@ def of_reductions(spec: Spec, hp: HParams, params: Params, data: Data) -> dict[s
 
         return jax.grad(loss)(params)
 
-    window = nth_window(data, jnp.int32(0))
-    start = network(spec, hp).carry(params, key_of(hp, "evaluation"), spec.batch)
+    window = select_window(data, jnp.int32(0))
+    start = build_network(spec, hp).carry(params, key_for(hp, "evaluation"), spec.batch)
     still = replace(spec, dropout=False)
-    of_training = partial(window_loss, still, hp, start, jnp.bool_(False), key_of(hp, "evaluation"), window)
+    of_training = partial(window_loss, still, hp, start, jnp.bool_(False), key_for(hp, "evaluation"), window)
     trained = jax.grad(of_training, has_aux=True)(params)[0]
     last, together = gradient(lambda losses_T: losses_T[-1]), gradient(jnp.sum)
     return {
@@ -183,13 +183,13 @@ def difference(found: Params, expected: Params) -> Array:
     return jnp.max(jnp.stack(jax.tree.leaves(gap))) / jnp.max(jnp.stack(jax.tree.leaves(size)))
 
 
-def twin_difference(spec: Spec, hp: HParams, state: TrainState, data: Data) -> Array:
+def twin_difference(spec: Spec, hp: HParams, state: TrainState, data: WindowData) -> Array:
     """How far two runs part that differ in nothing but sum or mean, the mean's rate being T times as long."""
 
     def trained(reduction: Any, rate: Array | float) -> Params:
         plain = replace(spec, reduction=reduction, optimizer="sgd", clip_elementwise=False, schedule="constant")
         free = hp._replace(learning_rate=rate, clip_norm=jnp.inf)  # type: ignore[arg-type]
-        begun = state.replace(opt_state=descent(plain, free, 0).init(state.params))
+        begun = state.replace(opt_state=build_optimizer(plain, free, 0).init(state.params))
         return jax.lax.fori_loop(0, TWIN_STEPS, lambda _, at: train_step(plain, free, data, at)[0], begun).params
 
     rate = hp.learning_rate / spec.window

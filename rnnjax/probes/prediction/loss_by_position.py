@@ -9,13 +9,13 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.keys import key_of
-from rnnjax.networks.model import network, refuse_both_ways
+from rnnjax.keys import key_for
+from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
-from rnnjax.tasks.windows import carried_floors, held_out_level, task_windows, window_floors
+from rnnjax.tasks.windows import carried_floors, held_out_loss_bound, task_windows, window_floors
 from rnnjax.training.losses import cross_entropy
 from rnnjax.training.step import TrainState
-from rnnjax.types import Data, Params, Probe, Task
+from rnnjax.types import Params, Probe, Task, WindowData
 
 WINDOWS = 1_024  # that are read at most, the first of each stream
 CUTS = (1, 2, 3, 4, 6, 8, 12, 16)  # characters of context
@@ -43,7 +43,7 @@ def by_position(spec: Spec, task: Task) -> Probe:
     Raises:
         NotApplicable: a task that is not a text, or where not every place counts.
     """
-    refuse_both_ways(spec)
+    require_unidirectional(spec)
     if task.loss != "cross_entropy" or task.last_only:
         raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text to look at each place of")
     windows = task_windows(task, task.train_N, spec.batch, spec.window)
@@ -68,10 +68,12 @@ def by_position(spec: Spec, task: Task) -> Probe:
     return Probe(measure, partial(beside, known))
 
 
-def constants(spec: Spec, task: Task, data: Data) -> dict[str, float]:
+def constants(spec: Spec, task: Task, data: WindowData) -> dict[str, float]:
     """What does not depend on the network."""
     windows, steps, streams = data.inputs_WTB.shape
-    trigram = held_out_level(task.train_N, task.validation_N, 3, task.inputs) if len(task.validation_N) > 2 else np.nan
+    trigram = (
+        held_out_loss_bound(task.train_N, task.validation_N, 3, task.inputs) if len(task.validation_N) > 2 else np.nan
+    )
     return {
         "held_out_trigram": trigram,
         "steps_a_pass": windows * steps,
@@ -79,19 +81,19 @@ def constants(spec: Spec, task: Task, data: Data) -> dict[str, float]:
     }
 
 
-def read_reset(spec: Spec, hp: HParams, params: Params, data: Data) -> tuple[Array, Array]:
+def read_reset(spec: Spec, hp: HParams, params: Params, data: WindowData) -> tuple[Array, Array]:
     """Logits and targets [T, W*B, ...], every window read from the start state."""
     inputs_TN, targets_TN = (beside_each_other(ids_WTB) for ids_WTB in data[:2])
-    model = network(spec, hp)
-    carry = model.carry(params, key_of(hp, "evaluation"), inputs_TN.shape[1])
+    model = build_network(spec, hp)
+    carry = model.carry(params, key_for(hp, "evaluation"), inputs_TN.shape[1])
     return model.apply(params, carry, inputs_TN)[1], targets_TN
 
 
-def read_carried(spec: Spec, hp: HParams, params: Params, data: Data) -> tuple[Array, Array]:
+def read_carried(spec: Spec, hp: HParams, params: Params, data: WindowData) -> tuple[Array, Array]:
     """The same with every stream read in one go."""
     windows, steps, streams = data.inputs_WTB.shape
-    model = network(spec, hp)
-    carry = model.carry(params, key_of(hp, "evaluation"), streams)
+    model = build_network(spec, hp)
+    carry = model.carry(params, key_for(hp, "evaluation"), streams)
     inputs_NB = jnp.asarray(data.inputs_WTB).reshape(-1, streams)
     logits_NBV = model.apply(params, carry, inputs_NB)[1]
     logits_WTBV = logits_NBV.reshape(windows, steps, streams, -1)
@@ -103,7 +105,7 @@ def beside_each_other(ids_WTB: np.ndarray) -> Array:
     return jnp.moveaxis(jnp.asarray(ids_WTB), 0, 1).reshape(ids_WTB.shape[1], -1)
 
 
-def cut_loss(spec: Spec, hp: HParams, params: Params, data: Data, cut: int) -> Array:
+def cut_loss(spec: Spec, hp: HParams, params: Params, data: WindowData, cut: int) -> Array:
     """The mean loss of the windows' last places when only their last `cut` characters are read."""
     shorter = data._replace(inputs_WTB=data.inputs_WTB[:, -cut:], targets_WTB=data.targets_WTB[:, -cut:])
     logits_TNV, targets_TN = read_reset(spec, hp, params, shorter)

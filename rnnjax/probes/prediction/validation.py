@@ -6,8 +6,8 @@ from jax import Array
 
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import held_out_window
-from rnnjax.training.step import TrainState, evaluate
-from rnnjax.types import Probe, Task, as_measured
+from rnnjax.training.step import TrainState, evaluate_loss
+from rnnjax.types import Probe, Task, no_summary
 
 
 def validation(spec: Spec, task: Task) -> Probe:
@@ -20,6 +20,6 @@ def validation(spec: Spec, task: Task) -> Probe:
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
-        return {"validation_loss": evaluate(spec, hp, state.params, jax.tree.map(jnp.asarray, held_out))}
+        return {"validation_loss": evaluate_loss(spec, hp, state.params, jax.tree.map(jnp.asarray, held_out))}
 
-    return Probe(measure, as_measured)
+    return Probe(measure, no_summary)

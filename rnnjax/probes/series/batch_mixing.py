@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.keys import key_of
-from rnnjax.networks.model import Model, network, refuse_both_ways
+from rnnjax.keys import key_for
+from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows, task_windows
 from rnnjax.training.step import TrainState
-from rnnjax.types import Params, Probe, Task, as_measured
+from rnnjax.types import Params, Probe, Task, no_summary
 
 SERIES = 10  # of the small batches; as many as in the example of document 003
 
@@ -31,15 +31,15 @@ def batches(spec: Spec, task: Task) -> Probe:
     Raises:
         NotApplicable: no series. BadInput: the series is shorter than a batch or a window.
     """
-    refuse_both_ways(spec)
+    require_unidirectional(spec)
     if not task.columns:
         raise NotApplicable(f"task.name: got '{spec.task.name}'; expected 'series' for a probe of a batch of series")
     inputs_TBD = task_windows(task, task.train_N, spec.batch, spec.window).inputs_WTB[0]
-    held_out_TBD = spread_windows(task.pairs(task.validation_N), spec.window, SERIES).inputs_WTB[0]
+    held_out_TBD = spread_windows(task.make_sequence(task.validation_N), spec.window, SERIES).inputs_WTB[0]
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
-        model, key = network(spec, hp), key_of(hp, "evaluation")
+        model, key = build_network(spec, hp), key_for(hp, "evaluation")
         drawn_1BD = jax.random.normal(key, (1, SERIES, spec.inputs))
         start = model.carry(state.params, key, SERIES)
         return {
@@ -48,12 +48,12 @@ def batches(spec: Spec, task: Task) -> Probe:
             **unstarted(spec.hidden, key, jnp.asarray(held_out_TBD)),
         }
 
-    return Probe(measure, as_measured)
+    return Probe(measure, no_summary)
 
 
 def mixing(model: Model, hp: HParams, params: Params, inputs_TBD: Array, swapped: bool) -> Array:
     """How much of the other series of a batch the predictions of its last one answer to, see `batches`."""
-    start = model.carry(params, key_of(hp, "evaluation"), inputs_TBD.shape[1])
+    start = model.carry(params, key_for(hp, "evaluation"), inputs_TBD.shape[1])
     series = 0 if swapped else 1  # the axis that numbers the series
 
     def of_last(inputs_TBD: Array) -> Array:

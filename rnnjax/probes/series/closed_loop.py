@@ -8,7 +8,7 @@ from jax import Array
 
 from rnnjax.errors import NotApplicable
 from rnnjax.networks.generation import forecast
-from rnnjax.networks.model import refuse_both_ways
+from rnnjax.networks.model import require_unidirectional
 from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_TAIL
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
@@ -36,20 +36,24 @@ def closed_loop(spec: Spec, task: Task) -> Probe:
     Raises:
         NotApplicable: no series, or swapped axes. BadInput: the held-out part is shorter than a window.
     """
-    refuse_both_ways(spec)
+    require_unidirectional(spec)
     if not task.columns or task.axes_swapped:
         raise NotApplicable(f"task.name: got '{spec.task.name}'; expected 'series' for a probe of its own forecasts")
-    prompts_TPD = spread_windows(task.pairs(task.validation_N), spec.window, PROMPTS).inputs_WTB[0]
-    target_NO = task.pairs(task.train_N).targets_N
-    mean_O, unit_O = target_NO.mean(axis=0), target_NO.std(axis=0)
-    own_mean_1O, own_unit_1O = (np.array(values, np.float32)[None] for values in (task.mean_O, task.unit_O))
-    reread = partial(in_own_units, own_mean_1O, own_unit_1O) if spec.task.standardise == "targets" else None
-    itself = fates((target_NO[-LOOP_TAIL:, None] - mean_O) / unit_O) if len(target_NO) >= LOOP_TAIL else None
+    prompts_TPD = spread_windows(task.make_sequence(task.validation_N), spec.window, PROMPTS).inputs_WTB[0]
+    target_NO = task.make_sequence(task.train_N).targets_N
+    target_mean_O, target_scale_O = target_NO.mean(axis=0), target_NO.std(axis=0)
+    own_mean_1O, own_unit_1O = (
+        np.array(values, np.float32)[None] for values in (task.target_mean_O, task.target_scale_O)
+    )
+    feedback_transform = partial(in_own_units, own_mean_1O, own_unit_1O) if spec.task.standardise == "targets" else None
+    itself = (
+        fates((target_NO[-LOOP_TAIL:, None] - target_mean_O) / target_scale_O) if len(target_NO) >= LOOP_TAIL else None
+    )
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
-        said_NPO = forecast(spec, hp, state.params, jnp.asarray(prompts_TPD), LENGTH, reread)
-        return {"said": (said_NPO[-LOOP_TAIL:] - mean_O[None, None]) / unit_O[None, None]}
+        said_NPO = forecast(spec, hp, state.params, jnp.asarray(prompts_TPD), LENGTH, feedback_transform)
+        return {"said": (said_NPO[-LOOP_TAIL:] - target_mean_O[None, None]) / target_scale_O[None, None]}
 
     def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         runs = [shares(said_NPO) for said_NPO in values["said"]]
@@ -61,9 +65,9 @@ def closed_loop(spec: Spec, task: Task) -> Probe:
     return Probe(measure, summarise)
 
 
-def in_own_units(mean_1O: np.ndarray, unit_1O: np.ndarray, said_PO: Array) -> Array:
+def in_own_units(target_mean_1O: np.ndarray, target_scale_1O: np.ndarray, said_PO: Array) -> Array:
     """What was said, as a network reads it that sees raw numbers."""
-    return said_PO * unit_1O + mean_1O
+    return said_PO * target_scale_1O + target_mean_1O
 
 
 def shares(said_NPO: np.ndarray) -> dict[str, float]:

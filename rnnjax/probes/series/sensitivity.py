@@ -13,14 +13,14 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.keys import key_of
-from rnnjax.networks.model import Model, network, refuse_both_ways
+from rnnjax.keys import key_for
+from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.probes.dynamics.gradients import norm_of_rows
 from rnnjax.probes.dynamics.reservoir import distance, drawn
 from rnnjax.settings import HParams, Spec
-from rnnjax.tasks.windows import axes_swapped, spread_windows
+from rnnjax.tasks.windows import spread_windows, swap_axes
 from rnnjax.training.step import TrainState
-from rnnjax.types import Carry, Data, Params, Probe, Task, as_measured
+from rnnjax.types import Carry, Params, Probe, Task, WindowData, no_summary
 
 WINDOWS = 64
 IDENTICAL, COLLAPSED = 0.01, 0.05  # of the target's deviation: predictions that spread less are called so
@@ -42,20 +42,20 @@ def responses(spec: Spec, task: Task) -> Probe:
     input_state_distance    mean |h_T - h_T'| between windows, relative to sqrt(2H/3), that of random states
     start_state_distance    |c_T - c_T'| / |c_0 - c_0'| of one window read from two random states; numbers of such a
                             state are independent and uniform in [-1, 1]
-    Several columns count alike. Where `task.axes` swaps the axes, predictions are those of what should have been a
+    Several columns count alike. Where `task.time_axis` swaps the axes, predictions are those of what should have been a
     window; derivatives and distances stay those of the streams as they are read.
 
     Raises:
         NotApplicable: no series. BadInput: a part of the series is shorter than a window.
     """
-    refuse_both_ways(spec)
+    require_unidirectional(spec)
     if not task.columns:
         raise NotApplicable(f"task.name: got '{spec.task.name}'; expected 'series' for a probe of predictions")
     train, held_out = (windows_of(spec, task, part) for part in (task.train_N, task.validation_N))
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
-        model, params = network(spec, hp), state.params
+        model, params = build_network(spec, hp), state.params
         said_WO, h_WH = last_said(model, hp, params, task, held_out)
         asked_WO, trained_WO = (last_of(task, data.targets_WTB[0]) for data in (held_out, train))
         cut_WO, _ = last_said(model, hp, without_recurrence(params), task, held_out)
@@ -70,14 +70,14 @@ def responses(spec: Spec, task: Task) -> Probe:
             | {"input_state_distance": mean_distance(h_WH) / (2 * h_WH.shape[1] / 3) ** 0.5}
         )
 
-    return Probe(measure, as_measured)
+    return Probe(measure, no_summary)
 
 
-def windows_of(spec: Spec, task: Task, values_ND: np.ndarray) -> Data:
+def windows_of(spec: Spec, task: Task, values_ND: np.ndarray) -> WindowData:
     """Windows [1, T, W, ...] of a part, as the task hands them over."""
     if not task.axes_swapped:
-        return spread_windows(task.pairs(values_ND), spec.window, WINDOWS)
-    return axes_swapped(spread_windows(task.pairs(values_ND), spec.window, spec.window))
+        return spread_windows(task.make_sequence(values_ND), spec.window, WINDOWS)
+    return swap_axes(spread_windows(task.make_sequence(values_ND), spec.window, spec.window))
 
 
 def last_of(task: Task, values_TBO: np.ndarray | Array) -> Array:
@@ -85,10 +85,10 @@ def last_of(task: Task, values_TBO: np.ndarray | Array) -> Array:
     return jnp.asarray(values_TBO)[:, -1] if task.axes_swapped else jnp.asarray(values_TBO)[-1]
 
 
-def last_said(model: Model, hp: HParams, params: Params, task: Task, data: Data) -> tuple[Array, Array]:
+def last_said(model: Model, hp: HParams, params: Params, task: Task, data: WindowData) -> tuple[Array, Array]:
     """The predictions [W, O] and states [W, H] at the last step of each series."""
     inputs_TBD = jnp.asarray(data.inputs_WTB[0])
-    start = model.carry(params, key_of(hp, "evaluation"), inputs_TBD.shape[1])
+    start = model.carry(params, key_for(hp, "evaluation"), inputs_TBD.shape[1])
     _, outputs_TBO, h_TBH = model.apply(params, start, inputs_TBD)
     return last_of(task, outputs_TBO), last_of(task, h_TBH)
 
@@ -107,14 +107,14 @@ def without_recurrence(params: Params) -> Params:
 
 def spreads(said_WO: Array, asked_WO: Array) -> dict[str, Array]:
     """What predictions alone say, see `responses`."""
-    unit_O = jnp.std(asked_WO, axis=0)
-    spread = jnp.mean(jnp.std(said_WO, axis=0) / unit_O)
+    target_scale_O = jnp.std(asked_WO, axis=0)
+    spread = jnp.mean(jnp.std(said_WO, axis=0) / target_scale_O)
     return {
         "output_spread": spread,
         "identical": jnp.where(jnp.isfinite(spread), (spread < IDENTICAL).astype(float), jnp.nan),
         "collapsed": jnp.where(jnp.isfinite(spread), (spread < COLLAPSED).astype(float), jnp.nan),
         "r2": 1 - error_over_variance(said_WO, asked_WO),
-        "pairwise_distance": mean_distance(said_WO / unit_O[None]),
+        "pairwise_distance": mean_distance(said_WO / target_scale_O[None]),
     }
 
 
@@ -130,10 +130,10 @@ def mean_distance(rows_WH: Array) -> Array:
     return jnp.sum(gaps_WW) / (count * (count - 1))
 
 
-def sensitivities(model: Model, hp: HParams, params: Params, data: Data) -> dict[str, Array]:
+def sensitivities(model: Model, hp: HParams, params: Params, data: WindowData) -> dict[str, Array]:
     """Frobenius norms of the derivatives of each stream's last output, see `responses`."""
     inputs_TBD = jnp.asarray(data.inputs_WTB[0])
-    start = model.carry(params, key_of(hp, "evaluation"), inputs_TBD.shape[1])
+    start = model.carry(params, key_for(hp, "evaluation"), inputs_TBD.shape[1])
 
     def read(carry: Carry, inputs_TBD: Array) -> tuple[Array, Carry]:
         after, outputs_TBO, _ = model.apply(params, carry, inputs_TBD)
@@ -141,7 +141,7 @@ def sensitivities(model: Model, hp: HParams, params: Params, data: Data) -> dict
 
     said_BO, pull, after = jax.vjp(read, start, inputs_TBD, has_aux=True)
     to_start_B, to_inputs_B = of_outputs(lambda one_BO: parts_of(pull(one_BO)), said_BO)
-    ending = jax.vjp(jax.vmap(partial(model.says, params)), after)[1]
+    ending = jax.vjp(jax.vmap(partial(model.readout, params)), after)[1]
     (to_end_B,) = of_outputs(lambda one_BO: (by_stream(ending(one_BO)[0]),), said_BO)
     decay_B = jnp.log10(jnp.maximum(to_start_B, TINY)) - jnp.log10(jnp.maximum(to_end_B, TINY))
     return {
@@ -169,9 +169,9 @@ def of_outputs(pulled: Callable[[Array], tuple[Array, ...]], said_BO: Array) -> 
     return tuple(norm_of_rows(rows_BON.reshape(len(rows_BON), -1)) for rows_BON in rows)
 
 
-def state_distances(model: Model, hp: HParams, params: Params, data: Data) -> dict[str, Array]:
+def state_distances(model: Model, hp: HParams, params: Params, data: WindowData) -> dict[str, Array]:
     """How far apart the same windows leave two random states, relative to the beginning."""
-    inputs_TBD, key = jnp.asarray(data.inputs_WTB[0]), key_of(hp, "evaluation")
+    inputs_TBD, key = jnp.asarray(data.inputs_WTB[0]), key_for(hp, "evaluation")
     like = model.carry(params, key, inputs_TBD.shape[1])
     starts = [drawn(one, like, jax.random.uniform, minval=-1.0) for one in jax.random.split(key)]
     ends = [model.apply(params, start, inputs_TBD)[0] for start in starts]

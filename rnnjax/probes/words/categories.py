@@ -9,8 +9,8 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import BadInput, NotApplicable
-from rnnjax.keys import key_of
-from rnnjax.networks.model import network, refuse_both_ways
+from rnnjax.keys import key_for
+from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.numerics.word_vectors import (
     WARM_UP,
     cosines,
@@ -22,8 +22,8 @@ from rnnjax.probes.numerics.word_vectors import (
     word_labels,
 )
 from rnnjax.settings import HParams, Spec
-from rnnjax.tasks.grammar import DETERMINER, Grammar, grammar_of, word_categories, word_places
-from rnnjax.tasks.text import decode
+from rnnjax.tasks.grammar import DETERMINER, Grammar, build_grammar, word_categories, word_places
+from rnnjax.tasks.text import ids_to_text
 from rnnjax.training.step import TrainState
 from rnnjax.types import Params, Probe, Task
 
@@ -53,7 +53,7 @@ def lexicon_of(spec: Spec) -> tuple[Grammar, Lexicon]:
     """The grammar of a task and its words. Raises: NotApplicable for any other task."""
     if spec.task.name != "grammar":
         raise NotApplicable(f"task.name: got '{spec.task.name}'; expected 'grammar' for a probe of word categories")
-    grammar = grammar_of(spec.task)
+    grammar = build_grammar(spec.task)
     known = {word: category for word, category in word_categories(grammar).items() if word != DETERMINER}
     names = tuple(dict.fromkeys(known.values()))
     return grammar, Lexicon(tuple(known), names, np.array([names.index(name) for name in known.values()]))
@@ -74,7 +74,7 @@ def counted(labels_N: np.ndarray, count: int) -> np.ndarray:
 def occurrences(spec: Spec, task: Task, grammar: Grammar, lexicon: Lexicon) -> Occurrences:
     """The words of the first 10,000 characters of the training text. Raises: BadInput where there are none."""
     ids_N = task.train_N[:CHARACTERS]
-    text, count = decode(ids_N, task.vocabulary), stream_count(spec, len(ids_N))
+    text, count = ids_to_text(ids_N, task.vocabulary), stream_count(spec, len(ids_N))
     labels = word_labels(text, {word: i for i, word in enumerate(lexicon.words)})
     labels_TB = counted(labels["last"], count)
     steps, columns = np.nonzero(labels_TB >= 0)
@@ -92,8 +92,8 @@ def occurrences(spec: Spec, task: Task, grammar: Grammar, lexicon: Lexicon) -> O
 
 def states_read(spec: Spec, hp: HParams, params: Params, ids_TB: np.ndarray | Array) -> Array:
     """h [T * B, H] of the last layer at every step of B streams, each read from the start state."""
-    model = network(spec, hp)
-    carry = model.carry(params, key_of(hp, "evaluation"), ids_TB.shape[1])
+    model = build_network(spec, hp)
+    carry = model.carry(params, key_for(hp, "evaluation"), ids_TB.shape[1])
     h_TBH = model.apply(params, carry, jnp.asarray(ids_TB))[2]
     return h_TBH.reshape(-1, h_TBH.shape[-1])
 
@@ -185,7 +185,7 @@ def categories(spec: Spec, task: Task) -> Probe:
         BadInput: the text is too short.
     """
     grammar, lexicon = lexicon_of(spec)
-    refuse_both_ways(spec)
+    require_unidirectional(spec)
     found = occurrences(spec, task, grammar, lexicon)
     known = baselines(lexicon, found.positions_N, found.words_N)
 

@@ -8,8 +8,8 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.keys import key_of
-from rnnjax.networks.model import network, refuse_both_ways
+from rnnjax.keys import key_for
+from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.numerics.word_vectors import (
     cosines,
     left_out_accuracy,
@@ -21,7 +21,7 @@ from rnnjax.probes.numerics.word_vectors import (
 from rnnjax.probes.words.categories import Lexicon, each_run, lexicon_of, states_read
 from rnnjax.probes.words.substitution import DEFINITIONS, NOVEL, REPLACED, contexts, corpora_of, of_known_letters
 from rnnjax.settings import HParams, Spec
-from rnnjax.tasks.text import decode, encode
+from rnnjax.tasks.text import ids_to_text, text_to_ids
 from rnnjax.training.step import TrainState
 from rnnjax.types import Params, Probe, Task
 
@@ -45,8 +45,8 @@ def vectors_in_place(
 
     Args: contexts_TP: P = W times as many contexts as each word has, those of the first word first.
     """
-    model = network(spec, hp)
-    start = model.carry(params, key_of(hp, "evaluation"), contexts_TP.shape[1])
+    model = build_network(spec, hp)
+    start = model.carry(params, key_for(hp, "evaluation"), contexts_TP.shape[1])
     carry = model.apply(params, start, jnp.asarray(contexts_TP))[0]
 
     def after(string_L: Array) -> Array:
@@ -67,13 +67,13 @@ def novel_words(spec: Spec, task: Task) -> Probe:
         BadInput: the text is too short.
     """
     _, lexicon = lexicon_of(spec)
-    refuse_both_ways(spec)
+    require_unidirectional(spec)
     refuse_strange_letters(task.vocabulary)
-    text = decode(task.train_N, task.vocabulary)
+    text = ids_to_text(task.train_N, task.vocabulary)
     corpora = corpora_of(spec, text, task.vocabulary, lexicon)
     before = [context for word in REPLACED for context in contexts(text, word, OCCURRENCES)]
-    contexts_TP = np.stack([encode(context, task.vocabulary) for context in before], axis=1)
-    strings_SL = np.stack([encode(string, task.vocabulary) for string in NOVEL])
+    contexts_TP = np.stack([text_to_ids(context, task.vocabulary) for context in before], axis=1)
+    strings_SL = np.stack([text_to_ids(string, task.vocabulary) for string in NOVEL])
     spelt = of_known_letters(text)
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:

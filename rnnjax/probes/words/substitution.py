@@ -9,7 +9,7 @@ from rnnjax.probes.numerics.word_vectors import streams, word_labels
 from rnnjax.probes.words.categories import Lexicon, counted, stream_count
 from rnnjax.settings import Spec
 from rnnjax.tasks.grammar import LEXICON
-from rnnjax.tasks.text import encode
+from rnnjax.tasks.text import text_to_ids
 
 NOVEL = ("zog", "vup", "jix", "wug", "dax", "fep", "bim", "tob", "kez", "nal")  # all of one length, in no lexicon
 REPLACED = ("man", "lion", "woman", "dog", "cake", "glass", "sleep", "chase", "eat", "watch")
@@ -49,7 +49,7 @@ def corpora_of(spec: Spec, text: str, vocabulary: str, lexicon: Lexicon) -> Corp
     count = stream_count(spec, length)
     ids, labels = [], []
     for said, words in ((text, number), (of_man, number | {zog: number[man]}), (of_lion, number | {zog: number[lion]})):
-        ids.append(streams(encode(said[:length], vocabulary), count))
+        ids.append(streams(text_to_ids(said[:length], vocabulary), count))
         known = word_labels(said[:length], words, number[man])
         labels.append([counted(known[name], count).ravel() for name in DEFINITIONS])
     same = neighbour_counts(text, man) == neighbour_counts(of_man, zog)

@@ -22,7 +22,7 @@ network: its training is in the seconds of the first of them.
 
 
 def arguments() -> argparse.Namespace:
-    parser = command.parser(__doc__)
+    parser = command.build_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=10, metavar="N", help="of each fault; default 10")
     parser.add_argument("--healthy", type=int, default=3, metavar="N", help="seeds of each healthy network; default 3")
     parser.add_argument(

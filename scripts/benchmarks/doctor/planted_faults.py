@@ -26,7 +26,7 @@ TEXT = TaskSpec(name="grammar", characters=6_000)
 SERIES = TaskSpec(name="series", series="sines", length=3_000)
 SMALL = Spec(
     task=TEXT, hidden=24, window=16, batch=8, reduction="mean", carry="reset", optimizer="adam", steps=400,
-    record_every=4, block=2,
+    log_every=4, block=2,
 )  # fmt: skip
 GOOD = HParams(learning_rate=0.005, clip_norm=1.0)
 
@@ -48,20 +48,20 @@ def trained(spec: Spec, hp: HParams, seeds: tuple[int, ...]) -> Trained:
     """Train all seeds at once."""
     spec, task = sized(spec)
     runs = [sweep.Run(0, spec, hp._replace(seed=seed)) for seed in seeds]
-    rows = -(-spec.steps // spec.record_every)
+    rows = -(-spec.steps // spec.log_every)
     data = task_windows(task, task.train_N, spec.batch, spec.window)
-    held_out = held_out_window(task, spec.window, spec.carry == "carried") if spec.check_every else None
-    program = sweep.program(runs, data, rows, held_out)
-    start = sweep.start(runs)
+    held_out = held_out_window(task, spec.window, spec.carry == "carried") if spec.validate_every else None
+    program = sweep.compile_program(runs, data, rows, held_out)
+    start = sweep.init_states(runs)
     states, records = program.blocks.scatter(start), []
-    each = spec.check_every or spec.steps
+    each = spec.validate_every or spec.steps
     for done in range(0, spec.steps, each):
         states, record = program.advance(states, min(each, spec.steps - done))
         records.append(record)
-        states = program.look(states) if spec.check_every else states
+        states = program.check_early_stopping(states) if spec.validate_every else states
     state = program.blocks.gather(states)
     table = {name: np.concatenate([getattr(one, name) for one in records], axis=1) for name in records[0]._fields}
-    steps_S = np.minimum(np.arange(1, rows + 1) * spec.record_every, spec.steps)
+    steps_S = np.minimum(np.arange(1, rows + 1) * spec.log_every, spec.steps)
     return Trained(
         patient_of(spec, hp._replace(seed=seeds[0]), task, state.params, start.params),
         record_of(spec, hp, table, steps_S, state.diverged_at),
@@ -244,15 +244,17 @@ FAULTS = (
 )
 
 # What is at its floor: nothing that a window of 8 holds tells what was heard 10 steps ago.
-AT_FLOOR = Case("floor", text(task=TaskSpec(name="recall", characters=6_000, lag=10, symbols=4), window=8, steps=200))
+AT_FLOOR = Case(
+    "floor", text(task=TaskSpec(name="recall", characters=6_000, copy_delay=10, symbols=4), window=8, steps=200)
+)
 
 # Healthy networks
 
 HEALTHY_TASKS: dict[str, tuple[TaskSpec, dict[str, Any], dict[str, Any]]] = {
     "grammar": (TEXT, {"steps": 800}, {}),
-    "text": (TaskSpec(name="text"), {"steps": 1200, "check_every": 40}, {"patience": 4.0}),
+    "text": (TaskSpec(name="text"), {"steps": 1200, "validate_every": 40}, {"patience": 4.0}),
     "series": (SERIES, {"steps": 800}, {}),
-    "recall": (TaskSpec(name="recall", characters=6_000, lag=3, symbols=4), {"steps": 1200}, {}),
+    "recall": (TaskSpec(name="recall", characters=6_000, copy_delay=3, symbols=4), {"steps": 1200}, {}),
 }
 HEALTHY_CELLS = ("elman", "leaky", "minimal", "gru", "lstm")
 

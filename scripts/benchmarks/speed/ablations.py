@@ -46,15 +46,15 @@ def patched(target: str, replacement: Callable[[], Any]) -> Contender:
 def one_device() -> Any:
     import jax
 
-    from rnnjax.training.parallel import Blocks
+    from rnnjax.training.parallel import RunBlocks
 
-    return partial(Blocks, devices=jax.devices()[:1])
+    return partial(RunBlocks, devices=jax.devices()[:1])
 
 
 def not_donated() -> Any:
-    from rnnjax.training.parallel import Blocks
+    from rnnjax.training.parallel import RunBlocks
 
-    class Kept(Blocks):
+    class Kept(RunBlocks):
         def compile(self, function: Any, batched: int = 1, donate: tuple[int, ...] = ()) -> Any:
             return super().compile(function, batched)
 
@@ -75,7 +75,7 @@ def all_in_scan() -> Any:
     def unroll(cell: Any, params: Any, carry: Any, x: Any, mask_TB: None, dropout_BH: None) -> Any:
         def step(carry: Any, x_B: Any) -> Any:
             carry = jax.vmap(partial(cell.step, params))(carry, x_B)
-            return carry, jax.vmap(cell.output)(carry)
+            return carry, jax.vmap(cell.hidden_state)(carry)
 
         return jax.lax.scan(step, carry, x)
 

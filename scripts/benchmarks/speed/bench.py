@@ -145,7 +145,7 @@ def count(text: str) -> int:
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = command.parser(__doc__)
+    parser = command.build_parser(__doc__)
     parser.add_argument("--suite", choices=[*FIND], default="quick", help="default quick; full takes about 40 minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, and the tables as FILE.md")
     parser.add_argument("--against", nargs="*", choices=[*CONTENDERS], default=[*CONTENDERS], help="default all")

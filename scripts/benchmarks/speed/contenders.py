@@ -105,8 +105,8 @@ def ours(size: Size, block: int = 0, one_hot: bool = False) -> tuple[Stepper, in
     data = windows(size)
     if one_hot:
         data = data._replace(inputs_WTB=np.eye(VOCABULARY, dtype=np.float32)[data.inputs_WTB])
-    program = sweep.program(runs, data, rows=400)
-    states = [program.blocks.scatter(sweep.start(runs))]
+    program = sweep.compile_program(runs, data, rows=400)
+    states = [program.blocks.scatter(sweep.init_states(runs))]
 
     def step(steps: int) -> None:
         states[0], _ = program.advance(states[0], steps)

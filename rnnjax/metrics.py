@@ -1,0 +1,57 @@
+"""Metrics by name: definition, unit, which way is better, source. Loads no JAX, so that reports need no backend.
+
+Whoever measures a number describes it here: probes in `Probe.metrics`, the record of training and what follows from it
+in `studies.metrics`. Nothing guesses a unit or a kind from the spelling of a name.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from rnnjax.settings import LOSS_UNITS
+
+# What a unit may name in braces, by the loss of the task: "{loss}", "{window_loss}", "{symbols}".
+UNITS_OF_LOSS = {
+    "cross_entropy": {
+        "loss": LOSS_UNITS["cross_entropy"],
+        "window_loss": "nats per window",
+        "symbols": "characters",
+    },
+    "squared_error": {
+        "loss": LOSS_UNITS["squared_error"],
+        "window_loss": f"{LOSS_UNITS['squared_error']} per window",
+        "symbols": "time steps",
+    },
+}
+
+
+class Metric(NamedTuple):
+    """The description of one measured quantity.
+
+    Attributes:
+        definition: one sentence or an equation. unit: "" = dimensionless; may name "{loss}", "{window_loss}" and
+            "{symbols}", which depend on the task. better: "" where neither way is better.
+        kind: scalar [R], lag [R, L], text (ids [R, N] of one text), map (points [R, P, 2] of a plane).
+        source: where the definition comes from; "" = this project.
+    """
+
+    definition: str
+    unit: str = ""
+    better: Literal["lower", "higher", ""] = ""
+    kind: Literal["scalar", "lag", "text", "map"] = "scalar"
+    source: str = ""
+
+
+def resolve_unit(metric: Metric, loss: str) -> Metric:
+    """The metric with its unit for a task with this loss. Raises KeyError for a loss that is not one of `LOSS_UNITS`."""
+    return metric._replace(unit=metric.unit.format(**UNITS_OF_LOSS[loss]))
+
+
+def metric_name(request: str) -> str:
+    """The name in what a study asks for: "final_loss" of "final_loss", "loss" of "loss@900-1000"."""
+    return request.partition("@")[0]
+
+
+def common_unit(metrics: Mapping[str, Mapping[str, Metric]], arms: list[str], request: str) -> str:
+    """The unit that a metric has in all of some arms, "" where they differ or do not say."""
+    units = {metrics[arm][name].unit if (name := metric_name(request)) in metrics[arm] else "" for arm in arms}
+    return units.pop() if len(units) == 1 else ""
