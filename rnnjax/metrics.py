@@ -42,7 +42,7 @@ class Metric(NamedTuple):
 
 
 def resolve_unit(metric: Metric, loss: str) -> Metric:
-    """The metric with its unit for a task with this loss. Raises KeyError for a loss that is not one of `LOSS_UNITS`."""
+    """The metric with its unit for a task with this loss. Raises KeyError for a loss not in `LOSS_UNITS`."""
     return metric._replace(unit=metric.unit.format(**UNITS_OF_LOSS[loss]))
 
 

@@ -8,7 +8,8 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import BadInput
-from rnnjax.training.losses import LOSSES, UNITS
+from rnnjax.settings import LOSS_UNITS
+from rnnjax.training.losses import LOSSES
 
 FEWEST_STEPS, FEWEST_STREAMS = 4, 2
 
@@ -28,7 +29,7 @@ class Batch(NamedTuple):
 
     @property
     def unit(self) -> str:
-        return UNITS[self.kind]
+        return LOSS_UNITS[self.kind]
 
     @property
     def said_next(self) -> bool:
