@@ -165,6 +165,24 @@ def paired_differences(
     return [interval._replace(method=interval.method + together) for interval in intervals]
 
 
+def paired_t_comparisons(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[tuple[Interval, float]]:
+    """For each of m pairs Student's t interval of mean(first - second) and its two-sided p-value, for all m together.
+
+    Both are corrected after Bonferroni: level 1 - 0.05 / m, and min(1, m p). So p < 0.05 exactly where the interval
+    excludes 0.
+
+    Raises: TooFew for fewer than 2 pairs of values; ValueError for unequal shapes, NaN or infinity.
+    """
+    m = max(len(pairs), 1)
+    compared = []
+    for first, second in pairs:
+        differences = _differences(first, second)
+        method = f"Student's t, paired, together 95% over {m}"
+        interval = _student(differences, 1 / np.sqrt(differences.size), 1 - 0.05 / m, method)
+        compared.append((interval, min(1.0, m * paired_p_value(first, second))))
+    return compared
+
+
 def paired_p_value(first: np.ndarray, second: np.ndarray) -> float:
     """Two-sided paired t-test of mean(first - second) = 0; 1 where all differences are zero.
 

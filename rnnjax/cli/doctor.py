@@ -69,10 +69,10 @@ def main() -> None:
 
     from rnnjax.doctor import report as showing
     from rnnjax.doctor.examine_run import examine_folder
-    from rnnjax.studies import run as lab
+    from rnnjax.studies.run import run_study
 
     if study is not None:
-        lab.run_study(study, folder, resume=folder.exists())
+        run_study(study, folder, resume=folder.exists())
     arm, found = examine_folder(folder, asked.arm)
     title = f"{file or folder}: {arm}"
     showing.show(Console(highlight=False), title, found)

@@ -34,14 +34,14 @@ def arguments() -> argparse.Namespace:
 
 
 def rejudge_folder(path: Path, folders: list[Path]) -> None:
-    """Raises BadInput unless there is one folder, and as `lab.rejudge`."""
+    """Raises BadInput unless there is one folder, and as `rejudge`."""
     if len(folders) > 1:
         raise BadInput(f"--judge: got {len(folders)} folders; expected the one of {path}")
     study = config.load_study(path)
     devices.prepare()
-    from rnnjax.studies import run as lab
+    from rnnjax.studies.analyse import rejudge
 
-    lab.rejudge(study, folders[0])
+    rejudge(study, folders[0])
     print(f"done: {folders[0] / 'report.html'}")
 
 

@@ -42,10 +42,11 @@ def main() -> None:
     devices.prepare()
     if own := command.run_user_code(asked.own_code):  # part of what decides the results
         studies = [study._replace(config=study.config | {"own_code_sha256": own}) for study in studies]
-    from rnnjax.studies import run as lab
+    from rnnjax.studies.prepare import prepare_study
+    from rnnjax.studies.run import run_study
 
     for study in studies[1:]:
-        lab.prepare_study(study)  # so that a mistake in the last study is told before the first is trained
+        prepare_study(study)  # so that a mistake in the last study is told before the first is trained
     for study, folder in zip(studies, folders, strict=True):
         begun = folder.exists() or len(studies) == 1  # of several, those that were not begun yet are
-        lab.run_study(study, folder, asked.resume and begun, asked.strict)
+        run_study(study, folder, asked.resume and begun, asked.strict)

@@ -32,8 +32,8 @@ from rnnjax.storage import files
 from rnnjax.storage.manifest import machine_fingerprint
 from rnnjax.storage.run_folder import open_run
 from rnnjax.studies import datasets as corpora
-from rnnjax.studies import run as lab
 from rnnjax.studies.datasets import read_source_text
+from rnnjax.studies.prepare import prepare_study
 from rnnjax.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
@@ -88,7 +88,7 @@ def sparse(folder: Path) -> None:
 
 def made(folder: Path, out: str, done: bool = False, machine: dict[str, Any] | None = None, **change: Any) -> None:
     """A run folder of the study that is there, which a process has left."""
-    ready = lab.prepare_study(config.load_study(folder / STUDY))
+    ready = prepare_study(config.load_study(folder / STUDY))
     study = ready.study.config | change
     fingerprint = machine_fingerprint() | (machine or {})
     with open_run(folder / out, study, fingerprint, resume=False, data_sha256=corpora.data_hash(ready.tasks)) as run:
@@ -134,7 +134,7 @@ HELD: list[Any] = []
 
 
 def held(folder: Path) -> None:
-    ready = lab.prepare_study(config.load_study(folder / STUDY))
+    ready = prepare_study(config.load_study(folder / STUDY))
     HELD.append(open_run(folder / "out", ready.study.config, machine_fingerprint(), resume=False))
 
 

@@ -8,7 +8,8 @@ import pytest
 from rnnjax.config import load as config
 from rnnjax.errors import BadInput, DamagedState
 from rnnjax.storage.manifest import upgrade_task_settings
-from rnnjax.studies import run as lab
+from rnnjax.studies.analyse import rejudge
+from rnnjax.studies.run import run_study
 
 STUDY = """
 question = "?"
@@ -43,7 +44,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("stored")
     file, out = folder / "short.toml", folder / "out"
     file.write_text(STUDY)
-    lab.run_study(config.load_study(file), out)
+    run_study(config.load_study(file), out)
     return file, out
 
 
@@ -54,7 +55,7 @@ def read(out: Path) -> dict:
 def test_judging_again_finds_the_same_numbers(finished: tuple[Path, Path]) -> None:
     file, out = finished
     before, page = read(out), json.loads((out / "page.json").read_text())
-    lab.rejudge(config.load_study(file), out)
+    rejudge(config.load_study(file), out)
     assert read(out) == before, "every number, every verdict"
     again = json.loads((out / "page.json").read_text())
     assert again | {"cost": None} == page | {"cost": None}, "the seconds went on after the first page was written"
@@ -70,7 +71,7 @@ def test_another_statement_gets_its_verdict(finished: tuple[Path, Path], tmp_pat
     _, out = finished
     other = tmp_path / "short.toml"
     other.write_text(STUDY.replace("low = 0.0", "high = 0.0"))
-    lab.rejudge(config.load_study(other), out)
+    rejudge(config.load_study(other), out)
     assert [claim["verdict"] for claim in read(out)["claims"]] == ["refuted"]
 
 
@@ -92,15 +93,15 @@ def test_another_study_is_refused(
     assert was in STUDY
     other.write_text(STUDY.replace(was, becomes))
     with pytest.raises(BadInput, match=message):
-        lab.rejudge(config.load_study(other), out)
+        rejudge(config.load_study(other), out)
     assert (out / "summary.json").read_bytes() == before
 
 
 def test_what_is_not_finished_or_not_whole_is_refused(finished: tuple[Path, Path], tmp_path: Path) -> None:
     file, out = finished
     with pytest.raises(BadInput, match="expected the run folder of a finished study"):
-        lab.rejudge(config.load_study(file), tmp_path)
+        rejudge(config.load_study(file), tmp_path)
     (lost,) = [path for path in (out / "metrics").glob("*.npz") if path.stem == "group-1"]
     lost.rename(tmp_path / lost.name)
     with pytest.raises(DamagedState, match="has no curves of hidden=5"):
-        lab.rejudge(config.load_study(file), out)
+        rejudge(config.load_study(file), out)

@@ -30,8 +30,10 @@ from rnnjax.errors import AllDiverged, Stopped
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.files import read_npz
 from rnnjax.studies import group as training
-from rnnjax.studies import run as lab
+from rnnjax.studies import run as run_module
 from rnnjax.studies.group import GroupTrainer
+from rnnjax.studies.prepare import prepare_study
+from rnnjax.studies.run import run_study
 from rnnjax.training import parallel as sweep
 
 ROOT = Path(__file__).parents[2]
@@ -132,11 +134,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def compiled_once() -> Iterator[None]:
     """The attempts of a study share what is a pure function of it; the real processes below make all of it anew."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lab, "prepare", once(lab.prepare_study, key=lambda study: repr(study.config)))
+        patch.setattr(run_module, "prepare_study", once(prepare_study, key=lambda study: repr(study.config)))
         patch.setattr(
-            sweep, "program", once(sweep.compile_program, key=lambda runs, data, rows, held_out: (tuple(runs), rows))
+            sweep,
+            "compile_program",
+            once(sweep.compile_program, key=lambda runs, data, rows, held_out: (tuple(runs), rows)),
         )
-        patch.setattr(sweep, "start", once(sweep.init_states, key=tuple))
+        patch.setattr(sweep, "init_states", once(sweep.init_states, key=tuple))
         probes = {name: once(probe, key=lambda spec, task: spec) for name, probe in diagnostics.PROBES.items()}
         patch.setattr(diagnostics, "PROBES", probes)
         yield
@@ -158,7 +162,7 @@ class Killed(BaseException):
 
 
 def run(file: Path, out: Path, resume: bool = False) -> Path:
-    lab.run_study(config.load_study(file), out, resume=resume)
+    run_study(config.load_study(file), out, resume=resume)
     return out
 
 
@@ -225,7 +229,7 @@ def test_resume_after_the_last_step_repeats_no_event(
 ) -> None:
     out = tmp_path / "out"
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(lab, "conclude", raising(Killed()))
+        patch.setattr(run_module, "analyse", raising(Killed()))
         run(tiny, out)
     run(tiny, out, resume=True)
     assert differences(out, whole) == []

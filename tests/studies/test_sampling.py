@@ -21,9 +21,9 @@ from rnnjax.errors import BadInput
 from rnnjax.networks.generation import beam_search
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec, TaskSpec
-from rnnjax.studies import run as lab
 from rnnjax.studies.group import task_metadata
 from rnnjax.studies.load_networks import LoadedNetwork, load_network
+from rnnjax.studies.run import run_study
 from rnnjax.studies.sampling import (
     SamplingOptions,
     check_series_options,
@@ -59,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study of two arms with seeds 42 and 43."""
     place = tmp_path_factory.mktemp("speak")
     (place / "tiny.toml").write_text(STUDY)
-    lab.run_study(config.load_study(place / "tiny.toml"), place / "out")
+    run_study(config.load_study(place / "tiny.toml"), place / "out")
     return place / "out"
 
 
@@ -267,7 +267,7 @@ def test_a_run_folder_of_a_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "tiny.toml").write_text(
         "question = 'q'\nseeds = 2\n[base]\nhidden = 3\nwindow = 4\nsteps = 4\nrecord_every = 2\nblock = 2\n"
     )
-    lab.run_study(config.load_study(tmp_path / "tiny.toml"), tmp_path / "out")
+    run_study(config.load_study(tmp_path / "tiny.toml"), tmp_path / "out")
     found = load_network(tmp_path / "out", None, 43)
     assert (found.spec.inputs, found.spec.loss) == (2, "squared_error")
     assert (found.columns, found.target_mean_O, found.target_scale_O) == (("load", "a,b"), (10.0, -3.0), (2.0, 0.5))

@@ -22,8 +22,8 @@ from rnnjax.config.schema import Arm, Study
 from rnnjax.reports.build import page
 from rnnjax.reports.document import VERDICTS
 from rnnjax.reports.summary import summary
-from rnnjax.studies import run as lab
 from rnnjax.studies.dry_run import requested_metrics
+from rnnjax.studies.prepare import load_study_tasks
 from rnnjax.training.step import StepMetrics
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +113,7 @@ def test_a_study_can_be_judged_and_written_up(path: Path, monkeypatch: pytest.Mo
         for _, _, measurements in judgement.criteria:
             assert all(math.isfinite(one.interval.estimate) for one in measurements), judgement.claim.id
     summary(study, arms, judgements)
-    tasks, _ = lab.load_study_tasks(study)
+    tasks, _ = load_study_tasks(study)
     written = page(study, arms, judgements, tasks, {"train": 1.0}, MACHINE)
     assert len(written.statements) == len(study.file.claims)
     assert all(answer.answer for answer in [*written.questions, *written.contradictions])

@@ -21,7 +21,7 @@ from rnnjax.analysis.measurement import (
     paired_finite,
     probability_measurement,
 )
-from rnnjax.analysis.results import ArmResult, per_seed, select_arms
+from rnnjax.analysis.results import ArmResult, direction, per_seed, select_arms
 from rnnjax.analysis.rules.associations import correlation_rule, variance_share_rule
 from rnnjax.analysis.rules.effects import (
     additive_rule,
@@ -136,7 +136,7 @@ def best_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measureme
     if not contenders:
         raise TooFew("every run of every arm diverged")
     values = common_seeds([per_seed(arm, criterion.metric) for arm in contenders])
-    sign = -1 if criterion.prefers == "highest" else 1
+    sign = direction(criterion.prefers)
     winner = stats.best_arm(SEED, sign * values)
     favoured = {arm.name for arm in select_arms(arms, criterion.arms)}
     chance = sum(p for arm, p in zip(contenders, winner.probability_A, strict=True) if arm.name in favoured)

@@ -100,10 +100,9 @@ def recovered(unit_dead_nQH: np.ndarray) -> np.ndarray:
     NaN where none was dead, or where a run is not finite at the last look.
 
     Args:
-        unit_dead_nQH: 1 = dead, 0 = fires, NaN = not looked at that point.
+        unit_dead_nQH: 1 = dead, 0 = fires, NaN = not finite; at the points at which the probe was taken.
     """
-    looked_Q = ~np.isnan(unit_dead_nQH).all(axis=(0, 2))
-    *earlier, last_nH = np.moveaxis(unit_dead_nQH[:, looked_Q], 1, 0)
+    *earlier, last_nH = np.moveaxis(unit_dead_nQH, 1, 0)
     once_nH = np.any(np.stack([np.zeros_like(last_nH), *earlier]) == 1, axis=0)
     count_n = once_nH.sum(axis=1)
     again_n = (once_nH & (last_nH == 0)).sum(axis=1)
