@@ -16,7 +16,7 @@ ELSEWHERE = {"base", "axes"}  # the settings of every arm stand in the manifest,
 def study_to_json(study: Study) -> dict[str, Any]:
     """All of a study but the settings of its arms, as plain values; defaults are left out."""
     file = TypeAdapter(StudyFile).dump_python(study.file, exclude=ELSEWHERE, exclude_defaults=True)
-    arms = [{"name": arm.name, "axes": arm.axes, "max_seeds": arm.max_seeds} for arm in study.arms]
+    arms = [{"name": arm.name, "axes": list(arm.axes), "max_seeds": arm.max_seeds} for arm in study.arms]
     known = {"name": study.name, "complete": study.complete, "overrides": study.overrides}
     return known | {"seeds": study.seeds, "arms": arms, "file": file}
 
@@ -36,7 +36,15 @@ def study_from_json(tree: Mapping[str, Any], config: dict[str, Any]) -> Study:
 def parse_arm(arm: Mapping[str, Any], settings: Mapping[str, Any]) -> Arm:
     """An arm from its line in study.json and its settings in the manifest."""
     spec, hp = parse_settings(settings)
-    return Arm(arm["name"], arm["axes"], spec, hp, arm["max_seeds"])
+    axes = {name: setting_value(spec, hp, name) for name in arm["axes"]}
+    return Arm(arm["name"], axes, spec, hp, arm["max_seeds"])
+
+
+def setting_value(spec: Spec, hp: HParams, name: str) -> Any:
+    """The value of a setting by its name in a study file, such as `hidden` or `task.path`."""
+    if name.startswith("task."):
+        return getattr(spec.task, name.removeprefix("task."))
+    return getattr(hp if name in HParams._fields else spec, name)
 
 
 def parse_settings(settings: Mapping[str, Any]) -> tuple[Spec, HParams]:

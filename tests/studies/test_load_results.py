@@ -1,14 +1,17 @@
 """A finished study is judged again from what it stored, and only if it is that study's."""
 
 import json
+import math
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rnnjax.config import load as config
 from rnnjax.errors import BadInput, DamagedState
-from rnnjax.storage.manifest import upgrade_task_settings
 from rnnjax.studies.analyse import rejudge
+from rnnjax.studies.load_results import load_results
 from rnnjax.studies.run import run_study
 
 STUDY = """
@@ -61,10 +64,25 @@ def test_judging_again_finds_the_same_numbers(finished: tuple[Path, Path]) -> No
     assert again | {"cost": None} == page | {"cost": None}, "the seconds went on after the first page was written"
 
 
-@pytest.mark.parametrize(("was", "word"), [(True, "all"), (False, "none"), ("targets", "targets")])
-def test_a_manifest_of_before_says_true_where_this_one_has_a_word(was: bool | str, word: str) -> None:
-    assert upgrade_task_settings({"name": "series", "standardise": was}) == {"name": "series", "standardise": word}
-    assert upgrade_task_settings({"name": "series"}) == {"name": "series"}
+def test_a_run_folder_is_read_without_anything_else(finished: tuple[Path, Path], tmp_path: Path) -> None:
+    """Not the study file, not the data: a copy elsewhere gives every metric of every seed as it was reported."""
+    _, out = finished
+    copy = shutil.copytree(out, tmp_path / "elsewhere")
+    results, reported = load_results(copy), {arm["name"]: arm for arm in read(out)["arms"]}
+    assert [arm.name for arm in results.arms] == list(reported)
+    for arm in results.arms:
+        for name, of_file in reported[arm.name]["metrics"].items():
+            values = [None if np.isnan(value) else float(f"{value:.6g}") for value in arm.metrics[name]]
+            assert values == of_file["values"]
+    assert results.unit("final_loss") == "nats per character"
+    assert results.data_by_arm["norm=1"].train_length == 600
+    assert results.study.file.claims[0].text == "s"
+    assert np.isinf(results.study.arms[1].hp.clip_norm)
+
+
+def test_an_infinity_of_a_study_file_comes_back(finished: tuple[Path, Path]) -> None:
+    criterion = load_results(finished[1]).study.file.claims[0].criteria[0]
+    assert (criterion.low, criterion.high) == (0.0, math.inf)
 
 
 def test_another_statement_gets_its_verdict(finished: tuple[Path, Path], tmp_path: Path) -> None:
