@@ -65,6 +65,10 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     report.merge_section(file, "a", {"loss": float("nan"), "list": [1, float("inf")]})
     assert json.loads(file.read_text()) == {"sections": {"a": {"loss": "nan", "list": [1, "inf"]}}}
     before = file.read_text()
+    with file.open() as reader:  # one that reads while the file is written has the old one, whole
+        report.merge_section(file, "a", {"loss": 1})
+        assert reader.read() == before
+    before = file.read_text()
     with pytest.raises(TypeError):
         report.merge_section(file, "b", {"x": object()})
     assert file.read_text() == before and [path.name for path in tmp_path.iterdir()] == ["gpu.json"]
@@ -138,11 +142,11 @@ def test_the_best_width() -> None:
 
 
 def test_kernels_are_ranked_and_gaps_measured() -> None:
-    events = [Event("b", 4000, 1000), Event("a", 0, 1000), Event("a", 500, 1500), Event("b", 9000, 1000)]
+    events = [Event("b", 4000, 1000), Event("a", 0, 1000), Event("a", 500, 1500), Event("b", 9000, 2000)]
     table = profiling.kernel_table(events, steps=2)
-    assert [(row["name"], row["calls"], row["microseconds"]) for row in table["top"]] == [("a", 2, 2.5), ("b", 2, 2.0)]
-    assert table["kernels_per_step"] == 2 and table["span_microseconds"] == 10
-    assert table["idle_share"] == pytest.approx(0.6) and table["longest_gap_microseconds"] == 4
+    assert [(row["name"], row["calls"], row["microseconds"]) for row in table["top"]] == [("b", 2, 3.0), ("a", 2, 2.5)]
+    assert table["kernels_per_step"] == 2 and table["span_microseconds"] == 11
+    assert table["idle_share"] == pytest.approx(6 / 11) and table["longest_gap_microseconds"] == 4
 
 
 def test_the_kernels_are_those_of_the_first_gpu() -> None:
