@@ -56,7 +56,7 @@ class Sweep:
 def task_and_spec(setting: Setting) -> tuple[Any, Spec]:
     task = TASKS["grammar"](TaskSpec(), None)
     fields = setting._asdict() | {"inputs": task.inputs, "outputs": task.outputs, "loss": task.loss}
-    return task, replace(Spec(), **fields, record_every=1)
+    return task, replace(Spec(), **fields, log_every=1)
 
 
 def sweep(setting: Setting, seeds: Sequence[int], learning_rates: Sequence[float] | float = 0.01) -> Sweep:
@@ -65,8 +65,8 @@ def sweep(setting: Setting, seeds: Sequence[int], learning_rates: Sequence[float
     rates = [learning_rates] * len(seeds) if isinstance(learning_rates, float) else learning_rates
     settings = [HParams(seed=seed, learning_rate=rate) for seed, rate in zip(seeds, rates, strict=True)]
     runs = [parallel.Run(0, spec, hp) for hp in settings]
-    program = parallel.program(runs, task_windows(task, task.train_N, spec.batch, spec.window), LONGEST_RECORD)
-    return Sweep(program, program.blocks.scatter(parallel.start(runs)), task.levels["chance"])
+    program = parallel.compile_program(runs, task_windows(task, task.train_N, spec.batch, spec.window), LONGEST_RECORD)
+    return Sweep(program, program.blocks.scatter(parallel.init_states(runs)), task.levels["chance"])
 
 
 def block_width(setting: Setting) -> int:
@@ -77,9 +77,9 @@ def block_width(setting: Setting) -> int:
 def compiled_step(setting: Setting, runs: int) -> Any:
     """One optimizer step of `runs` runs as a compiled program of its own, for its cost analysis."""
     task, spec = task_and_spec(setting)
-    hp = parallel.batched([parallel.Run(0, spec, HParams(seed=seed)) for seed in range(runs)])
+    hp = parallel.stack_hparams([parallel.Run(0, spec, HParams(seed=seed)) for seed in range(runs)])
     data = jax.device_put(task_windows(task, task.train_N, spec.batch, spec.window))
-    states = jax.vmap(partial(single_run.init, spec))(hp)
+    states = jax.vmap(partial(single_run.init_state, spec))(hp)
     step = jax.vmap(lambda hp, data, state: single_run.train_step(spec, hp, data, state), in_axes=(0, None, 0))
     return jax.jit(step).lower(hp, data, states).compile()
 
