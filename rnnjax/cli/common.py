@@ -5,7 +5,7 @@ import hashlib
 import os
 import runpy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -38,13 +38,22 @@ def add_import_option(parser: argparse.ArgumentParser) -> None:
 
 
 def run_user_code(file: Path | None) -> str:
-    """Run the user's own file of Python. Returns: the sha256 of what it says, "" for none. Raises BadInput."""
+    """Run the user's own file of Python. Returns: one sha256 of it and of the modules beside it that it
+    imports, "" for none. Raises BadInput."""
     if file is None:
         return ""
     if not file.is_file():
         raise BadInput(f"--import: no such file {str(file)!r}")
+    before = set(sys.modules)
     runpy.run_path(str(file))
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    files = [file, *own_modules(set(sys.modules) - before, file.resolve().parent)]
+    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
+
+
+def own_modules(names: Iterable[str], folder: Path) -> list[Path]:
+    """The files of those modules that lie below a folder, in the order of their paths."""
+    paths = [Path(path).resolve() for name in names if (path := getattr(sys.modules[name], "__file__", None))]
+    return sorted(path for path in paths if path.is_relative_to(folder) and "site-packages" not in path.parts)
 
 
 def run_command(main: Callable[[], None]) -> None:

@@ -50,7 +50,7 @@ def run_study(study: Study, out: Path, resume: bool = False, strict: bool = Fals
         else:
             train_and_report(RunContext(study, run, display, clock, interruption), tasks, warnings)
             display.say(f"done: {out / 'report.html'}; curves: tensorboard --logdir {out / 'tb'}")
-        if run.manifest["all_diverged"]:
+        if run.manifest.get("all_diverged", False):
             raise AllDiverged(f"every run diverged; see {out / 'report.html'}")
 
 

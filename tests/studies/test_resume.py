@@ -32,6 +32,7 @@ from rnnjax.storage.files import read_npz
 from rnnjax.studies import group as training
 from rnnjax.studies import run as run_module
 from rnnjax.studies.group import GroupTrainer
+from rnnjax.studies.load_results import load_results
 from rnnjax.studies.prepare import prepare_study
 from rnnjax.studies.run import run_study
 from rnnjax.training import parallel as sweep
@@ -204,7 +205,7 @@ def test_the_study_is_what_it_should_be(whole: Path) -> None:
     found = arrays(whole)
     assert (found["diverged_at"] >= 0).tolist() == [False] * 6 + [True] * 3
     assert found["row_steps"].tolist() == [*range(10, 201, 10), 205]
-    assert np.isfinite(found["loss"][:3]).all() and np.isfinite(found["validation_loss"][:3, [0, -1]]).all()
+    assert np.isfinite(found["rows/loss"][:3]).all() and np.isfinite(found["probes/validation_loss"][:3, [0, -1]]).all()
     assert not repeated_events(whole, found["row_steps"])
 
 
@@ -342,6 +343,25 @@ def test_where_all_runs_diverge_there_is_a_report_and_exit_code_5(tmp_path: Path
     assert error.value.exit_code == 5
     assert (out / "report.html").exists() and (out / "DONE.json").exists()
     assert no_constants((out / "summary.json").read_text())["arms"][0]["diverged"] == 3
+    for resume in (False, True):  # repeating the command repeats its answer
+        with pytest.raises(AllDiverged, match="every run diverged"):
+            run(file, out, resume=resume)
+
+
+def test_texts_of_one_symbol_are_kept(tmp_path: Path) -> None:
+    """Networks that write only the symbol of id 0 have samples like all others: the plan says what was taken."""
+    file = tmp_path / "silent.toml"
+    file.write_text(
+        "question = 'q'\nseeds = 2\n[base]\nhidden = 3\nwindow = 5\nsteps = 20\nblock = 2\ntask.name = 'text'\n"
+        "task.path = 'spaces.txt'\n[probes]\ntext = 2\n"
+    )
+    (tmp_path / "spaces.txt").write_text(" " * 1_000 + "a" + " " * 500)
+    with contextlib.chdir(tmp_path):
+        run(file, tmp_path / "out")
+    results = load_results(tmp_path / "out")
+    assert not results.arms[0].probes["text_greedy"].any(), "the case is one"
+    written = (tmp_path / "out" / "samples" / "base.txt").read_text()
+    assert written.count("--- greedy, step 0") == written.count("--- greedy, step 20") == 2
 
 
 # ------------------------------------------------------------------------------------------------- in real processes

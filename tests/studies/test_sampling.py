@@ -265,7 +265,7 @@ def test_a_run_folder_of_a_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """From a study to the CSV rows; the task stands in for another."""
     monkeypatch.setitem(TASKS, "grammar", lambda settings, source: SERIES)
     (tmp_path / "tiny.toml").write_text(
-        "question = 'q'\nseeds = 2\n[base]\nhidden = 3\nwindow = 4\nsteps = 4\nrecord_every = 2\nblock = 2\n"
+        "question = 'q'\nseeds = 2\n[base]\nhidden = 3\nwindow = 4\nsteps = 4\nlog_every = 2\nblock = 2\n"
     )
     run_study(config.load_study(tmp_path / "tiny.toml"), tmp_path / "out")
     found = load_network(tmp_path / "out", None, 43)

@@ -35,7 +35,7 @@ DEFAULT_FILE = Path("results/bench/gpu.json")
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = command.parser(__doc__)
+    parser = command.build_parser(__doc__)
     parser.add_argument("--json", type=Path, default=DEFAULT_FILE, metavar="FILE", help=f"default {DEFAULT_FILE}")
     parser.add_argument("--only", default=",".join(BUDGETS), metavar="A,B", help="sections to run; default all")
     parser.add_argument("--quick", action="store_true", help="small sizes, for tests on a CPU")
