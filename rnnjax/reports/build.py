@@ -13,7 +13,7 @@ from rnnjax.analysis.rules.associations import variance_shares
 from rnnjax.analysis.statistics import estimate_mean
 from rnnjax.analysis.verdicts import Judgement
 from rnnjax.config.schema import AdviceSpec, ContradictionSpec, FigureSpec, QuestionSpec, Study, TableSpec
-from rnnjax.probes.words.substitution import map_places
+from rnnjax.probes.words.substitution import map_labels
 from rnnjax.reports import document as pages
 from rnnjax.reports.figures import Drawing, interval_figure, lag_figure, line_figure, map_figure, probe_figure
 from rnnjax.reports.grid_explorer import explorer
@@ -93,7 +93,7 @@ def drawing(figure: FigureSpec, arms: Sequence[ArmResult], levels: dict[str, dic
     if figure.form == "curve":
         return line_figure(chosen, figure.metric, *words, shown_levels, log_x=figure.log)
     if figure.form == "map":
-        return map_figure(chosen[0], figure.metric, map_places(), *words)
+        return map_figure(chosen[0], figure.metric, map_labels(), *words)
     if figure.form == "interval":
         values = [arm._replace(metrics={figure.metric: per_seed(arm, figure.metric)}) for arm in chosen]
         return interval_figure(values, figure.metric, *words, shown_levels, log_x=figure.log)
