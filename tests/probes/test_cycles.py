@@ -20,7 +20,7 @@ SPEC = Spec(inputs=V, outputs=V, hidden=V + 1, activation="relu")
 
 def task_of(train_N: list[int], validation_N: list[int]) -> Task:
     parts = (np.resize(np.array(ids, np.int32), 200) for ids in (train_N, validation_N))
-    return Task(*parts, next_step, V, V, loss="cross_entropy", levels={}, vocabulary="wan ")
+    return Task(*parts, next_step, V, V, loss="cross_entropy", reference_losses={}, vocabulary="wan ")
 
 
 def forced(turn: int, counting: float) -> Params:

@@ -18,7 +18,7 @@ from rnnjax.probes.words.substitution import (
     REPLACED,
     contexts,
     corpora_of,
-    map_places,
+    map_labels,
     neighbour_counts,
     of_known_letters,
     replaced_text,
@@ -71,7 +71,7 @@ def test_six_of_the_strings_have_letters_that_are_read() -> None:
 
 
 def test_the_map_names_every_word_and_both_zogs() -> None:
-    places = map_places()
+    places = map_labels()
     assert [word for word, _ in places] == [*LEXICON.words, "zog for man", "zog for lion"]
     assert [kind for _, kind in places[:35]] == [LEXICON.names[i] for i in LEXICON.categories_W]
 

@@ -32,7 +32,7 @@ def spec_of(**fields: Any) -> Spec:
 
 def task() -> Task:
     ids = np.random.default_rng(0).integers(V, size=900, dtype=np.int32)
-    return Task(ids[:600], ids[600:], next_step, V, V, loss="cross_entropy", levels={})
+    return Task(ids[:600], ids[600:], next_step, V, V, loss="cross_entropy", reference_losses={})
 
 
 def values_of(probe: Probe, spec: Spec, hp: HParams, params: Params | None = None) -> dict[str, np.ndarray]:

@@ -70,7 +70,7 @@ def test_recovery_of_a_built_array() -> None:
 
 
 def task_of(validation: np.ndarray) -> Task:
-    return Task(np.zeros(90, np.int32), validation, next_step, 3, 3, loss="cross_entropy", levels={})
+    return Task(np.zeros(90, np.int32), validation, next_step, 3, 3, loss="cross_entropy", reference_losses={})
 
 
 def spec_of(**fields: Any) -> Spec:

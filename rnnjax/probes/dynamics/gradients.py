@@ -10,6 +10,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from rnnjax.keys import key_for
+from rnnjax.metrics import Metric
 from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
@@ -23,6 +24,30 @@ WARM_UP = 16  # symbols read before, so that a window's state is not its start
 WINDOWS = 256
 JACOBIAN_STEPS = 18
 JACOBIAN_WINDOWS = 8
+
+REACHES = {"reach_0.1": 0.1, "reach_0.05": 0.05}  # of the decay by lag
+DECAY_SOURCE = "Bengio et al. 1994, IEEE Trans. Neural Networks 5:157; Pascanu et al. 2013, arXiv:1211.5063"
+DECAY = "log10 of the geometric mean over windows of |d l_t / d c_{t-k}| / |d l_t / d c_t|, c the carry"
+GRADIENT_METRICS = {
+    "gradient_decay": Metric(f"{DECAY}, by lag k", kind="lag", source=DECAY_SOURCE),
+    **{f"gradient_decay_{lag}": Metric(f"{DECAY}, at lag k = {lag}", source=DECAY_SOURCE) for lag in NAMED_LAGS},
+    **{
+        name: Metric(
+            f"the largest lag k such that the gradient decay is at least {threshold:g} at every lag up to k",
+            unit="{symbols}",
+            source=DECAY_SOURCE,
+        )
+        for name, threshold in REACHES.items()
+    },
+}
+JACOBIAN_METRICS = {
+    f"jacobian_{name}": Metric(
+        f"the geometric mean over windows of the {name} singular value of the product of {JACOBIAN_STEPS} step "
+        "Jacobians d c_t / d c_{t-1}",
+        source="Pascanu et al. 2013, arXiv:1211.5063",
+    )
+    for name in ("largest", "mean")
+}
 
 
 def gradient_lags(spec: Spec, hp: HParams, params: Params, windows: WindowData, lags: int) -> Array:
@@ -75,7 +100,7 @@ def reach(decay_L: Array, threshold: float) -> Array:
 def gradients(spec: Spec, task: Task) -> Probe:
     """Decay by lag, decay(k) = geometric mean over 256 windows of |d l_t / d h_{t-k}| / |d l_t / d h_t|, and its reach.
 
-    Values: gradient_decay [50] as log10, gradient_decay_4 to _49, reach_0.1 and reach_0.05 (lags).
+    Values: see GRADIENT_METRICS.
     Source: Bengio et al. 1994; Pascanu et al. 2013, arXiv:1211.5063.
     """
     require_unidirectional(spec)
@@ -90,11 +115,10 @@ def gradients(spec: Spec, task: Task) -> Probe:
         return {
             "gradient_decay": decay_L,
             **{f"gradient_decay_{lag}": decay_L[lag] for lag in NAMED_LAGS},
-            "reach_0.1": reach(10**decay_L, 0.1),
-            "reach_0.05": reach(10**decay_L, 0.05),
+            **{name: reach(10**decay_L, threshold) for name, threshold in REACHES.items()},
         }
 
-    return Probe(measure, no_summary)
+    return Probe(measure, no_summary, GRADIENT_METRICS)
 
 
 def state_jacobian(spec: Spec, hp: HParams, params: Params, inputs_T: Array, steps: int) -> Array:
@@ -128,4 +152,4 @@ def jacobian(spec: Spec, task: Task) -> Probe:
             "jacobian_mean": np.exp(np.mean(np.log(np.mean(singular_RWH, axis=2)), axis=1)),
         }
 
-    return Probe(measure, summarise)
+    return Probe(measure, summarise, JACOBIAN_METRICS)

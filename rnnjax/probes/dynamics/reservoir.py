@@ -11,6 +11,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.keys import key_for
+from rnnjax.metrics import Metric
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.dynamics.gradients import norm_of_rows
 from rnnjax.settings import HParams, Spec
@@ -24,6 +25,37 @@ NOISE_FLOOR = 1e-5  # of the mean square of a unit: what lies below is rounding,
 ECHO_STEPS, ECHO_WINDOWS = 200, 16
 GROWTH_STEPS, GROWTH_STARTS = 500, 8
 SMALLEST, LARGEST = 1e-30, 1e30  # between these a state's size has a logarithm in single precision
+
+CAPACITY_SOURCE = "Jaeger 2001, GMD Report 152"
+CAPACITY_METRICS = {
+    "memory_capacity": Metric(
+        "sum over lags k = 1 ... 2H of r^2(k), r(k) the held-out correlation of the input s_{t-k} with its best linear "
+        "readout of h_t",
+        unit="inputs",
+        better="higher",
+        source=CAPACITY_SOURCE,
+    ),
+    "capacity_by_lag": Metric(
+        "r^2(k), the squared held-out correlation of the input s_{t-k} with its best linear readout of h_t, by lag k",
+        better="higher",
+        kind="lag",
+        source=CAPACITY_SOURCE,
+    ),
+}
+ECHO_METRICS = {
+    "echo_distance": Metric(
+        f"mean |c - c'| after {ECHO_STEPS} steps of the same training text, over |c - c'| of the two random initial "
+        "states, c the carry",
+        source="Jaeger 2001, GMD Report 148",
+    ),
+}
+GROWTH_METRICS = {
+    "growth_rate": Metric(
+        f"least-squares slope of log |h_t| over {GROWTH_STEPS} steps without input, mean over {GROWTH_STARTS} random "
+        "initial states",
+        unit="per time step",
+    ),
+}
 
 
 def capacity(spec: Spec, task: Task) -> Probe:
@@ -55,7 +87,7 @@ def capacity(spec: Spec, task: Task) -> Probe:
         by_lag_RL = held_out_correlation(**values).astype(np.float32)
         return {"memory_capacity": by_lag_RL[:, 1:].sum(axis=1), "capacity_by_lag": by_lag_RL}
 
-    return Probe(measure, summarise)
+    return Probe(measure, summarise, CAPACITY_METRICS)
 
 
 def moments(h_TBH: Array, targets_TBL: Array) -> dict[str, Array]:
@@ -100,7 +132,7 @@ def echo(spec: Spec, task: Task) -> Probe:
         ends = [model.apply(params, start, jnp.asarray(inputs_TB))[0] for start in starts]
         return {"echo_distance": jnp.mean(distance(*ends) / distance(*starts))}
 
-    return Probe(measure, no_summary)
+    return Probe(measure, no_summary, ECHO_METRICS)
 
 
 def drawn(key: Array, like: Carry, draw: Callable[..., Array], **how: float) -> Carry:
@@ -136,7 +168,7 @@ def growth(spec: Spec, task: Task) -> Probe:
         sizes_TB = norm_of_rows(h_TBH.reshape(-1, h_TBH.shape[-1])).reshape(h_TBH.shape[:2])
         return {"growth_rate": jnp.mean(jax.vmap(slope_of_logarithm, in_axes=1)(sizes_TB))}
 
-    return Probe(measure, no_summary)
+    return Probe(measure, no_summary, GROWTH_METRICS)
 
 
 def slope_of_logarithm(sizes_T: Array) -> Array:

@@ -1,15 +1,27 @@
 """The recurrent kernel as a linear map: its eigenvalues, its norm, how far it is from normal."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
+from rnnjax.metrics import Metric, suffixed_metrics
 from rnnjax.networks.model import build_layers
 from rnnjax.settings import HParams, Spec
 from rnnjax.training.step import TrainState
 from rnnjax.types import OpaqueCell, Params, Probe, Task
+
+SPECTRUM_METRICS = {
+    "spectral_radius": Metric("max |lambda|, lambda the eigenvalues of the recurrent kernel W"),
+    "eigenvalue_departure": Metric("max ||lambda| - 1|, lambda the eigenvalues of the recurrent kernel W"),
+    "spectral_norm": Metric("the largest singular value of the recurrent kernel W"),
+    "henrici": Metric(
+        "sqrt(|W|_F^2 - sum |lambda|^2) / |W|_F, the departure of the recurrent kernel W from normality, in [0, 1]",
+        source="Henrici 1962, Numerische Mathematik 4:24",
+    ),
+}
 
 
 def spectrum_of(kernels_RHH: np.ndarray) -> dict[str, np.ndarray]:
@@ -58,7 +70,7 @@ def spectrum(spec: Spec, task: Task) -> Probe:
     at once.
     """
     del task
-    recurrent_kernels(spec, {})
+    blocks = recurrent_kernels(spec, {})
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del hp, step
@@ -71,4 +83,18 @@ def spectrum(spec: Spec, task: Task) -> Probe:
             for name, numbers in spectrum_of(kernels_RHH).items()
         }
 
-    return Probe(measure, summarise)
+    return Probe(measure, summarise, spectrum_metrics(blocks))
+
+
+def spectrum_metrics(suffixes: Iterable[str]) -> dict[str, Metric]:
+    """SPECTRUM_METRICS of each block of the recurrent kernels, by the suffixes of `recurrent_kernels`."""
+    return {
+        name: metric
+        for suffix in suffixes
+        for name, metric in suffixed_metrics(SPECTRUM_METRICS, suffix, block_name(suffix)).items()
+    }
+
+
+def block_name(suffix: str) -> str:
+    """A block in words, "" where a network has a single one."""
+    return f"W is the block {suffix[1:]}" if suffix else ""

@@ -8,12 +8,12 @@ import numpy as np
 from jax import Array
 
 from rnnjax.keys import key_for
+from rnnjax.metrics import Metric
 from rnnjax.networks.model import build_network
-from rnnjax.probes.facts.constant import fixed
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import held_out_window
 from rnnjax.training.step import TrainState
-from rnnjax.types import Params, Probe, Task, WindowData, no_summary
+from rnnjax.types import Facts, Params, Probe, Task, WindowData, no_summary
 
 STATES = 5_000  # held-out steps that are read at most
 NEAR_BOUND = 0.95  # in saturation: as near as this to 1 or -1 (tanh, softsign), to 1 or 0 (sigmoid)
@@ -24,6 +24,30 @@ SATURATED: dict[str, Callable[[Array], Array]] = {
     "tanh": lambda h: jnp.abs(h) > NEAR_BOUND,
     "softsign": lambda h: jnp.abs(h) > NEAR_BOUND,
     "sigmoid": lambda h: (h < 1 - NEAR_BOUND) | (h > NEAR_BOUND),
+}
+
+UNIT_METRICS = {
+    "hidden_mean": Metric("mean of the hidden values of the last layer over held-out steps and units"),
+    "hidden_std": Metric("standard deviation of the hidden values of the last layer over held-out steps and units"),
+    "hidden_low": Metric("smallest hidden value of the last layer over held-out steps and units"),
+    "hidden_high": Metric("largest hidden value of the last layer over held-out steps and units"),
+    "state_norm": Metric("mean |h|_2 of the last layer over held-out steps"),
+    "saturated_share": Metric(
+        "share of hidden values with |h| > 0.95 (tanh, softsign), with h < 0.05 or h > 0.95 (sigmoid); 0 for an "
+        "unbounded activation"
+    ),
+    "stuck_share": Metric("share of units that are saturated at every held-out step"),
+    "zero_share": Metric("share of hidden values that are exactly 0"),
+    "dead_share": Metric("share of units with h = 0 at every held-out step"),
+    "large_share": Metric(f"share of hidden values with |h| > {LARGE:g}"),
+    "unit_dead": Metric("1 for a unit with h = 0 at every held-out step, else 0; by unit", kind="lag"),
+}
+IDENTITY_METRICS = {
+    "tanh_identity": Metric("max |tanh x - (2 s(2x) - 1)| on 20,001 points of [-20, 20], s the logistic sigmoid"),
+    "steepest_sigmoid": Metric("max of s', s the logistic sigmoid, by central differences"),
+    "steepest_tanh": Metric("max of tanh', by central differences"),
+    "slope_ratio": Metric("max of tanh' over max of s', s the logistic sigmoid"),
+    "quarter_power_16": Metric("0.25^16"),
 }
 
 
@@ -40,7 +64,7 @@ def units(spec: Spec, task: Task) -> Probe:
         del step
         return unit_statistics(held_out_states(spec, hp, state.params, held_out), kind)
 
-    return Probe(measure, no_summary)
+    return Probe(measure, no_summary, UNIT_METRICS)
 
 
 def first_states(data: WindowData, states: int) -> WindowData:
@@ -110,24 +134,19 @@ def recovered(unit_dead_nQH: np.ndarray) -> np.ndarray:
     return np.where(known_n, again_n / np.maximum(count_n, 1), np.nan)
 
 
-def identities(spec: Spec, task: Task) -> Probe:
-    """What holds of the nonlinearities whatever is trained, in float64, s being the logistic sigmoid.
-
-    tanh_identity      max |tanh x - (2 s(2x) - 1)| on 20,001 points of [-20, 20]
-    steepest_sigmoid   max s'; steepest_tanh, max tanh'; both at 0 by central differences; slope_ratio, their ratio
-    quarter_power_16   0.25^16
-    """
+def identities(spec: Spec, task: Task) -> Facts:
+    """Identities of the nonlinearities in float64, independent of any network: IDENTITY_METRICS."""
     del spec, task
     x = np.linspace(-20, 20, 20_001)
     slope, steeper = steepest(logistic), steepest(np.tanh)
-    known = {
+    values = {
         "tanh_identity": np.max(np.abs(np.tanh(x) - (2 * logistic(2 * x) - 1))),
         "steepest_sigmoid": slope,
         "steepest_tanh": steeper,
         "slope_ratio": steeper / slope,
         "quarter_power_16": 0.25**16,
     }
-    return fixed(known)
+    return Facts(values, IDENTITY_METRICS)
 
 
 def logistic(x: np.ndarray) -> np.ndarray:

@@ -5,25 +5,36 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from rnnjax.errors import NotApplicable
-from rnnjax.probes.facts.constant import fixed
+from rnnjax.metrics import Metric
 from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_TAIL, PROMPT_LENGTH, PROMPTS
 from rnnjax.probes.numerics.repetition import trailing_period
 from rnnjax.settings import Spec
 from rnnjax.tasks.grammar import Grammar, sentence_probabilities
 from rnnjax.tasks.windows import spread_windows
-from rnnjax.types import Probe, Task
+from rnnjax.types import Facts, Task
 
 ORDERS = range(3, 9)  # of the n-gram tables
 
 Followers = dict[tuple[int, ...], int]  # some characters -> the one that follows them most often
 
+NGRAM_METRICS = {
+    f"ngram_loop_rate_{n}": Metric(
+        f"share of greedy texts of the {n}-gram table of the training text that end in a loop: the last {LOOP_TAIL} of "
+        f"{LENGTH} characters have a period of at most {LONGEST_PERIOD}"
+    )
+    for n in ORDERS
+}
+SENTENCE_METRICS = {
+    "sentence_length": Metric("mean length of the grammar's sentences, with the space after them", unit="characters"),
+    "sentence_length_90": Metric(
+        "the length that 90% of the grammar's sentences do not exceed, with the space after them", unit="characters"
+    ),
+}
 
-def corpus(spec: Spec, task: Task) -> Probe:
-    """Of a text: ngram_loop_rate_n, n = 3 ... 8, how often a table of n-grams loops when it writes greedily, judged as
-    a network's texts are in `text`: 500 characters after 32 held-out prompts.
 
-    Of the grammar's sentences, in characters with the space: sentence_length, the mean, and sentence_length_90, the
-    length that 90% of them do not exceed.
+def corpus(spec: Spec, task: Task) -> Facts:
+    """Facts of a text: NGRAM_METRICS, judged like the texts of a network in the probe `text` (500 characters after 32
+    held-out prompts); of the grammar also SENTENCE_METRICS.
 
     Raises:
         NotApplicable: another task.
@@ -31,9 +42,10 @@ def corpus(spec: Spec, task: Task) -> Probe:
     if spec.task.name not in ("grammar", "text"):
         raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text, of which something is known")
     prompts_TP = spread_windows(task.make_sequence(task.validation_N), PROMPT_LENGTH, PROMPTS).inputs_WTB[0]
-    known = {f"ngram_loop_rate_{n}": ngram_loop_rate(task.train_N, prompts_TP.T, n) for n in ORDERS}
-    known |= sentence_lengths(spec.task.determiner_probability) if spec.task.name == "grammar" else {}
-    return fixed(known)
+    loops = {f"ngram_loop_rate_{n}": ngram_loop_rate(task.train_N, prompts_TP.T, n) for n in ORDERS}
+    if spec.task.name == "text":
+        return Facts(loops, NGRAM_METRICS)
+    return Facts(loops | sentence_lengths(spec.task.determiner_probability), NGRAM_METRICS | SENTENCE_METRICS)
 
 
 def sentence_lengths(determiner: float) -> dict[str, float]:

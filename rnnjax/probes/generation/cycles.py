@@ -11,9 +11,10 @@ from jax.flatten_util import ravel_pytree
 
 from rnnjax.errors import NotApplicable
 from rnnjax.keys import key_for
+from rnnjax.metrics import Metric, suffixed_metrics
 from rnnjax.networks.generation import beam_search, decode_step, prefill, sample
 from rnnjax.networks.model import build_network, require_unidirectional
-from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_TAIL, PROMPTS
+from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_METRICS, LOOP_TAIL, PROMPTS
 from rnnjax.probes.numerics.repetition import trailing_period
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
@@ -25,17 +26,24 @@ SEARCHED, WIDTH = 8, 5  # prompts and width of the beam
 COOL = 0.5  # a temperature
 SAME = 1e-5  # states no further apart, relative to their size, count as one
 
+CYCLE_METRICS = {
+    **suffixed_metrics(LOOP_METRICS, "_cool", f"sampled at temperature {COOL:g}"),
+    **suffixed_metrics(LOOP_METRICS, f"_beam_{WIDTH}", f"beam search of width {WIDTH}"),
+    "state_cycle_share": Metric(
+        f"share of the greedy texts in a loop of period p at whose end |c_t - c_(t-p)| < {SAME:g} |c_t|, c the carry"
+    ),
+    "last_words_share": Metric(
+        f"share of the greedy texts in a loop whose cycle, in any rotation, is part of the last {PROMPT} training "
+        "characters or of the prompt"
+    ),
+}
+
 
 def cycles(spec: Spec, task: Task) -> Probe:
     """500 characters after each of 32 held-out prompts of 50, greedy and at temperature 0.5, and of 8 with a beam of 5.
 
-    A text loops if its last 200 characters have a period p of at most 50; `text` has the rates of greedy decoding and
+    Values: see CYCLE_METRICS; NaN where no text ends in a loop. The probe `text` has the rates of greedy decoding and
     temperature 1.
-    loop_rate_cool, loop_rate_beam_5, period_cool, period_beam_5
-    state_cycle_share   of the greedy texts that loop: those at whose end |c_t - c_{t-p}| < 1e-5 |c_t|, c the carry
-    last_words_share    of the same: those whose cycle, begun anywhere, stands in the last 50 training characters or in
-                        the prompt
-    NaN where nothing loops.
 
     Raises:
         NotApplicable: no text. BadInput: the held-out part is shorter than a prompt.
@@ -76,7 +84,7 @@ def cycles(spec: Spec, task: Task) -> Probe:
         )
         return found
 
-    return Probe(measure, summarise)
+    return Probe(measure, summarise, CYCLE_METRICS)
 
 
 def greedy(spec: Spec, hp: HParams, params: Params, prompts_TP: Array) -> tuple[Array, Array]:

@@ -10,10 +10,11 @@ from jax import Array
 
 from rnnjax.errors import NotApplicable
 from rnnjax.keys import key_for
+from rnnjax.metrics import Metric, suffixed_metrics
 from rnnjax.networks.generation import COMPLETE, Truncation, beam_search, generate_from, prefill
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.generation.errors_by_position import PROMPT, TrueTexts, true_texts
-from rnnjax.probes.generation.free_running import LONGEST_PERIOD, LOOP_TAIL
+from rnnjax.probes.generation.free_running import LONGEST_PERIOD, LOOP_METRICS, LOOP_TAIL
 from rnnjax.probes.numerics.repetition import trailing_period
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.automaton import REJECT, START, Language, build_language, text_surprisal, word_lengths
@@ -28,6 +29,25 @@ SEED = 8
 WIDTHS = (1, 2, 5, 10, 20)
 PENALTIES = {"": 0.0, "_penalty": 1.0}  # of length
 SAMPLED = ("greedy", "sampled", "top_k", "top_p")
+
+CONDITIONS = {
+    "greedy": "greedy decoding",
+    "sampled": "sampled at temperature 1",
+    "top_k": "sampled from the 5 likeliest symbols",
+    "top_p": "sampled from the likeliest symbols with a total probability of 0.9",
+    **{f"beam_{width}": f"beam search of width {width}" for width in WIDTHS},
+}
+SENTENCE_METRICS = {
+    "valid_sentences": Metric("share of the generated sentences that the grammar completes", better="higher"),
+    "sentence_length": Metric(
+        "mean length of a generated sentence, up to the end of the word that makes it complete or impossible",
+        unit="characters",
+    ),
+    "distinct_sentences": Metric("number of distinct generated sentences over the number of prompts"),
+    "grammar_logp": Metric(
+        "log probability under the exact grammar of the valid generated sentences", unit="nats per character"
+    ),
+}
 
 
 class Settings(NamedTuple):
@@ -47,14 +67,11 @@ def settings_of(symbols: int) -> Settings:
 def decoders(spec: Spec, task: Task) -> Probe:
     """The same prompts under greedy decoding, temperature 1, top-k 5, top-p 0.9 and beams of 1, 2, 5, 10 and 20.
 
-    loop_rate_d: share of 200 characters that repeat themselves with a period of at most 50, for each decoder d: greedy,
-    sampled, top_k, top_p, beam_1 ... beam_20.
-
-    Of a grammar also one sentence after each prompt, which ends with one. No symbol ends a sentence of the grammar:
-    here one ends where the grammar completes it or, wrong, with the word at which it has become impossible, and a beam
-    ranks right and wrong ones by the network's probability alone. For each decoder, and for beams with a length penalty
-    of 1 (beam_5_penalty ...): valid_sentences_d; sentence_length_d in characters; distinct_sentences_d, over the number
-    of prompts; grammar_logp_d, of the valid ones, nats per character under the exact grammar.
+    Values: loop_rate_d of texts of 200 characters for each decoder d of CONDITIONS. Of a grammar also SENTENCE_METRICS
+    of a sentence after each prompt, whose end is that of a sentence; for beams with a length penalty of 1 too
+    (beam_5_penalty ...). No symbol ends a sentence of the grammar: here it ends where the grammar completes it or,
+    invalid, with the word at which it has become impossible, and a beam ranks valid and invalid sentences by the
+    network's probability alone.
 
     Source: Wu et al. 2016, arXiv:1609.08144 (penalty); Holtzman et al. 2020, arXiv:1904.09751.
     """
@@ -73,7 +90,19 @@ def decoders(spec: Spec, task: Task) -> Probe:
         written = sampled(spec, hp, state.params, jnp.asarray(prompts_TP), key)
         return written | searched(spec, hp, state.params, jnp.asarray(prompts_TP), known)
 
-    return Probe(measure, partial(summarised, known))
+    return Probe(measure, partial(summarised, known), decoder_metrics(with_sentences=known is not None))
+
+
+def decoder_metrics(with_sentences: bool) -> dict[str, Metric]:
+    """The metrics of every decoder, and of beams with a length penalty."""
+    loop_rate = {"loop_rate": LOOP_METRICS["loop_rate"]}
+    found: dict[str, Metric] = {}
+    for decoder, condition in CONDITIONS.items():
+        found |= suffixed_metrics(loop_rate, f"_{decoder}", condition)
+        for suffix, penalty in (PENALTIES if decoder.startswith("beam_") else {"": 0.0}).items():
+            whole = f"{condition}, length penalty {penalty:g}" if penalty else condition
+            found |= suffixed_metrics(SENTENCE_METRICS, f"_{decoder}{suffix}", whole) if with_sentences else {}
+    return found
 
 
 def before_sentences(texts: TrueTexts) -> np.ndarray:

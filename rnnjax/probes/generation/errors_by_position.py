@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnnjax.metrics import Metric
 from rnnjax.tasks.automaton import Language, build_language, judge_texts, judge_words
 from rnnjax.tasks.grammar import Grammar, generate_text, grammar_vocabulary, total_surprisal
 from rnnjax.tasks.text import text_to_ids
@@ -13,6 +14,62 @@ PROMPT = 2 * BIN  # characters read before anything is measured; no sentence is 
 BINS = 20  # of a grammar; of another text, which may be short, half as many
 LAGS = 50  # steps looked at after an injected error
 INJECTED_AT = (2, 6)  # bins at whose beginning an error is injected
+
+WORDS = "share of invalid words among the words that end there"
+SENTENCES = "share of the words that end there that belong to no complete sentence"
+SURPRISAL = (
+    "surprisal of complete sentences under the exact grammar: an impossible character has none, and reading goes on at "
+    "the next word at which a whole sentence begins"
+)
+EVERY_BIN = f"by bin of {BIN} characters after the prompt"
+
+
+def binned_metrics(total: str, trend: str, definition: str, unit: str = "") -> dict[str, Metric]:
+    """The metrics of values by bin: the curve, its mean and its slope."""
+    per = f"{unit} per 100 characters" if unit else "per 100 characters"
+    return {
+        f"{total}_by_bin": Metric(f"{definition}, {EVERY_BIN}", unit, "lower", "lag"),
+        total: Metric(f"{definition}, mean over the bins of {BIN} characters after the prompt", unit, "lower"),
+        trend: Metric(f"least-squares slope over position of: {definition}", per, "lower"),
+    }
+
+
+def end_metrics(suffix: str, definition: str) -> dict[str, Metric]:
+    """The metrics of the first and the last bin."""
+    return {
+        f"error_first{suffix}": Metric(f"{definition}, in the first bin of {BIN} characters", better="lower"),
+        f"error_last{suffix}": Metric(f"{definition}, in the last bin of {BIN} characters", better="lower"),
+        f"error_growth{suffix}": Metric(f"error_last{suffix} / error_first{suffix}; NaN where the latter is 0"),
+    }
+
+
+POSITION_METRICS = {
+    **binned_metrics("invalid_words", "error_slope", WORDS),
+    **binned_metrics("invalid_sentences", "error_slope_sentences", SENTENCES),
+    **binned_metrics("true_surprisal", "surprisal_slope", SURPRISAL, "nats per character"),
+    **end_metrics("", WORDS),
+    **end_metrics("_sentences", SENTENCES),
+}
+
+
+def excess_metrics(suffix: str, error: str) -> dict[str, Metric]:
+    """The metrics of the excess after an injected error."""
+    excess = f"probability that the character k steps after an injected error lies in {error}, minus that without it"
+    return {
+        f"injected_excess{suffix}": Metric(f"{excess}, by k, both running freely", kind="lag"),
+        f"excess_30{suffix}": Metric(f"{excess}, mean over k = 26 ... 35", better="lower"),
+    }
+
+
+FORCED = f"share of invalid words within {BIN} characters after a true context of the same length"
+ERROR_METRICS = {
+    **POSITION_METRICS,
+    "forced_invalid_words_by_bin": Metric(f"{FORCED}, {EVERY_BIN}", better="lower", kind="lag"),
+    "forced_invalid_words": Metric(f"{FORCED}, mean over the bins", better="lower"),
+    "exposure_gap": Metric("invalid_words - forced_invalid_words", better="lower", source="arXiv:1905.10617"),
+    **excess_metrics("", "an invalid word"),
+    **excess_metrics("_sentences", "no complete sentence"),
+}
 
 
 class TrueTexts(NamedTuple):
@@ -73,15 +130,7 @@ def growth(values: np.ndarray) -> float:
 def errors_by_position(
     known: Language, ids_SN: np.ndarray, first_S: np.ndarray, start: int, bins: int
 ) -> dict[str, Any]:
-    """What becomes of texts with their distance from `start`.
-
-    invalid_words_by_bin      share of the words ending there that are not in the lexicon
-    invalid_sentences_by_bin  share of the words ending there that belong to no complete sentence
-    true_surprisal_by_bin     nats per character of complete sentences under the exact grammar: an impossible character
-                              has none, and reading goes on at the next word at which a whole sentence begins
-    error_slope, error_slope_sentences, surprisal_slope   per 100 characters
-    error_first, error_last, error_growth                 of the first bin, of the last, and their ratio
-    """
+    """Errors of texts by their distance from `start`: POSITION_METRICS."""
     verdicts = judge_texts(known, ids_SN, first_S)
     words = by_bin(verdicts.wrong_words_SN, start, bins)
     phrases = by_bin(verdicts.wrong_sentences_SN, start, bins)

@@ -17,11 +17,14 @@ from jax import Array
 
 from rnnjax.errors import NotApplicable
 from rnnjax.keys import key_for
+from rnnjax.metrics import Metric
 from rnnjax.networks.generation import decode_step, generate_from, prefill
 from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.probes.generation.errors_by_position import (
     BIN,
     BINS,
+    ERROR_METRICS,
+    EVERY_BIN,
     INJECTED_AT,
     LAGS,
     PROMPT,
@@ -42,6 +45,37 @@ MARGIN = 2 * BIN  # written beyond the last bin, so that its words are judged wi
 AT_200 = slice(6, 10)  # bins from 150 to 250 characters
 EVERY = 5  # states that are told apart
 SEED = 7  # of the texts and of the injected errors
+
+AUC = (
+    "area under the ROC curve of a linear classifier of states under true context and states in the network's own text"
+)
+EXPOSURE_METRICS = {
+    "one_step_loss": Metric("mean loss under true context", "{loss}", "lower"),
+    "one_step_accuracy": Metric("share of characters under true context that have the highest logit", better="higher"),
+    "state_auc": Metric(f"{AUC}, from 150 to 250 characters after the prompt"),
+    "state_auc_by_bin": Metric(f"{AUC}, {EVERY_BIN}", kind="lag"),
+    "injected_kl": Metric(
+        "mean KL(p || q) of the predictions k steps after an injected error, by k: p without the error, q with it",
+        unit="nats",
+        kind="lag",
+    ),
+    "state_distance": Metric(
+        "mean distance of the last layer's states k steps after an injected error from those without it, over that at "
+        "k = 1, by k",
+        kind="lag",
+    ),
+    "state_distance_10": Metric("state_distance at k = 10"),
+    "half_life": Metric(
+        f"steps after k = 1 until injected_kl is half of its value at k = 1; {LAGS} where it never is",
+        unit="{symbols}",
+    ),
+}
+GRAMMAR_METRICS = {
+    "context_loss_ratio": Metric("one_step_loss over the loss of the exact grammar on the same text", better="lower"),
+    "excess_loss": Metric("one_step_loss - loss of the exact grammar on the same text", "{loss}", "lower"),
+    "best_accuracy": Metric("share of characters of the same text that are a likeliest one under the exact grammar"),
+    **ERROR_METRICS,
+}
 
 
 class Walk(NamedTuple):
@@ -71,9 +105,7 @@ def recovery(
 ) -> dict[str, Array]:
     """Read C true texts once as they are and once with a wrong first character.
 
-    injected_kl [LAGS + 1]     mean KL(p || q) in nats of what is said of the character k steps after the wrong one
-    state_distance [LAGS + 1]  mean distance of the last layer's states from which it is said, over that at k = 1
-    half_life                  steps after k = 1 until injected_kl is half of what it is there; LAGS where it never is
+    Returns: injected_kl [LAGS + 1], state_distance [LAGS + 1] and half_life of EXPOSURE_METRICS.
     """
     both = partial(jax.tree.map, lambda leaf: jnp.concatenate([leaf, leaf]))
     texts = ids_TC.shape[1]
@@ -92,18 +124,12 @@ def recovery(
 
 
 def exposure(spec: Spec, task: Task) -> Probe:
-    """48 prompts of 50 characters, read on in the true text and continued at temperature 1 for 500 characters.
+    """48 prompts of 50 characters, continued with the true text and at temperature 1, both for 500 characters.
 
-    Under true context: one_step_loss, one_step_accuracy. Under its own: state_auc (around 200 characters) and
-    state_auc_by_bin, how well a linear classifier tells the states of the two apart. After a wrong character: see
-    `recovery`; state_distance_10.
+    Values: EXPOSURE_METRICS; of a grammar also GRAMMAR_METRICS.
 
-    Of a grammar also: context_loss_ratio and excess_loss (the loss over, and above, that of the exact grammar on the
-    same text), best_accuracy (the exact grammar's own); `errors_by_position` of the free run; forced_invalid_words and
-    forced_invalid_words_by_bin, of what is written within 25 characters of a true context as long; exposure_gap,
-    invalid_words - forced_invalid_words; injected_excess and injected_excess_sentences [LAGS + 1], the probability that
-    the character k steps after a wrong one stands in a wrong word, or in no sentence, above that without it, both
-    running free; excess_30 and excess_30_sentences, its mean over k = 26 ... 35.
+    Raises:
+        NotApplicable: a task without a text. BadInput: the training part is too short.
     """
     require_unidirectional(spec)
     if spec.task.name not in ("grammar", "text"):
@@ -116,7 +142,9 @@ def exposure(spec: Spec, task: Task) -> Probe:
     else:
         ids_NP = spread_windows(task.make_sequence(task.train_N), PROMPT + bins * BIN, PROMPTS).inputs_WTB[0]
     measure = partial(measured, spec, ids_NP, bins, task.grammar is not None)
-    return Probe(measure, partial(summarised, task, texts) if texts else partial(scalars_too, ()))
+    if texts is None:
+        return Probe(measure, partial(scalars_too, ()), EXPOSURE_METRICS)
+    return Probe(measure, partial(summarised, task, texts), EXPOSURE_METRICS | GRAMMAR_METRICS)
 
 
 def injected_texts(ids_NP: np.ndarray) -> np.ndarray:

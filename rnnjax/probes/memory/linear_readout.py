@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from rnnjax.metrics import Metric
 from rnnjax.probes.memory.symbol_recall import (
     CONTEXT,
     WARM_UP,
@@ -24,15 +25,31 @@ STEPS = 32  # states of each training window
 PENALTY = 3e-4  # of both fits, whose features are standardised
 ITERATIONS = 40  # the loss is then within 0.01 nats of its limit
 
+READOUT_METRICS = {
+    "ridge_accuracy": Metric(
+        "held-out accuracy of a ridge regression of the one-hot target on the states",
+        better="higher",
+        source="Jaeger 2001, GMD Report 148",
+    ),
+    "readout_accuracy": Metric(
+        "held-out accuracy of a multinomial logistic regression of the target on the states", better="higher"
+    ),
+    "readout_loss": Metric(
+        "held-out loss of a multinomial logistic regression of the target on the states", "{loss}", "lower"
+    ),
+    "own_loss": Metric("loss of the network's own readout at the same held-out states", "{loss}", "lower"),
+    "next_majority": Metric("held-out accuracy of the most frequent target"),
+    "next_ngram": Metric("held-out accuracy of the most frequent target after the last three symbols"),
+    "next_ngram_loss": Metric(
+        "held-out loss of the target counts after the last three symbols, with add-one smoothing", "{loss}"
+    ),
+}
+
 
 def readout(spec: Spec, task: Task) -> Probe:
     """Linear readouts fitted anew on 8,192 states of the training text and scored on 1,024 of the held-out text.
 
-    ridge_accuracy                    share of right first guesses of a ridge regression on one-hot targets
-    readout_accuracy, readout_loss    of a multinomial logistic regression; the loss in nats per character
-    own_loss                          of the network's own readout at the same held-out states
-    next_majority                     accuracy of always guessing the most frequent target
-    next_ngram, next_ngram_loss       of counts after the last three symbols; the loss with add-one smoothing
+    Values: see READOUT_METRICS.
 
     Raises: as `memory.memory`.
     Source: Jaeger 2001, GMD Report 148.
@@ -59,7 +76,7 @@ def readout(spec: Spec, task: Task) -> Probe:
     def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         return values | {name: np.full(len(values["own_loss"]), value) for name, value in baselines.items()}
 
-    return Probe(measure, summarise)
+    return Probe(measure, summarise, READOUT_METRICS)
 
 
 def looked_at_targets(windows: WindowData) -> np.ndarray:

@@ -8,6 +8,7 @@ from jax import Array
 
 from rnnjax.errors import NotApplicable
 from rnnjax.keys import key_for
+from rnnjax.metrics import Metric
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.numerics.linear_fits import logistic, logits, scale_of
 from rnnjax.settings import HParams, Spec
@@ -24,6 +25,32 @@ STEPS = 16  # states of each window
 TRAINING_WINDOWS, HELD_OUT_WINDOWS = 256, 64
 PENALTY, ITERATIONS = 1e-3, 20  # the accuracy in a bin is then within a point of its limit
 
+PROBED = "held-out accuracy of x_{t-d} in a multinomial logistic regression on the last layer's state h_t"
+GUESSED = "held-out accuracy of x_{t-d} as its most frequent value given the three symbols up to t"
+
+
+def lag_metrics(name: str, curve: str, metric: Metric) -> dict[str, Metric]:
+    """The metrics of an accuracy by lag: the curve, and the mean over each bin of lags."""
+    of_lag = f"{metric.definition}, by lag d; NaN where not measured"
+    means = {
+        f"{name}_{low}_{high}": metric._replace(definition=f"{metric.definition}, mean over the lags {low} ... {high}")
+        for low, high in BINS
+    }
+    return {curve: metric._replace(definition=of_lag, kind="lag")} | means
+
+
+MEMORY_METRICS = {
+    **lag_metrics("memory", "memory_accuracy", Metric(PROBED, better="higher")),
+    **lag_metrics("ngram", "ngram_accuracy", Metric(GUESSED)),
+    "majority": Metric("held-out accuracy of the most frequent symbol"),
+    "horizon": Metric(
+        f"the largest lag up to which, from lag {CONTEXT} on, memory_accuracy exceeds majority and ngram_accuracy by "
+        f"{MARGIN:g}; {CONTEXT - 1} where none does",
+        unit="{symbols}",
+        better="higher",
+    ),
+}
+
 
 def memory(spec: Spec, task: Task) -> Probe:
     """How well x_{t-d} can be told from h_t, for the lags d of LAGS.
@@ -31,10 +58,7 @@ def memory(spec: Spec, task: Task) -> Probe:
     A multinomial logistic regression on the last layer's state, fitted on 4,096 states of the training text and scored
     on 1,024 of the held-out text. The state is carried through windows of 116 symbols, whatever it was in training.
 
-    memory_accuracy [51], memory_1_3 ... memory_26_50  by lag (NaN: not measured), and the means over the lags of a bin
-    ngram_accuracy [51], ngram_1_3 ... ngram_26_50     of the best guess from the three symbols up to t instead
-    majority                                           of always guessing the most frequent symbol
-    horizon                                            see there
+    Values: see MEMORY_METRICS.
 
     Raises:
         NotApplicable: a task without symbols.
@@ -66,7 +90,7 @@ def memory(spec: Spec, task: Task) -> Probe:
             **bins("ngram", guessed_nL),
         }
 
-    return Probe(measure, summarise)
+    return Probe(measure, summarise, MEMORY_METRICS)
 
 
 def symbol_windows(spec: Spec, task: Task, steps: int = STEPS) -> tuple[WindowData, WindowData]:

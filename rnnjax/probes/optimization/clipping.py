@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from jax import Array
 
+from rnnjax.metrics import Metric
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.optimizers import build_optimizer
@@ -19,6 +20,27 @@ from rnnjax.types import Params, Probe, Task, WindowData, no_summary
 STEPS = 64  # that are looked at
 HARM = 0.1  # nats (or squared units): a rise of the held-out loss by more is harm
 HELD_OUT = 512  # steps of held-out data, at least one window
+
+UPDATE_METRICS = {
+    "counterfactual_harm": Metric(
+        f"share of the clipped steps whose unclipped update raises the held-out loss by more than {HARM:g}"
+    ),
+    "harm_unclipped": Metric(
+        f"share of the steps with a norm below the clip threshold that raise the held-out loss by more than {HARM:g}",
+        better="lower",
+    ),
+    "mean_counterfactual_change": Metric(
+        "mean change of the held-out loss by the clipped steps, had they not been clipped", unit="{loss}"
+    ),
+    "clipped_change": Metric("mean change of the held-out loss by the clipped steps", unit="{loss}", better="lower"),
+    "clip_exact": Metric("largest ||clipped gradient| - clip_norm| over the clipped steps"),
+    "clip_cosine": Metric("smallest cosine of the gradient before and after the clip of its norm, over clipped steps"),
+    "elementwise_cosine": Metric(
+        "smallest cosine of the gradient and the gradient with elements clipped at their root mean square, over "
+        "clipped steps"
+    ),
+    "rate_ratio": Metric("|update at a tenth of the learning rate| / |update| of the first step"),
+}
 
 
 class Seen(NamedTuple):
@@ -41,12 +63,8 @@ def updates(spec: Spec, task: Task) -> Probe:
     such states as in its training, and each counterfactual departs from the run by one step only. A step is judged
     by the change of the held-out loss, over some 512 characters read from the start state.
 
-    Values: counterfactual_harm, the share of clipped steps whose unclipped update raises the held-out loss by more than
-    0.1; harm_unclipped, the same share of the steps below the threshold, of the same 64, which match them in
-    state; mean_counterfactual_change and clipped_change, the mean changes by the clipped steps without and with their
-    clip; clip_exact, the largest | |clipped g| - clip_norm |; clip_cosine and elementwise_cosine, the smallest cosine
-    of g and g clipped by its norm or, at their root mean square, its elements; rate_ratio, |update at a tenth of the
-    rate| / |update| of the first step. NaN where there is no such step.
+    Values: see UPDATE_METRICS; NaN where there is no such step. The steps below the threshold are taken from the same
+    64, so they match the clipped ones in state.
 
     Raises:
         BadInput: the held-out part is shorter than one window.
@@ -62,7 +80,7 @@ def updates(spec: Spec, task: Task) -> Probe:
 
         return shares(jax.lax.scan(look, state, None, STEPS + 1)[1])  # one more: its loss follows the last step
 
-    return Probe(measure, no_summary)
+    return Probe(measure, no_summary, UPDATE_METRICS)
 
 
 def spread(held_out: WindowData, windows: int) -> WindowData:

@@ -4,11 +4,18 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from rnnjax.metrics import Metric
 from rnnjax.probes.optimization.clipping import cosine
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import task_windows
 from rnnjax.training.step import TrainState, train_step
 from rnnjax.types import Params, Probe, Task, no_summary
+
+PASSES_METRICS = {
+    "epoch_cosine": Metric(
+        "<d_1, d_2> / (|d_1| |d_2|), d_1 and d_2 the parameter changes of the next two passes over the training data"
+    ),
+}
 
 
 def passes(spec: Spec, task: Task) -> Probe:
@@ -30,4 +37,4 @@ def passes(spec: Spec, task: Task) -> Probe:
         first, second = (jax.tree.map(lambda leaf, i=i: leaf[i], changes) for i in (0, 1))
         return {"epoch_cosine": cosine(first, second)}
 
-    return Probe(measure, no_summary)
+    return Probe(measure, no_summary, PASSES_METRICS)

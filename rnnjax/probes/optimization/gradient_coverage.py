@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
 from rnnjax.keys import key_for
+from rnnjax.metrics import Metric
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.dynamics.gradients import norm_of_rows
 from rnnjax.probes.optimization.clipping import cosine
@@ -20,10 +22,47 @@ from rnnjax.training.batching import select_window
 from rnnjax.training.losses import LOSSES, REDUCTIONS
 from rnnjax.training.optimizers import build_optimizer
 from rnnjax.training.step import TrainState, train_step, window_loss
-from rnnjax.types import Carry, Params, Probe, Task, WindowData, no_summary
+from rnnjax.types import Carry, Params, Probe, Task, WindowData
 
 TWIN_STEPS = 100  # of plain descent, with a sum over the window and with a mean
 LONGEST = 64  # a window whose copies of the kernels are kept apart
+
+COVERAGE_METRICS = {
+    "state_gradient": Metric(
+        "log10 of |dL/dc_t| / |dL/dc_T|, c_t the whole carry after step t of the window, by lag T - t", kind="lag"
+    ),
+    "least_state_gradient": Metric("the smallest |dL/dc_t| of the steps before the last", better="higher"),
+    "least_input_gradient": Metric("the smallest |dL/dx_t| of the steps before the last", better="higher"),
+    "last_difference": Metric(
+        "max |g - g_last| / max |g_last|, g the training gradient of the first window and g_last that of the loss of "
+        "its last step alone"
+    ),
+    "sum_cosine": Metric("cosine of the training gradient with that of the sum of the losses of all steps"),
+    "accumulated_difference": Metric(
+        "max |g - g_sum| / max |g_sum|, g the gradient of losses accumulated in the scan, g_sum that of their sum"
+    ),
+    "sum_mean_difference": Metric(
+        f"max |a - b| / max |b| of the parameters after {TWIN_STEPS} steps of gradient descent: a with the mean over "
+        "the window, b with the sum at 1 / T of the learning rate"
+    ),
+    "loop_keeps_last": Metric("1 if the Python loop `for loss in losses: pass` leaves the last item in `loss`, else 0"),
+}
+
+
+def share_metrics(symbol: str, prefix: str, total: str) -> dict[str, Metric]:
+    """The metrics of the shares in the gradient of one kernel: by lag, and the sum before the last step."""
+    share = f"|dL/d{symbol}(t)| over the sum of these norms, {symbol}(t) the untied copy of step t"
+    return {
+        prefix: Metric(f"{share}, by lag T - t", kind="lag"),
+        total: Metric(f"the sum over all steps but the last of {share}"),
+    }
+
+
+KERNEL_METRICS = {
+    **share_metrics("W_hh", "kernel_share", "earlier_share"),
+    "least_share": Metric("the smallest kernel_share of the steps after the first", better="higher"),
+}
+INPUT_METRICS = share_metrics("W_xh", "input_share", "earlier_input_share")
 
 
 class Untied(NamedTuple):
@@ -37,18 +76,8 @@ class Untied(NamedTuple):
 def coverage(spec: Spec, task: Task) -> Probe:
     """How much of the gradient comes from each step of the first window, its kernels taken for T untied copies.
 
-    kernel_share [T]      |dL/dW_hh(t)| over the sum of these norms, by lag: 0 is the last step
-    input_share [T]       the same of W_xh; both in a network of one layer, elsewhere of its lowest
-    state_gradient [T]    log10 of |dL/dc_t| / |dL/dc_T|, c_t the whole carry after step t of T
-    earlier_share, earlier_input_share   sums of these shares over all steps but the last
-    least_share           the smallest kernel_share of a step that has a state before it: of all but the first
-    least_state_gradient, least_input_gradient   the smallest |dL/dc_t| and |dL/dx_t| of the steps before the last
-    last_difference       max |g - g_last| / max |g_last|, g what training takes of this window from the start state
-                          and g_last the gradient of the last step's loss alone
-    sum_cosine            of g with the gradient of the sum over all steps
-    accumulated_difference   of the gradient of a sum of losses and one accumulated in the scan, relative
-    sum_mean_difference   of the parameters after 100 steps of plain descent: sum at a rate, mean at T times that rate
-    loop_keeps_last       1 if Python's `for loss in losses: pass` leaves the last of 16 in `loss`
+    Values: see COVERAGE_METRICS, KERNEL_METRICS and INPUT_METRICS. Kernels are those of the lowest layer; lag 0 is the
+    last step.
 
     Raises:
         NotApplicable: windows of one step, or of more than 64.
@@ -62,10 +91,22 @@ def coverage(spec: Spec, task: Task) -> Probe:
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
         values = of_steps(spec, hp, state.params, data) | of_reductions(spec, hp, state.params, data)
-        twins = twin_difference(spec, hp, state, data)
-        return values | {"sum_mean_difference": twins, "loop_keeps_last": jnp.full((), kept_last)}
+        return values | {"sum_mean_difference": twin_difference(spec, hp, state, data)}
 
-    return Probe(measure, no_summary)
+    def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return values | {"loop_keeps_last": np.full_like(values["sum_cosine"], kept_last)}
+
+    return Probe(measure, summarise, coverage_metrics(spec))
+
+
+def coverage_metrics(spec: Spec) -> dict[str, Metric]:
+    """The metrics of a network; shares only of the kernels that its lowest layer has by these names."""
+    params = jax.eval_shape(build_network(spec, HParams()).init, jax.random.key(0))["layer_0"]
+    return (
+        COVERAGE_METRICS
+        | (KERNEL_METRICS if "recurrent_kernel" in params else {})
+        | (INPUT_METRICS if "kernel" in params else {})
+    )
 
 
 def left_by_a_loop(losses: list[int]) -> int:

@@ -10,6 +10,7 @@ from jax import Array
 
 from rnnjax.errors import NotApplicable
 from rnnjax.keys import key_for
+from rnnjax.metrics import Metric
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import carried_floors, held_out_loss_bound, task_windows, window_floors
@@ -22,23 +23,45 @@ CUTS = (1, 2, 3, 4, 6, 8, 12, 16)  # characters of context
 EARLY = 3  # places of early_share, the first
 LATE_LOSS, LATE_ACCURACY = 5, 4  # the places before those of late_loss and of late_accuracy
 
+CUT = "mean loss of the last position of a window of which only the last k characters are read"
+POSITION_METRICS = {
+    "position_loss": Metric("mean loss by position in the window", "{loss}", "lower", "lag"),
+    "position_floor": Metric(
+        "the smallest loss of any predictor on these windows, by position in the window", "{loss}", kind="lag"
+    ),
+    "true_loss": Metric("mean of position_loss, whatever reduction is optimised", "{loss}", "lower"),
+    "window_loss": Metric("sum of position_loss over the window", "{window_loss}", "lower"),
+    "last_loss": Metric("mean loss of the last position of the window", "{loss}", "lower"),
+    "loss_ratio": Metric("window_loss / last_loss"),
+    "floor": Metric("mean of position_floor", "{loss}"),
+    "window_floor": Metric("sum of position_floor over the window", "{window_loss}"),
+    "excess": Metric("true_loss - floor", "{loss}", "lower"),
+    "floor_ratio": Metric("true_loss / floor; NaN where the floor is 0", better="lower"),
+    "early_share": Metric(f"share of window_loss at the first {EARLY} positions"),
+    "late_loss": Metric(f"mean of position_loss after the first {LATE_LOSS} positions", "{loss}", "lower"),
+    "accuracy": Metric("share of targets with the highest logit", better="higher"),
+    "late_accuracy": Metric(
+        f"share of targets with the highest logit after the first {LATE_ACCURACY} positions", better="higher"
+    ),
+    "cut_loss": Metric(f"{CUT}, by k = {', '.join(map(str, CUTS))}", "{loss}", "lower", "lag"),
+    "held_out_trigram": Metric("loss of trigram counts of the training part on the held-out part", "{loss}"),
+    "steps_a_pass": Metric("time steps that one pass over the training part reads", "time steps"),
+    "characters_a_pass": Metric("characters that one pass over the training part reads", "characters"),
+}
+
+
+def position_metrics(cuts: list[int]) -> dict[str, Metric]:
+    """POSITION_METRICS and those of each context length."""
+    by_cut = {f"cut_loss_{cut}": Metric(f"{CUT}, k = {cut}", "{loss}", "lower") for cut in cuts}
+    gain = {"context_gain": Metric(f"cut_loss_3 - cut_loss_{cuts[-1]}", "{loss}", "higher")} if 3 in cuts else {}
+    return POSITION_METRICS | by_cut | gain
+
 
 def by_position(spec: Spec, task: Task) -> Probe:
     """The loss of every place of the training windows, the state reset or carried as in training.
 
-    position_loss [T], position_floor [T]   nats; the floor is exact for these windows, see `windows.window_floors`
-    true_loss       mean over all places, whatever is optimised; window_loss = T true_loss, the sum over a window
-    last_loss       of the last place alone; loss_ratio = window_loss / last_loss
-    floor, window_floor   the mean of position_floor, and its sum over a window
-    excess, floor_ratio   true_loss - floor; true_loss / floor, NaN where the floor is 0
-    early_share     of the summed loss: the first three places
-    late_loss       mean over the places after the first five; accuracy, late_accuracy: best guesses that are right, of
-                    all places and of those after the first four
-    cut_loss [8]    of a window's last place when only the last 1, 2, 3, 4, 6, 8, 12 or 16 characters are read, from the
-                    start state; cut_loss_3 ..., as far as the window is that long
-    context_gain    cut_loss_3 - cut_loss of the longest
-    held_out_trigram   loss on the held-out part of three-gram counts of the training part
-    steps_a_pass, characters_a_pass   time steps and characters that one pass over the text reads
+    Values: see POSITION_METRICS; cut_loss_1 ... cut_loss_16, as far as the window is that long, read from the initial
+    state. The floor is exact for these windows, see `windows.window_floors`.
 
     Raises:
         NotApplicable: a task that is not a text, or where not every place counts.
@@ -65,7 +88,7 @@ def by_position(spec: Spec, task: Task) -> Probe:
         cut_L = jnp.stack([cut_loss(spec, hp, state.params, data, cut) for cut in cuts])
         return of_places(jnp.mean(losses_TN, axis=1), jnp.mean(right_TN, axis=1)) | of_cuts(cuts, cut_L)
 
-    return Probe(measure, partial(beside, known))
+    return Probe(measure, partial(beside, known), position_metrics(cuts))
 
 
 def constants(spec: Spec, task: Task, data: WindowData) -> dict[str, float]:

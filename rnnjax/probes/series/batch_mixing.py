@@ -9,6 +9,7 @@ from jax import Array
 
 from rnnjax.errors import NotApplicable
 from rnnjax.keys import key_for
+from rnnjax.metrics import Metric
 from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows, task_windows
@@ -17,16 +18,28 @@ from rnnjax.types import Params, Probe, Task, no_summary
 
 SERIES = 10  # of the small batches; as many as in the example of document 003
 
+BATCH_METRICS = {
+    "mixing": Metric(
+        "largest |d sum_t y_ti / d x_sj|, series i the last of a training batch and j any other: 0 unless a network "
+        "reads other series on its way through this one"
+    ),
+    "single_step_distance": Metric(
+        f"smallest |y_i - y_j| of the outputs for {SERIES} series of one step each, drawn from N(0, 1)",
+        better="higher",
+    ),
+    "unstarted_gap": Metric(
+        f"largest difference between the states of an untrained tanh network (Flax's `nn.RNN` of a `SimpleCell`) on "
+        f"{SERIES} held-out windows, read without an initial state and from zeros"
+    ),
+    "unstarted_distance": Metric(
+        f"smallest |h_T - h_T'| between {SERIES} held-out windows, read by an untrained tanh network without an "
+        "initial state"
+    ),
+}
+
 
 def batches(spec: Spec, task: Task) -> Probe:
-    """Numbers of small batches of series.
-
-    mixing                largest |d sum_t y_ti / dx_sj|, series i being the last of a training batch and j any other: 0
-                          unless a network reads other series on its way through one
-    single_step_distance  smallest |y_i - y_j| among 10 series of one step each, drawn from N(0, 1)
-    unstarted_gap         largest difference of the states of an untrained tanh network (Flax's `nn.RNN` of a
-                          `SimpleCell`) on 10 held-out windows, read without a start state and from zeros
-    unstarted_distance    smallest |h_T - h_T'| among these windows, read without a start state
+    """Separation of the series of small batches. Values: see BATCH_METRICS.
 
     Raises:
         NotApplicable: no series. BadInput: the series is shorter than a batch or a window.
@@ -48,7 +61,7 @@ def batches(spec: Spec, task: Task) -> Probe:
             **unstarted(spec.hidden, key, jnp.asarray(held_out_TBD)),
         }
 
-    return Probe(measure, no_summary)
+    return Probe(measure, no_summary, BATCH_METRICS)
 
 
 def mixing(model: Model, hp: HParams, params: Params, inputs_TBD: Array, swapped: bool) -> Array:

@@ -7,6 +7,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
+from rnnjax.metrics import Metric
 from rnnjax.networks.generation import forecast
 from rnnjax.networks.model import require_unidirectional
 from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_TAIL
@@ -20,18 +21,35 @@ STANDSTILL = 0.05  # of the target's deviation
 SAME = 1e-3  # of it: values no further apart count as equal
 ESCAPE = 10.0  # of it: further than that from the target's mean is no longer the series
 
+CLOSED_LOOP_METRICS = {
+    "standstill_rate": Metric(
+        f"share of prompts after which the standard deviation of every column falls below {STANDSTILL:g} of the "
+        "target's",
+        better="lower",
+    ),
+    "return_rate": Metric(
+        f"share of prompts after which the forecast has, without standing still, a period p <= {LONGEST_PERIOD}: "
+        f"|y_n - y_(n-p)| <= {SAME:g} standard deviations of the target"
+    ),
+    "closed_loop_failure": Metric(
+        "share of prompts after which the forecast stands still or has an exact period; NaN where the target itself "
+        "does",
+        better="lower",
+    ),
+    "closed_loop_period": Metric("mean exact period of the forecasts that have one", unit="time steps"),
+    "closed_loop_spread": Metric("mean standard deviation of the forecasts over that of the target"),
+    "escape_rate": Metric(
+        f"share of prompts after which the forecast leaves the target's mean by more than {ESCAPE:g} of its standard "
+        "deviations, or is not finite",
+        better="lower",
+    ),
+}
+
 
 def closed_loop(spec: Spec, task: Task) -> Probe:
-    """500 steps on its own output after each of 16 held-out windows; what is judged is their last 200.
+    """Closed-loop forecasts of 500 steps after each of 16 held-out windows, judged by their last 200 steps.
 
-    standstill_rate      share of prompts after which the deviation of a column falls below 5% of the target's
-    return_rate          share after which the rest has an exact period of at most 50: no value differs by more than
-                         1e-3 deviations of the target from the one a period before. What stands still has none.
-    closed_loop_failure  share with one of the two; NaN where the target's own last 200 values have one of them
-    closed_loop_period   the mean period of those that have one, NaN without
-    closed_loop_spread   mean deviation, in those of the target
-    escape_rate          share that comes further than 10 deviations from the target's mean, or is not finite
-    All columns of a series must stand still or return together.
+    Values: see CLOSED_LOOP_METRICS. All columns of a series must stand still or return together.
 
     Raises:
         NotApplicable: no series, or swapped axes. BadInput: the held-out part is shorter than a window.
@@ -62,7 +80,7 @@ def closed_loop(spec: Spec, task: Task) -> Probe:
             found["closed_loop_failure"] = np.full_like(found["closed_loop_failure"], np.nan)
         return found
 
-    return Probe(measure, summarise)
+    return Probe(measure, summarise, CLOSED_LOOP_METRICS)
 
 
 def in_own_units(target_mean_1O: np.ndarray, target_scale_1O: np.ndarray, said_PO: Array) -> Array:

@@ -14,6 +14,7 @@ from jax import Array
 
 from rnnjax.errors import NotApplicable
 from rnnjax.keys import key_for
+from rnnjax.metrics import Metric
 from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.probes.dynamics.gradients import norm_of_rows
 from rnnjax.probes.dynamics.reservoir import distance, drawn
@@ -26,24 +27,37 @@ WINDOWS = 64
 IDENTICAL, COLLAPSED = 0.01, 0.05  # of the target's deviation: predictions that spread less are called so
 TINY = 1e-30  # a gradient of 0 has no logarithm
 
+SPREAD_METRICS = {
+    "output_spread": Metric("std(y) / std(z) of the predictions y and the targets z of held-out windows"),
+    "identical": Metric(f"1 where output_spread is below {IDENTICAL:g}, else 0", better="lower"),
+    "collapsed": Metric(f"1 where output_spread is below {COLLAPSED:g}, else 0", better="lower"),
+    "r2": Metric("1 - mean (y - z)^2 / var(z), y predictions and z targets of held-out windows", better="higher"),
+    "r2_without_recurrence": Metric("r2 with every recurrent kernel set to 0", better="higher"),
+    "pairwise_distance": Metric("mean |y_v - y_w| / std(z) over pairs of held-out windows"),
+    "train_error": Metric("mean (y - z)^2 / var(z) of windows spread evenly over the training part", better="lower"),
+    "collapsed_train_error": Metric("train_error of a collapsed run, else NaN", better="lower"),
+}
+SENSITIVITY_METRICS = {
+    "sensitivity_start": Metric("mean |dy/dc_0| over held-out windows, c the whole carry"),
+    "sensitivity_inputs": Metric("mean |dy/dx_1..T| over held-out windows"),
+    "start_over_inputs": Metric("sensitivity_start / sensitivity_inputs"),
+    "window_decay": Metric("log10 of the geometric mean over held-out windows of |dy/dc_0| / |dy/dc_T|"),
+    "start_state_distance": Metric(
+        "|c_T - c_T'| / |c_0 - c_0'| of one window read from two random initial states, c the carry, mean over windows"
+    ),
+    "input_state_distance": Metric(
+        "mean |h_T - h_T'| between held-out windows over sqrt(2H/3), the distance of random states"
+    ),
+}
+
 
 def responses(spec: Spec, task: Task) -> Probe:
-    """Whether a network tells series apart, and by what.
+    """Sensitivity of predictions to inputs and initial state, and their spread over 64 held-out windows.
 
-    Of predictions y_w and targets z_w of 64 held-out windows:
-    output_spread           std(y) / std(z); identical, collapsed: 1 where that is below 0.01, 0.05, else 0
-    r2                      1 - mean (y - z)^2 / var(z); r2_without_recurrence: with every recurrent kernel set to 0
-    pairwise_distance       mean |y_v - y_w| / std(z) over pairs
-    train_error             mean (y - z)^2 / var(z) of 64 windows spread evenly over the training part, most of them
-                            across two that are trained on; collapsed_train_error: of a run that has collapsed, else NaN
-    sensitivity_start       mean |dy/dc_0|, c the whole carry; sensitivity_inputs: mean |dy/dx_1..T|
-    start_over_inputs       their ratio
-    window_decay            log10 of the geometric mean of |dy/dc_0| / |dy/dc_T|: what a whole window leaves
-    input_state_distance    mean |h_T - h_T'| between windows, relative to sqrt(2H/3), that of random states
-    start_state_distance    |c_T - c_T'| / |c_0 - c_0'| of one window read from two random states; numbers of such a
-                            state are independent and uniform in [-1, 1]
-    Several columns count alike. Where `task.time_axis` swaps the axes, predictions are those of what should have been a
-    window; derivatives and distances stay those of the streams as they are read.
+    Values: see SPREAD_METRICS and SENSITIVITY_METRICS. Several columns count alike. Numbers of a random initial state
+    are independent and uniform in [-1, 1]. Most training windows of `train_error` lie across two that are trained on.
+    Where `task.time_axis` swaps the axes, predictions are those of the intended windows; derivatives and distances stay
+    those of the streams as they are read.
 
     Raises:
         NotApplicable: no series. BadInput: a part of the series is shorter than a window.
@@ -70,7 +84,7 @@ def responses(spec: Spec, task: Task) -> Probe:
             | {"input_state_distance": mean_distance(h_WH) / (2 * h_WH.shape[1] / 3) ** 0.5}
         )
 
-    return Probe(measure, no_summary)
+    return Probe(measure, no_summary, SPREAD_METRICS | SENSITIVITY_METRICS)
 
 
 def windows_of(spec: Spec, task: Task, values_ND: np.ndarray) -> WindowData:

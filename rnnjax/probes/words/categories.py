@@ -10,6 +10,7 @@ from jax import Array
 
 from rnnjax.errors import BadInput, NotApplicable
 from rnnjax.keys import key_for
+from rnnjax.metrics import Metric
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.numerics.word_vectors import (
     WARM_UP,
@@ -29,6 +30,30 @@ from rnnjax.types import Params, Probe, Task
 
 CHARACTERS = 10_000  # of the training text that are read
 STREAMS = 20  # read side by side
+
+PROBED = "accuracy of a ridge regression of a word's category, left out in turn, on"
+CATEGORY_METRICS = {
+    "category_accuracy": Metric(f"{PROBED} the states at its last letter", better="higher"),
+    "category_accuracy_vectors": Metric(f"{PROBED} its mean state at its last letter", better="higher"),
+    "category_start_accuracy": Metric(f"{PROBED} the states at the space before it", better="higher"),
+    "majority_category": Metric("share of the words in the largest category"),
+    "spelling_accuracy": Metric(f"{PROBED} its letter n-grams up to n = 1, 2 or 3, whichever is most accurate"),
+    "suffix_accuracy": Metric(f"{PROBED} its last letter, or its last one and two, whichever is more accurate"),
+    "position_accuracy": Metric(f"{PROBED} the number of words before it in its sentence"),
+    "silhouette": Metric(
+        "silhouette of the categories of the centred word vectors, with the distance 1 - cosine",
+        better="higher",
+        source="Rousseeuw 1987, J. Comput. Appl. Math. 20:53",
+    ),
+    "category_resemblance": Metric(
+        "correlation over pairs of words of the cosine of their centred vectors with being of one category (1 or 0)",
+        better="higher",
+        source="Kriegeskorte et al. 2008, Front. Syst. Neurosci. 2:4",
+    ),
+    "category_variance_ratio": Metric(
+        "variance of the word vectors between the categories over that within", better="higher"
+    ),
+}
 
 
 class Lexicon(NamedTuple):
@@ -169,16 +194,7 @@ def each_run(of_run: Callable[..., Mapping[str, Any]], values: dict[str, np.ndar
 def categories(spec: Spec, task: Task) -> Probe:
     """How well the categories of the grammar's words can be read from the states, next to what needs no network.
 
-    category_accuracy          `left_out_accuracy` of the states at a word's last letter
-    category_accuracy_vectors  of the word vectors: the mean state of each word at its last letter
-    category_start_accuracy    of the states at the space before it: what its context foretells
-    majority_category          share of the words in the largest category
-    spelling_accuracy          the same probe on a word's letter n-grams, n up to 1, 2 or 3, whichever knows most
-    suffix_accuracy            on its last letter, or its last one and two
-    position_accuracy          on the number of words that stand before it in its sentence
-    silhouette                 of the centred word vectors, with the distance 1 - cosine
-    category_resemblance       `resemblance` of their cosines
-    category_variance_ratio    `variance_ratio` of the word vectors
+    Values: see CATEGORY_METRICS, with `left_out_accuracy`, `silhouette`, `resemblance` and `variance_ratio`.
 
     Raises:
         NotApplicable: the task is not the grammar.
@@ -198,4 +214,4 @@ def categories(spec: Spec, task: Task) -> Probe:
         summary = each_run(partial(of_states, found=found, lexicon=lexicon), values)
         return summary | {name: np.full(len(values["states"]), value, np.float32) for name, value in known.items()}
 
-    return Probe(measure, summarise)
+    return Probe(measure, summarise, CATEGORY_METRICS)

@@ -19,7 +19,16 @@ from rnnjax.probes.numerics.word_vectors import (
     two_way,
 )
 from rnnjax.probes.words.categories import Lexicon, each_run, lexicon_of, states_read
-from rnnjax.probes.words.substitution import DEFINITIONS, NOVEL, REPLACED, contexts, corpora_of, of_known_letters
+from rnnjax.probes.words.novel_words_metrics import NOVEL_WORDS_METRICS
+from rnnjax.probes.words.substitution import (
+    DEFINITIONS,
+    NOVEL,
+    REPLACED,
+    contexts,
+    corpora_of,
+    map_labels,
+    of_known_letters,
+)
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.text import ids_to_text, text_to_ids
 from rnnjax.training.step import TrainState
@@ -95,27 +104,15 @@ def novel_words(spec: Spec, task: Task) -> Probe:
         same = np.full(len(values["whole"]), corpora.same_positions, np.float32)
         return each_run(of_run, values) | {"same_positions": same}
 
-    return Probe(measure, summarise)
+    return Probe(measure, summarise, NOVEL_WORDS_METRICS, {"map": map_labels()})
 
 
 def of_place(whole_XDWH: np.ndarray, lexicon: Lexicon) -> Values:
-    """What the whole texts tell of "zog" in the place of "man" and of "lion".
-
-    similarity_zog_man       cosine of vec(zog for man) and vec(man), at a word's last letter; _letters: of the mean of
-                             its letters; _space: at the space after it; _centred: the mean word taken away from both
-    cross_category_p95       of two known words of different categories; `of_pairs`, also _centred
-    neighbours_human         share of humans among the 5 known words nearest to zog for man, by centred cosine; _raw
-    neighbours_animal_lion   share of animals among those nearest to zog for lion; _raw
-    zog_man_lion             cosine of zog for man and zog for lion; _centred
-    zog_shift                |zog for man - zog for lion| / |man - lion|
-    halves_deviation         1 - cosine of vec(man) from every other of its occurrences and vec(man) from the rest
-    zog_deviation            1 - similarity_zog_man; deviation_ratio = zog_deviation / halves_deviation
-    map_x, map_y [W + 2]     the known words, zog for man and zog for lion, in the plane of the known ones
-    """
+    """What the whole texts tell of "zog" in the place of "man" and of "lion"."""
     pair = [lexicon.words.index(word) for word in REPLACED[:2]]
     known_WH, zogs_SH, halves_SH = whole_XDWH[0, 0], whole_XDWH[[1, 2], 0, pair], whole_XDWH[0, 3, :2]
     plane_W2 = principal_plane(known_WH, zogs_SH)
-    values: Values = {"map_x": plane_W2[:, 0], "map_y": plane_W2[:, 1]}
+    values: Values = {"map": plane_W2}
     for place, definition in enumerate(DEFINITIONS[:3]):
         ending = "" if definition == "last" else f"_{definition}"
         values |= similarities(whole_XDWH[0, place], whole_XDWH[1, place, pair[0]], pair[0], ending)
@@ -136,13 +133,6 @@ def of_place(whole_XDWH: np.ndarray, lexicon: Lexicon) -> Values:
 
 def of_factorial(in_place_SWH: np.ndarray, known_WH: np.ndarray, lexicon: Lexicon, spelt: np.ndarray) -> Values:
     """What ten strings, each in the place of ten words, tell of string against context.
-
-    string_share, word_share, interaction_share  `two_way`; _known: of the strings whose letters all have been read
-    neighbours_human_strings   of each string for man, the share of humans among the 5 nearest words; the mean over them
-    neighbours_animal_strings  of each string for lion, the share of animals
-    probe_human, probe_animal  share of the strings for man (lion) that a linear probe holds for humans (animals), which
-                               was fitted on the vectors of all other words
-    similarity_strings_man     mean cosine of the strings for man and vec(man)
 
     Args: spelt: [S] whether all letters of a string occur in the text.
     """

@@ -76,7 +76,7 @@ def of_known_letters(text: str) -> np.ndarray:
     return np.array([set(string) <= set(text) for string in NOVEL])
 
 
-def map_places() -> list[tuple[str, str]]:
+def map_labels() -> list[tuple[str, str]]:
     """What stands where on the map of `novel_words`: each known word with its category, then the two zogs."""
     known = [(word, category) for category, words in LEXICON for word in words]
     return known + [(f"{NOVEL[0]} for {word}", "novel") for word in REPLACED[:2]]
