@@ -1,6 +1,5 @@
 """From a TOML file and `--set` to a `Study`, or to one line that says what is wrong. Imports no JAX."""
 
-import os
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
@@ -9,10 +8,12 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from rnnjax.checks import format_input
 from rnnjax.config.arms import check_count, expand_axes, seed_list, select_arms
-from rnnjax.config.fields import FIELDS, flatten, format_input, unknown_field, validate_field
+from rnnjax.config.fields import FIELDS, flatten, unknown_field, validate_field
 from rnnjax.config.schema import COUNT, LIST, Arm, Study, StudyFile
 from rnnjax.config.toml_file import read_toml
+from rnnjax.devices import available_memory
 from rnnjax.errors import BadInput
 from rnnjax.settings import Spec
 
@@ -149,7 +150,7 @@ def check_saves(study: Study, where: str) -> None:
 
 def check_size(study: Study, where: str) -> None:
     """Raises BadInput for what this machine cannot hold."""
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    available = available_memory()
     for name, (needed, what) in required_memory(study).items():
         if needed > available:
             raise BadInput(

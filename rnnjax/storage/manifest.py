@@ -10,6 +10,7 @@ import os
 import platform
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -22,6 +23,7 @@ from rnnjax.storage.files import read_json
 
 Manifest = dict[str, Any]
 
+HERE = Path(__file__).parent
 FORMAT = 1  # of the manifest; raise it when an older rnnjax could not read what is written
 MOST_NAMED = 8  # fields or files listed in one message
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
@@ -49,12 +51,33 @@ def machine_fingerprint() -> dict[str, Any]:
     }
 
 
-def git_commit() -> str:
-    """The commit of rnnjax, "-dirty" appended if files were changed since; empty outside git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+def git_commit(folder: Path = HERE) -> str:
+    """The commit of rnnjax, "-dirty" appended if files were changed since; empty outside rnnjax's own repository.
+
+    Installed in an environment inside another project's checkout, the package's folder belongs to that repository, if
+    to any; its commit says nothing about rnnjax.
+    """
+    top = _git(folder, "rev-parse", "--show-toplevel")
+    tracked = _git(folder, "ls-files", Path(__file__).name)
+    if not top or not tracked or not _is_own_project(Path(top)):
+        return ""
+    return _git(folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+
+
+def _is_own_project(top: Path) -> bool:
     try:
-        here = Path(__file__).parent
-        answer = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10, check=False)
+        project = tomllib.loads((top / "pyproject.toml").read_text()).get("project", {})
+    except (OSError, ValueError):
+        return False
+    return project.get("name") == "rnnjax"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """The output of a git command in a folder; empty where it fails."""
+    try:
+        answer = subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):  # no git, or a disk that does not answer
         return ""
     return answer.stdout.strip()

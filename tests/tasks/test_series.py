@@ -12,7 +12,7 @@ from rnnjax.settings import TaskSpec
 from rnnjax.studies.datasets import read_source_text
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.generators import AR_COEFFICIENTS, AR_WARM_UP, DETERMINISTIC, PERIODS, RANDOM, delayed_feedback
-from rnnjax.tasks.series import from_units, held_out_reference_losses, in_units, linear_error, series_task
+from rnnjax.tasks.series import held_out_reference_losses, linear_error, series_task
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.types import Task
 
@@ -21,6 +21,11 @@ SERIES = [*DETERMINISTIC, *RANDOM]
 
 def made(source: str | None = None, **fields: object) -> Task:
     return series_task(TaskSpec(name="series", **fields), source)
+
+
+def in_units(task: Task, values_O: np.ndarray) -> np.ndarray:
+    """Network outputs [..., O] in the units of the series: value * scale + mean."""
+    return values_O * np.array(task.target_scale_O) + np.array(task.target_mean_O)
 
 
 def own_units(task: Task) -> tuple[np.ndarray, np.ndarray]:
@@ -148,49 +153,6 @@ def test_the_training_part_alone_sets_mean_and_deviation() -> None:
     np.testing.assert_allclose(task.train_N.mean(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(task.train_N.std(axis=0), 1, atol=1e-6)
     np.testing.assert_allclose(own_units(other)[1], changed[90:], rtol=1e-6)
-
-
-def test_from_units_undoes_in_units() -> None:
-    task = made(as_csv(table(60, 3)))
-    values_TBO = np.random.default_rng(0).normal(size=(4, 5, 3))
-    np.testing.assert_allclose(from_units(task, in_units(task, values_TBO)), values_TBO)
-    np.testing.assert_allclose(from_units(task, np.array(task.target_mean_O)), 0, atol=1e-15)
-    np.testing.assert_allclose(in_units(task, np.ones(3)), np.array(task.target_mean_O) + np.array(task.target_scale_O))
-
-
-@pytest.mark.parametrize("times", [1, 3, 7])
-def test_redundancy_repeats_the_beginning_and_leaves_what_is_held_out(times: int) -> None:
-    plain = made(series="mackey_glass", length=100, standardise="none")
-    task = made(series="mackey_glass", length=100, redundancy=times)
-    assert len(task.train_N) == 100 // times * times
-    expected = np.concatenate([plain.train_N[: 100 // times]] * times)
-    train, validation = own_units(task)
-    np.testing.assert_allclose(train, expected, rtol=1e-6)
-    np.testing.assert_allclose(validation, plain.validation_N, rtol=1e-6)
-    assert task.target_mean_O == pytest.approx(expected.mean(axis=0))
-    assert task.target_scale_O == pytest.approx(expected.std(axis=0))
-
-
-def test_each_row_is_followed_by_the_next() -> None:
-    values = table(21)
-    task = made(as_csv(values), standardise="none", validation=0.5)
-    inputs, targets, counted, mask, target_scale_O = task_windows(task, task.train_N, batch=2, window=3)
-    assert inputs.shape == targets.shape == (1, 3, 2, 2)
-    np.testing.assert_allclose(inputs[0, :, 1], values[5:8], rtol=1e-6)
-    np.testing.assert_allclose(targets[0, :, 1], values[6:9], rtol=1e-6)
-    assert counted is mask is None
-    np.testing.assert_array_equal(target_scale_O, [1, 1])
-
-
-def test_the_last_readout_counts_the_last_step_of_each_window() -> None:
-    task = made(series="noise", length=101, loss_steps="last")
-    data = task_windows(task, task.train_N, batch=4, window=5)
-    assert data.loss_mask_WTB is not None and data.loss_mask_WTB.dtype == np.float32
-    assert data.loss_mask_WTB.shape == data.inputs_WTB.shape[:3] == (5, 5, 4)
-    for step in range(5):
-        assert (data.loss_mask_WTB[:, step] == (step == 4)).all()
-    every = made(series="noise", length=101)
-    np.testing.assert_array_equal(task_windows(every, every.train_N, 4, 5).targets_WTB, data.targets_WTB)
 
 
 def test_only_the_targets_may_be_standardised() -> None:
