@@ -5,11 +5,12 @@ its rule.
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import fields
 from typing import Any, Literal, NamedTuple, get_type_hints
 
-from rnnjax.checks import check_value, describe_type
+from rnnjax.checks import check_value, describe_type, format_input
+from rnnjax.config import renamed
 from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Spec, TaskSpec
 
@@ -48,11 +49,17 @@ def validate_field(name: str, value: Any, where: str) -> Any:
     """A field's value if it keeps the field's rule."""
     if name not in FIELDS:
         raise BadInput(f"{where}: {unknown_field(name, FIELDS)}")
+    if new := renamed.renamed_value(name, value):
+        raise BadInput(f"{where}:{name}: got {format_input(value)}; it is called '{new}' {renamed.SINCE}")
     owner, annotation, _ = FIELDS[name]
     return check_value(name, annotation, value, where, float32=owner == "hp")
 
 
-def unknown_field(name: str, known: Iterable[str]) -> str:
+def unknown_field(name: str, known: Collection[str]) -> str:
+    """The message of a field that is not known: with its new name where it was renamed, else with the nearest one."""
+    for new in (renamed.SETTINGS.get(name), renamed.STUDY_KEYS.get(name)):
+        if new in known:
+            return f"unknown field '{name}'; it is called '{new}' {renamed.SINCE}"
     close = difflib.get_close_matches(name, list(known), 1, 0.5)
     return f"unknown field '{name}'" + (f"; did you mean '{close[0]}'?" if close else "")
 

@@ -15,7 +15,7 @@ from rnnjax.errors import BadInput
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.storage.checkpoints import Checkpoints
-from rnnjax.storage.manifest import read_manifest, upgrade_task_settings
+from rnnjax.storage.manifest import read_manifest
 from rnnjax.types import Params
 
 PARAMETERS = "state/params/"
@@ -117,4 +117,4 @@ def parse_settings(values: dict[str, Any], seed: int) -> tuple[Spec, HParams]:
     """Spec and hyperparameters as the manifest keeps them, where infinity is a word."""
     plain: dict[str, Any] = {name: float(value) if value == "inf" else value for name, value in values.items()}
     hp = HParams(**{name: plain.pop(name) for name in HParams._fields if name in plain})._replace(seed=seed)
-    return Spec(**plain | {"task": TaskSpec(**upgrade_task_settings(plain["task"]))}), hp
+    return Spec(**plain | {"task": TaskSpec(**plain["task"])}), hp

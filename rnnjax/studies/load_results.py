@@ -11,7 +11,7 @@ from rnnjax.config.schema import Arm, Study
 from rnnjax.errors import BadInput, DamagedState
 from rnnjax.settings import LOSS_UNITS, TaskSpec
 from rnnjax.storage.files import read_npz
-from rnnjax.storage.manifest import read_manifest, to_config_json, upgrade_task_settings
+from rnnjax.storage.manifest import read_manifest, to_config_json
 from rnnjax.training.step import StepMetrics
 from rnnjax.types import Task
 
@@ -62,7 +62,7 @@ def check_same_study(folder: Path, config: dict[str, Any], study: Study) -> None
 
 def flatten_arm(settings: dict[str, Any]) -> dict[str, Any]:
     """An arm's settings with those of its task beside the others."""
-    task = {f"task.{name}": value for name, value in upgrade_task_settings(settings["task"]).items()}
+    task = {f"task.{name}": value for name, value in settings["task"].items()}
     return {name: value for name, value in settings.items() if name != "task"} | task
 
 

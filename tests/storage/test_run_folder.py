@@ -101,6 +101,11 @@ def newer_manifest(folder: Path) -> None:
     (folder / "manifest.json").write_text('{"rnnjax_format": 99}')
 
 
+def older_manifest(folder: Path) -> None:
+    interrupted(folder)
+    (folder / "manifest.json").write_text('{"rnnjax_format": 1, "config": {}}')
+
+
 NOT_OURS = "contains files rnnjax did not write: "
 OTHER = "holds another config: it has spec."
 REFUSALS: dict[str, tuple[Callable[[Path], None], dict[str, Any], type[RnnjaxError], str]] = {
@@ -131,6 +136,9 @@ REFUSALS: dict[str, tuple[Callable[[Path], None], dict[str, Any], type[RnnjaxErr
                                     "strict": True}, FolderRefused,
                       'another machine, and --strict is given: it has versions.jaxlib "0.10.2", this one says "0.11"'),
     "row 75 manifest": (newer_manifest, {"resume": True}, DamagedState, "written by a newer rnnjax"),
+    "manifest of 0.1": (older_manifest, {"resume": True}, FolderRefused,
+                        "manifest.json was written by rnnjax 0.1 (format 1); this is rnnjax 0.2.0 (format 2): "
+                        "run the study again, or read it with rnnjax 0.1"),
     "row 82": (nothing, {"machine": changed(MACHINE, numerics__jax_default_prng_impl="rbg")}, BadInput,
                "JAX_DEFAULT_PRNG_IMPL=rbg is not supported: seeds would not be independent"),
     "row 83 x64": (interrupted, {"machine": changed(MACHINE, numerics__jax_enable_x64=True), "resume": True},

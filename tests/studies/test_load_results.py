@@ -1,14 +1,15 @@
 """A finished study is judged again from what it stored, and only if it is that study's."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from rnnjax.config import load as config
-from rnnjax.errors import BadInput, DamagedState
-from rnnjax.storage.manifest import upgrade_task_settings
+from rnnjax.errors import BadInput, DamagedState, FolderRefused
 from rnnjax.studies import run as lab
+from rnnjax.studies.load_networks import load_network
 
 STUDY = """
 question = "?"
@@ -60,12 +61,6 @@ def test_judging_again_finds_the_same_numbers(finished: tuple[Path, Path]) -> No
     assert again | {"cost": None} == page | {"cost": None}, "the seconds went on after the first page was written"
 
 
-@pytest.mark.parametrize(("was", "word"), [(True, "all"), (False, "none"), ("targets", "targets")])
-def test_a_manifest_of_before_says_true_where_this_one_has_a_word(was: bool | str, word: str) -> None:
-    assert upgrade_task_settings({"name": "series", "standardise": was}) == {"name": "series", "standardise": word}
-    assert upgrade_task_settings({"name": "series"}) == {"name": "series"}
-
-
 def test_another_statement_gets_its_verdict(finished: tuple[Path, Path], tmp_path: Path) -> None:
     _, out = finished
     other = tmp_path / "short.toml"
@@ -104,3 +99,19 @@ def test_what_is_not_finished_or_not_whole_is_refused(finished: tuple[Path, Path
     lost.rename(tmp_path / lost.name)
     with pytest.raises(DamagedState, match="has no curves of hidden=5"):
         lab.rejudge(config.load_study(file), out)
+
+
+def test_a_folder_of_before_0_2_is_refused_by_every_reader(finished: tuple[Path, Path], tmp_path: Path) -> None:
+    """Its settings have other names: read as ours, they would be missing."""
+    file, _ = finished
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "manifest.json").write_text(json.dumps({"rnnjax_format": 1, "state": "done", "config": {}, "groups": {}}))
+    readers: list[Callable[[], object]] = [
+        lambda: load_network(old, None, None),
+        lambda: lab.rejudge(config.load_study(file), old),
+        lambda: lab.run_study(config.load_study(file), old),
+    ]
+    for read_folder in readers:
+        with pytest.raises(FolderRefused, match=r"rnnjax 0\.1 \(format 1\); this is rnnjax .* \(format 2\)"):
+            read_folder()

@@ -186,7 +186,7 @@ def test_swapped_axes_are_a_transposed_window() -> None:
 
 def test_swapped_axes_are_swapped_in_what_is_held_out_too() -> None:
     """23 windows of 4 steps: five squares of four windows, the rest is left out."""
-    right, swapped = (made(series="noise", length=200, validation=0.475, axes=a) for a in ("right", "swapped"))
+    right, swapped = (made(series="noise", length=200, validation=0.475, time_axis=a) for a in ("time", "batch"))
     windows, turned = (held_out_window(one, 4, carried=False) for one in (right, swapped))
     assert (windows.inputs_WTB.shape[1:3], turned.inputs_WTB.shape[1:3]) == ((4, 23), (4, 20))
     for name in ("inputs_WTB", "targets_WTB"):
