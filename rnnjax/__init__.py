@@ -1,3 +1,3 @@
 """rnnjax: recurrent networks as pure functions, trained many seeds at a time, judged with intervals."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -1,4 +1,4 @@
-"""How JAX is set up for the scripts; called before anything imports JAX."""
+"""The devices and the memory of this machine. `prepare` sets JAX up for the commands, before anything imports it."""
 
 import contextlib
 import os
@@ -23,12 +23,37 @@ def prepare() -> None:
     with _refused_settings():
         import jax  # not at the top: it reads XLA_FLAGS
 
-    jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+    jax.config.update("jax_num_cpu_devices", cpu_count())
     folder = os.environ.get(CACHE, str(Path.home() / ".cache" / "rnnjax"))
     if folder:
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     _refuse_absent_devices()
+
+
+def cpu_count() -> int:
+    """The CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+CGROUP_LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of version 2 and of version 1
+
+
+def available_memory(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes of memory: those of the machine, or fewer where a container has a limit."""
+    limits = [read_limit(cgroups / name) for name in CGROUP_LIMITS]
+    pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([pages, *[limit for limit in limits if limit is not None]])
+
+
+def read_limit(path: Path) -> int | None:
+    """The number of bytes in a file of a cgroup; None where there is no such file, or no limit ("max")."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
 
 
 @contextlib.contextmanager
@@ -37,7 +62,7 @@ def _refused_settings() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise BadInput(f"environment: JAX says: {str(error).splitlines()[0]}") from None
+        raise BadInput(f"environment: JAX refuses a setting: {str(error).splitlines()[0]}") from None
 
 
 def _refuse_absent_devices() -> None:

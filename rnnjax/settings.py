@@ -1,15 +1,21 @@
 """The two kinds of setting. Defaults and ranges live here and nowhere else.
 
 A field of `Spec` fixes the compiled program; a field of `HParams` is batched over the runs of one program.
-The rule of a field (its type and range) stands in its annotation; `config.py` enforces it where a user's value enters.
-This module imports nothing heavy, so that a bad value is refused before JAX is loaded.
+The rule of a field (its type and range) stands in its annotation and is checked wherever a value enters: in a study
+file, after `--set`, and where one of these classes is made in Python. Names of tables (`cell`, `optimizer` ...) are
+checked where the table is known. Nothing heavy is imported here, so that a bad value is refused before JAX is loaded.
 """
 
 import math
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
+
+from rnnjax.checks import check_value
+from rnnjax.errors import BadInput
 
 LOSS_UNITS = {"cross_entropy": "nats per character", "squared_error": "squared units of the target"}
 
@@ -24,9 +30,25 @@ Fraction = Annotated[float, Ge(0), Lt(1)]
 Probability = Annotated[float, Ge(0), Le(1)]
 
 
+def check_fields(kind: type, values: Mapping[str, Any], float32: bool = False) -> None:
+    """Raises BadInput for the first of some values that breaks the rule of its field; a default always keeps it."""
+    rules, defaults = _field_rules(kind)
+    for name, value in values.items():
+        default = defaults.get(name)
+        if type(value) is not type(default) or value != default:
+            check_value(name, rules[name], value, kind.__name__, float32 and name != "seed")
+
+
+@cache
+def _field_rules(kind: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The annotations and the defaults of a class's fields."""
+    defaults = getattr(kind, "_field_defaults", None) or {f.name: f.default for f in fields(kind)}
+    return get_type_hints(kind, include_extras=True), defaults
+
+
 @dataclass(frozen=True)
 class TaskSpec:
-    """What is learned. A task ignores the fields of other tasks."""
+    """The data and what is to be predicted. A task ignores the fields of other tasks."""
 
     name: str = "grammar"  # grammar, text, series, recall
     characters: Count = 18_710  # grammar: length of the training text
@@ -54,6 +76,9 @@ class TaskSpec:
     symbols: Annotated[int, Ge(2), Le(26)] = 8  # recall copy
     examples: Count = 2_000  # recall adding: to train on
     shortest: Annotated[float, Gt(0), Le(1)] = 1.0  # recall adding: examples end after this share of `length` or later
+
+    def __post_init__(self) -> None:
+        check_fields(TaskSpec, vars(self))
 
 
 @dataclass(frozen=True)
@@ -92,6 +117,11 @@ class Spec:
     outputs: Annotated[int, Ge(0)] = 0  # O; 0 = whatever the task has
     loss: str = "cross_entropy"  # whatever the task has
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.task, TaskSpec):
+            raise BadInput(f"Spec:task: got {type(self.task).__name__}; expected TaskSpec")
+        check_fields(Spec, {name: value for name, value in vars(self).items() if name != "task"})
+
     @property
     def program(self) -> "Spec":
         """This spec without what only decides how a run starts: specs that agree here share one training program."""
@@ -101,8 +131,8 @@ class Spec:
 START_FIELDS = ("kernel_initializer", "recurrent_initializer")
 
 
-class HParams(NamedTuple):
-    """What may differ between the runs of one program: scalars here, arrays with a run axis inside. Off is a number."""
+class HParamFields(NamedTuple):
+    """The fields of `HParams` with their rules and defaults."""
 
     seed: Seed = 42
     learning_rate: Positive = 0.01
@@ -132,3 +162,31 @@ class HParams(NamedTuple):
     )
     sampling_steps: Positive = 10_000.0  # sampling_schedule: its scale
     patience: PositiveOrInf = math.inf  # looks without a better held-out loss until a run stops; inf = off
+
+
+class HParams(HParamFields):
+    """Settings that may differ between the runs of one program: scalars here, arrays [R] inside compiled functions.
+
+    Disabled values are encoded as numbers (e.g. inf). Python values are checked when they are named, as in
+    `HParams(learning_rate=0.1)` and `_replace`; arrays and traced values are not, nor is a tree that JAX rebuilds from
+    all its leaves.
+    """
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:  # the constructor's signature is that of the fields
+
+        def __new__(cls, *values: Any, **named: Any) -> Self:
+            if len(values) < len(cls._fields):
+                _check_python_values(dict(zip(cls._fields, values, strict=False)) | named)
+            return super().__new__(cls, *values, **named)
+
+        def _replace(self, **named: Any) -> Self:
+            _check_python_values(named)
+            return super()._replace(**named)
+
+
+def _check_python_values(values: Mapping[str, Any]) -> None:
+    known = {name: value for name, value in values.items() if name in HParamFields._fields}  # others are a TypeError
+    python = {name: value for name, value in known.items() if isinstance(value, int | float | str | None)}
+    check_fields(HParams, python, float32=True)

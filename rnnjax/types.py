@@ -7,7 +7,8 @@ Axis letters, used as suffixes of arrays of rank >= 2; time comes first (`inputs
     S rows of the record     H hidden                    G gates          N characters
     B batch                  W windows of the text       M texts of a beam
 
-Losses are in nats per character whatever the reduction that is optimised. A run is one arm with one seed; an arm is
+Losses are means over what counts, whatever the reduction that is optimised: in nats per character where symbols are
+predicted, in squared units of the target where numbers are. A run is one arm with one seed; an arm is
 one point of a study's axes; a group is the runs that share one compiled program.
 """
 
@@ -35,6 +36,7 @@ class Cell(NamedTuple):
     project_input: Callable[[Params, Array], Array]  # params, x [D] or an id -> u [G*H], outside the scan
     gate: Callable[[Params, Carry, Array, Array], Carry]  # params["gate"], carry, u, r [G*H] -> carry, elementwise
     hidden_state: Callable[[Carry], Array]  # carry -> h [H]
+    activation: str = "tanh"  # whose range h has: one of `networks.activations.ACTIVATIONS`
 
     def step(self, params: Params, carry: Carry, x: Array) -> Carry:
         """One whole step of one example."""
@@ -49,6 +51,7 @@ class OpaqueCell(NamedTuple):
     carry: Callable[[], Carry]
     step: Callable[[Params, Carry, Array], Carry]  # params, carry, x [D] or an id -> carry
     hidden_state: Callable[[Carry], Array]
+    activation: str = "tanh"  # as in `Cell`
 
 
 class LabelledSequence(NamedTuple):

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from rnnjax import devices
+from rnnjax.checks import as_float32
 from rnnjax.cli import common as command
-from rnnjax.config.fields import as_float32
 from rnnjax.errors import BadInput
 
 MAX_LENGTH, MAX_BEAM = 100_000, 1_000  # whoever asks for more has mistyped; a beam keeps two numbers for each place

@@ -9,9 +9,8 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from rnnjax.config.fields import FIELDS, as_float32, describe_type, flatten, format_input, validate_field
+from rnnjax.checks import as_float32, check_value, format_input
+from rnnjax.config.fields import FIELDS, flatten, validate_field
 from rnnjax.config.schema import Arm, Claim, StudyFile
 from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Seed, Spec, TaskSpec
@@ -168,15 +167,8 @@ def seed_list(file: StudyFile, where: str) -> list[int]:
     if not seeds:
         raise BadInput(f"{where}:seeds: got {format_input(file.seeds)}; expected at least one seed")
     for seed in seeds[-1:] if isinstance(seeds, range) else seeds:
-        check_seed(seed, where)
+        check_value("seeds", Seed, seed, where)
     twice = next((seed for seed, times in Counter(seeds).items() if times > 1), None)
     if twice is not None:
         raise BadInput(f"{where}:seeds: seed {twice} given twice; duplicates would count one run as two")
     return list(seeds)
-
-
-def check_seed(seed: Any, where: str) -> None:
-    try:
-        TypeAdapter(Seed).validate_python(seed, strict=True)
-    except ValidationError:
-        raise BadInput(f"{where}:seeds: got {format_input(seed)}; expected {describe_type(Seed)}") from None

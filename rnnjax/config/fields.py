@@ -1,19 +1,16 @@
-"""The settings by name: who owns a field, what it may be, and how that is said. Imports no JAX.
+"""The settings by name: the owner, rule and default of each field. Imports no JAX.
 
 A field is known by its name alone: `Spec`, `HParams` and `TaskSpec` (as `task.<field>`) own it, and their annotation is
-its rule. pydantic checks types and ranges; the words are ours.
+its rule.
 """
 
 import difflib
-import math
-import struct
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import fields
-from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, get_type_hints
 
-from annotated_types import Ge, Gt, Le, Lt
-from pydantic import TypeAdapter, ValidationError
-
+from rnnjax.checks import check_value, describe_type, format_input
+from rnnjax.config import renamed
 from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Spec, TaskSpec
 
@@ -52,54 +49,17 @@ def validate_field(name: str, value: Any, where: str) -> Any:
     """A field's value if it keeps the field's rule."""
     if name not in FIELDS:
         raise BadInput(f"{where}: {unknown_field(name, FIELDS)}")
+    if new := renamed.renamed_value(name, value):
+        raise BadInput(f"{where}:{name}: got {format_input(value)}; it is called '{new}' {renamed.SINCE}")
     owner, annotation, _ = FIELDS[name]
-    expected = describe_type(annotation)
-    try:
-        found = TypeAdapter(annotation).validate_python(value, strict=True)
-        if owner == "hp":  # it is used as the nearest float32, which may be 0, 1 or infinite
-            expected += " in float32"
-            TypeAdapter(annotation).validate_python(as_float32(found))
-    except ValidationError:
-        raise BadInput(f"{where}:{name}: got {format_input(value)}; expected {expected}") from None
-    return found
+    return check_value(name, annotation, value, where, float32=owner == "hp")
 
 
-def as_float32(value: float) -> float:
-    """The float32 next to a number; infinite above the largest one."""
-    try:
-        return float(struct.unpack("f", struct.pack("f", value))[0])
-    except OverflowError:
-        return math.copysign(math.inf, value)
-
-
-def describe_type(annotation: Any) -> str:
-    """A field's rule in words: "integer >= 1", "one of: sum, mean, last"."""
-    if get_origin(annotation) is Literal:
-        return "one of: " + ", ".join(map(str, get_args(annotation)))
-    if get_origin(annotation) is not Annotated:
-        return {str: "text", bool: "true or false", int: "integer", float: "number"}[annotation]
-    kind, *bounds = get_args(annotation)
-    return " ".join([describe_type(kind), " and ".join(dict.fromkeys(describe_bound(bound) for bound in bounds))])
-
-
-def describe_bound(bound: Any) -> str:
-    symbols = {Ge: ("ge", ">="), Gt: ("gt", ">"), Le: ("le", "<="), Lt: ("lt", "<")}
-    attribute, symbol = symbols[type(bound)]
-    limit = getattr(bound, attribute)
-    return "finite" if math.isinf(limit) else f"{symbol} {limit}"
-
-
-def format_input(value: Any) -> str:
-    """A user's value in an error line: short and on one line."""
-    if isinstance(value, dict):
-        return "a table"
-    if isinstance(value, bool):
-        return "boolean " + str(value).lower()
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def unknown_field(name: str, known: Iterable[str]) -> str:
+def unknown_field(name: str, known: Collection[str]) -> str:
+    """The message of a field that is not known: with its new name where it was renamed, else with the nearest one."""
+    for new in (renamed.SETTINGS.get(name), renamed.STUDY_KEYS.get(name)):
+        if new in known:
+            return f"unknown field '{name}'; it is called '{new}' {renamed.SINCE}"
     close = difflib.get_close_matches(name, list(known), 1, 0.5)
     return f"unknown field '{name}'" + (f"; did you mean '{close[0]}'?" if close else "")
 

@@ -1,6 +1,5 @@
 """From a TOML file and `--set` to a `Study`, or to one line that says what is wrong. Imports no JAX."""
 
-import os
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
@@ -9,10 +8,13 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from rnnjax.checks import format_input
 from rnnjax.config.arms import check_count, expand_axes, seed_list, select_arms
-from rnnjax.config.fields import FIELDS, flatten, format_input, unknown_field, validate_field
+from rnnjax.config.fields import FIELDS, flatten, unknown_field, validate_field
+from rnnjax.config.renamed import SINCE
 from rnnjax.config.schema import COUNT, LIST, Arm, Study, StudyFile
 from rnnjax.config.toml_file import read_toml
+from rnnjax.devices import available_memory
 from rnnjax.errors import BadInput
 from rnnjax.settings import Spec
 
@@ -71,7 +73,9 @@ def validate_tables(table: dict[str, Any], where: str) -> StudyFile:
     try:
         return TypeAdapter(StudyFile).validate_python(table)
     except ValidationError as error:
-        raise BadInput("; ".join(dict.fromkeys(describe_error(e, where) for e in error.errors()))) from None
+        found = list(dict.fromkeys(describe_error(e, where) for e in error.errors()))
+        renamed = [line for line in found if line.endswith(SINCE)]  # the new name is then missing too
+        raise BadInput("; ".join(renamed or found)) from None
 
 
 def describe_error(error: Any, where: str) -> str:
@@ -84,7 +88,7 @@ def describe_error(error: Any, where: str) -> str:
             return f"{where}: '{name}' stands outside of its table; expected it in [base], or in [[axes]] as a list"
         tables = [one for one in above if not one.isdigit()]
         known = [f.name for f in fields(nested_tables(StudyFile)[tables[-1]] if tables else StudyFile)]
-        return f"{where}:{'.'.join(above)}{' ' if above else ''}{unknown_field(name, known)}"
+        return f"{where}:{'.'.join(above)} {unknown_field(name, known)}"
     if error["type"] in ("missing", "missing_argument"):
         return f"{where}: missing field '{place}'"
     return (
@@ -149,7 +153,7 @@ def check_saves(study: Study, where: str) -> None:
 
 def check_size(study: Study, where: str) -> None:
     """Raises BadInput for what this machine cannot hold."""
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    available = available_memory()
     for name, (needed, what) in required_memory(study).items():
         if needed > available:
             raise BadInput(

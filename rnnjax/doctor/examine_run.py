@@ -12,7 +12,7 @@ from rnnjax.doctor.inputs import seen
 from rnnjax.doctor.training_curves import Record
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.storage.manifest import read_manifest, upgrade_task_settings
+from rnnjax.storage.manifest import read_manifest
 from rnnjax.studies.datasets import data_hash, load_tasks
 from rnnjax.studies.load_networks import LoadedNetwork, load_networks
 from rnnjax.studies.load_results import read_arms
@@ -54,7 +54,7 @@ def data_changed(folder: Path) -> bool:
     """Whether the data of a study are others than when it was run; its sha256 is of those of all arms together."""
     manifest = read_manifest(folder)
     arms = manifest["config"]["arms"].values() if manifest else []
-    specs = (TaskSpec(**upgrade_task_settings(values["task"])) for values in arms)
+    specs = (TaskSpec(**values["task"]) for values in arms)
     return manifest is not None and data_hash(load_tasks(specs)[0]) != manifest["data_sha256"]
 
 

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from rnnjax.errors import BadInput
+from rnnjax.checks import lookup
 from rnnjax.networks.activations import ACTIVATIONS
 from rnnjax.networks.flax_bridge import from_flax
 from rnnjax.networks.initializers import INITIALIZERS
@@ -27,12 +27,12 @@ def elman(spec: Spec, hp: HParams) -> Cell:
 
     Source: Elman 1990, Cognitive Science 14:179.
     """
-    phi = ACTIVATIONS[spec.activation]
+    phi = lookup(ACTIVATIONS, spec.activation, "activation")
 
     def gate(params: Params, h: Array, u: Array, r: Array) -> Array:
         return phi(u + r)
 
-    return build_cell(spec, hp, ("new",), gate)
+    return build_cell(spec, hp, ("new",), gate)._replace(activation=spec.activation)
 
 
 def leaky(spec: Spec, hp: HParams) -> Cell:
@@ -40,12 +40,12 @@ def leaky(spec: Spec, hp: HParams) -> Cell:
 
     An Euler step of a continuous-time RNN with leak = dt / tau. Source: Jaeger et al. 2007, Neural Networks 20:335.
     """
-    phi = ACTIVATIONS[spec.activation]
+    phi = lookup(ACTIVATIONS, spec.activation, "activation")
 
     def gate(params: Params, h: Array, u: Array, r: Array) -> Array:
         return (1 - hp.leak) * h + hp.leak * phi(u + r)
 
-    return build_cell(spec, hp, ("new",), gate)
+    return build_cell(spec, hp, ("new",), gate)._replace(activation=spec.activation)
 
 
 def minimal(spec: Spec, hp: HParams) -> Cell:
@@ -114,7 +114,9 @@ def build_cell(
     gate_init: Callable[[], Params] = dict,
 ) -> Cell:
     """A cell whose carry is h, from its gate: each block of a kernel is drawn by itself, as the initializer says."""
-    starts = INITIALIZERS[spec.kernel_initializer], INITIALIZERS[spec.recurrent_initializer]
+    starts = [
+        lookup(INITIALIZERS, getattr(spec, field), field) for field in ("kernel_initializer", "recurrent_initializer")
+    ]
 
     def blocks(start: Callable[..., Array], key: Array, rows: int, gain: Any) -> Array:
         keys = jax.random.split(key, len(gates)) if len(gates) > 1 else [key]
@@ -192,10 +194,6 @@ CELLS: dict[str, Callable[[Spec, HParams], Cell | OpaqueCell]] = {
 
 
 def build_spec_cell(spec: Spec, hp: HParams) -> Cell | OpaqueCell:
-    """The cell of a spec, layer-normalised where it says so. Raises BadInput for a name that is not in CELLS."""
-    if spec.cell not in CELLS:
-        raise BadInput(
-            f"cell: got {spec.cell!r}; expected one of CELLS: {', '.join(CELLS)}; enter one of your own there first"
-        )
-    cell = CELLS[spec.cell](spec, hp)
+    """The cell of a spec, with layer normalisation if `spec.layer_norm`. Raises BadInput for a name not in CELLS."""
+    cell = lookup(CELLS, spec.cell, "cell")(spec, hp)
     return with_layer_norm(cell) if spec.layer_norm and isinstance(cell, Cell) else cell

@@ -17,8 +17,6 @@ from jax import Array
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
 
-unused_key = jax.random.key(0)  # of a carry: Flax's cells ask for a key and all start from zeros
-
 
 def from_flax(make: Callable[..., nn.RNNCellBase]) -> Callable[[Spec, HParams], OpaqueCell]:
     """A Flax cell as a cell here, with its own parameters and initializers.
@@ -37,6 +35,7 @@ def from_flax(make: Callable[..., nn.RNNCellBase]) -> Callable[[Spec, HParams], 
         example = jnp.zeros(spec.inputs)
 
         def carry() -> Carry:
+            unused_key = jax.random.key(0)  # Flax's cells ask for one and all start from zeros
             return module.initialize_carry(unused_key, example.shape), jnp.zeros(spec.hidden)
 
         def init(key: Array) -> Params:

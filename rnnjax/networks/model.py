@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from rnnjax.checks import lookup
 from rnnjax.errors import BadInput
 from rnnjax.networks.cells import build_spec_cell
 from rnnjax.networks.initial_states import INITIAL_STATES
@@ -46,7 +47,8 @@ def build_network(spec: Spec, hp: HParams) -> Model:
         # The first layer has the key itself: how deep a network is does not change how its first layer starts.
         keys = {name: jax.random.fold_in(cell_key, 1 + i) if i else cell_key for i, name in enumerate(cells)}
         width = spec.hidden * (1 + spec.bidirectional)
-        kernel = INITIALIZERS[spec.kernel_initializer](readout_key, (width, spec.outputs), jnp.asarray(hp.kernel_gain))
+        initializer = lookup(INITIALIZERS, spec.kernel_initializer, "kernel_initializer")
+        kernel = initializer(readout_key, (width, spec.outputs), jnp.asarray(hp.kernel_gain))
         params = {name: cell.init(keys[name]) for name, cell in cells.items()}
         readout = {"kernel": kernel, "bias": jnp.zeros(spec.outputs)}
         learned = {"start": starts(jax.random.fold_in(key, 2), 1)} if spec.initial_state == "learned" else {}
@@ -55,7 +57,7 @@ def build_network(spec: Spec, hp: HParams) -> Model:
     def starts(key: Array, streams: int) -> Carry:
         zero = {name: cell.carry() for name, cell in cells.items()}
         zero = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (streams, *leaf.shape)), zero)
-        return INITIAL_STATES[spec.initial_state](key, hp, zero)
+        return lookup(INITIAL_STATES, spec.initial_state, "initial_state")(key, hp, zero)
 
     def carry(params: Params, key: Array, streams: int) -> Carry:
         if spec.initial_state == "learned":

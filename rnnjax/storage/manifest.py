@@ -10,6 +10,7 @@ import os
 import platform
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -17,12 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from rnnjax import __version__
 from rnnjax.errors import BadInput, DamagedState, FolderRefused
 from rnnjax.storage.files import read_json
 
 Manifest = dict[str, Any]
 
-FORMAT = 1  # of the manifest; raise it when an older rnnjax could not read what is written
+HERE = Path(__file__).parent
+FORMAT = 2  # of the manifest; 2 since 0.2, where settings were renamed
 MOST_NAMED = 8  # fields or files listed in one message
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 NUMERICS = ("jax_default_prng_impl", "jax_threefry_partitionable", "jax_enable_x64", "jax_default_matmul_precision")
@@ -49,12 +52,33 @@ def machine_fingerprint() -> dict[str, Any]:
     }
 
 
-def git_commit() -> str:
-    """The commit of rnnjax, "-dirty" appended if files were changed since; empty outside git."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+def git_commit(folder: Path = HERE) -> str:
+    """The commit of rnnjax, "-dirty" appended if files were changed since; empty outside rnnjax's own repository.
+
+    Installed in an environment inside another project's checkout, the package's folder belongs to that repository, if
+    to any; its commit says nothing about rnnjax.
+    """
+    top = _git(folder, "rev-parse", "--show-toplevel")
+    tracked = _git(folder, "ls-files", Path(__file__).name)
+    if not top or not tracked or not _is_own_project(Path(top)):
+        return ""
+    return _git(folder, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+
+
+def _is_own_project(top: Path) -> bool:
     try:
-        here = Path(__file__).parent
-        answer = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=10, check=False)
+        project = tomllib.loads((top / "pyproject.toml").read_text()).get("project", {})
+    except (OSError, ValueError):
+        return False
+    return project.get("name") == "rnnjax"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """The output of a git command in a folder; empty where it fails."""
+    try:
+        answer = subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):  # no git, or a disk that does not answer
         return ""
     return answer.stdout.strip()
@@ -99,7 +123,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a run folder, for any reader; None if there is none of ours.
 
     Raises:
-        DamagedState: it cannot be read, or is from a newer rnnjax.
+        DamagedState: it cannot be read, or is from a newer rnnjax. FolderRefused: from an older one.
     """
     path = folder / "manifest.json"
     manifest = read_json(path) if path.exists() else None
@@ -107,16 +131,12 @@ def read_manifest(folder: Path) -> Manifest | None:
         return None
     if manifest["rnnjax_format"] > FORMAT:
         raise DamagedState(f"{path} was written by a newer rnnjax")
+    if manifest["rnnjax_format"] < FORMAT:
+        raise FolderRefused(
+            f"{path} was written by rnnjax 0.1 (format {manifest['rnnjax_format']}); this is rnnjax {__version__} "
+            f"(format {FORMAT}): run the study again, or read it with rnnjax 0.1"
+        )
     return manifest
-
-
-STANDARDISE = {True: "all", False: "none"}  # what older manifests say, and its word
-
-
-def upgrade_task_settings(task: dict[str, Any]) -> dict[str, Any]:
-    """The settings of a task as an older rnnjax may have kept them, in the words of this one."""
-    known = task.get("standardise")
-    return task | {"standardise": STANDARDISE[known]} if isinstance(known, bool) else task
 
 
 def check_generator(fingerprint: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ promised: locks on NFS.
 
 import contextlib
 import datetime
-import fcntl
 import logging
 import os
 import re
@@ -88,10 +87,6 @@ class RunFolder:
         """Writes OUT/name, an .npz of plain arrays, whole or not at all."""
         files.write_npz(self._inside(name), arrays)
 
-    def read_npz(self, name: str) -> dict[str, np.ndarray]:
-        """The arrays of OUT/name; never unpickles. Raises DamagedState."""
-        return files.read_npz(self._inside(name))
-
     def _inside(self, name: str) -> Path:
         path = self.path / name
         if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.path)):
@@ -162,12 +157,21 @@ def _lock(folder: Path, held: contextlib.ExitStack) -> IO[bytes]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = held.enter_context((folder / ".lock").open("a+b"))
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(lock)
         except BlockingIOError:
             lock.seek(0)
             holder = lock.read().decode(errors="replace") or "another process"
             raise FolderRefused(f"{folder}: in use by {holder}") from None
     return lock
+
+
+def lock_file(file: IO[bytes]) -> None:
+    """Takes the system's lock on an open file. Raises BlockingIOError where another process has it; StorageFailed."""
+    try:
+        import fcntl  # not at the top: Windows has none
+    except ImportError:
+        raise StorageFailed(f"cannot lock {file.name}: a run folder needs Linux or macOS") from None
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _write_owner(lock: IO[bytes]) -> None:

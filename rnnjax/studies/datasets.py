@@ -2,7 +2,6 @@
 
 import codecs
 import hashlib
-import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnjax.config.load import BYTES_PER_CHARACTER
+from rnnjax.devices import available_memory
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks import TASKS
@@ -56,7 +56,7 @@ def read_source_text(task: TaskSpec, available_bytes: int) -> SourceText | None:
 
 def load_tasks(specs: Iterable[TaskSpec]) -> tuple[dict[TaskSpec, Task], list[str]]:
     """The tasks of some settings, each made once, and remarks about their texts. Raises BadInput."""
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    available = available_memory()
     sources = {spec: read_source_text(spec, available) for spec in dict.fromkeys(specs)}
     tasks = {spec: TASKS[spec.name](spec, source and source.text) for spec, source in sources.items()}
     return tasks, [remark for source in sources.values() if source for remark in source.remarks]

@@ -182,17 +182,6 @@ def entropy_rate(grammar: Grammar) -> float:
     return float(-probabilities @ np.log(probabilities) / (probabilities @ lengths))
 
 
-def next_character(grammar: Grammar, history: str) -> np.ndarray:
-    """p(next character | everything said so far): [V], in the order of `grammar_vocabulary`.
-
-    It is the probability of the sentences that go on like this, over that of the sentences that begin like what has
-    been said of the current one. All zeros after a history that the grammar cannot have said.
-    """
-    known = sentence_prefixes(grammar)
-    *_, said = _open_sentence(grammar, history)
-    return np.array([known.get(said + letter, 0.0) for letter in grammar_vocabulary(grammar)]) / known.get(said, 1.0)
-
-
 def total_surprisal(grammar: Grammar, text: str) -> np.ndarray:
     """-log p of each character of a text given all before it, in nats: [N]; inf from the first impossible one on."""
     known = sentence_prefixes(grammar)

@@ -82,16 +82,6 @@ def next_row_pairs(mean_D: np.ndarray, unit_D: np.ndarray, values_ND: np.ndarray
     return LabelledSequence(values_ND[:-1], _training_part(values_ND[1:], mean_D, unit_D))
 
 
-def in_units(task: Task, values_O: np.ndarray) -> np.ndarray:
-    """What the network says, [..., O], in the series' own units: value * unit + mean."""
-    return values_O * np.array(task.target_scale_O) + np.array(task.target_mean_O)
-
-
-def from_units(task: Task, values_O: np.ndarray) -> np.ndarray:
-    """Values in the series' own units, [..., O], as the network should say them: the inverse of `in_units`."""
-    return (values_O - np.array(task.target_mean_O)) / np.array(task.target_scale_O)
-
-
 def held_out_reference_losses(train_ND: np.ndarray, validation_ND: np.ndarray) -> dict[str, float]:
     """The squared error, mean over held-out rows and columns, of three simple predictors.
 

@@ -3,6 +3,7 @@
 import optax
 from jax import Array
 
+from rnnjax.checks import lookup
 from rnnjax.settings import HParams, Spec
 
 
@@ -61,4 +62,4 @@ def build_optimizer(spec: Spec, hp: HParams, rate: Array | float) -> optax.Gradi
     """
     of_elements = optax.clip(hp.clip_value) if spec.clip_elementwise else optax.identity()
     of_norm = optax.clip_by_global_norm(hp.clip_norm)
-    return optax.chain(of_elements, of_norm, OPTIMIZERS[spec.optimizer](hp), optax.scale(-rate))
+    return optax.chain(of_elements, of_norm, lookup(OPTIMIZERS, spec.optimizer, "optimizer")(hp), optax.scale(-rate))

@@ -147,7 +147,7 @@ def compile_program(runs: Sequence[Run], data: WindowData, rows: int, held_out: 
     spec = runs[0].spec.program
     blocks = RunBlocks(len(runs), block_width(spec))
     hp = blocks.scatter(stack_hparams(runs))
-    data = jax.device_put(data, blocks.shared)
+    data, held_out = jax.device_put((data, held_out), blocks.shared)
 
     def chunk_of_run(state: train.TrainState, hp: HParams, data: WindowData, steps: Array) -> Any:
         return train.train_chunk(spec, rows, hp, data, state, steps)
@@ -165,8 +165,7 @@ def compile_program(runs: Sequence[Run], data: WindowData, rows: int, held_out: 
     )
 
     def check_early_stopping(states: list[Any]) -> list[Any]:
-        window = jax.device_put(held_out, blocks.shared)
-        return [check_run(state, hp_round, window) for state, hp_round in zip(states, hp, strict=True)]
+        return [check_run(state, hp_round, held_out) for state, hp_round in zip(states, hp, strict=True)]
 
     @cache
     def compiled(probe: Measure) -> Compiled:

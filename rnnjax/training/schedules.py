@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from rnnjax.checks import lookup
 from rnnjax.settings import HParams
 
 
@@ -51,7 +52,7 @@ def learning_rate_at(name: str, hp: HParams, step: Array) -> Array:
     The factor's own steps are counted from the end of the warm-up.
     """
     warm = jnp.minimum(1, (step + 1) / jnp.maximum(hp.warmup_steps, 1))
-    return hp.learning_rate * warm * SCHEDULES[name](hp, jnp.maximum(step - hp.warmup_steps, 0))
+    return hp.learning_rate * warm * lookup(SCHEDULES, name, "schedule")(hp, jnp.maximum(step - hp.warmup_steps, 0))
 
 
 def linear_rise(hp: HParams, step: Array) -> Array:

@@ -14,6 +14,7 @@ import optax
 from flax import struct
 from jax import Array
 
+from rnnjax.checks import lookup
 from rnnjax.keys import key_for
 from rnnjax.networks.generation import sample_inputs
 from rnnjax.networks.model import Model, build_network
@@ -162,7 +163,7 @@ def window_losses(spec: Spec, outputs_TBO: Array, window: WindowData) -> tuple[A
     loss_mask_TB = window.loss_mask_WTB
 
     def per_step(outputs_TBO: Array, targets: Any) -> Array:
-        losses_TB = jax.vmap(jax.vmap(LOSSES[spec.loss]))(outputs_TBO, targets)
+        losses_TB = jax.vmap(jax.vmap(lookup(LOSSES, spec.loss, "loss")))(outputs_TBO, targets)
         return jnp.mean(losses_TB if loss_mask_TB is None else losses_TB * loss_mask_TB, axis=1)
 
     loss_mask_T = None if loss_mask_TB is None else jnp.mean(loss_mask_TB, axis=1)

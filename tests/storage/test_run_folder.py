@@ -17,7 +17,7 @@ import pytest
 from rnnjax.errors import BadInput, DamagedState, FolderRefused, RnnjaxError, StorageFailed
 from rnnjax.storage import files
 from rnnjax.storage import run_folder as runs
-from rnnjax.storage.manifest import config_hash, machine_fingerprint, read_manifest
+from rnnjax.storage.manifest import HERE, config_hash, git_commit, machine_fingerprint, read_manifest
 from rnnjax.storage.run_folder import open_run
 
 CONFIG = {"spec": {"hidden": 64, "block": 8}, "hp": {"clip_norm": math.inf, "learning_rate": 0.01}}
@@ -101,6 +101,11 @@ def newer_manifest(folder: Path) -> None:
     (folder / "manifest.json").write_text('{"rnnjax_format": 99}')
 
 
+def older_manifest(folder: Path) -> None:
+    interrupted(folder)
+    (folder / "manifest.json").write_text('{"rnnjax_format": 1, "config": {}}')
+
+
 NOT_OURS = "contains files rnnjax did not write: "
 OTHER = "holds another config: it has spec."
 REFUSALS: dict[str, tuple[Callable[[Path], None], dict[str, Any], type[RnnjaxError], str]] = {
@@ -131,6 +136,9 @@ REFUSALS: dict[str, tuple[Callable[[Path], None], dict[str, Any], type[RnnjaxErr
                                     "strict": True}, FolderRefused,
                       'another machine, and --strict is given: it has versions.jaxlib "0.10.2", this one says "0.11"'),
     "row 75 manifest": (newer_manifest, {"resume": True}, DamagedState, "written by a newer rnnjax"),
+    "manifest of 0.1": (older_manifest, {"resume": True}, FolderRefused,
+                        "manifest.json was written by rnnjax 0.1 (format 1); this is rnnjax 0.2.0 (format 2): "
+                        "run the study again, or read it with rnnjax 0.1"),
     "row 82": (nothing, {"machine": changed(MACHINE, numerics__jax_default_prng_impl="rbg")}, BadInput,
                "JAX_DEFAULT_PRNG_IMPL=rbg is not supported: seeds would not be independent"),
     "row 83 x64": (interrupted, {"machine": changed(MACHINE, numerics__jax_enable_x64=True), "resume": True},
@@ -351,7 +359,7 @@ def test_arrays_come_back_bitwise_and_pickles_never_row_76(tmp_path: Path) -> No
     }
     with opened(tmp_path / "run") as run:
         run.write_npz("metrics/base.npz", arrays)
-        back = run.read_npz("metrics/base.npz")
+        back = files.read_npz(run.path / "metrics/base.npz")
         assert {k: (v.dtype, v.shape, v.tobytes()) for k, v in arrays.items()} == {
             k: (v.dtype, v.shape, v.tobytes()) for k, v in back.items()
         }
@@ -364,7 +372,7 @@ def test_arrays_come_back_bitwise_and_pickles_never_row_76(tmp_path: Path) -> No
         (run.path / "flipped.npz").write_bytes(flipped)
         for name in ("pickled.npz", "plain.pkl", "flipped.npz", "missing.npz"):
             with pytest.raises(DamagedState, match=f"cannot read .*{name}"):
-                run.read_npz(name)
+                files.read_npz(run.path / name)
 
 
 @pytest.mark.parametrize("name", ["../x.json", "/etc/x.json", "a/../../x.json", "inner/x.json"])
@@ -403,3 +411,41 @@ def test_a_run_that_came_and_went_in_between_is_seen(tmp_path: Path, monkeypatch
     with pytest.raises(FolderRefused, match="unfinished run"):
         opened(tmp_path / "run")
     assert (read_manifest(tmp_path / "run") or {})["attempt"] == 1
+
+
+def test_a_system_without_file_locks_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    with pytest.raises(StorageFailed, match="a run folder needs Linux or macOS"):
+        opened(tmp_path / "run")
+
+
+def repository(top: Path, project: str, package: Path, tracked: bool = True) -> Path:
+    """A git repository with one commit, and a copy of the module of manifests below it."""
+    package.mkdir(parents=True)
+    (package / "manifest.py").write_text("")
+    (top / "pyproject.toml").write_text(f'[project]\nname = "{project}"\n')
+    (top / ".gitignore").write_text("" if tracked else ".venv/\n")
+    author = ("-c", "user.name=a", "-c", "user.email=a@b.c")
+    for command in (("init",), ("add", "."), (*author, "commit", "-m", "first")):
+        subprocess.run(["git", *command], cwd=top, check=True, capture_output=True)
+    return package
+
+
+def test_the_commit_is_that_of_rnnjax_alone(tmp_path: Path) -> None:
+    own = repository(tmp_path / "own", "rnnjax", tmp_path / "own" / "rnnjax" / "storage")
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=own, capture_output=True, text=True, check=True)
+    assert git_commit(own) == head.stdout.strip()
+    (own / "manifest.py").write_text("changed")
+    assert git_commit(own) == head.stdout.strip() + "-dirty"
+
+
+@pytest.mark.parametrize(("project", "tracked"), [("thesis", True), ("thesis", False), ("rnnjax", False)])
+def test_the_commit_of_a_foreign_repository_is_not_taken(project: str, tracked: bool, tmp_path: Path) -> None:
+    """As where rnnjax is installed in a virtual environment inside somebody's checkout."""
+    place = tmp_path / ".venv" / "lib" / "rnnjax" / "storage"
+    assert git_commit(repository(tmp_path, project, place, tracked)) == ""
+
+
+def test_outside_git_there_is_no_commit(tmp_path: Path) -> None:
+    assert git_commit(tmp_path) == ""
+    assert (HERE / "manifest.py").exists()

@@ -3,14 +3,16 @@
 import json
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rnnjax.config import load as config
-from rnnjax.errors import BadInput, DamagedState
+from rnnjax.errors import BadInput, DamagedState, FolderRefused
 from rnnjax.studies.analyse import rejudge
+from rnnjax.studies.load_networks import load_network
 from rnnjax.studies.load_results import load_results
 from rnnjax.studies.run import run_study
 
@@ -123,3 +125,19 @@ def test_what_is_not_finished_or_not_whole_is_refused(finished: tuple[Path, Path
     lost.rename(tmp_path / lost.name)
     with pytest.raises(DamagedState, match="has no curves of hidden=5"):
         rejudge(config.load_study(file), out)
+
+
+def test_a_folder_of_before_0_2_is_refused_by_every_reader(finished: tuple[Path, Path], tmp_path: Path) -> None:
+    """Its settings have other names: read as ours, they would be missing."""
+    file, _ = finished
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "manifest.json").write_text(json.dumps({"rnnjax_format": 1, "state": "done", "config": {}, "groups": {}}))
+    readers: list[Callable[[], object]] = [
+        lambda: load_network(old, None, None),
+        lambda: rejudge(config.load_study(file), old),
+        lambda: run_study(config.load_study(file), old),
+    ]
+    for read_folder in readers:
+        with pytest.raises(FolderRefused, match=r"rnnjax 0\.1 \(format 1\); this is rnnjax .* \(format 2\)"):
+            read_folder()

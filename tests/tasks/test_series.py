@@ -12,7 +12,7 @@ from rnnjax.settings import TaskSpec
 from rnnjax.studies.datasets import read_source_text
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.generators import AR_COEFFICIENTS, AR_WARM_UP, DETERMINISTIC, PERIODS, RANDOM, delayed_feedback
-from rnnjax.tasks.series import from_units, held_out_reference_losses, in_units, linear_error, series_task
+from rnnjax.tasks.series import held_out_reference_losses, linear_error, series_task
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.types import Task
 
@@ -21,6 +21,11 @@ SERIES = [*DETERMINISTIC, *RANDOM]
 
 def made(source: str | None = None, **fields: object) -> Task:
     return series_task(TaskSpec(name="series", **fields), source)
+
+
+def in_units(task: Task, values_O: np.ndarray) -> np.ndarray:
+    """Network outputs [..., O] in the units of the series: value * scale + mean."""
+    return values_O * np.array(task.target_scale_O) + np.array(task.target_mean_O)
 
 
 def own_units(task: Task) -> tuple[np.ndarray, np.ndarray]:
@@ -150,49 +155,6 @@ def test_the_training_part_alone_sets_mean_and_deviation() -> None:
     np.testing.assert_allclose(own_units(other)[1], changed[90:], rtol=1e-6)
 
 
-def test_from_units_undoes_in_units() -> None:
-    task = made(as_csv(table(60, 3)))
-    values_TBO = np.random.default_rng(0).normal(size=(4, 5, 3))
-    np.testing.assert_allclose(from_units(task, in_units(task, values_TBO)), values_TBO)
-    np.testing.assert_allclose(from_units(task, np.array(task.target_mean_O)), 0, atol=1e-15)
-    np.testing.assert_allclose(in_units(task, np.ones(3)), np.array(task.target_mean_O) + np.array(task.target_scale_O))
-
-
-@pytest.mark.parametrize("times", [1, 3, 7])
-def test_redundancy_repeats_the_beginning_and_leaves_what_is_held_out(times: int) -> None:
-    plain = made(series="mackey_glass", length=100, standardise="none")
-    task = made(series="mackey_glass", length=100, redundancy=times)
-    assert len(task.train_N) == 100 // times * times
-    expected = np.concatenate([plain.train_N[: 100 // times]] * times)
-    train, validation = own_units(task)
-    np.testing.assert_allclose(train, expected, rtol=1e-6)
-    np.testing.assert_allclose(validation, plain.validation_N, rtol=1e-6)
-    assert task.target_mean_O == pytest.approx(expected.mean(axis=0))
-    assert task.target_scale_O == pytest.approx(expected.std(axis=0))
-
-
-def test_each_row_is_followed_by_the_next() -> None:
-    values = table(21)
-    task = made(as_csv(values), standardise="none", validation=0.5)
-    inputs, targets, counted, mask, target_scale_O = task_windows(task, task.train_N, batch=2, window=3)
-    assert inputs.shape == targets.shape == (1, 3, 2, 2)
-    np.testing.assert_allclose(inputs[0, :, 1], values[5:8], rtol=1e-6)
-    np.testing.assert_allclose(targets[0, :, 1], values[6:9], rtol=1e-6)
-    assert counted is mask is None
-    np.testing.assert_array_equal(target_scale_O, [1, 1])
-
-
-def test_the_last_readout_counts_the_last_step_of_each_window() -> None:
-    task = made(series="noise", length=101, loss_steps="last")
-    data = task_windows(task, task.train_N, batch=4, window=5)
-    assert data.loss_mask_WTB is not None and data.loss_mask_WTB.dtype == np.float32
-    assert data.loss_mask_WTB.shape == data.inputs_WTB.shape[:3] == (5, 5, 4)
-    for step in range(5):
-        assert (data.loss_mask_WTB[:, step] == (step == 4)).all()
-    every = made(series="noise", length=101)
-    np.testing.assert_array_equal(task_windows(every, every.train_N, 4, 5).targets_WTB, data.targets_WTB)
-
-
 def test_only_the_targets_may_be_standardised() -> None:
     """The network reads what "none" shows it and is to say what "all" asks of it, in the units of both."""
     fields = {"series": "walk", "length": 400, "scale": 2.5, "offset": 300}
@@ -224,7 +186,7 @@ def test_swapped_axes_are_a_transposed_window() -> None:
 
 def test_swapped_axes_are_swapped_in_what_is_held_out_too() -> None:
     """23 windows of 4 steps: five squares of four windows, the rest is left out."""
-    right, swapped = (made(series="noise", length=200, validation=0.475, axes=a) for a in ("right", "swapped"))
+    right, swapped = (made(series="noise", length=200, validation=0.475, time_axis=a) for a in ("time", "batch"))
     windows, turned = (held_out_window(one, 4, carried=False) for one in (right, swapped))
     assert (windows.inputs_WTB.shape[1:3], turned.inputs_WTB.shape[1:3]) == ((4, 23), (4, 20))
     for name in ("inputs_WTB", "targets_WTB"):
