@@ -1,7 +1,7 @@
-"""The settings by name: who owns a field, what it may be, and how that is said. Imports no JAX.
+"""The settings by name: owner, type and range of each field, validation, and the text of `--help`. Imports no JAX.
 
-A field is known by its name alone: `Spec`, `HParams` and `TaskSpec` (as `task.<field>`) own it, and their annotation is
-its rule. pydantic checks types and ranges; the words are ours.
+`Spec`, `HParams` and `TaskSpec` (as `task.<field>`) own the fields; the annotation of a field is its rule, which
+pydantic checks.
 """
 
 import difflib
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, ge
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import TypeAdapter, ValidationError
 
+from rnnjax.config.descriptions import field_descriptions
 from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Spec, TaskSpec
 
@@ -105,14 +106,18 @@ def unknown_field(name: str, known: Iterable[str]) -> str:
 
 
 def field_help() -> str:
-    """All settings with their defaults and rules, for `--help`."""
-    owners = {"spec": "settings that fix a program", "hp": "settings batched over runs", "task": "settings of the task"}
+    """All settings with defaults, rules and descriptions, for `--help`."""
+    owners = {
+        "spec": ("settings that fix a program", Spec),
+        "hp": ("settings batched over runs", HParams),
+        "task": ("settings of the task", TaskSpec),
+    }
     lines = []
-    for owner, title in owners.items():
+    for owner, (title, kind) in owners.items():
         lines += ["", f"{title}:"]
-        lines += [
-            f"  {name:<22} {entry.default!s:<14} {describe_type(entry.annotation)}"
-            for name, entry in FIELDS.items()
-            if entry.owner == owner
-        ]
+        descriptions = field_descriptions(kind)
+        for name, entry in FIELDS.items():
+            if entry.owner == owner:
+                lines.append(f"  {name:<28} {entry.default!s:<14} {describe_type(entry.annotation)}")
+                lines.append(f"      {descriptions[name.removeprefix('task.')]}")
     return "\n".join(lines).strip()
