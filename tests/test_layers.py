@@ -99,7 +99,7 @@ def package(module: str) -> str:
 
 def test_every_module_is_in_a_package_or_at_the_root() -> None:
     at_the_root = {module for module in FILES if package(module) == "root"}
-    assert at_the_root == {"checks", "settings", "types", "errors", "keys", "devices", "metrics"}
+    assert at_the_root == {"checks", "settings", "types", "errors", "devices", "metrics"}
     assert {package(module) for module in FILES} == set(LAYERS)
 
 

@@ -1,4 +1,4 @@
-"""What all scripts share: one line for an error, one exit code, no traceback."""
+"""Shared by all commands: argument parsers, one line for an error, one exit code, no traceback."""
 
 import argparse
 import hashlib
@@ -14,26 +14,26 @@ from rnnjax.storage.run_folder import check_name
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose usage errors are one line like all others."""
+    """An argparse parser whose usage errors are one line like all others."""
 
     def error(self, message: str) -> NoReturn:
         raise BadInput(f"{message}; see --help")
 
 
 def build_parser(description: str | None, epilog: str = "") -> Parser:
-    """A parser that takes no abbreviations: a prefix must not set a field by accident."""
+    """A parser without abbreviations: a prefix must not set a field by accident."""
     layout = argparse.RawDescriptionHelpFormatter
     return Parser(description=description, epilog=epilog, allow_abbrev=False, formatter_class=layout)
 
 
 def add_import_option(parser: argparse.ArgumentParser) -> None:
-    """The option for what `run_user_code` runs."""
+    """Add `--import`, whose file `run_user_code` runs."""
     parser.add_argument(
         "--import",
         dest="own_code",
         type=Path,
         metavar="FILE.py",
-        help="run this file first: it may enter cells, tasks and probes of your own in their tables",
+        help="run this Python file first; it can register your own cells, tasks and probes",
     )
 
 
@@ -66,28 +66,28 @@ def run_command(main: Callable[[], None]) -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has gone
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
 
 
 def printable(text: str) -> str:
-    """`text` without what could steer a terminal: a user's file and its name may hold escape codes."""
+    """`text` with control characters escaped: a user's file and its name may contain terminal escape codes."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
-    """Raises BadInput for bytes that are no text: no file that we write could name them."""
+    """Raises BadInput for arguments that are not UTF-8: no output file could name them."""
     for argument in arguments:
         if any("\ud800" <= c <= "\udfff" for c in argument):
             raise BadInput(f"argument {argument!a}: expected UTF-8")
 
 
 def run_folders(studies: Sequence[str], out: Path | None) -> list[Path]:
-    """The run folder of each study: `out`, which only one can have, or runs/<study>.
+    """The run folder of each study: `out` for a single study, or runs/<study>.
 
     Raises:
-        BadInput: two studies would share a folder, or a folder's name is none.
+        BadInput: two studies would share a folder, or a folder has an invalid name.
     """
     if out is not None and len(studies) > 1:
         raise BadInput(f"--out: got one folder for {len(studies)} studies; expected one study")

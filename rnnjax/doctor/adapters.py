@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import BadInput
-from rnnjax.keys import key_for
+from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_layers, build_network
 from rnnjax.probes.dynamics.units import WITH_ACTIVATION
 from rnnjax.settings import HParams, Spec

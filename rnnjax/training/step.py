@@ -15,8 +15,8 @@ from flax import struct
 from jax import Array
 
 from rnnjax.checks import lookup
-from rnnjax.keys import key_for
 from rnnjax.networks.generation import sample_inputs
+from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_network
 from rnnjax.settings import HParams, Spec
 from rnnjax.training.batching import WINDOW_ORDERS, select_window

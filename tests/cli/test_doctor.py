@@ -92,9 +92,9 @@ def test_a_run_folder_is_examined_and_told(
     [
         ([], "got nothing to examine; expected one of OUT, --text and --series"),
         (["out", "--text", "a"], "got folder and text; expected one of"),
-        (["--arm", "a", "--text", "b"], "--arm: got no run folder"),
-        (["--columns", "a", "--text", "b"], "--columns: got no --series"),
-        (["out", "--out", "b"], "--out: got a run folder to examine too"),
+        (["--arm", "a", "--text", "b"], "--arm requires a run folder"),
+        (["--columns", "a", "--text", "b"], "--columns requires --series"),
+        (["out", "--out", "b"], "--out requires --text or --series"),
         (["--text", "a", "--out", "bad name"], "run name must match"),
         (["nowhere"], "nowhere: no trained network here"),
         (["--text", "/nowhere/at.all"], "task.path: no such file"),
@@ -138,5 +138,5 @@ def test_a_users_file_reaches_the_diagnostic_run(
 ) -> None:
     path = tmp_path / "my file's.csv"
     monkeypatch.setattr(sys, "argv", ["doctor.py", f"--{kind}", str(path)])
-    study = script.diagnostic(script.arguments())
+    study = script.diagnostic_study(script.arguments())
     assert study.arms[0].spec.task.path == str(path) and study.arms[0].spec.task.name == kind

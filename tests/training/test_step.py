@@ -9,10 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnjax.keys import Purpose, key_for
 from rnnjax.networks.cells import CELLS
 from rnnjax.networks.generation import sample
 from rnnjax.networks.initializers import INITIALIZERS
+from rnnjax.networks.keys import Purpose, key_for
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
 from rnnjax.training import batching as order

@@ -1,4 +1,4 @@
-"""The rules by which numbers judge a statement: each turns a criterion into measurements, see `measurement`.
+"""The rules that judge a claim: each turns a criterion into measurements, see `measurement`.
 
 A rule is one function and one line of `RULES`.
 """
@@ -66,7 +66,7 @@ def tolerance_range(criterion: Criterion) -> tuple[float, float]:
 
 
 def number_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
-    """A number stated from one run: it lies where 95% of single seeds lie, or the mean within `tolerance` of it."""
+    """`expected` lies in the 95% prediction interval of one seed, or within `tolerance` of the mean over seeds."""
     low, high = tolerance_range(criterion)
     found = []
     for arm in select_arms(arms, criterion.arms):
@@ -83,9 +83,8 @@ def number_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measure
 def difference_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
     """The paired difference between `arms` and `compared_to` lies in [low, high]; intervals hold for all pairs at once.
 
-    With `compared_metric` that is what is taken of `compared_to`, and an arm is compared with itself where it is on
-    both
-    sides. With `matched` only arms that agree in these fields make a pair.
+    With `compared_metric`, that metric of `compared_to` is compared, and an arm on both sides is compared with itself.
+    With `matched`, only arms that agree in these fields form a pair.
     """
     pairs = list(compared_pairs(criterion, arms))
     other = criterion.compared_metric or criterion.metric
@@ -128,8 +127,8 @@ def compared_pairs(criterion: Criterion, arms: Sequence[ArmResult]) -> Iterable[
 def best_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
     """Among `arms` and `compared_to` together, the arm with the lowest (or highest) mean is one of `arms`.
 
-    A bootstrap chance: confirmed from `low` on (0.95 if not given), refuted at 0.05 and below. An arm
-    of which every run diverged cannot win; of the others those seeds are compared at which none diverged.
+    Judged by a bootstrap probability: confirmed from `low` on (default 0.95), refuted at 0.05 and below. An arm of
+    which every run diverged cannot win; the other arms are compared at the seeds at which none of them diverged.
     """
     entered = select_arms(arms, [*criterion.arms, *criterion.compared_to])
     contenders = [arm for arm in entered if len(finite_values(per_seed(arm, criterion.metric)))]
@@ -158,7 +157,7 @@ def share_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurem
 def explained_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
     """The share of the variance of a metric that a cubic in the logarithm of another explains lies in [low, high].
 
-    `expected` and `tolerance`, where given, keep only the runs whose explaining value is within that range.
+    `expected` and `tolerance`, where given, keep only the runs whose value of `explained_by` is within that range.
     """
     chosen = select_arms(arms, criterion.arms)
     x = np.concatenate([per_seed(arm, criterion.explained_by) for arm in chosen])

@@ -10,9 +10,9 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from rnnjax.errors import NotApplicable
-from rnnjax.keys import key_for
 from rnnjax.metrics import Metric, suffixed_metrics
 from rnnjax.networks.generation import beam_search, decode_step, prefill, sample
+from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_METRICS, LOOP_TAIL, PROMPTS
 from rnnjax.probes.numerics.repetition import trailing_period

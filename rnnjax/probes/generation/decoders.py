@@ -9,9 +9,9 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.keys import key_for
 from rnnjax.metrics import Metric, suffixed_metrics
 from rnnjax.networks.generation import COMPLETE, Truncation, beam_search, generate_from, prefill
+from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.generation.errors_by_position import PROMPT, TrueTexts, true_texts
 from rnnjax.probes.generation.free_running import LONGEST_PERIOD, LOOP_METRICS, LOOP_TAIL

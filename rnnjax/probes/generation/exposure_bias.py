@@ -16,9 +16,9 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.keys import key_for
 from rnnjax.metrics import Metric
 from rnnjax.networks.generation import decode_step, generate_from, prefill
+from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.probes.generation.errors_by_position import (
     BIN,

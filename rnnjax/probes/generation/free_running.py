@@ -8,9 +8,9 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.keys import key_for
 from rnnjax.metrics import Metric, suffixed_metrics
 from rnnjax.networks.generation import sample
+from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import require_unidirectional
 from rnnjax.probes.numerics.repetition import compression_ratio, distinct, trailing_period
 from rnnjax.settings import HParams, Spec

@@ -9,8 +9,8 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import BadInput, NotApplicable
-from rnnjax.keys import key_for
 from rnnjax.metrics import Metric
+from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.numerics.word_vectors import (
     WARM_UP,
