@@ -11,7 +11,7 @@ from textwrap import dedent
 @cache
 def field_descriptions(owner: type) -> dict[str, str]:
     """Field name -> its comment: behind the field, or on the lines directly above it; "" for none."""
-    annotated = next(kind for kind in owner.__mro__ if kind.__dict__.get("__annotations__"))
+    annotated = next(kind for kind in owner.__mro__ if inspect.get_annotations(kind))
     source = dedent(inspect.getsource(annotated))
     comments = read_comments(source)
     body = ast.parse(source).body[0]
