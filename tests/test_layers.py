@@ -42,7 +42,6 @@ FORBIDDEN = {  # (importer, imported): though it stands below
     *[("reports", other) for other in ("networks", "tasks", "training", "probes")],
 }
 TO_CUT = {  # known from before the packages; they go with the path of results
-    ("reports.build", "probes.words.substitution"),
     ("reports.build", "tasks.text"),
     ("analysis.results", "probes.memory.symbol_recall"),
     ("analysis.results", "probes.dynamics.units"),

@@ -28,6 +28,7 @@ class ArmResult(NamedTuple):
     diverged_at: np.ndarray  # [n] int, the step at which a run left the finite numbers; -1 = never
     metrics: dict[str, np.ndarray]  # name -> [n] float, NaN where the run diverged or never got there
     loss_unit: str = "nats per character"
+    labels: Mapping[str, Sequence[tuple[str, str]]] = {}  # map value -> (name, group) of its points
 
 
 def arm_result(levels: Mapping[str, float], sizes: Mapping[str, float], **known: Any) -> ArmResult:

@@ -13,12 +13,11 @@ from rnnjax.analysis.rules.associations import variance_shares
 from rnnjax.analysis.statistics import estimate_mean
 from rnnjax.analysis.verdicts import Judgement
 from rnnjax.config.schema import AdviceSpec, ContradictionSpec, FigureSpec, QuestionSpec, Study, TableSpec
-from rnnjax.probes.words.substitution import map_places
 from rnnjax.reports import document as pages
-from rnnjax.reports.figures import Drawing, interval_figure, lag_figure, line_figure, map_figure, probe_figure
+from rnnjax.reports.figures import CaptionedFigure, interval_figure, lag_figure, line_figure, map_figure, probe_figure
+from rnnjax.reports.formatting import format_value
 from rnnjax.reports.grid_explorer import explorer
 from rnnjax.reports.methods import data_line, data_table, settings
-from rnnjax.reports.render import shown
 from rnnjax.reports.summary import decisive, reasons, unit_among
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks.text import ids_to_text
@@ -36,23 +35,24 @@ def page(
     tasks: dict[TaskSpec, Task],
     seconds: dict[str, float],
     manifest: dict[str, Any],
-) -> pages.Page:
+) -> pages.Report:
     """The report of a study."""
-    return pages.Page(
+    return pages.Report(
         title=study.file.title or study.name,
         question=study.file.question,
         statements=[statement(judgement) for judgement in judgements],
         hypothesis=study.file.hypothesis,
         protocol=[*study.file.protocol, data_line(study, tasks)],
         settings=settings(study),
-        figures=[drawing(figure, arms, levels_of(study, tasks)) for figure in figures_of(study)],
+        figures=[build_figure(figure, arms, levels_of(study, tasks)) for figure in figures_of(study)],
         tables=[*tables(study, arms), *data_table(tasks)],
         samples=samples(study, arms, tasks),
-        questions=[pages.Question(question.text, answer(question, arms)) for question in study.file.questions],
-        advice=[advised(advice, arms) for advice in study.file.advice],
+        questions=[pages.Question(question.text, rank_sentence(question, arms)) for question in study.file.questions],
+        advice=[fill_advice(advice, arms) for advice in study.file.advice],
         cost=pages.Cost(seconds, machine(manifest)),
         contradictions=[
-            pages.Contradiction(each.text, each.between, answer(each, arms)) for each in study.file.contradictions
+            pages.Contradiction(each.text, each.between, rank_sentence(each, arms))
+            for each in study.file.contradictions
         ],
         explorer=explorer(study.file.explorer, arms) if study.file.explorer else None,
         overrides=study.overrides,
@@ -83,7 +83,7 @@ def levels_of(study: Study, tasks: dict[TaskSpec, Task]) -> dict[str, dict[str, 
     return {arm.name: dict(tasks[arm.spec.task].reference_losses) for arm in study.arms}
 
 
-def drawing(figure: FigureSpec, arms: Sequence[ArmResult], levels: dict[str, dict[str, float]]) -> Drawing:
+def build_figure(figure: FigureSpec, arms: Sequence[ArmResult], levels: dict[str, dict[str, float]]) -> CaptionedFigure:
     """A figure of the study. Args: levels: of each arm; drawn under a loss where all arms shown have the same."""
     chosen = select_arms(arms, figure.arms)
     known = [levels[arm.name] for arm in chosen]
@@ -93,7 +93,7 @@ def drawing(figure: FigureSpec, arms: Sequence[ArmResult], levels: dict[str, dic
     if figure.form == "curve":
         return line_figure(chosen, figure.metric, *words, shown_levels, log_x=figure.log)
     if figure.form == "map":
-        return map_figure(chosen[0], figure.metric, map_places(), *words)
+        return map_figure(chosen[0], figure.metric, chosen[0].labels[figure.metric], *words)
     if figure.form == "interval":
         values = [arm._replace(metrics={figure.metric: per_seed(arm, figure.metric)}) for arm in chosen]
         return interval_figure(values, figure.metric, *words, shown_levels, log_x=figure.log)
@@ -120,7 +120,7 @@ def against_baseline(study: Study, arms: Sequence[ArmResult]) -> pages.Table:
     intervals = stats.paired_differences(SEED, list(enough.values()))
     p_values = stats.holm(np.array([stats.paired_p_value(*pair) for pair in enough.values()]))
     rows = [
-        [name, interval, float(p_value), "yes" if equal(*pair) else "not shown"]
+        [name, interval, float(p_value), "yes" if equivalent(*pair) else "not shown"]
         for (name, pair), interval, p_value in zip(enough.items(), intervals, p_values, strict=True)
     ]
     left_out = "".join(f" {name}: fewer than {FEWEST} seeds." for name in pairs if name not in enough)
@@ -136,7 +136,7 @@ def against_baseline(study: Study, arms: Sequence[ArmResult]) -> pages.Table:
     )
 
 
-def equal(first: np.ndarray, second: np.ndarray) -> bool:
+def equivalent(first: np.ndarray, second: np.ndarray) -> bool:
     """Whether two arms are shown to differ by less than 5% of the second's mean."""
     return stats.equivalence_p_value(first, second, EQUIVALENT * float(second.mean())) < 0.05
 
@@ -235,7 +235,7 @@ def samples(study: Study, arms: Sequence[ArmResult], tasks: dict[TaskSpec, Task]
     ]
 
 
-def answer(question: QuestionSpec | ContradictionSpec, arms: Sequence[ArmResult]) -> str:
+def rank_sentence(question: QuestionSpec | ContradictionSpec, arms: Sequence[ArmResult]) -> str:
     """The arms in order of a measured number, as a sentence."""
     sign = -1 if question.best == "highest" else 1
     chosen = select_arms(arms, question.arms)
@@ -244,12 +244,12 @@ def answer(question: QuestionSpec | ContradictionSpec, arms: Sequence[ArmResult]
     if not known:
         return f"No run has a finite {question.metric}."
     words = question.unit or unit_among(question.metric, chosen)
-    listed = "; ".join(f"{name} {shown(value)}" for name, value in known)
+    listed = "; ".join(f"{name} {format_value(value)}" for name, value in known)
     by = f"{question.metric} in {words}" if words else question.metric
     return f"By {by}, {question.best} first: {listed} (mean, 95% t interval)."
 
 
-def advised(advice: AdviceSpec, arms: Sequence[ArmResult]) -> str:
+def fill_advice(advice: AdviceSpec, arms: Sequence[ArmResult]) -> str:
     """The advice with the names and numbers that were measured."""
     sign = -1 if advice.best == "highest" else 1
     values = {arm.name: per_seed(arm, advice.metric) for arm in select_arms(arms, advice.arms)}
@@ -259,13 +259,13 @@ def advised(advice: AdviceSpec, arms: Sequence[ArmResult]) -> str:
         return f"No arm has a finite {advice.metric} for every seed."
     return advice.text.format(
         best=ranked[0],
-        value=shown(estimate_mean(known[ranked[0]])),
-        ties=", ".join(ties(known, ranked, sign)) or "none",
+        value=format_value(estimate_mean(known[ranked[0]])),
+        ties=", ".join(near_ties(known, ranked, sign)) or "none",
         worst=ranked[-1],
     )
 
 
-def ties(values: dict[str, np.ndarray], ranked: Sequence[str], sign: int) -> list[str]:
+def near_ties(values: dict[str, np.ndarray], ranked: Sequence[str], sign: int) -> list[str]:
     """The arms besides the first whose bootstrap probability of being the best is over 5%."""
     table = sign * common_seeds([values[name] for name in ranked])
     if table.shape[1] < FEWEST:

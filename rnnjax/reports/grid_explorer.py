@@ -9,7 +9,7 @@ from rnnjax.analysis import statistics as stats
 from rnnjax.analysis.results import ArmResult, per_seed, select_arms
 from rnnjax.config.schema import ExplorerSpec
 from rnnjax.reports import document as pages
-from rnnjax.reports import render as report
+from rnnjax.reports.formatting import format_value
 from rnnjax.reports.summary import unit_among
 
 SEED = 0  # of the bootstrap
@@ -37,7 +37,7 @@ def side(field: str, arms: Sequence[ArmResult]) -> pages.Choice:
 
 
 def words(setting: Any) -> str:
-    return str(report.shown(setting))
+    return str(format_value(setting))
 
 
 def place(arm: ArmResult, sides: Sequence[pages.Choice]) -> list[int]:

@@ -10,7 +10,7 @@ from rnnjax.analysis.measurement import CONFIRMED, Measurement
 from rnnjax.analysis.results import ArmResult
 from rnnjax.analysis.verdicts import DEFINITION, Judgement
 from rnnjax.config.schema import Study
-from rnnjax.reports import render as report
+from rnnjax.reports.formatting import format_value
 
 UNITS = {
     "steps": "optimizer steps",
@@ -77,10 +77,7 @@ def claim_summary(judgement: Judgement) -> dict[str, Any]:
         "source": judgement.claim.source,
         "stated": judgement.claim.stated,
         "verdict": judgement.verdict,
-        "estimate": headline and headline.interval.estimate,
-        "ci95": headline and [headline.interval.low, headline.interval.high],
-        "n": headline and headline.interval.n,
-        "method": headline and headline.interval.method,
+        **(headline.interval.to_json() if headline else stats.NO_INTERVAL),
         "expected": judgement.claim.expected,
         "why": reasons(judgement),
     }
@@ -98,7 +95,7 @@ def reasons(judgement: Judgement) -> str:
     parts = []
     for criterion, verdict, measurements in judgement.criteria:
         values = "; ".join(
-            f"{m.what} {report.shown(m.interval)} ({m.interval.method})" for m in shortened(measurements)
+            f"{m.what} {format_value(m.interval)} ({m.interval.method})" for m in shortened(measurements)
         )
         words = criterion.text or criterion.metric
         parts.append(

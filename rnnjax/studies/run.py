@@ -18,7 +18,7 @@ from rnnjax.config.schema import Arm, Study
 from rnnjax.errors import AllDiverged
 from rnnjax.probes.dynamics.spectrum import recurrent_kernels, spectrum_of
 from rnnjax.reports.build import page
-from rnnjax.reports.document_json import write_page
+from rnnjax.reports.document_json import write_report_json
 from rnnjax.reports.render import write_report
 from rnnjax.reports.summary import summary
 from rnnjax.settings import TaskSpec
@@ -169,7 +169,7 @@ def write_outputs(
     judgements = [judge_claim(claim, arms) for claim in study.file.claims]
     write_json(folder / "summary.json", to_results_json(summary(study, arms, judgements)))
     written = page(study, arms, judgements, tasks, manifest["seconds"], manifest)
-    write_page(folder, written)
+    write_report_json(folder, written)
     write_report(folder, written)
 
 

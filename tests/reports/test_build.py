@@ -59,7 +59,7 @@ def test_a_variant_of_a_task_is_told_by_what_is_its_own(study: Study) -> None:
     (table,) = data_table(tasks)
     assert [row[:4] for row in table.rows] == [["series", 400, 40, None], ["series with scale 100", 400, 40, None]]
     scaled = dict(zip(table.columns, table.rows[1], strict=True))
-    assert tasks[study.arms[-1].spec.task].levels.items() <= scaled.items()
+    assert tasks[study.arms[-1].spec.task].reference_losses.items() <= scaled.items()
     assert data_line(study, tasks) == (
         "2 sets of data: the last table has them, with the losses that are possible on them. "
         "12 seeds per arm (42 to 53), the same in every arm; some arms only the first 4."

@@ -10,8 +10,8 @@ from rnnjax.analysis.verdicts import judge_claim
 from rnnjax.config import load as config
 from rnnjax.config.schema import Arm, Study
 from rnnjax.reports.build import page
-from rnnjax.reports.document import Page
-from rnnjax.reports.document_json import write_page
+from rnnjax.reports.document import Report
+from rnnjax.reports.document_json import write_report_json
 from rnnjax.reports.summary import summary
 from rnnjax.storage.files import write_text
 from rnnjax.storage.manifest import to_results_json
@@ -47,7 +47,7 @@ def made_up(arm: Arm, seeds: list[int]) -> ArmResult:
     return ArmResult(arm.name, arm.axes, np.array(seeds), steps, {}, steps, {}, diverged_at, metrics)
 
 
-def grid_page() -> Page:
+def grid_page() -> Report:
     """The report of the made-up grid."""
     study, arms = grid()
     judgements = [judge_claim(claim, arms) for claim in study.file.claims]
@@ -59,5 +59,5 @@ def finish(folder: Path) -> Path:
     study, arms = grid()
     judgements = [judge_claim(claim, arms) for claim in study.file.claims]
     write_text(folder / "summary.json", json.dumps(to_results_json(summary(study, arms, judgements))))
-    write_page(folder, grid_page())
+    write_report_json(folder, grid_page())
     return folder
