@@ -3,12 +3,12 @@
 Two habits hold everywhere. A random draw comes from an explicit integer seed, so a report can be made again to the
 last digit. A NaN or an infinity is a ValueError that names the argument: a diverged run is counted by the caller and
 never averaged in silently; only `estimate_mean` leaves them out. Fewer values than a method needs are `TooFew`, a
-ValueError
-that a caller may answer.
+ValueError that a caller may handle.
 """
 
+import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,6 +32,22 @@ class Interval(NamedTuple):
     high: float
     n: int
     method: str  # short words for the report: "t, 95%"
+
+    def to_json(self) -> dict[str, Any]:
+        """{"estimate", "ci95": [low, high], "n", "method"}; the bounds are at the level that `method` gives."""
+        return {"estimate": self.estimate, "ci95": [self.low, self.high], "n": self.n, "method": self.method}
+
+    @classmethod
+    def from_json(cls, table: Mapping[str, Any]) -> "Interval":
+        """The inverse of `to_json`; other keys are ignored, null is NaN. Raises KeyError, TypeError, ValueError."""
+        estimate, low, high = (
+            math.nan if each is None else float(each) for each in (table["estimate"], *table["ci95"])
+        )
+        return cls(estimate, low, high, int(table["n"]), str(table["method"]))
+
+
+NO_INTERVAL: Mapping[str, None] = {"estimate": None, "ci95": None, "n": None, "method": None}
+"""`Interval.to_json` of no interval."""
 
 
 class BestArm(NamedTuple):

@@ -92,6 +92,6 @@ def rewrite_reports(entries: "Sequence[Entry]") -> None:
     from rnnjax.reports import site
     from rnnjax.reports.render import write_report
 
-    for entry, page in [(entry, site.page_of(entry)) for entry in entries]:
+    for entry, page in [(entry, site.read_study_report(entry)) for entry in entries]:
         write_report(entry.folder, page)
         print(f"done: {entry.folder / 'report.html'}")

@@ -24,10 +24,10 @@ from rnnjax.analysis.statistics import estimate_mean
 from rnnjax.analysis.verdicts import Judgement
 from rnnjax.config.schema import AdviceSpec, ContradictionSpec, FigureSpec, QuestionSpec, Study, TableSpec
 from rnnjax.reports import document as pages
-from rnnjax.reports.figures import Drawing, interval_figure, lag_figure, line_figure, map_figure, probe_figure
+from rnnjax.reports.figures import CaptionedFigure, interval_figure, lag_figure, line_figure, map_figure, probe_figure
+from rnnjax.reports.formatting import format_value
 from rnnjax.reports.grid_explorer import explorer
 from rnnjax.reports.methods import data_line, data_table, settings
-from rnnjax.reports.render import shown
 from rnnjax.reports.summary import decisive, reasons
 from rnnjax.settings import LOSS_UNITS
 
@@ -36,24 +36,25 @@ FEWEST = 10  # seeds for a bootstrap
 EQUIVALENT = 0.05  # of the baseline's mean
 
 
-def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Page:
+def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Report:
     """The report of a study."""
     study, arms = results.study, results.arms
-    return pages.Page(
+    return pages.Report(
         title=study.file.title or study.name,
         question=study.file.question,
         statements=[statement(judgement) for judgement in judgements],
         hypothesis=study.file.hypothesis,
         protocol=[*study.file.protocol, data_line(study, results.data)],
         settings=settings(study),
-        figures=[drawing(figure, results) for figure in figures_of(study)],
+        figures=[build_figure(figure, results) for figure in figures_of(study)],
         tables=[*tables(study, arms), *data_table(results.data)],
         samples=samples(results),
-        questions=[pages.Question(question.text, answer(question, arms)) for question in study.file.questions],
-        advice=[advised(advice, arms) for advice in study.file.advice],
+        questions=[pages.Question(question.text, rank_sentence(question, arms)) for question in study.file.questions],
+        advice=[fill_advice(advice, arms) for advice in study.file.advice],
         cost=pages.Cost(results.manifest["seconds"], machine(results.manifest)),
         contradictions=[
-            pages.Contradiction(each.text, each.between, answer(each, arms)) for each in study.file.contradictions
+            pages.Contradiction(each.text, each.between, rank_sentence(each, arms))
+            for each in study.file.contradictions
         ],
         explorer=explorer(study.file.explorer, arms) if study.file.explorer else None,
         overrides=study.overrides,
@@ -79,7 +80,7 @@ def figures_of(study: Study) -> list[FigureSpec]:
     return study.file.figures or [FigureSpec("curve", "loss", "Training loss", "nats per character")]
 
 
-def drawing(figure: FigureSpec, results: Results) -> Drawing:
+def build_figure(figure: FigureSpec, results: Results) -> CaptionedFigure:
     """A figure of the study; reference losses stand under a loss where all arms in it have the same."""
     chosen, metric = results.select(figure.arms), figure.metric
     words = (figure.title, figure.unit or shared_unit(chosen, metric), reference_losses(results, figure))
@@ -122,7 +123,7 @@ def against_baseline(study: Study, arms: Sequence[ArmResult]) -> pages.Table:
     enough = {name: pair for name, pair in pairs.items() if len(pair[0]) >= FEWEST}
     compared = stats.paired_t_comparisons(list(enough.values()))
     rows: list[list[pages.Cell]] = [
-        [name, interval, p_value, "yes" if equal(*pair) else "not shown"]
+        [name, interval, p_value, "yes" if equivalent(*pair) else "not shown"]
         for (name, pair), (interval, p_value) in zip(enough.items(), compared, strict=True)
     ]
     left_out = "".join(f" {name}: fewer than {FEWEST} seeds." for name in pairs if name not in enough)
@@ -139,7 +140,7 @@ def against_baseline(study: Study, arms: Sequence[ArmResult]) -> pages.Table:
     )
 
 
-def equal(first: np.ndarray, second: np.ndarray) -> bool:
+def equivalent(first: np.ndarray, second: np.ndarray) -> bool:
     """Whether two arms are shown to differ by less than 5% of the second's mean."""
     return stats.equivalence_p_value(first, second, EQUIVALENT * float(second.mean())) < 0.05
 
@@ -235,19 +236,19 @@ def samples(results: Results) -> list[pages.Sample]:
     ]
 
 
-def answer(question: QuestionSpec | ContradictionSpec, arms: Sequence[ArmResult]) -> str:
+def rank_sentence(question: QuestionSpec | ContradictionSpec, arms: Sequence[ArmResult]) -> str:
     """The arms in order of a measured number, as a sentence."""
     chosen = select_arms(arms, question.arms)
     known = rank_arms(chosen, question.metric, question.best)
     if not known:
         return f"No run has a finite {question.metric}."
     words = question.unit or shared_unit(chosen, question.metric)
-    listed = "; ".join(f"{arm.name} {shown(value)}" for arm, value in known)
+    listed = "; ".join(f"{arm.name} {format_value(value)}" for arm, value in known)
     by = f"{question.metric} in {words}" if words else question.metric
     return f"By {by}, {question.best} first: {listed} (mean, 95% t interval)."
 
 
-def advised(advice: AdviceSpec, arms: Sequence[ArmResult]) -> str:
+def fill_advice(advice: AdviceSpec, arms: Sequence[ArmResult]) -> str:
     """The advice with the names and numbers that were measured."""
     sign = direction(advice.best)
     values = {arm.name: per_seed(arm, advice.metric) for arm in select_arms(arms, advice.arms)}
@@ -257,13 +258,13 @@ def advised(advice: AdviceSpec, arms: Sequence[ArmResult]) -> str:
         return f"No arm has a finite {advice.metric} for every seed."
     return advice.text.format(
         best=ranked[0],
-        value=shown(estimate_mean(known[ranked[0]])),
-        ties=", ".join(ties(known, ranked, sign)) or "none",
+        value=format_value(estimate_mean(known[ranked[0]])),
+        ties=", ".join(near_ties(known, ranked, sign)) or "none",
         worst=ranked[-1],
     )
 
 
-def ties(values: dict[str, np.ndarray], ranked: Sequence[str], sign: int) -> list[str]:
+def near_ties(values: dict[str, np.ndarray], ranked: Sequence[str], sign: int) -> list[str]:
     """The arms besides the first whose bootstrap probability of being the best is over 5%."""
     table = sign * common_seeds([values[name] for name in ranked])
     if table.shape[1] < FEWEST:

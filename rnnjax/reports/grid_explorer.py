@@ -9,7 +9,7 @@ from rnnjax.analysis import statistics as stats
 from rnnjax.analysis.results import ArmResult, direction, per_seed, select_arms, shared_unit
 from rnnjax.config.schema import ExplorerSpec
 from rnnjax.reports import document as pages
-from rnnjax.reports import render as report
+from rnnjax.reports.formatting import format_value
 
 SEED = 0  # of the bootstrap
 LEAST_CHANCE = 0.05  # of being the best, from which on a cell is not told apart from it
@@ -36,7 +36,7 @@ def side(field: str, arms: Sequence[ArmResult]) -> pages.Choice:
 
 
 def words(setting: Any) -> str:
-    return str(report.shown(setting))
+    return str(format_value(setting))
 
 
 def place(arm: ArmResult, sides: Sequence[pages.Choice]) -> list[int]:

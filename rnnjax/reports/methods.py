@@ -7,7 +7,7 @@ from rnnjax.analysis.results import DataSummary
 from rnnjax.config.fields import flatten
 from rnnjax.config.schema import Study
 from rnnjax.reports import document as pages
-from rnnjax.reports.render import shown
+from rnnjax.reports.formatting import format_value
 from rnnjax.settings import LOSS_UNITS, TaskSpec
 
 
@@ -35,7 +35,7 @@ def own_names(tasks: dict[TaskSpec, DataSummary]) -> list[str]:
     for spec in tasks:
         fields = asdict(spec)
         usual = first.setdefault(spec.name, fields)
-        own = ", ".join(f"{name} {shown(value)}" for name, value in fields.items() if value != usual[name])
+        own = ", ".join(f"{name} {format_value(value)}" for name, value in fields.items() if value != usual[name])
         names.append(f"{spec.name} with {own}" if own else spec.name)
     return names
 

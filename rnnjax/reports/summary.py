@@ -9,7 +9,7 @@ from rnnjax.analysis import statistics as stats
 from rnnjax.analysis.measurement import CONFIRMED, Measurement
 from rnnjax.analysis.results import Results, shared_unit
 from rnnjax.analysis.verdicts import DEFINITION, Judgement
-from rnnjax.reports import render as report
+from rnnjax.reports.formatting import format_value
 
 
 def summary(results: Results, judgements: Sequence[Judgement]) -> dict[str, Any]:
@@ -55,10 +55,7 @@ def claim_summary(judgement: Judgement) -> dict[str, Any]:
         "source": judgement.claim.source,
         "stated": judgement.claim.stated,
         "verdict": judgement.verdict,
-        "estimate": headline and headline.interval.estimate,
-        "ci95": headline and [headline.interval.low, headline.interval.high],
-        "n": headline and headline.interval.n,
-        "method": headline and headline.interval.method,
+        **(headline.interval.to_json() if headline else stats.NO_INTERVAL),
         "expected": judgement.claim.expected,
         "why": reasons(judgement),
     }
@@ -76,7 +73,7 @@ def reasons(judgement: Judgement) -> str:
     parts = []
     for criterion, verdict, measurements in judgement.criteria:
         values = "; ".join(
-            f"{m.what} {report.shown(m.interval)} ({m.interval.method})" for m in shortened(measurements)
+            f"{m.what} {format_value(m.interval)} ({m.interval.method})" for m in shortened(measurements)
         )
         words = criterion.text or criterion.metric
         parts.append(

@@ -11,7 +11,7 @@ from rnnjax.config.study_json import NAME as STUDY_FILE
 from rnnjax.config.study_json import study_to_json
 from rnnjax.errors import BadInput
 from rnnjax.reports.build import build_report
-from rnnjax.reports.document_json import write_page
+from rnnjax.reports.document_json import write_report_json
 from rnnjax.reports.render import write_report
 from rnnjax.reports.summary import summary
 from rnnjax.storage.files import write_json, write_text
@@ -62,7 +62,7 @@ def write_outputs(folder: Path, results: Results) -> None:
     judgements = [judge_claim(claim, results.arms) for claim in results.study.file.claims]
     write_json(folder / "summary.json", to_results_json(summary(results, judgements)))
     report = build_report(results, judgements)
-    write_page(folder, report)
+    write_report_json(folder, report)
     write_report(folder, report)
     for arm in results.study.arms:
         if texts := list(sample_texts(results, arm.name)):

@@ -14,7 +14,7 @@ from jax import Array
 from rnnjax.errors import BadInput
 from rnnjax.networks.generation import Truncation, beam_search, forecast, sample
 from rnnjax.networks.model import require_unidirectional
-from rnnjax.reports.render import visible
+from rnnjax.reports.formatting import escape_controls
 from rnnjax.studies.load_networks import LoadedNetwork, load_network
 from rnnjax.tasks.text import ids_to_text, text_to_ids
 
@@ -46,7 +46,7 @@ def sample_from_folder(folder: Path, arm: str | None, seed: int | None, length: 
         return format_rows(network.columns, forecast_rows(network, length))
     if not network.vocabulary:
         raise BadInput(f"{folder}: got a network of the task '{network.spec.task.name}'; expected a text or a series")
-    return visible(generate_continuation(network, length, wishes))
+    return escape_controls(generate_continuation(network, length, wishes))
 
 
 def generate_continuation(network: LoadedNetwork, length: int, wishes: SamplingOptions) -> str:
@@ -119,7 +119,7 @@ def format_rows(columns: tuple[str, ...], rows_NO: np.ndarray) -> str:
     """Rows as CSV under their names, with the digits that float32 has; without the last line end."""
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow([visible(column) for column in columns])
+    writer.writerow([escape_controls(column) for column in columns])
     writer.writerows([[f"{value:.9g}" for value in row_O] for row_O in rows_NO])
     return lines.getvalue().removesuffix("\n")
 

@@ -8,7 +8,7 @@ from finished import finish
 
 from rnnjax.analysis.statistics import Interval
 from rnnjax.errors import BadInput, DamagedState
-from rnnjax.reports.document_json import read_page
+from rnnjax.reports.document_json import read_report
 from rnnjax.reports.ledger import BEGIN, END, Entry, block, read_entries, write_ledger
 
 ROOT = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_entry_says_what_the_page_says(folder: Path) -> None:
-    entry, page = read_entries([folder])[0], read_page(folder)
+    entry, page = read_entries([folder])[0], read_report(folder)
     assert entry.statements == page.statements
     assert (entry.name, entry.title, entry.question) == ("grid", page.title, page.question)
     assert (entry.runs, entry.diverged) == (18 * 12, 1)

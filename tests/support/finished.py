@@ -11,8 +11,8 @@ from rnnjax.config import load as config
 from rnnjax.config.schema import Arm, Study
 from rnnjax.metrics import resolve_unit
 from rnnjax.reports.build import build_report
-from rnnjax.reports.document import Page
-from rnnjax.reports.document_json import write_page
+from rnnjax.reports.document import Report
+from rnnjax.reports.document_json import write_report_json
 from rnnjax.reports.summary import summary
 from rnnjax.storage.files import write_text
 from rnnjax.storage.manifest import to_results_json
@@ -60,7 +60,7 @@ def results_of(study: Study, arms: list[ArmResult]) -> Results:
     return Results(study, arms, data, MACHINE)
 
 
-def grid_page() -> Page:
+def grid_page() -> Report:
     """The report of the made-up grid."""
     study, arms = grid()
     judgements = [judge_claim(claim, arms) for claim in study.file.claims]
@@ -73,5 +73,5 @@ def finish(folder: Path) -> Path:
     judgements = [judge_claim(claim, arms) for claim in study.file.claims]
     written = summary(results_of(study, arms), judgements)
     write_text(folder / "summary.json", json.dumps(to_results_json(written)))
-    write_page(folder, grid_page())
+    write_report_json(folder, grid_page())
     return folder
