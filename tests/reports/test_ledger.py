@@ -1,4 +1,4 @@
-"""The ledger: what the summaries say, and the README says the same."""
+"""The ledger: what the summaries say, and docs/ledger.md has the same."""
 
 import json
 from pathlib import Path
@@ -27,11 +27,11 @@ def test_an_entry_says_what_the_page_says(folder: Path) -> None:
     assert [s.verdict for s in entry.statements] == ["confirmed", "refuted"]
 
 
-def test_the_readme_says_what_the_results_say() -> None:
-    """`python scripts/report.py results/* --ledger README.md` writes it."""
+def test_the_page_has_the_verdicts_of_the_results() -> None:
+    """`python scripts/report.py results/* --ledger docs/ledger.md` writes it."""
     entries = read_entries(sorted((ROOT / "results").iterdir()))
-    readme = (ROOT / "README.md").read_text()
-    assert readme.split(BEGIN + "\n")[1].split(END)[0] == block(entries, ROOT)
+    page = (ROOT / "docs" / "ledger.md").read_text()
+    assert page.split(BEGIN + "\n")[1].split(END)[0] == block(entries, ROOT / "docs")
 
 
 def test_the_table_counts_links_and_names_every_statement(folder: Path) -> None:

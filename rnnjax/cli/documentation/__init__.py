@@ -14,6 +14,7 @@ from rnnjax.cli.documentation.probes_page import probes_page
 from rnnjax.cli.documentation.rules_page import rules_page
 from rnnjax.cli.documentation.settings_page import settings_page
 from rnnjax.cli.documentation.study_keys import KEYS_BEGIN, KEYS_END, study_keys
+from rnnjax.cli.documentation.study_table import STUDIES_BEGIN, STUDIES_END, study_table
 from rnnjax.doctor.symptom_table import write_symptoms
 from rnnjax.reports.ledger import read_entries, write_ledger
 from rnnjax.storage.files import replace_between, write_text
@@ -30,11 +31,14 @@ PAGES: dict[str, Callable[[], str]] = {  # whole files of docs/
 }
 
 
-def write_pages(folder: Path) -> list[Path]:
-    """Write the generated pages and blocks of docs/. Returns: their paths. Raises StorageFailed, BadInput."""
+def write_pages(root: Path) -> list[Path]:
+    """Write the generated pages and blocks of docs/ and README.md. Returns: their paths. Raises BadInput."""
+    docs, readme = root / "docs", root / "README.md"
     for name, page in PAGES.items():
-        write_text(folder / name, page())
-    replace_between(folder / "studies.md", KEYS_BEGIN, KEYS_END, study_keys())
-    write_symptoms(folder / "troubleshooting.md")
-    write_ledger(folder / "ledger.md", read_entries(sorted((ROOT / "results").iterdir())))
-    return [folder / name for name in (*PAGES, "studies.md", "troubleshooting.md", "ledger.md")]
+        write_text(docs / name, page())
+    studies = read_entries(sorted((root / "results").iterdir()))
+    replace_between(docs / "studies.md", KEYS_BEGIN, KEYS_END, study_keys())
+    replace_between(readme, STUDIES_BEGIN, STUDIES_END, study_table(studies))
+    write_symptoms(docs / "troubleshooting.md")
+    write_ledger(docs / "ledger.md", studies)
+    return [*(docs / name for name in (*PAGES, "studies.md", "troubleshooting.md", "ledger.md")), readme]
