@@ -44,7 +44,7 @@ def test_a_period_is_exact_to_a_thousandth_and_holds_for_all_columns() -> None:
     assert exact_period(both).tolist() == [20]
 
 
-def test_fates_and_shares_by_hand() -> None:
+def test_loop_statistics_and_values_by_hand() -> None:
     ends = planted(wave(20), wave(20, 0.06), wave(20, 1e-4), 3 + 0 * RISING, RISING, 11 * RISING)
     found = loop_statistics(ends)
     assert found["still"].tolist() == [False, True, True, True, False, False]  # 0.06 / sqrt(2) is below 0.05

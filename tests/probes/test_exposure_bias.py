@@ -100,8 +100,8 @@ def cut(texts: TrueTexts, wrong: bool) -> dict[str, np.ndarray]:
     after = calm.copy()
     if wrong:
         after[:, 0] = wrong_symbols(calm[:, 0], V)
-    forked = np.concatenate([ids_PN[:, PROMPT + BIN * bin_ :][:, :BIN] for bin_ in range(BINS)])
-    return {"free": ids_PN[:, PROMPT:], "forked": forked, "injected": np.concatenate([calm, after])}
+    branched = np.concatenate([ids_PN[:, PROMPT + BIN * bin_ :][:, :BIN] for bin_ in range(BINS)])
+    return {"free": ids_PN[:, PROMPT:], "branched": branched, "injected": np.concatenate([calm, after])}
 
 
 def test_the_true_grammar_has_no_gap_and_recovers_at_once(texts: TrueTexts) -> None:

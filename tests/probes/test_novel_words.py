@@ -145,7 +145,7 @@ def test_a_network_of_letters_is_all_spelling() -> None:
     assert found["zog_shift"] == pytest.approx(np.nan, nan_ok=True), "man and lion end alike too"
     assert found["halves_deviation"] == pytest.approx(0, abs=1e-6)
     assert found["same_positions"] == 1
-    assert found["map_x"].shape == found["map_y"].shape == (37,)
+    assert found["map"].shape == (37, 2)
 
 
 def planted(categories: float, own: float) -> np.ndarray:

@@ -16,7 +16,7 @@ def test_streams_are_pieces_side_by_side() -> None:
 
 def test_word_labels_by_hand() -> None:
     """The last word is cut by the end of the text, "oxen" is not asked for."""
-    labels = words.word_labels("ox go oxen ox go ox ox go", {"ox": 0, "go": 1}, halves_of=0)
+    labels = words.word_labels("ox go oxen ox go ox ox go", {"ox": 0, "go": 1}, split_word=0)
     shown = {name: "".join("-" if label < 0 else str(label) for label in each) for name, each in labels.items()}
     assert shown == {
         "last": "-0--1-------0--1--0--0---",

@@ -118,7 +118,7 @@ def echo(spec: Spec, task: Task) -> Probe:
     """echo_distance: |c - c'| after 200 steps of the same training text, relative to the start, for two initial states.
 
     c is the whole carry; its initial values are independent and uniform in [-1, 1]. Mean over 16 windows of the text.
-    Near 0 the state is a function of the input alone (echo state property). Values below about 1e-7 are rounding errors.
+    Near 0 the state is a function of the input alone (echo state property). Below about 1e-7 it is rounding error.
     """
     require_unidirectional(spec)
     inputs_TB = spread_windows(task.make_sequence(task.train_N), ECHO_STEPS, ECHO_WINDOWS).inputs_WTB[0]
