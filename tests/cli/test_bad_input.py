@@ -325,7 +325,7 @@ ROWS: dict[str, Case] = {
         base("cell = 'flax_gru'", "dropout = true")),
     "38 Flax's layer norm": Case("layer_norm: got True; expected false: 'flax_gru'",
         base("cell = 'flax_gru'", "layer_norm = true")),
-    "38 Flax's spectrum": Case("probes.spectrum: cell: got 'flax_gru'; expected one of ours",
+    "38 Flax's spectrum": Case("probes.spectrum: cell: got 'flax_gru'; expected a native cell",
         base("cell = 'flax_gru'") + "\n[probes]\nspectrum = 2"),
     "38 both ways": Case("bidirectional: got True; expected false: it would read what it is to predict",
         base("bidirectional = true", "carry = 'reset'")),

@@ -19,8 +19,8 @@ from rnnjax.probes.dynamics.gradients import (
     LAGS,
     NAMED_LAGS,
     gradient_lags,
-    norm_of_rows,
     reach,
+    row_norms,
     state_jacobian,
 )
 from rnnjax.probes.dynamics.spectrum import spectrum_of
@@ -111,7 +111,7 @@ def test_contract_of_a_probe(name: str, network: dict[str, Any]) -> None:
     """
     spec = spec_of(**network)
     if name == "spectrum" and spec.cell.startswith("flax"):
-        with pytest.raises(BadInput, match="cell: got 'flax_lstm'; expected one of ours"):
+        with pytest.raises(BadInput, match="cell: got 'flax_lstm'; expected a native cell"):
             PROBES[name](spec, task())
         return
     probe = PROBES[name](spec, task())
@@ -230,7 +230,7 @@ def test_gradient_decay_of_a_linear_orthogonal_network(gain: float, reach_10: in
 def test_norms_do_not_leave_float32() -> None:
     """3-4-5 triangles: the squares of these would be 0 or infinite."""
     rows = jnp.array([[3e-30, 4e-30], [3e30, -4e30], [0.0, 0.0], [-3.0, 4.0]])
-    np.testing.assert_allclose(norm_of_rows(rows), [5e-30, 5e30, 0, 5], rtol=1e-6)
+    np.testing.assert_allclose(row_norms(rows), [5e-30, 5e30, 0, 5], rtol=1e-6)
 
 
 def test_a_gradient_of_zero_has_a_decay() -> None:

@@ -1,4 +1,4 @@
-"""How far back the learning signal reaches, and what the state's own dynamics do to it."""
+"""Decay of gradients by lag, and Jacobians of the state."""
 
 from functools import partial
 from typing import Any
@@ -18,9 +18,9 @@ from rnnjax.training.losses import LOSSES
 from rnnjax.training.step import TrainState
 from rnnjax.types import Carry, Params, Probe, Task, WindowData, no_summary
 
-LAGS = 49  # the longest lag that is measured: position 50 of a window, counted from 1 at its end
+LAGS = 49  # the longest measured lag: position 50 of a window, counted from 1 at its end
 NAMED_LAGS = (4, 5, 12, 16, 24, 49)  # whose decay is a metric
-WARM_UP = 16  # symbols read before, so that a window's state is not its start
+WARM_UP = 16  # symbols read before, so that states do not depend on the initial state
 WINDOWS = 256
 JACOBIAN_STEPS = 18
 JACOBIAN_WINDOWS = 8
@@ -56,7 +56,7 @@ def gradient_lags(spec: Spec, hp: HParams, params: Params, windows: WindowData, 
     l_t is the loss of a window's last step only and c the whole carry of the network, so for an LSTM (c, h) together.
 
     Args:
-        windows: [1, T, W, ...] with T > lags; what stands before the last lags + 1 steps is read first.
+        windows: [1, T, W, ...] with T > lags; the steps before the last lags + 1 are read first.
     """
     model = build_network(spec, hp)
     inputs_TW, targets_W = windows.inputs_WTB[0], windows.targets_WTB[0, -1]
@@ -68,12 +68,12 @@ def gradient_lags(spec: Spec, hp: HParams, params: Params, windows: WindowData, 
         nudges = jax.tree.map(lambda leaf: jnp.zeros((lags + 1, *leaf.shape)), carry)
         gradient = jax.grad(partial(nudged_loss, spec, model, params, carry, inputs_T, target))
         leaves = jax.tree.leaves(gradient(nudges))
-        return norm_of_rows(jnp.concatenate([leaf.reshape(lags + 1, -1) for leaf in leaves], axis=1))[::-1]
+        return row_norms(jnp.concatenate([leaf.reshape(lags + 1, -1) for leaf in leaves], axis=1))[::-1]
 
     return jax.vmap(norms, in_axes=(0, 1, 0))(carry, inputs_TW[split:], targets_W)
 
 
-def norm_of_rows(rows: Array) -> Array:
+def row_norms(rows: Array) -> Array:
     """Euclidean norms [L] of rows [L, ...], scaled: in float32 the square of 1e-20 is 0 and that of 1e20 infinite."""
     largest = jnp.maximum(jnp.max(jnp.abs(rows), axis=1, keepdims=True), jnp.finfo(rows.dtype).tiny)
     return largest[:, 0] * jnp.linalg.norm(rows / largest, axis=1)
@@ -94,7 +94,7 @@ def nudged_loss(
 
 def reach(decay_L: Array, threshold: float) -> Array:
     """The largest lag k such that the decay is at least `threshold` at every lag up to k."""
-    return jnp.sum(jnp.cumprod(decay_L >= threshold)) - 1.0  # a float: only those can say "not measured"
+    return jnp.sum(jnp.cumprod(decay_L >= threshold)) - 1.0  # a float, so that NaN can be "not measured"
 
 
 def gradients(spec: Spec, task: Task) -> Probe:
@@ -122,15 +122,15 @@ def gradients(spec: Spec, task: Task) -> Probe:
 
 
 def state_jacobian(spec: Spec, hp: HParams, params: Params, inputs_T: Array, steps: int) -> Array:
-    """d c_t / d c_{t-steps} as a matrix, along a trajectory that reads inputs_T from the start state."""
+    """d c_t / d c_{t-steps} as a matrix, along a trajectory that reads inputs_T from the initial state."""
     model = build_network(spec, hp)
 
-    def walk(carry: Carry, inputs_T: Array) -> Carry:
+    def run(carry: Carry, inputs_T: Array) -> Carry:
         return jax.lax.scan(lambda carry, x: (model.step(params, carry, x), None), carry, inputs_T)[0]
 
     start = jax.tree.map(lambda leaf: leaf[0], model.carry(params, key_for(hp, "evaluation"), 1))
-    flat, unflatten = ravel_pytree(walk(start, inputs_T[:-steps]))
-    return jax.jacfwd(lambda c: ravel_pytree(walk(unflatten(c), inputs_T[-steps:]))[0])(flat)
+    flat, unflatten = ravel_pytree(run(start, inputs_T[:-steps]))
+    return jax.jacfwd(lambda c: ravel_pytree(run(unflatten(c), inputs_T[-steps:]))[0])(flat)
 
 
 def jacobian(spec: Spec, task: Task) -> Probe:
@@ -142,8 +142,8 @@ def jacobian(spec: Spec, task: Task) -> Probe:
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
-        of_window = partial(state_jacobian, spec, hp, state.params, steps=JACOBIAN_STEPS)
-        return {"jacobian": jax.vmap(of_window, in_axes=1)(jnp.asarray(inputs_TW))}
+        window_jacobian = partial(state_jacobian, spec, hp, state.params, steps=JACOBIAN_STEPS)
+        return {"jacobian": jax.vmap(window_jacobian, in_axes=1)(jnp.asarray(inputs_TW))}
 
     def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         singular_RWH = np.linalg.svd(values["jacobian"], compute_uv=False)

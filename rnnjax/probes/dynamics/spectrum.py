@@ -1,4 +1,4 @@
-"""The recurrent kernel as a linear map: its eigenvalues, its norm, how far it is from normal."""
+"""The recurrent kernel as a linear map: eigenvalues, norm, departure from normality."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -46,16 +46,16 @@ def spectrum_of(kernels_RHH: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def recurrent_kernels(spec: Spec, params: Params) -> dict[str, Any]:
-    """The square blocks [..., H, H] of a network's recurrent kernels, by what tells them apart: "", "_forget_layer_1".
+    """The square blocks [..., H, H] of a network's recurrent kernels, by suffix: "", "_forget_layer_1".
 
     Raises:
-        NotApplicable: the cell cannot be taken apart.
+        NotApplicable: an opaque cell, whose step has no recurrent kernel.
     """
     cells = build_layers(spec, HParams())
     found = {}
     for layer, cell in cells.items():
         if isinstance(cell, OpaqueCell):
-            raise NotApplicable(f"cell: got '{spec.cell}'; expected one of ours for a probe of the recurrent kernel")
+            raise NotApplicable(f"cell: got '{spec.cell}'; expected a native cell for a probe of the recurrent kernel")
         for number, gate in enumerate(cell.gates):
             suffix = (f"_{gate}" if len(cell.gates) > 1 else "") + (f"_{layer}" if len(cells) > 1 else "")
             block = slice(number * spec.hidden, (number + 1) * spec.hidden)
@@ -64,7 +64,7 @@ def recurrent_kernels(spec: Spec, params: Params) -> dict[str, Any]:
 
 
 def spectrum(spec: Spec, task: Task) -> Probe:
-    """`spectrum_of` the recurrent kernel over training; of each gate's block and each layer's, where there are several.
+    """`spectrum_of` the recurrent kernel over training; of the blocks of each gate and layer, where there are several.
 
     The eigenvalues are NumPy's: XLA has none on TPU, and its batched LAPACK calls can hang when several CPU devices run
     at once.
@@ -96,5 +96,5 @@ def spectrum_metrics(suffixes: Iterable[str]) -> dict[str, Metric]:
 
 
 def block_name(suffix: str) -> str:
-    """A block in words, "" where a network has a single one."""
+    """A description of a block, "" for a network with a single block."""
     return f"W is the block {suffix[1:]}" if suffix else ""

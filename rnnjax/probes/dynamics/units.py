@@ -1,4 +1,4 @@
-"""What the hidden units do: how far they swing, how often they are saturated, which of them are dead and come back."""
+"""Statistics of hidden units: range, saturation, dead units and their recovery."""
 
 from collections.abc import Callable
 
@@ -15,8 +15,8 @@ from rnnjax.tasks.windows import held_out_window
 from rnnjax.training.step import TrainState
 from rnnjax.types import Facts, Params, Probe, Task, WindowData, no_summary
 
-STATES = 5_000  # held-out steps that are read at most
-NEAR_BOUND = 0.95  # in saturation: as near as this to 1 or -1 (tanh, softsign), to 1 or 0 (sigmoid)
+STATES = 5_000  # maximum of held-out steps
+NEAR_BOUND = 0.95  # saturated: |h| above it (tanh, softsign), h above it or below 1 minus it (sigmoid)
 LARGE = 5.0  # of a unit without an upper bound
 WITH_ACTIVATION = ("elman", "leaky")  # the h of any other cell is bounded like tanh
 
@@ -68,7 +68,7 @@ def units(spec: Spec, task: Task) -> Probe:
 
 
 def first_states(data: WindowData, states: int) -> WindowData:
-    """The first steps of one long stream, or the first of many windows: at most so many, but one window at least."""
+    """The first steps of a single stream, or the first of many windows: at most `states`, but at least one window."""
     _, steps, streams = data.inputs_WTB.shape[:3]
     if streams == 1:
         return jax.tree.map(lambda leaf: leaf[:, :states], data._replace(target_scale_O=None))
@@ -97,7 +97,7 @@ def unit_statistics(h_NH: Array, kind: str) -> dict[str, Array]:
 
     Args:
         kind: one of `activations.ACTIVATIONS`.
-    Returns: NaN for all of a network that has left the finite numbers.
+    Returns: NaN for all where a state is not finite.
     """
     saturated_NH = SATURATED.get(kind, jnp.zeros_like)(h_NH).astype(bool)
     unit_dead = jnp.all(h_NH == 0, axis=0).astype(float)
@@ -119,19 +119,19 @@ def unit_statistics(h_NH: Array, kind: str) -> dict[str, Array]:
 
 
 def recovered(unit_dead_nQH: np.ndarray) -> np.ndarray:
-    """Share [n] of the units found dead at an earlier look that fire again at the last one.
+    """Share [n] of the units dead at an earlier measurement that are active again at the last one.
 
-    NaN where none was dead, or where a run is not finite at the last look.
+    NaN where none was dead, or where a run is not finite at the last measurement.
 
     Args:
-        unit_dead_nQH: 1 = dead, 0 = fires, NaN = not finite; at the points at which the probe was taken.
+        unit_dead_nQH: 1 = dead, 0 = active, NaN = not finite; at the points at which the probe was taken.
     """
     *earlier, last_nH = np.moveaxis(unit_dead_nQH, 1, 0)
-    once_nH = np.any(np.stack([np.zeros_like(last_nH), *earlier]) == 1, axis=0)
-    count_n = once_nH.sum(axis=1)
-    again_n = (once_nH & (last_nH == 0)).sum(axis=1)
+    dead_before_nH = np.any(np.stack([np.zeros_like(last_nH), *earlier]) == 1, axis=0)
+    count_n = dead_before_nH.sum(axis=1)
+    recovered_n = (dead_before_nH & (last_nH == 0)).sum(axis=1)
     known_n = (count_n > 0) & ~np.isnan(last_nH).any(axis=1)
-    return np.where(known_n, again_n / np.maximum(count_n, 1), np.nan)
+    return np.where(known_n, recovered_n / np.maximum(count_n, 1), np.nan)
 
 
 def identities(spec: Spec, task: Task) -> Facts:

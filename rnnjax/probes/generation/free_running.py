@@ -1,4 +1,4 @@
-"""What a network writes when it runs free, and whether that is language or a loop."""
+"""Free-running generation: loops, repetition and validity of the texts."""
 
 from collections.abc import Iterable
 
@@ -51,9 +51,9 @@ def text(spec: Spec, task: Task) -> Probe:
     """
     require_unidirectional(spec)
     if not task.vocabulary:
-        raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text for a probe of what a network writes")
+        raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text for a probe of generated text")
     prompts_TP = spread_windows(task.make_sequence(task.validation_N), PROMPT_LENGTH, PROMPTS).inputs_WTB[0]
-    measures_of = task.text_measures or no_measures
+    measure_text = task.text_measures or no_measures
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         key = jax.random.fold_in(key_for(hp, "samples"), step)
@@ -62,10 +62,10 @@ def text(spec: Spec, task: Task) -> Probe:
             for name, t in TEMPERATURES.items()
         }
 
-    def of_run(ids_PN: np.ndarray) -> dict[str, float]:
+    def run_values(ids_PN: np.ndarray) -> dict[str, float]:
         periods = trailing_period(ids_PN, LONGEST_PERIOD, LOOP_TAIL)
         texts = [ids_to_text(ids_N, task.vocabulary) for ids_N in ids_PN]
-        measures = [measures_of(written) for written in texts]
+        measures = [measure_text(text) for text in texts]
         return {
             "loop_rate": float(np.mean(periods > 0)),
             "period": float(np.mean(periods[periods > 0])) if np.any(periods) else np.nan,
@@ -76,12 +76,12 @@ def text(spec: Spec, task: Task) -> Probe:
     def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         summary: dict[str, np.ndarray] = {}
         for decoder, ids_RPN in values.items():
-            runs = [of_run(ids_PN) for ids_PN in ids_RPN]
+            runs = [run_values(ids_PN) for ids_PN in ids_RPN]
             summary |= {f"{name}_{decoder}": np.array([run[name] for run in runs], np.float32) for name in runs[0]}
             summary[f"text_{decoder}"] = ids_RPN[:, 0].astype(np.uint16)
         return summary
 
-    return Probe(measure, summarise, text_metrics(measures_of(" " * LENGTH)))
+    return Probe(measure, summarise, text_metrics(measure_text(" " * LENGTH)))
 
 
 def text_metrics(measures: Iterable[str]) -> dict[str, Metric]:

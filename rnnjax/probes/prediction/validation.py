@@ -1,4 +1,4 @@
-"""What a network gives on data it was not trained on."""
+"""The held-out loss."""
 
 import jax
 import jax.numpy as jnp
