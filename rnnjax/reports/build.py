@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
 from rnnjax.analysis.conventions import compare_conventions
 from rnnjax.analysis.measurement import common_seeds, paired_finite
@@ -269,7 +270,7 @@ def near_ties(values: dict[str, np.ndarray], ranked: Sequence[str], sign: int) -
     table = sign * common_seeds([values[name] for name in ranked])
     if table.shape[1] < FEWEST:
         return [f"too few seeds to tell ({table.shape[1]})"]
-    chances = stats.best_arm(SEED, table).probability_A
+    chances = bootstrap.best_arm(SEED, table).probability_A
     return [name for name, chance in zip(ranked[1:], chances[1:], strict=True) if chance > 0.05]
 
 
