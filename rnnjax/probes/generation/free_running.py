@@ -26,7 +26,7 @@ LONGEST_PERIOD, LOOP_TAIL = 50, 200  # a text loops if its last 200 characters h
 TEMPERATURES = {"greedy": 0.0, "sampled": 1.0}
 CONDITIONS = {"greedy": "greedy decoding", "sampled": "sampled at temperature 1"}
 
-LOOP = f"its last {LOOP_TAIL} characters have a period of at most {LONGEST_PERIOD}"
+LOOP = f"the last {LOOP_TAIL} characters have a period of at most {LONGEST_PERIOD}"
 LOOP_METRICS = {
     "loop_rate": Metric(f"share of the generated texts that end in a loop: {LOOP}", better="lower"),
     "period": Metric(f"mean period of the generated texts that end in a loop ({LOOP}), NaN without", unit="characters"),
