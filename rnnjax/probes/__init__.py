@@ -35,7 +35,7 @@ from rnnjax.probes.series.sensitivity import responses
 from rnnjax.probes.words.categories import categories
 from rnnjax.probes.words.novel_words import novel_words
 from rnnjax.settings import HParams, Spec
-from rnnjax.training.step import init_state
+from rnnjax.training.state import init_state
 from rnnjax.types import Probe, Task
 
 PROBES: dict[str, Callable[[Spec, Task], Probe]] = {

@@ -16,15 +16,16 @@ from rnnjax.config.schema import Study
 from rnnjax.errors import Stopped
 from rnnjax.probes import applicable, outline
 from rnnjax.settings import LOSS_UNITS, Spec
-from rnnjax.storage.checkpoints import Checkpoints, state_digest
+from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.run_folder import RunFolder
+from rnnjax.storage.tree_digest import state_digest
 from rnnjax.studies.plan import next_stop, probe_points, regular_points
 from rnnjax.studies.progress import Clock, Display
 from rnnjax.studies.signals import Interruption
 from rnnjax.studies.tensorboard import TensorBoardLogger, rows_by_arm
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training import parallel as sweep
-from rnnjax.training.step import StepMetrics
+from rnnjax.training.state import StepMetrics
 from rnnjax.types import Task
 
 LONGEST_RECORD = 60  # rows of one chunk

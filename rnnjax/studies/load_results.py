@@ -12,7 +12,7 @@ from rnnjax.errors import BadInput, DamagedState
 from rnnjax.settings import LOSS_UNITS, TaskSpec
 from rnnjax.storage.files import read_npz
 from rnnjax.storage.manifest import read_manifest, to_config_json
-from rnnjax.training.step import StepMetrics
+from rnnjax.training.state import StepMetrics
 from rnnjax.types import Task
 
 INDEX_ARRAYS = ("arm", "seed", "row_steps", "probe_steps", "diverged_at")  # arrays of a metrics file that are no curves

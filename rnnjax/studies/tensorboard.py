@@ -10,7 +10,7 @@ import numpy as np
 from rnnjax.analysis.results import is_text
 from rnnjax.storage.event_files import ArmCurves
 from rnnjax.tasks.text import ids_to_text
-from rnnjax.training.step import StepMetrics
+from rnnjax.training.state import StepMetrics
 
 
 class TensorBoardLogger:

@@ -1,4 +1,4 @@
-"""A small template grammar that knows itself: every probability and every level of its text is exact.
+"""Template grammar with exact probabilities: of each sentence, of each character, and the entropy rate of its text.
 
 A text is a row of independent sentences, each followed by one space. A sentence takes one template, all equally
 likely, and says each part as one word of its category, all equally likely; a part "DET+..." has "the" before it with
@@ -10,7 +10,7 @@ Source: the kind of grammar is that of Elman 1990, Cognitive Science 14:179; the
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import pairwise, product
 from math import prod
 from typing import NamedTuple
@@ -19,13 +19,9 @@ import numpy as np
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.text import text_to_ids
-from rnnjax.tasks.windows import next_step, reference_losses
-from rnnjax.types import Task
 
 DETERMINER = "the"
 OPTIONAL = "DET+"  # before a category: the determiner may be said
-
 LEXICON = (
     ("NOUN_HUMAN", ("boy", "girl", "man", "woman", "king", "queen")),
     ("NOUN_ANIMAL", ("cat", "dog", "lion", "bird", "fish", "mouse")),
@@ -35,7 +31,6 @@ LEXICON = (
     ("VERB_TRAN", ("chase", "eat", "see", "break", "read", "move")),
     ("VERB_PERCEPT", ("smell", "hear", "watch")),
 )
-
 # Humans, animals and objects differ in what they do and in what is done to them: a word's category can be learned from
 # its company alone, as subject (which verbs, which objects) and as object (after which subjects and verbs).
 TEMPLATES = (
@@ -65,38 +60,6 @@ class Grammar(NamedTuple):
     templates: tuple[str, ...] = TEMPLATES
     determiner: float = TaskSpec.determiner_probability  # probability that an optional "the" is said
     extra_letters: str = ""  # of the vocabulary: no word has them
-
-
-def grammar_task(settings: TaskSpec, source: str | None) -> Task:
-    """`characters` characters to train on, and round(characters * validation) more, drawn apart from them.
-
-    The level "floor" is the grammar's entropy rate: the least mean loss that a predictor with the whole past in its
-    state can expect on new text. The loss on one finite text may lie a little below, and far below it where that text
-    is learned by heart.
-
-    Args:
-        settings: `characters`, `corpus_seed`, `determiner`, `extra_letters` and `validation` are used.
-        source: not used; a grammar needs no file.
-    Raises:
-        BadInput: fewer than 3 characters, or extra letters that are no letters or said twice.
-    """
-    grammar = build_grammar(settings)
-    train_rng, validation_rng = np.random.default_rng(settings.corpus_seed).spawn(2)
-    letters = grammar_vocabulary(grammar)
-    train_N = text_to_ids(generate_text(grammar, settings.characters, train_rng), letters)
-    held_out = generate_text(grammar, round(settings.characters * settings.validation), validation_rng)
-    return Task(
-        train_N=train_N,
-        validation_N=text_to_ids(held_out, letters),
-        make_sequence=next_step,
-        inputs=len(letters),
-        outputs=len(letters),
-        loss="cross_entropy",
-        vocabulary=letters,
-        reference_losses=reference_losses(train_N, len(letters)) | {"floor": entropy_rate(grammar)},
-        text_measures=partial(grammar_measures, grammar),
-        grammar=grammar,
-    )
 
 
 def build_grammar(settings: TaskSpec) -> Grammar:
@@ -207,47 +170,3 @@ def _open_sentence(grammar: Grammar, text: str) -> Iterator[str]:
 def word_places(grammar: Grammar, text: str) -> np.ndarray:
     """How many words of its sentence stand before the one that each character of a text belongs to: int [N]."""
     return np.array([said.count(" ") for said, _ in zip(_open_sentence(grammar, text), text, strict=False)], int)
-
-
-def grammar_measures(grammar: Grammar, text: str) -> dict[str, float]:
-    """What is measured of a generated text: {"valid_words", "valid_sentences"}."""
-    return {"valid_words": valid_word_share(grammar, text), "valid_sentences": valid_sentence_share(grammar, text)}
-
-
-def valid_word_share(grammar: Grammar, text: str) -> float:
-    """Share of the words of a text that are in the lexicon; the first and last may be cut and do not count.
-
-    Words are what stands between single spaces, so a double space is a word that is wrong. 0 where there is no word.
-    """
-    words, known = text.split(" ")[1:-1], word_categories(grammar)
-    return sum(word in known for word in words) / len(words) if words else 0.0
-
-
-def valid_sentence_share(grammar: Grammar, text: str) -> float:
-    """Share of the words of a text that belong to complete sentences; the first and last word do not count.
-
-    The text is read from left to right: a sentence that starts at a word is taken whole, otherwise the word is skipped.
-    Words of a good beginning that the end of the text cuts are not judged. So the grammar's own text has 1 if it is
-    read from the space before a sentence, and a little less from the middle of one. 0 where no word is judged.
-    """
-    words = text.split(" ")[1:-1]
-    position = covered = 0
-    known, whole = sentence_prefixes(grammar), sentence_probabilities(grammar)
-    while (length := _sentence_length(known, whole, words, position)) is not None:
-        covered += length
-        position += length or 1
-    return covered / position if position else 0.0
-
-
-def _sentence_length(
-    known: Mapping[str, float], whole: Mapping[str, float], words: list[str], position: int
-) -> int | None:
-    """In words, of the sentence that begins at a word; 0 where none does; None where the text ends before it does."""
-    said = ""
-    for end in range(position, len(words)):
-        said += words[end] + " "
-        if said in whole:
-            return end + 1 - position
-        if said not in known:
-            return 0
-    return None

@@ -11,7 +11,7 @@ import numpy as np
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.windows import chance_loss
+from rnnjax.tasks.entropy import chance_loss
 from rnnjax.types import LabelledSequence, Task
 
 VALUE, MARKER, TARGET, COUNTED, MASK = range(5)  # the columns of the adding problem

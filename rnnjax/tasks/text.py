@@ -13,7 +13,8 @@ import numpy as np
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks.default_text import MARKDOWN, MARKDOWN_VALIDATION
-from rnnjax.tasks.windows import next_step, reference_losses
+from rnnjax.tasks.entropy import reference_losses
+from rnnjax.tasks.windows import next_step
 from rnnjax.types import Task
 
 VOCABULARY_LIMIT = 65_535

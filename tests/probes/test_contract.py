@@ -26,7 +26,7 @@ from rnnjax.probes.generation.free_running import LENGTH
 from rnnjax.probes.prediction.validation import validation
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import next_step
-from rnnjax.training import step as train
+from rnnjax.training import state as train
 from rnnjax.types import Params, Probe, Task, WindowData
 
 V, H = 4, 6

@@ -24,7 +24,7 @@ from rnnjax.reports.document import VERDICTS
 from rnnjax.reports.summary import summary
 from rnnjax.studies import run as lab
 from rnnjax.studies.dry_run import requested_metrics
-from rnnjax.training.step import StepMetrics
+from rnnjax.training.state import StepMetrics
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "configs" / "studies").glob("*.toml"))

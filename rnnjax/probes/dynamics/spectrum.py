@@ -8,7 +8,7 @@ from jax import Array
 from rnnjax.errors import NotApplicable
 from rnnjax.networks.model import build_layers
 from rnnjax.settings import HParams, Spec
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import OpaqueCell, Params, Probe, Task
 
 

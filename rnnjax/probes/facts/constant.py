@@ -7,7 +7,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.settings import HParams
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Probe
 
 

@@ -19,7 +19,7 @@ from rnnjax.probes.dynamics.gradients import norm_of_rows
 from rnnjax.probes.dynamics.reservoir import distance, drawn
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows, swap_axes
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Carry, Params, Probe, Task, WindowData, no_summary
 
 WINDOWS = 64

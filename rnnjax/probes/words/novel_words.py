@@ -22,7 +22,7 @@ from rnnjax.probes.words.categories import Lexicon, each_run, lexicon_of, states
 from rnnjax.probes.words.substitution import DEFINITIONS, NOVEL, REPLACED, contexts, corpora_of, of_known_letters
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.text import ids_to_text, text_to_ids
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Params, Probe, Task
 
 OCCURRENCES = 32  # contexts of each replaced word
