@@ -53,26 +53,24 @@ class TaskSpec:
     name: str = "grammar"  # grammar, text, series, recall
     characters: Count = 18_710  # grammar: length of the training text
     corpus_seed: Seed = 0  # grammar: which text is drawn
-    determiner_probability: Probability = 0.5  # grammar: how often an optional "the" is said
+    determiner_probability: Probability = 0.5  # grammar: of each optional "the"
     extra_letters: str = ""  # grammar: letters that the vocabulary has besides those of its words
     path: str = ""  # text, series: the file; empty is the Markdown text that comes with rnnjax, or a generated series
     encoding: str = "utf-8"  # text, series: of the file
     validation: Share = 0.1  # held out: the end of a file, or that share of the training part drawn afresh
-    # series: which one is generated; the sunspots of each year from 1700 to 2008 are a file that comes with rnnjax
+    # series: generated, or "sunspots", the yearly numbers from 1700 to 2008, a file that comes with rnnjax
     series: Literal["sines", "ar", "mackey_glass", "walk", "noise", "uniform", "sunspots"] = "sines"
     recall: Literal["copy", "adding"] = "copy"  # recall: which problem
     length: Count = 5_000  # series: steps to train on; recall adding: steps of one example
     columns: str = ""  # series: names of a CSV file's columns, with commas between; empty = all
     scale: Positive = 1.0  # series: multiplies what is generated or read
     offset: Finite = 0.0  # series: is then added
-    redundancy: Count = 1  # series: the training part is its first 1/redundancy, said that many times
+    redundancy: Count = 1  # series: the training part is its first 1/redundancy, repeated that many times
     # series: by mean and deviation of the training part; targets: a network then reads raw numbers
     standardise: Literal["all", "targets", "none"] = "all"
     loss_steps: Literal["every", "last"] = "every"  # series: which steps of a window are predicted from
-    time_axis: Literal["time", "batch"] = (
-        "time"  # series: swapped = each step of time reads another series of the batch
-    )
-    copy_delay: Count = 10  # recall copy: steps between hearing a symbol and saying it
+    time_axis: Literal["time", "batch"] = "time"  # series: batch = each time step reads another series of the batch
+    copy_delay: Count = 10  # recall copy: steps between an input and its target
     symbols: Annotated[int, Ge(2), Le(26)] = 8  # recall copy
     examples: Count = 2_000  # recall adding: to train on
     shortest: Annotated[float, Gt(0), Le(1)] = 1.0  # recall adding: examples end after this share of `length` or later
@@ -89,28 +87,27 @@ class Spec:
     cell: str = "elman"
     activation: str = "tanh"  # of elman and leaky
     hidden: Count = 64  # H
-    layers: Count = 1  # each reads the outputs of the one below
+    layers: Count = 1  # each layer reads the outputs of the layer below
     bidirectional: bool = False  # a second network reads each window backwards
-    layer_norm: bool = False  # of what enters a gate, u and r each
-    dropout: bool = False  # of what enters the recurrent product, one draw for a whole window
+    layer_norm: bool = False  # of the input u and of the recurrent input r of each gate
+    dropout: bool = False  # of h before the recurrent product, one mask for a whole window
     kernel_initializer: str = "xavier_normal"  # of the input kernel
     recurrent_initializer: str = "orthogonal"
     window: Count = 25  # T, steps of truncated back-propagation through time
     batch: Count = 1  # B, parallel streams of the text
     gradient_window: Annotated[int, Ge(0)] = 0  # steps that a gradient goes back inside a window; 0 = all of them
-    window_order: Literal["in_order", "random"] = "in_order"  # as the text goes on, or each from anywhere in its stream
-    carry: Literal["carried", "reset"] = "carried"  # what a window starts from
+    window_order: Literal["in_order", "random"] = "in_order"  # consecutive windows of a stream, or random ones
+    carry: Literal["carried", "reset"] = "carried"  # the state before a window
     initial_state: str = "zero"  # the state where nothing is carried
-    reduction: Literal["sum", "mean", "last"] = "sum"  # over T: the loss that is optimised
+    reduction: Literal["sum", "mean", "last"] = "sum"  # of the losses [T], to the optimised loss
     optimizer: str = "sgd"
     clip_elementwise: bool = False  # each element of the gradient by clip_value, before the whole by clip_norm
     schedule: str = "constant"  # of the learning rate, after the warm-up
-    scheduled_sampling: Literal["teacher", "sampled", "greedy"] = (
-        "teacher"  # training reads the text, or in part its own words
-    )
-    sampling_schedule: Literal["linear", "exponential", "inverse_sigmoid"] = "linear"  # how its own share rises
+    # inputs in training: those of the text (teacher forcing), or in part samples, or the argmax, of the network
+    scheduled_sampling: Literal["teacher", "sampled", "greedy"] = "teacher"
+    sampling_schedule: Literal["linear", "exponential", "inverse_sigmoid"] = "linear"  # of the probability of a sample
     steps: Count = 30_000  # optimizer steps
-    validate_every: Annotated[int, Ge(0), Le(2**31 - 1)] = 0  # steps between looks at the held-out loss; 0 = none
+    validate_every: Annotated[int, Ge(0), Le(2**31 - 1)] = 0  # steps between checks of the held-out loss; 0 = none
     log_every: Count = 25  # steps averaged into one row of the record
     block: Count = 0  # K, runs that one device advances together; part of a run's numerical identity; 0 = by its size
     inputs: Annotated[int, Ge(0)] = 0  # D; 0 = whatever the task has
@@ -124,7 +121,7 @@ class Spec:
 
     @property
     def program(self) -> "Spec":
-        """This spec without what only decides how a run starts: specs that agree here share one training program."""
+        """This spec with default initializers: specs that agree here share one training program."""
         return replace(self, **{name: getattr(Spec, name) for name in START_FIELDS})
 
 
@@ -139,15 +136,15 @@ class HParamFields(NamedTuple):
     clip_norm: PositiveOrInf = 5.0  # of the whole gradient; inf = off
     clip_steps: PositiveOrInf = math.inf  # steps after which clip_norm is off; inf = never
     clip_value: PositiveOrInf = math.inf  # of each element, with clip_elementwise = true; inf = off
-    kernel_trainable: Probability = 1.0  # multiplies the gradient of what reads the input, biases too; 0 = frozen
+    kernel_trainable: Probability = 1.0  # multiplies the gradient of input kernels and biases; 0 = frozen
     recurrent_trainable: Probability = 1.0  # of the recurrent kernels
     readout_trainable: Probability = 1.0  # of the readout
     kernel_gain: Positive = 1.0  # multiplies the kernel initializer
     recurrent_gain: Positive = 1.0  # multiplies the recurrent initializer
-    forget_bias: Finite = 1.0  # lstm: at the start, added to that of the forget gate
+    forget_bias: Finite = 1.0  # lstm: initial bias of the forget gate
     leak: Annotated[float, Gt(0), Le(1)] = 0.5  # leaky: dt / tau
     dropout_rate: Fraction = 0.0  # with dropout = true
-    initial_state_scale: NonNegative = 1.0  # of start = constant, random, fixed and learned
+    initial_state_scale: NonNegative = 1.0  # of initial_state = constant, random, fixed and learned
     momentum: Fraction = 0.9  # momentum, nesterov
     rms_decay: Fraction = 0.9  # rmsprop
     adam_b1: Fraction = 0.9  # adam, adamw
@@ -156,12 +153,10 @@ class HParamFields(NamedTuple):
     warmup_steps: NonNegative = 0.0  # the rate rises in a line; 0 = off
     decay_steps: Positive = 10_000.0  # step, exponential, cosine: until the rate has fallen to decay_factor of itself
     decay_factor: Annotated[float, Gt(0), Le(1)] = 0.5  # step, exponential, cosine, plateau
-    plateau_checks: PositiveOrInf = 2.0  # plateau: looks without a better held-out loss until the rate falls
-    sampling_probability: Probability = (
-        0.25  # scheduled_sampling = sampled, greedy: of the symbols read, at the end of the schedule
-    )
+    plateau_checks: PositiveOrInf = 2.0  # plateau: checks without a better held-out loss until the rate falls
+    sampling_probability: Probability = 0.25  # of a sampled or greedy input, at the end of the schedule
     sampling_steps: Positive = 10_000.0  # sampling_schedule: its scale
-    patience: PositiveOrInf = math.inf  # looks without a better held-out loss until a run stops; inf = off
+    patience: PositiveOrInf = math.inf  # checks without a better held-out loss until a run stops; inf = off
 
 
 class HParams(HParamFields):

@@ -1,4 +1,4 @@
-"""What a study file says, and what becomes of it: arms x seeds with everything that is asked of them.
+"""The tables of a study file, and the `Study` made of it: arms x seeds.
 
 The dataclasses are the tables of the TOML file, in which unknown keys are refused; `Study` is the file with its axes
 expanded.
@@ -34,11 +34,11 @@ class Criterion:
     """
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    rule: str  # one of claims.RULES
+    rule: str  # one of analysis.rules.RULES
     metric: Text
     arms: Annotated[list[str], MinLen(1)]
     compared_to: list[str] = field(default_factory=list)  # arms to compare with
-    compared_metric: str = ""  # what is compared in these, if another one; an arm may then be compared with itself
+    compared_metric: str = ""  # the metric of these, if it is another one; an arm may then be compared with itself
     matched: list[str] = field(default_factory=list)  # only pairs of arms that agree in these fields
     low: Number = float("-inf")  # the statement holds between low and high
     high: Number = float("inf")
@@ -47,9 +47,9 @@ class Criterion:
     scale: Literal["difference", "relative", "log", "rank"] = "difference"  # relative: mean a / mean b - 1
     prefers: Literal["lowest", "highest"] = "lowest"  # of the rule `best`
     explained_by: str = ""  # the metric on whose logarithm `metric` is fitted, or with which it is correlated
-    controlling_for: str = ""  # of the rule `correlation`: the metric whose part in both is taken out
+    controlling_for: str = ""  # of the rule `correlation`: the metric that is held constant (partial correlation)
     other_metrics: list[str] = field(default_factory=list)  # of `variance_share`: the metrics of the other columns
-    share_of: Literal["columns", "arms", "interaction", "seeds"] = "columns"  # of `variance_share`: what is asked
+    share_of: Literal["columns", "arms", "interaction", "seeds"] = "columns"  # of `variance_share`: the factor
     weights: list[Number] = field(default_factory=list)  # of the rule `contrast`, one for each pattern of `arms`
     divided_by: list[Number] = field(default_factory=list)  # likewise: the contrast that it is divided by
     axes: list[str] = field(default_factory=list)  # the fields that `trend` (one) and `interaction` (two) go along
@@ -58,7 +58,7 @@ class Criterion:
     text: str = ""  # what this criterion adds to the statement
 
     def patterns(self) -> list[str]:
-        """Of all arms that it is about."""
+        """The patterns of all its arms."""
         return [*self.arms, *self.compared_to, *(name for names in self.factors.values() for name in names)]
 
 
@@ -90,7 +90,7 @@ class QuestionSpec:
 
 @dataclass(frozen=True)
 class AdviceSpec:
-    """What a user should do, with the measured names and numbers filled in."""
+    """A recommendation, with the measured names and numbers filled in."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
     text: Text  # may name {best}, {value}, {ties} (arms whose chance to be best is over 5%) and {worst}
@@ -115,7 +115,7 @@ class FigureSpec:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table of the report: some metrics of some arms; or what part each of some fields has in their variance."""
+    """A table of the report: some metrics of some arms; or the share of each of some fields in their variance."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
     title: Text
@@ -160,7 +160,7 @@ class ConventionComparison:
 
 @dataclass(frozen=True)
 class ExplorerSpec:
-    """A grid of arms whose best cell the reader predicts and then sees."""
+    """A grid of arms: the reader predicts its best cell, then it is shown."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
     choose: Annotated[list[Text], MinLen(1)]  # fields of the axes, of which the reader chooses one value each
@@ -172,7 +172,7 @@ class ExplorerSpec:
 
 @dataclass(frozen=True)
 class InitialStatistics:
-    """Fresh starts, not trained: the distribution of what a start is like."""
+    """Statistics of untrained networks over many draws of their initial parameters."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
     count: Annotated[PositiveInt, Le(100_000)]
@@ -193,9 +193,8 @@ class StudyFile:
     save_every: PositiveInt | None = None  # optimizer steps between checkpoints; a tenth of the steps by default
     base: dict[str, Any] = field(default_factory=dict)
     axes: list[dict[str, Any]] = field(default_factory=list)  # each a product, all together the arms; `seeds`: fewer
-    probes: dict[str, ProbeSteps] = field(
-        default_factory=dict
-    )  # how many log-spaced points (1 = the end), or the steps
+    # a number of log-spaced steps of training (1 = the last step), or the steps themselves
+    probes: dict[str, ProbeSteps] = field(default_factory=dict)
     initial_statistics: InitialStatistics | None = None
     conventions: ConventionComparison | None = None
     explorer: ExplorerSpec | None = None
@@ -216,9 +215,9 @@ class Arm(NamedTuple):
     hp: HParams  # its seed is set per run
     max_seeds: int | None = None  # only the study's first ones, where an arm needs fewer; None = all
 
-    def seeds(self, of_study: list[int]) -> list[int]:
-        """The seeds that this arm is run with."""
-        return of_study[: self.max_seeds]
+    def seeds(self, study_seeds: list[int]) -> list[int]:
+        """The seeds of this arm."""
+        return study_seeds[: self.max_seeds]
 
 
 class Study(NamedTuple):
@@ -230,4 +229,4 @@ class Study(NamedTuple):
     seeds: list[int]
     config: dict[str, Any]  # all that decides the results, as plain values: the manifest keeps it and its hash
     complete: bool = True  # false where only some arms of its file are to be run
-    overrides: str = ""  # what was asked otherwise than the file has it: "steps 5,000 instead of 30,000"
+    overrides: str = ""  # departures from the file: "steps 5,000 instead of 30,000"

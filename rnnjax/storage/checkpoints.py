@@ -5,9 +5,9 @@
     FOLDER/<step>.damaged    a step that did not verify when an older one was restored
 
 Orbax writes and reads the arrays; which steps there are, which are kept and what is trusted is decided here. Its
-CheckpointManager loads flipped bytes without a word, takes any folder with a number for its latest step (and deletes
+CheckpointManager loads flipped bytes without an error, takes any folder with a number for its latest step (and deletes
 it in time), and answers False where it does not save; so we use the plain, synchronous Checkpointer under it.
-Not promised: power loss. One process at a time: the run folder's lock sees to that.
+Not promised: power loss. One process at a time, by the lock of the run folder.
 """
 
 import contextlib
@@ -44,7 +44,7 @@ class Checkpoints:
     Args:
         folder: made at the first save.
         keep: the newest `keep` steps stay; more than one, because the newest may turn out to be damaged.
-        note: told in one line about everything that was skipped or set aside.
+        note: called with one line for each thing that was skipped or set aside.
     """
 
     def __init__(self, folder: Path, keep: int = 3, note: Callable[[str], None] = _LOG.warning) -> None:
@@ -144,7 +144,7 @@ class Checkpoints:
             shutil.rmtree(self.folder / str(step))
 
     def _set_aside(self, damage: dict[int, str], good: int) -> None:
-        """Renames the steps that did not verify. Only now: while none does, they stay for a person to look at."""
+        """Renames the steps that did not verify. Only now: while none does, they stay for a person to examine."""
         for step, reason in damage.items():
             moved = _move(self.folder / str(step), "damaged")
             self._note(f"step {step}: {reason}; using step {good}; moved to {moved}")
@@ -215,9 +215,9 @@ def _check_tree(table: dict[str, Any], expected: Leaves) -> None:
     wanted = {name: f"{tuple(leaf.shape)} {np.dtype(leaf.dtype).name}" for name, leaf in expected.items()}
     got = {name: f"{tuple(entry['shape'])} {entry['dtype']}" for name, entry in table.items()}
     for name in sorted(wanted.keys() | got.keys()):
-        has, says = got.get(name, "missing"), wanted.get(name, "no such leaf")
-        if has != says:
-            raise FolderRefused(f"checkpoint has {name} {has}, config says {says}")
+        stored, configured = got.get(name, "missing"), wanted.get(name, "no such leaf")
+        if stored != configured:
+            raise FolderRefused(f"checkpoint has {name} {stored}, config says {configured}")
 
 
 def _is_ours(folder: Path) -> bool:
@@ -231,7 +231,7 @@ def _check_links(folder: Path) -> None:
 
 
 def _move(path: Path, word: str) -> str:
-    """Renames `path` to a free name that says why, and returns that name."""
+    """Renames `path` to a free name with the reason in it, and returns that name."""
     names = (f"{path.name}.{word}{suffix}" for suffix in ("", *(f".{n}" for n in range(2, 1000))))
     name = next(name for name in names if not os.path.lexists(path.with_name(name)))
     path.rename(path.with_name(name))
@@ -241,7 +241,7 @@ def _move(path: Path, word: str) -> str:
 @contextlib.contextmanager
 def _quiet_orbax() -> Iterator[None]:
     """Keeps orbax's tracebacks off the terminal: it logs errors that it also raises, and when one leaf has failed, the
-    threads of the others report to an event loop that is closed by then, or leave futures that nobody asks.
+    threads of the others report to an event loop that is closed by then, or leave futures that nobody awaits.
     """
     loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
     levels, hook = [logger.level for logger in loggers], sys.unraisablehook

@@ -33,7 +33,7 @@ def rebuild_tree(like: Tree, values: dict[str, np.ndarray]) -> Tree:
 
 
 def leaf_digest(array: np.ndarray) -> dict[str, Any]:
-    """What must be equal for two leaves to be bitwise the same."""
+    """Shape, dtype and sha256: equal for two leaves if and only if they are bitwise equal."""
     raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
     return {"shape": list(array.shape), "dtype": array.dtype.name, "sha256": hashlib.sha256(raw.data).hexdigest()}
 

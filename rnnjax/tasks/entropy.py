@@ -14,7 +14,7 @@ from rnnjax.types import WindowData
 
 
 def reference_losses(ids_N: np.ndarray, vocabulary_size: int) -> dict[str, float]:
-    """The levels that every text has: chance, unigram, bigram and trigram. Raises BadInput under 3 characters."""
+    """The reference losses of any text: chance, unigram, bigram and trigram. Raises BadInput under 3 characters."""
     return {
         "chance": chance_loss(vocabulary_size),
         "unigram": unigram_loss(ids_N),
@@ -24,7 +24,7 @@ def reference_losses(ids_N: np.ndarray, vocabulary_size: int) -> dict[str, float
 
 
 def chance_loss(vocabulary_size: int) -> float:
-    """log V: the loss of a predictor that holds every character for equally likely."""
+    """log V: the loss of the uniform prediction."""
     return math.log(vocabulary_size)
 
 
@@ -54,9 +54,9 @@ def held_out_loss_bound(train_N: np.ndarray, validation_N: np.ndarray, n: int, v
     """
     known = _grams(train_N, n)
     grams = np.concatenate([known, _grams(validation_N, n)])
-    with_target = _counts_of_rest(_numbered(grams), len(known))
-    of_context = _counts_of_rest(_numbered(grams[:, :-1]), len(known))
-    return float(np.mean(np.log((of_context + vocabulary_size) / (with_target + 1))))
+    ngram_counts = _held_out_counts(_numbered(grams), len(known))
+    context_counts = _held_out_counts(_numbered(grams[:, :-1]), len(known))
+    return float(np.mean(np.log((context_counts + vocabulary_size) / (ngram_counts + 1))))
 
 
 def window_floor(data: WindowData) -> float:
@@ -70,8 +70,8 @@ def window_floor(data: WindowData) -> float:
 def window_floors(data: WindowData) -> np.ndarray:
     """H(target_t | inputs_0 ... inputs_t) at each step t of a window [T], counted over all W*B windows.
 
-    Windows that begin alike cannot be told apart, so where their targets differ the best guess is how often each one
-    follows.
+    Windows with the same inputs so far cannot be distinguished: where their targets differ, the best prediction is the
+    frequency of each.
     """
     steps = data.inputs_WTB.shape[1]
     inputs, targets = (np.moveaxis(ids_WTB, 1, 0).reshape(steps, -1) for ids_WTB in data[:2])
@@ -79,7 +79,7 @@ def window_floors(data: WindowData) -> np.ndarray:
     for step in range(steps):
         prefixes = _joined(prefixes, inputs[step])
         floors_T[step] = _conditional_entropy(prefixes, targets[step])
-        if prefixes.max() + 1 == len(prefixes):  # every window is known by its beginning: no loss is left
+        if prefixes.max() + 1 == len(prefixes):  # all prefixes differ: the remaining floors are 0
             break
     return floors_T
 
@@ -123,7 +123,7 @@ def _conditional_entropy(contexts: np.ndarray, targets: np.ndarray) -> float:
     return float(np.mean(np.log(np.bincount(contexts)[contexts] / np.bincount(pairs)[pairs])))
 
 
-def _counts_of_rest(numbers: np.ndarray, known: int) -> np.ndarray:
+def _held_out_counts(numbers: np.ndarray, known: int) -> np.ndarray:
     """How often each number after the first `known` ones occurs among these."""
     counts = np.bincount(numbers[:known], minlength=int(numbers.max()) + 1)
     return np.take(counts, numbers[known:])

@@ -1,9 +1,9 @@
 """Template grammar with exact probabilities: of each sentence, of each character, and the entropy rate of its text.
 
 A text is a row of independent sentences, each followed by one space. A sentence takes one template, all equally
-likely, and says each part as one word of its category, all equally likely; a part "DET+..." has "the" before it with
-probability `determiner`. What makes the text exact is that no sentence begins another: an intransitive verb ends its
-sentence, any other verb takes one object, so whoever has read from the start knows where each sentence ends.
+likely, and each part becomes one word of its category, all equally likely; a part "DET+..." has "the" before it with
+probability `determiner`. The text is exact because no sentence is a prefix of another: an intransitive verb ends its
+sentence, any other verb takes one object, so a reader from the start knows where each sentence ends.
 
 Source: the kind of grammar is that of Elman 1990, Cognitive Science 14:179; the templates are ours.
 """
@@ -21,7 +21,7 @@ from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 
 DETERMINER = "the"
-OPTIONAL = "DET+"  # before a category: the determiner may be said
+OPTIONAL = "DET+"  # before a category: an optional determiner
 LEXICON = (
     ("NOUN_HUMAN", ("boy", "girl", "man", "woman", "king", "queen")),
     ("NOUN_ANIMAL", ("cat", "dog", "lion", "bird", "fish", "mouse")),
@@ -54,11 +54,11 @@ TEMPLATES = (
 
 
 class Grammar(NamedTuple):
-    """What decides a language; hashable, so that its tables are made once. `_replace` a field for a variant."""
+    """The definition of a language; hashable, so that its tables are made once. `_replace` a field for a variant."""
 
     lexicon: tuple[tuple[str, tuple[str, ...]], ...] = LEXICON  # category, its words
     templates: tuple[str, ...] = TEMPLATES
-    determiner: float = TaskSpec.determiner_probability  # probability that an optional "the" is said
+    determiner: float = TaskSpec.determiner_probability  # probability of each optional "the"
     extra_letters: str = ""  # of the vocabulary: no word has them
 
 
@@ -90,44 +90,44 @@ def generate_text(grammar: Grammar, characters: int, rng: np.random.Generator) -
 
 @lru_cache(maxsize=16)
 def sentence_probabilities(grammar: Grammar) -> Mapping[str, float]:
-    """Every sentence that can be said, with its probability; the space that ends a sentence belongs to it.
+    """Every sentence with its probability; the space that ends a sentence belongs to it.
 
     The table is held in memory: 8,484 sentences in the built-in grammar, and with ten times the words a thousand times
     as many.
 
     Raises:
-        ValueError: a sentence begins another one; the exact levels need ends that can be known.
+        ValueError: a sentence is a prefix of another; the exact probabilities need ends that can be known.
     """
     lexicon = dict(grammar.lexicon)
     probabilities: defaultdict[str, float] = defaultdict(float)
     for template in grammar.templates:
         parts = [list(_sentence_part(grammar.determiner, lexicon, part)) for part in template.split()]
-        for said in product(*parts):
-            sentence = "".join(words for words, _ in said)
-            probabilities[sentence] += prod(probability for _, probability in said) / len(grammar.templates)
+        for choice in product(*parts):
+            sentence = "".join(words for words, _ in choice)
+            probabilities[sentence] += prod(probability for _, probability in choice) / len(grammar.templates)
     _check_sentence_ends(sorted(probabilities))
     return {sentence: probability for sentence, probability in probabilities.items() if probability > 0}
 
 
 def _check_sentence_ends(in_order: list[str]) -> None:
-    """In sorted order a sentence that begins another one stands right before such a one."""
+    """In sorted order a sentence that is a prefix of others stands right before one of them."""
     for one, other in pairwise(in_order):
         if other.startswith(one):
             raise ValueError(f"the sentence {one!r} begins {other!r}: where a sentence ends could not be known")
 
 
 def _sentence_part(determiner: float, lexicon: Mapping[str, tuple[str, ...]], part: str) -> Iterator[tuple[str, float]]:
-    """What can be said for one part of a template, with the probability of each."""
+    """The words for one part of a template, with the probability of each."""
     words = lexicon[part.removeprefix(OPTIONAL)]
-    silent = 1 - determiner if part.startswith(OPTIONAL) else 1.0
+    omitted = 1 - determiner if part.startswith(OPTIONAL) else 1.0
     for word in words:
-        yield f"{word} ", silent / len(words)
-        yield f"{DETERMINER} {word} ", (1 - silent) / len(words)
+        yield f"{word} ", omitted / len(words)
+        yield f"{DETERMINER} {word} ", (1 - omitted) / len(words)
 
 
 @lru_cache(maxsize=16)
 def sentence_prefixes(grammar: Grammar) -> Mapping[str, float]:
-    """The probability that a sentence begins like this, for every beginning of every sentence; "" has 1."""
+    """The probability that a sentence has a prefix, for every prefix of every sentence; "" has 1."""
     probabilities: defaultdict[str, float] = defaultdict(float)
     for sentence, probability in sentence_probabilities(grammar).items():
         for length in range(len(sentence) + 1):
@@ -148,25 +148,25 @@ def entropy_rate(grammar: Grammar) -> float:
 def total_surprisal(grammar: Grammar, text: str) -> np.ndarray:
     """-log p of each character of a text given all before it, in nats: [N]; inf from the first impossible one on."""
     known = sentence_prefixes(grammar)
-    said = _open_sentence(grammar, text)
-    likely = [known.get(now + letter, 0.0) / known.get(now, 1.0) for now, letter in zip(said, text, strict=False)]
+    prefixes = _open_sentence(grammar, text)
+    likely = [known.get(now + letter, 0.0) / known.get(now, 1.0) for now, letter in zip(prefixes, text, strict=False)]
     with np.errstate(divide="ignore"):
         return -np.log(likely)
 
 
 def _open_sentence(grammar: Grammar, text: str) -> Iterator[str]:
-    """What has been said of the current sentence: before each character of a text, and at its end."""
+    """The prefix of the current sentence: before each character of a text, and at its end."""
     known, whole = sentence_prefixes(grammar), sentence_probabilities(grammar)
-    said = ""
-    yield said
+    prefix = ""
+    yield prefix
     for character in text:
-        if said in known:  # what is impossible stays so, whatever follows
-            said += character
-        if said in whole:
-            said = ""
-        yield said
+        if prefix in known:  # an impossible prefix stays impossible
+            prefix += character
+        if prefix in whole:
+            prefix = ""
+        yield prefix
 
 
 def word_places(grammar: Grammar, text: str) -> np.ndarray:
-    """How many words of its sentence stand before the one that each character of a text belongs to: int [N]."""
-    return np.array([said.count(" ") for said, _ in zip(_open_sentence(grammar, text), text, strict=False)], int)
+    """The number of words before that of each character of a text, in its sentence: int [N]."""
+    return np.array([prefix.count(" ") for prefix, _ in zip(_open_sentence(grammar, text), text, strict=False)], int)

@@ -6,7 +6,7 @@ from rnnjax.tasks.grammar import Grammar, sentence_prefixes, sentence_probabilit
 
 
 def grammar_measures(grammar: Grammar, text: str) -> dict[str, float]:
-    """What is measured of a generated text: {"valid_words", "valid_sentences"}."""
+    """The measures of a generated text: {"valid_words", "valid_sentences"}."""
     return {"valid_words": valid_word_share(grammar, text), "valid_sentences": valid_sentence_share(grammar, text)}
 
 
@@ -39,11 +39,11 @@ def _sentence_length(
     known: Mapping[str, float], whole: Mapping[str, float], words: list[str], position: int
 ) -> int | None:
     """In words, of the sentence that begins at a word; 0 where none does; None where the text ends before it does."""
-    said = ""
+    sentence = ""
     for end in range(position, len(words)):
-        said += words[end] + " "
-        if said in whole:
+        sentence += words[end] + " "
+        if sentence in whole:
             return end + 1 - position
-        if said not in known:
+        if sentence not in known:
             return 0
     return None

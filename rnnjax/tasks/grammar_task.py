@@ -16,15 +16,15 @@ from rnnjax.types import Task
 def grammar_task(settings: TaskSpec, source: str | None) -> Task:
     """`characters` characters to train on, and round(characters * validation) more, drawn apart from them.
 
-    The level "floor" is the grammar's entropy rate: the least mean loss that a predictor with the whole past in its
-    state can expect on new text. The loss on one finite text may lie a little below, and far below it where that text
-    is learned by heart.
+    The reference loss "floor" is the entropy rate of the grammar: the least mean loss that a predictor with the whole
+    past in its state can expect on new text. The loss on one finite text may lie a little below, and far below it where
+    that text is memorised.
 
     Args:
-        settings: `characters`, `corpus_seed`, `determiner`, `extra_letters` and `validation` are used.
+        settings: `characters`, `corpus_seed`, `determiner_probability`, `extra_letters` and `validation` are used.
         source: not used; a grammar needs no file.
     Raises:
-        BadInput: fewer than 3 characters, or extra letters that are no letters or said twice.
+        BadInput: fewer than 3 characters, or extra letters with a space or a repetition.
     """
     grammar = build_grammar(settings)
     train_rng, validation_rng = np.random.default_rng(settings.corpus_seed).spawn(2)

@@ -10,7 +10,7 @@ from rnnjax.types import LabelledSequence, Task, WindowData
 
 
 def next_step(values_N: np.ndarray) -> LabelledSequence:
-    """Every value is to be followed by the next one."""
+    """The target of every value is the next value."""
     return LabelledSequence(values_N[:-1], values_N[1:])
 
 
@@ -22,7 +22,7 @@ def cut_windows(pairs: LabelledSequence, batch: int, window: int, target_scale_O
 
     Args:
         batch: B, the number of parallel streams. window: T, the steps of one window.
-        target_scale_O: of a series, see `Data`.
+        target_scale_O: of a series, see `WindowData`.
     Raises:
         BadInput: too few pairs for one window in each stream, or examples of another length than the windows.
     """
