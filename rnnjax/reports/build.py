@@ -25,7 +25,10 @@ from rnnjax.analysis.statistics import estimate_mean
 from rnnjax.analysis.verdicts import Judgement
 from rnnjax.config.schema import AdviceSpec, ContradictionSpec, FigureSpec, QuestionSpec, Study, TableSpec
 from rnnjax.reports import document as pages
-from rnnjax.reports.figures import CaptionedFigure, interval_figure, lag_figure, line_figure, map_figure, probe_figure
+from rnnjax.reports.figures.curves import lag_figure, line_figure, probe_figure
+from rnnjax.reports.figures.intervals import interval_figure
+from rnnjax.reports.figures.maps import map_figure
+from rnnjax.reports.figures.traces import CaptionedFigure
 from rnnjax.reports.formatting import format_value
 from rnnjax.reports.grid_explorer import explorer
 from rnnjax.reports.methods import data_line, data_table, settings

@@ -25,7 +25,7 @@ from rnnjax.reports.document import VERDICTS
 from rnnjax.reports.summary import summary
 from rnnjax.studies.dry_run import requested_metrics
 from rnnjax.studies.metrics import RISES
-from rnnjax.training.step import StepMetrics
+from rnnjax.training.state import StepMetrics
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "configs" / "studies").glob("*.toml"))

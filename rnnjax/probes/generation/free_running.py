@@ -9,14 +9,14 @@ from jax import Array
 
 from rnnjax.errors import NotApplicable
 from rnnjax.metrics import Metric, suffixed_metrics
-from rnnjax.networks.generation import sample
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import require_unidirectional
+from rnnjax.networks.sampling import sample
 from rnnjax.probes.numerics.repetition import compression_ratio, distinct, trailing_period
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.text import ids_to_text
 from rnnjax.tasks.windows import spread_windows
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Probe, Task
 
 PROMPTS = 32
