@@ -230,4 +230,4 @@ class Study(NamedTuple):
     seeds: list[int]
     config: dict[str, Any]  # all that decides the results, as plain values: the manifest keeps it and its hash
     complete: bool = True  # false where only some arms of its file are to be run
-    overrides: str = ""  # what was asked otherwise than the file has it: "steps 5,000 instead of 30,000"
+    overrides: str = ""  # settings of this run that differ from the file: "steps 5,000 (file: 30,000)"
