@@ -21,6 +21,7 @@ class Leader(NamedTuple):
     value: Interval
     others: int  # arms compared with it
     tied: int | None  # None: too few common seeds
+    excluded: int = 0  # arms with a run without a finite value
 
 
 def answer_sentences(statements: Sequence[Statement], leader: Leader | None) -> list[str]:
@@ -43,18 +44,20 @@ def verdict_sentence(statements: Sequence[Statement]) -> str:
 
 
 def leader_sentence(leader: Leader) -> str:
+    """The best arm with its interval, its ties, and how many arms could not be compared."""
+    excluded = f" ({leader.excluded} with diverged or unfinished runs not compared)" if leader.excluded else ""
     estimate, low, high = format_interval(leader.value)
     bounds = f" [{low}, {high}]" if leader.value.n > 1 else ""
     unit = f" {leader.unit}" if leader.unit else ""
     best = f"The {leader.best} {leader.metric} is that of {leader.arm}: {estimate}{bounds}{unit}, n = {leader.value.n}"
     if not leader.others:
-        return f"{best}."
+        return f"{best}{excluded}."
     if leader.tied is None:
-        return f"{best}; there are too few common seeds to compare it with the {leader.others} others."
+        return f"{best}; there are too few common seeds to compare it with the {leader.others} others{excluded}."
     if not leader.tied:
-        return f"{best}; all {leader.others} other arms are told apart from it."
+        return f"{best}; all {leader.others} other arms are told apart from it{excluded}."
     verb = "is" if leader.tied == 1 else "are"
-    return f"{best}; of {leader.others} other arms, {leader.tied} {verb} not told apart from it."
+    return f"{best}; of {leader.others} other arms, {leader.tied} {verb} not told apart from it{excluded}."
 
 
 def decisive_statement(statements: Sequence[Statement]) -> Statement | None:

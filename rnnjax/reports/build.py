@@ -265,7 +265,8 @@ def leader(question: QuestionSpec, arms: Sequence[ArmResult]) -> Leader | None:
     near = near_ties(known, ranked, sign)
     tied = len({*near, *equal}) if min(map(len, known.values())) >= FEWEST else None
     unit = question.unit or unit_among(question.metric, chosen)
-    return Leader(question.metric, unit, question.best, ranked[0], value, len(chosen) - 1, tied)
+    excluded = len(chosen) - len(ranked)
+    return Leader(question.metric, unit, question.best, ranked[0], value, len(ranked) - 1, tied, excluded)
 
 
 def fill_advice(advice: AdviceSpec, arms: Sequence[ArmResult]) -> str:
