@@ -123,17 +123,17 @@ def scale_steps(arms: list[Arm], file: StudyFile, asked: dict[str, Any], where: 
 
 
 def describe_overrides(file: StudyFile, asked: dict[str, Any], seeds: int | None, patterns: Sequence[str]) -> str:
-    """The departures from the file: "steps 5,000 instead of 30,000, 8 seeds instead of 32"."""
+    """Settings that differ from the study's file, as "steps 5,000 (file: 30,000), 8 seeds (file: 32)"."""
 
     def words(value: Any) -> str:
         return f"{value:,}" if type(value) is int else format_input(value)
 
     usual = {name: FIELDS[name].default for name in asked} | flatten(file.base)
     changed = {name: value for name, value in asked.items() if value != usual[name]}
-    found = [f"{name} {words(value)} instead of {words(usual[name])}" for name, value in changed.items()]
+    found = [f"{name} {words(value)} (file: {words(usual[name])})" for name, value in changed.items()]
     of_file = len(file.seeds) if isinstance(file.seeds, list) else file.seeds
-    found += [f"{seeds:,} seeds instead of {words(of_file)}"] if seeds is not None and seeds != of_file else []
-    return ", ".join(found + (["some of its arms only"] if patterns else []))
+    found += [f"{seeds:,} seeds (file: {words(of_file)})"] if seeds is not None and seeds != of_file else []
+    return ", ".join(found + (["some arms only"] if patterns else []))
 
 
 def check_overridden_axes(asked: dict[str, Any], file: StudyFile) -> None:

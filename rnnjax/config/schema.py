@@ -233,4 +233,4 @@ class Study(NamedTuple):
     seeds: list[int]
     config: dict[str, Any]  # every value that affects the results; stored in the manifest with its hash
     complete: bool = True  # false where only some arms of its file are to be run
-    overrides: str = ""  # differences from the file: "steps 5,000 instead of 30,000"
+    overrides: str = ""  # settings of this run that differ from the file: "steps 5,000 (file: 30,000)"

@@ -25,6 +25,7 @@ from rnnjax.analysis.statistics import estimate_mean
 from rnnjax.analysis.verdicts import Judgement
 from rnnjax.config.schema import AdviceSpec, ContradictionSpec, FigureSpec, QuestionSpec, Study, TableSpec
 from rnnjax.reports import document as pages
+from rnnjax.reports.answer import Leader, answer_sentences
 from rnnjax.reports.figures.curves import lag_figure, line_figure, probe_figure
 from rnnjax.reports.figures.intervals import interval_figure
 from rnnjax.reports.figures.maps import map_figure
@@ -43,10 +44,11 @@ EQUIVALENT = 0.05  # of the baseline's mean
 def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Report:
     """The report of a study."""
     study, arms = results.study, results.arms
+    statements = [statement(judgement) for judgement in judgements]
     return pages.Report(
         title=study.file.title or study.name,
         question=study.file.question,
-        statements=[statement(judgement) for judgement in judgements],
+        statements=statements,
         hypothesis=study.file.hypothesis,
         protocol=[*study.file.protocol, data_line(study, results.data)],
         settings=settings(study),
@@ -62,6 +64,7 @@ def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Rep
         ],
         explorer=explorer(study.file.explorer, arms) if study.file.explorer else None,
         overrides=study.overrides,
+        answer=answer_sentences(statements, leader(study.file.questions[0], arms) if study.file.questions else None),
     )
 
 
@@ -250,6 +253,23 @@ def rank_sentence(question: QuestionSpec | ContradictionSpec, arms: Sequence[Arm
     listed = "; ".join(f"{arm.name} {format_value(value)}" for arm, value in known)
     by = f"{question.metric} in {words}" if words else question.metric
     return f"By {by}, {question.best} first: {listed} (mean, 95% t interval)."
+
+
+def leader(question: QuestionSpec, arms: Sequence[ArmResult]) -> Leader | None:
+    """The best arm by the question's metric among those with a finite value for every seed; None where none has."""
+    sign = direction(question.best)
+    chosen = select_arms(arms, question.arms)
+    values = {arm.name: per_seed(arm, question.metric) for arm in chosen}
+    known = {name: of_arm for name, of_arm in values.items() if np.isfinite(of_arm).all()}
+    ranked = sorted(known, key=lambda name: sign * known[name].mean())
+    if not ranked or (value := estimate_mean(known[ranked[0]])) is None:
+        return None
+    equal = [name for name in ranked[1:] if known[name].mean() == value.estimate]
+    near = near_ties(known, ranked, sign)
+    tied = len({*near, *equal}) if min(map(len, known.values())) >= FEWEST else None
+    unit = question.unit or shared_unit(chosen, question.metric)
+    excluded = len(chosen) - len(ranked)
+    return Leader(question.metric, unit, question.best, ranked[0], value, len(ranked) - 1, tied, excluded)
 
 
 def fill_advice(advice: AdviceSpec, arms: Sequence[ArmResult]) -> str:

@@ -1,4 +1,4 @@
-"""What a report holds, as one tree of plain values: `report.py` writes it, `pagefile.py` keeps it."""
+"""A report as a tree of plain values; `render` writes it as HTML, Markdown and CSV, `document_json` stores it."""
 
 import itertools
 import re
@@ -14,7 +14,7 @@ Cell = str | int | float | Interval | None
 
 
 class Settings(NamedTuple):
-    """What the arms were run with: the fields in which they differ, derived ones too, and those they share."""
+    """The settings of the arms: fields in which they differ, derived ones included, and common fields."""
 
     arms: Mapping[str, Mapping[str, Any]]  # arm -> field -> value
     common: Mapping[str, Any]
@@ -22,7 +22,7 @@ class Settings(NamedTuple):
 
 @runtime_checkable
 class Figure(Protocol):
-    """What `figures.py` makes."""
+    """A captioned plotly figure, as the package `figures` makes it."""
 
     @property
     def title(self) -> str: ...
@@ -43,7 +43,7 @@ class Table(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """A text that a network wrote."""
+    """A text that a network generated."""
 
     arm: str
     decoder: str
@@ -52,17 +52,17 @@ class Sample(NamedTuple):
 
 
 class Question(NamedTuple):
-    """An observation question of the guided study; the answer names a measured number."""
+    """An observation question of the study; the answer gives measured numbers."""
 
     question: str
     answer: str
 
 
 class Statement(NamedTuple):
-    """A statement of a source document, and what the data say of it."""
+    """A statement of a source document with its verdict."""
 
     id: str
-    text: str  # in our words
+    text: str  # paraphrased
     source: str  # the document's file name
     stated: str  # the figure given there; "" where it gives none
     verdict: str  # a key of `VERDICTS`
@@ -72,15 +72,15 @@ class Statement(NamedTuple):
 
 
 class Contradiction(NamedTuple):
-    """Where the documents contradict themselves, and what the data say."""
+    """Two statements of the documents that exclude each other, and the measured answer."""
 
-    text: str  # in our words
+    text: str  # paraphrased
     between: Sequence[str]  # ids of the statements
     answer: str
 
 
 class Choice(NamedTuple):
-    """One side of a grid."""
+    """One axis of a grid."""
 
     name: str  # of the field
     values: Sequence[str]
@@ -89,19 +89,19 @@ class Choice(NamedTuple):
 class GridCell(NamedTuple):
     """One cell of a grid."""
 
-    at: Sequence[int]  # which value of each choice, and of the rows
+    at: Sequence[int]  # index into each choice, and into the rows
     values: Sequence[Cell]  # one per column
     status: str
-    rank: int | None  # 1 is best; None: not every run ended with a number, so it cannot be
-    tied: bool  # not told apart from the best, which is itself one of these
+    rank: int | None  # 1 is best; None: a run without a finite value, so the cell has no rank
+    tied: bool  # not told apart from the best cell, which is itself tied
 
 
 class Explorer(NamedTuple):
-    """A grid whose best cell the reader predicts before seeing it."""
+    """A grid whose best cell the reader predicts before it is revealed."""
 
     choices: Sequence[Choice]
     rows: Choice
-    columns: Sequence[str]  # the first decides
+    columns: Sequence[str]  # the first decides the rank
     best: str  # lowest or highest
     cells: Sequence[GridCell]
     note: str
@@ -111,7 +111,7 @@ class Explorer(NamedTuple):
         return [*self.choices, self.rows]
 
     def lines(self) -> list[tuple[list[str], list[GridCell | None]]]:
-        """For each combination of the choices its words, and its cell for each of the rows."""
+        """For each combination of the choices its values, and its cell for each of the rows."""
         known = {tuple(cell.at): cell for cell in self.cells}
         found = []
         for at in itertools.product(*(range(len(side.values)) for side in self.choices)):
@@ -122,14 +122,14 @@ class Explorer(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What the study took."""
+    """Wall time of the study by phase."""
 
     seconds: Mapping[str, float]  # phase -> seconds: compile, train, probe, io
     machine: str
 
 
 class Report(NamedTuple):
-    """A report, in the order in which it is read."""
+    """A report. Open to the reader: question, answer, verdicts and the key figures; the rest is folded."""
 
     title: str
     question: str
@@ -141,19 +141,21 @@ class Report(NamedTuple):
     tables: Sequence[Table]
     samples: Sequence[Sample]
     questions: Sequence[Question]
-    advice: Sequence[str]  # what a user should do, one thing each
+    advice: Sequence[str]  # recommendations, one action each
     cost: Cost
     contradictions: Sequence[Contradiction] = ()
     explorer: Explorer | None = None
-    overrides: str = ""  # what was run otherwise than the study's file has it
+    overrides: str = ""  # settings of this run that differ from the study's file
+    answer: Sequence[str] = ()  # sentences with numbers, as `answer.answer_sentences` makes them
+    key_figures: int = 2  # how many of the first figures carry the answer
 
 
-def check(page: Report) -> None:
+def check(report: Report) -> None:
     """Raises ValueError for an unknown verdict or a table name that is no file name."""
-    for statement in page.statements:
+    for statement in report.statements:
         if statement.verdict not in VERDICTS:
             raise ValueError(f"{statement.id}: verdict must be one of {', '.join(VERDICTS)}, got {statement.verdict!r}")
-    for table in page.tables:
+    for table in report.tables:
         if not re.fullmatch(r"\w[\w.-]*", table.name):
             raise ValueError(f"a table's name must be a file name, got {table.name!r}")
 

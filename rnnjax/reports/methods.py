@@ -1,4 +1,4 @@
-"""What a study was run with, in words: its data and the settings of its arms."""
+"""Data and settings of a study for the methods section of its report."""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,15 +12,15 @@ from rnnjax.settings import LOSS_UNITS, TaskSpec
 
 
 def data_line(study: Study, tasks: dict[TaskSpec, DataSummary]) -> str:
-    """What was trained on, and what loss is possible on it; several sets of data have a table of their own."""
+    """Size of the data and its reference losses, in a sentence; several data sets have a table (`data_table`)."""
     [(first, task), *others] = zip(own_names(tasks), tasks.values(), strict=True)
     what, kind = ("characters", f", {len(task.vocabulary)} distinct") if task.vocabulary else ("steps", "")
-    levels = ", ".join(f"{name} {value:.4g}" for name, value in task.reference_losses.items())
+    losses = ", ".join(f"{name} {value:.4g}" for name, value in task.reference_losses.items())
     data = (
-        f"{1 + len(others)} sets of data: the last table has them, with the losses that are possible on them."
+        f"{1 + len(others)} sets of data: the last table lists them with their reference losses."
         if others
         else f"Task {first}: {task.train_length:,} {what} to train on, {task.validation_length:,} held out{kind}. "
-        f"Levels in {LOSS_UNITS[task.loss]}: {levels}."
+        f"Reference losses in {LOSS_UNITS[task.loss]}: {losses}."
     )
     fewest = min(len(arm.seeds(study.seeds)) for arm in study.arms)
     fewer = "" if fewest == len(study.seeds) else f"; some arms only the first {fewest}"
@@ -29,7 +29,7 @@ def data_line(study: Study, tasks: dict[TaskSpec, DataSummary]) -> str:
 
 
 def own_names(tasks: dict[TaskSpec, DataSummary]) -> list[str]:
-    """Each task by its name, and a variant of one by the fields in which it differs from the first of that name."""
+    """A label for each task: its name, and for variants the fields that differ from the first of that name."""
     names: list[str] = []
     first: dict[str, dict[str, Any]] = {}  # by name
     for spec in tasks:
@@ -41,29 +41,29 @@ def own_names(tasks: dict[TaskSpec, DataSummary]) -> list[str]:
 
 
 def data_table(tasks: dict[TaskSpec, DataSummary]) -> list[pages.Table]:
-    """What was trained on where it is not the same for all arms, and what loss is possible on each."""
+    """A row per data set with its sizes and reference losses; empty where all arms share one."""
     if len(tasks) < 2:
         return []
-    levels = list(dict.fromkeys(name for task in tasks.values() for name in task.reference_losses))
+    names = list(dict.fromkeys(name for task in tasks.values() for name in task.reference_losses))
     rows: list[list[pages.Cell]] = [
         [
             name,
             task.train_length,
             task.validation_length,
             len(task.vocabulary) or None,
-            *(task.reference_losses.get(level) for level in levels),
+            *(task.reference_losses.get(name) for name in names),
             LOSS_UNITS[task.loss],
         ]
         for name, task in zip(own_names(tasks), tasks.values(), strict=True)
     ]
-    columns = ["data", "to train on", "held out", "distinct symbols", *levels, "losses in"]
-    return [pages.Table("data", "What is read, and the losses that are possible on it", columns, rows)]
+    columns = ["data", "to train on", "held out", "distinct symbols", *names, "losses in"]
+    return [pages.Table("data", "Data sets and reference losses", columns, rows)]
 
 
 def settings(study: Study) -> pages.Settings:
-    """Every field in which arms differ, the number of steps read among them; and the rest.
+    """Fields in which arms differ, the number of steps read included, and common fields.
 
-    Of the task only what was set: most of its fields belong to other tasks.
+    Of the task only fields that were set: most belong to other tasks.
     """
     full = {arm.name: flatten(study.config["arms"][arm.name]) | derived(arm.spec) for arm in study.arms}
     fields = list(next(iter(full.values())))
@@ -78,5 +78,5 @@ def settings(study: Study) -> pages.Settings:
 
 
 def derived(spec: Any) -> dict[str, Any]:
-    """What follows from the settings and may differ with them."""
+    """Quantities that follow from the settings and may differ with them."""
     return {"steps read": spec.steps * spec.window * spec.batch}

@@ -1,9 +1,9 @@
-"""The report of a study, written from one tree of plain values: report.html, report.md and tables/*.csv.
+"""A report as files: report.html, report.md and tables/*.csv, from one tree of plain values.
 
 report.html is one offline file. Everything in it is escaped, and its content security policy allows nothing from
 outside and only the scripts that were in it when it was written, known by their hashes. Styles may be inline, because
 plotly sets `style` attributes while it draws; without network or foreign scripts they cannot carry anything out. As a
-page of a site (`site.py`) it is the same but for plotly, which all pages share as a file beside them.
+page of a site (`site.py`) it differs only in plotly, which all pages share as a file beside them.
 """
 
 import base64
@@ -18,15 +18,20 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from rnnjax.analysis.statistics import Interval
 from rnnjax.reports.document import VERDICTS, Cell, Figure, Report, Sample, Table, by_verdict, check
 from rnnjax.reports.formatting import escape_controls, format_interval, format_value
+from rnnjax.reports.metric_tables import MAX_COLUMNS, settings_table, split_table
 from rnnjax.storage.files import write_text
 
 TEMPLATES = Path(__file__).with_name("templates")
+MARKDOWN_TABLES = 3  # in report.md, of at most `MARKDOWN_ROWS` rows; the others are links to their CSV
+MARKDOWN_ROWS = 40
+MARKDOWN_SAMPLES = 3
 
 
 def write_report(folder: Path, report: Report) -> None:
@@ -36,8 +41,8 @@ def write_report(folder: Path, report: Report) -> None:
     """
     check(report)
     write_tables(folder, report)
-    write_text(folder / "report.md", render("report.md.j2", False, **_context(report)))
-    write_text(folder / "report.html", html(report))
+    write_text(folder / "report.md", to_markdown(report))
+    write_text(folder / "report.html", to_html(report))
 
 
 def write_tables(folder: Path, report: Report) -> None:
@@ -46,24 +51,46 @@ def write_tables(folder: Path, report: Report) -> None:
         write_text(folder / "tables" / f"{table.name}.csv", _csv(table))
 
 
-def html(report: Report, anchors: Mapping[str, str] | None = None) -> str:
-    """The page as HTML: one file for itself, or a page of a site.
+def to_html(report: Report, anchors: Mapping[str, str] | None = None) -> str:
+    """The report as HTML: a file of its own, or a page of a site.
 
-    Args: anchors: of a site, whose statements have these addresses, seen from this page.
+    Args: anchors: id -> address, relative to this page, of the statements of a site.
     """
     own = {statement.id: f"#statement-{i}" for i, statement in enumerate(report.statements, 1)}
+    settings = settings_table(report.settings)
     return render(
-        "report.html.j2", True, **_context(report), anchors={**(anchors or {}), **own}, site=anchors is not None
+        "report.html.j2",
+        True,
+        **_context(report),
+        anchors={**(anchors or {}), **own},
+        site=anchors is not None,
+        tables=[(table, split_table(table)) for table in report.tables],
+        settings=split_table(settings) if settings else [],
+        samples=_grouped(report.samples),
+    )
+
+
+def to_markdown(report: Report) -> str:
+    """The report as GitHub-flavoured Markdown: short tables in full, the others as links."""
+    narrow = [t for t in report.tables if t.rows and len(t.columns) <= MAX_COLUMNS and len(t.rows) <= MARKDOWN_ROWS]
+    return render(
+        "report.md.j2",
+        False,
+        **_context(report),
+        shown_tables=narrow[:MARKDOWN_TABLES],
+        linked_tables=[table for table in report.tables if table not in narrow[:MARKDOWN_TABLES]],
+        settings=settings_table(report.settings),
+        samples=_last_samples(report.samples),
     )
 
 
 def backticks_to_code(text: str) -> Markup:
-    """A text for a page, with what stands between backticks as code."""
+    """Escaped text in which backticks become code elements."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(escape_controls(text)))))
 
 
 def render(template: str, autoescape: bool, **values: Any) -> str:
-    """A template of ours with these values; it may name our scripts and styles."""
+    """A template of this package with these values; it may include the package's scripts and styles."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=autoescape,
@@ -82,29 +109,30 @@ def render(template: str, autoescape: bool, **values: Any) -> str:
 
 
 def _asset(name: str) -> Markup:
-    """A script or style of ours."""
+    """A script or style of this package."""
     return Markup((TEMPLATES / name).read_text("utf-8"))
 
 
 def _context(report: Report) -> dict[str, Any]:
-    """What both templates of a report ask for."""
-    return {
-        "report": report,
-        "verdicts": by_verdict(report.statements),
-        "varied": list(dict.fromkeys(field for fields in report.settings.arms.values() for field in fields)),
-        "samples": _grouped(report.samples),
-        "methods": _methods,
-    }
+    """The variables that both templates of a report need."""
+    return {"report": report, "verdicts": by_verdict(report.statements), "methods": _methods}
 
 
 def _grouped(samples: Sequence[Sample]) -> dict[tuple[str, int], list[Sample]]:
-    """Texts to compare stand together: those of one decoder at one step."""
+    """(decoder, step) -> the samples to compare with each other."""
     keys = dict.fromkeys((sample.decoder, sample.step) for sample in samples)
     return {key: [sample for sample in samples if (sample.decoder, sample.step) == key] for key in keys}
 
 
+def _last_samples(samples: Sequence[Sample]) -> list[Sample]:
+    """At most `MARKDOWN_SAMPLES` samples of the last decoder and step, spread over its arms."""
+    *_, last = _grouped(samples).values() or [[]]
+    picked = np.linspace(0, len(last) - 1, min(MARKDOWN_SAMPLES, len(last))).round().astype(int)
+    return [last[i] for i in picked]
+
+
 def _methods(cells: Iterable[Cell]) -> str:
-    """How the intervals among the cells were made."""
+    """The methods of the intervals among the cells."""
     return "; ".join(dict.fromkeys(cell.method for cell in cells if isinstance(cell, Interval)))
 
 
@@ -133,7 +161,7 @@ def _hash(script: str) -> str:
 
 
 def markdown(value: Any) -> str:
-    """A value as GitHub-flavoured Markdown that shows it as it stands, in a table's cell too."""
+    """A value as text that GitHub-flavoured Markdown shows unchanged, in a table's cell too."""
     text = " ".join(str(format_value(value)).split())
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*\[\]|~]|(?<!\w)_|_(?!\w)|^[#+-])", r"\\\1", text)

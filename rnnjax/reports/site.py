@@ -12,7 +12,7 @@ from rnnjax.errors import BadInput, DamagedState
 from rnnjax.reports.document import Report, by_verdict
 from rnnjax.reports.document_json import NAME, read_report
 from rnnjax.reports.ledger import Entry
-from rnnjax.reports.render import html, render, write_tables
+from rnnjax.reports.render import render, to_html, write_tables
 from rnnjax.storage.files import write_text
 
 
@@ -33,7 +33,7 @@ def write_site(out: Path, entries: Sequence[Entry]) -> None:
     write_text(out / "plotly.min.js", get_plotlyjs())
     for entry, page in zip(entries, pages, strict=True):
         write_tables(out / entry.name, page)
-        write_text(out / entry.name / "index.html", html(page, seen_from_below))
+        write_text(out / entry.name / "index.html", to_html(page, seen_from_below))
     write_text(out / "index.html", front(entries))
 
 

@@ -68,7 +68,7 @@ def test_a_variant_of_a_task_is_told_by_what_is_its_own(study: Study) -> None:
     scaled = dict(zip(table.columns, table.rows[1], strict=True))
     assert tasks[study.arms[-1].spec.task].reference_losses.items() <= scaled.items()
     assert data_line(study, tasks) == (
-        "2 sets of data: the last table has them, with the losses that are possible on them. "
+        "2 sets of data: the last table lists them with their reference losses. "
         "12 seeds per arm (42 to 53), the same in every arm; some arms only the first 4."
     )
 
@@ -76,7 +76,9 @@ def test_a_variant_of_a_task_is_told_by_what_is_its_own(study: Study) -> None:
 def test_one_task_for_all_is_told_in_a_sentence(study: Study) -> None:
     (spec, task), *_ = data(study).items()
     assert data_table({spec: task}) == []
-    assert data_line(study, {spec: task}).startswith("Task series: 400 steps to train on, 40 held out. Levels in ")
+    assert data_line(study, {spec: task}).startswith(
+        "Task series: 400 steps to train on, 40 held out. Reference losses in "
+    )
 
 
 def test_the_baseline_is_compared_with_what_reads_the_same(study: Study, arms: list[ArmResult]) -> None:
@@ -110,9 +112,9 @@ def test_a_map_has_been_measured_where_its_coordinates_have(tmp_path: Path) -> N
         check_recorded(study, [arm])
 
 
-def test_what_is_run_otherwise_than_the_file_has_it_is_said(study: Study, tmp_path: Path) -> None:
+def test_overrides_give_the_value_and_that_of_the_file(study: Study, tmp_path: Path) -> None:
     path = tmp_path / "other.toml"
     path.write_text(FILE)
     asked = config.load_study(path, ["steps=200", "window=10"], seeds=3, patterns=["series,*"])
-    assert asked.overrides == "steps 200 instead of 30,000, 3 seeds instead of 12, some of its arms only"
+    assert asked.overrides == "steps 200 (file: 30,000), 3 seeds (file: 12), some arms only"
     assert study.overrides == config.load_study(path, ["window=10"], seeds=12).overrides == ""

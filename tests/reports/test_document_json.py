@@ -13,7 +13,7 @@ from rnnjax.analysis.statistics import Interval
 from rnnjax.errors import DamagedState
 from rnnjax.reports.document import Report, Sample
 from rnnjax.reports.document_json import from_plain, read_report, to_plain, write_report_json
-from rnnjax.reports.render import html, write_report
+from rnnjax.reports.render import to_html, write_report
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_the_report_made_again_is_the_same(tmp_path: Path, page: Report) -> None
     assert len(files) == 5
     for name in files:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes(), name
-    assert html(page, {}) == html(read_report(tmp_path), {})
+    assert to_html(page, {}) == to_html(read_report(tmp_path), {})
 
 
 def test_the_file_is_strict_json_and_small(tmp_path: Path, page: Report) -> None:

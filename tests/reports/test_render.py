@@ -32,6 +32,7 @@ from rnnjax.reports.document import (
 )
 from rnnjax.reports.figures.traces import CaptionedFigure
 from rnnjax.reports.formatting import escape_controls, format_interval, format_value
+from rnnjax.reports.metric_tables import MAX_COLUMNS
 from rnnjax.reports.render import backticks_to_code, write_report
 
 HOSTILE = "</script><script>alert(1)</script><!-- <script> -->\"' onload=x"
@@ -92,19 +93,23 @@ def _page(word: str = "word", figures: int = 2) -> Report:
         questions=[Question(f"Asked {word}?", f"Answered {word}: 1.5 [1.2, 1.8], n = 32.")],
         advice=[f"Advice {word}"],
         cost=Cost({"compile": 12.5, "train": 100.0}, f"machine {word}"),
+        answer=[f"Sentence {word}"],
+        key_figures=1,
     )
 
 
 def _full(word: str = "word") -> Report:
-    """With the chapters that few reports have."""
+    """With the chapters that few reports have, and a table that is too wide for a page."""
     cells = [GridCell([0, 0], [LAST, word], word, 1, True), GridCell([1, 0], [None, 7], word, 2, False)]
     grid = Explorer([Choice(word, [word, "b"])], Choice("rows", [word]), [word, "size"], "lowest", cells, word)
     said = Contradiction(f"Twice {word}", ["init/refuted", f"other/{word}"], f"The data {word}")
-    return _page(word)._replace(explorer=grid, contradictions=[said])
+    wide = Table("metrics", f"Metrics {word}", ["arm", *(f"{word} {i}" for i in range(9))], [[word, *[LOSS] * 9]], word)
+    page = _page(word)
+    return page._replace(explorer=grid, contradictions=[said], tables=[*page.tables, wide])
 
 
-def _written(folder: Path, page: Report) -> tuple[str, str]:
-    write_report(folder, page)
+def _written(folder: Path, report: Report) -> tuple[str, str]:
+    write_report(folder, report)
     return (folder / "report.html").read_text(), (folder / "report.md").read_text()
 
 
@@ -112,7 +117,7 @@ def test_hostile_words_make_no_node(tmp_path: Path) -> None:
     tame, _ = _written(tmp_path / "tame", _full())
     hostile, markdown = _written(tmp_path / "hostile", _full(HOSTILE))
     wanted, found = _Nodes(tame), _Nodes(hostile)
-    assert found.tags.count("script") == wanted.tags.count("script") == 5  # two figures, plotly, two of ours
+    assert found.tags.count("script") == wanted.tags.count("script") == 6  # two figures, plotly, three of ours
     assert (found.tags, found.attributes) == (wanted.tags, wanted.attributes)
     assert found.text.count(HOSTILE) > 20, "shown as it is"
     outside_code = re.sub(r"```text\n.*?\n```", "", markdown, flags=re.S)
@@ -126,16 +131,16 @@ def test_backticks_make_code_and_nothing_else() -> None:
 
 def test_a_table_without_rows_is_its_note(tmp_path: Path) -> None:
     page, markdown = _written(tmp_path, _page()._replace(tables=[Table("none", "Nothing", ["arm"], [], "Too few.")]))
-    assert "Too few." in page and "<table>" not in page.split('id="tables"')[1].split('id="samples"')[0]
-    assert "Too few." in markdown and "| arm |" not in markdown.split("## Tables")[1].split("## Samples")[0]
+    assert "Too few." in page and "<table" not in page.split('id="tables"')[1].split('id="methods"')[0]
+    assert "Too few." in markdown and "| arm |" not in markdown.split("## Tables")[1].split("## Methods")[0]
 
 
-def test_a_study_that_was_run_otherwise_says_so(tmp_path: Path) -> None:
-    otherwise = _page()._replace(overrides="steps 5,000 instead of 30,000")
-    for form in _written(tmp_path / "otherwise", otherwise):
-        assert "steps 5,000 instead of 30,000" in form and "meant for the study as it stands in the file" in form
-    for form in _written(tmp_path / "as it stands", _page()):
-        assert "otherwise" not in form.split("plotly.js v")[0]
+def test_overrides_are_reported(tmp_path: Path) -> None:
+    for form in _written(tmp_path / "other", _page()._replace(overrides="steps 5,000 (file: 30,000)")):
+        text = re.sub(r"[*]|<[^>]*>", "", form)
+        assert "Overrides: steps 5,000 (file: 30,000). Claims refer to the unmodified study." in text
+    for form in _written(tmp_path / "unmodified", _page()):
+        assert "Overrides" not in form.split("plotly.js v")[0] and "unmodified" not in form.split("plotly.js v")[0]
 
 
 def test_the_policy_lets_exactly_our_scripts_run(tmp_path: Path) -> None:
@@ -151,7 +156,7 @@ def test_plotly_is_there_once_and_only_if_needed(tmp_path: Path) -> None:
     with_figures, _ = _written(tmp_path / "with", _page(figures=2))
     without, _ = _written(tmp_path / "without", _page(figures=0))
     assert with_figures.count("plotly.js v") == 1 and 4e6 < len(with_figures) < 5.5e6
-    assert len(without) < 60_000 and "<script" not in without
+    assert len(without) < 60_000 and without.count("<script") == 1
     assert not re.search(r'(src|href)="(?!#)', with_figures.split("<script")[0])
 
 
@@ -164,27 +169,66 @@ def test_figures_are_json_without_nan(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["html", "markdown"])
-def test_the_order_is_that_of_the_guided_study(tmp_path: Path, kind: int) -> None:
-    text = _written(tmp_path, _page())[kind].split("<main>")[-1]
-    words = ["glance", "Hypothesis word", "Protocol word", "Figure word", "Loss word", "Asked word", "Why word"]
-    places = [text.index(word) for word in [*words, "Advice word", "machine word"]]
+def test_the_answer_comes_first(tmp_path: Path, kind: int) -> None:
+    text = _written(tmp_path, _page())[kind]
+    words = ["Question word", "Sentence word", "It is confirmed word", "Figure word", "Asked word", "Advice word"]
+    words += ["Loss word", "Protocol word", "machine word"]
+    places = [text.index(word, text.index("Question word")) for word in words]
     assert places == sorted(places)
 
 
+def test_answer_verdicts_and_key_figures_are_open_and_the_rest_is_folded(tmp_path: Path) -> None:
+    html = _written(tmp_path, _full())[0]
+    shown = re.sub(r"<details.*?</summary>|<script.*?</script>", "", html.split('class="chapter"')[0], flags=re.S)
+    folded = html.split('class="chapter"', 1)[1]
+    assert 'id="figure-1"' in shown and 'id="figure-2"' not in shown and 'id="figure-2"' in folded
+    assert "Sentence word" in shown and "[2.25, 2.75]" in shown
+    for words in ("Asked word", "Advice word", "Twice word", "Loss word", "Protocol word", "machine word", "<pre"):
+        assert words not in shown and words in folded
+    assert not re.search(r"<details[^>]* open", html)
+
+
+def test_the_reasons_for_a_verdict_are_in_its_row(tmp_path: Path) -> None:
+    row = _written(tmp_path, _page())[0].split('id="statement-2"')[1].split("</tr>")[0]
+    for part in ("refuted", "It is refuted word", "init/refuted", "Why word", "Expected: word", "BCa bootstrap, 95%"):
+        assert part in row
+
+
+def test_no_table_is_wider_than_a_page_and_none_loses_a_column(tmp_path: Path) -> None:
+    html, markdown = _written(tmp_path, _full())
+    tables = [re.findall(r"<th scope=\"col\"[^>]*>(.*?)</th>", table) for table in html.split("<table")[1:]]
+    assert max(map(len, tables)) <= MAX_COLUMNS
+    assert {f"word {i}" for i in range(9)} <= {head for table in tables for head in table}
+    assert "[tables/metrics.csv](tables/metrics.csv)" in markdown and "word 8 |" not in markdown
+    assert "word 8" in (tmp_path / "tables" / "metrics.csv").read_text().splitlines()[0]
+
+
+def test_markdown_is_short_whatever_the_study(tmp_path: Path) -> None:
+    rows: list[list[Cell]] = [[f"arm {i}", LOSS, 7] for i in range(40)]
+    tables = [Table(f"t{i}", f"T{i}", ["arm", "loss", "x"], rows) for i in range(9)]
+    tables.append(Table("long", "Long", ["arm", "loss", "x"], rows * 9))
+    samples = [Sample(f"arm {i}", "greedy", 100, "text") for i in range(50)]
+    settings = Settings({f"arm {i}": {"gain": i} for i in range(99)}, {"cell": "elman"})
+    _, markdown = _written(tmp_path, _page()._replace(tables=tables, samples=samples, settings=settings))
+    assert markdown.count("\n") < 300
+    assert markdown.count("```text") == 3 and "arm 0, greedy" in markdown and "arm 49, greedy" in markdown
+    assert re.findall(r"^- \[tables/(\w+)", markdown, re.M) == ["t3", "t4", "t5", "t6", "t7", "t8", "long"]
+
+
 def test_a_chapter_with_nothing_in_it_is_left_out(tmp_path: Path) -> None:
-    chapters = {"hypothesis": "", "samples": [], "questions": [], "statements": [], "advice": []}
-    anchors = {"hypothesis", "samples", "questions", "verdicts", "advice", "explorer", "contradictions"}
-    for page, there in ((_full(), anchors), (_page()._replace(**chapters), set())):
+    none = {"hypothesis": "", "samples": [], "questions": [], "statements": [], "advice": [], "tables": []}
+    anchors = {"samples", "questions", "advice", "explorer", "contradictions", "tables", "figures"}
+    for page, there in ((_full(), anchors), (_page(figures=0)._replace(**none), set())):
         html, markdown = _written(tmp_path / str(len(there)), page)
-        assert {anchor for anchor in anchors if f'<section id="{anchor}"' in html} == there
+        assert {anchor for anchor in anchors if f'id="{anchor}"' in html} == there
         assert {anchor for anchor in anchors if f'href="#{anchor}"' in html} == there
-        for title in ("Hypothesis", "The grid", "Where the documents contradict themselves"):
+        for title in ("Prediction exercise", "Recommendations", "Contradictions between documents", "Tables"):
             assert (f"## {title}\n" in markdown) == bool(there)
 
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["html", "markdown"])
 def test_a_contradiction_names_its_statements_and_what_the_data_say(tmp_path: Path, kind: int) -> None:
-    text = _written(tmp_path, _full())[kind].split("contradict themselves")[-1].split("</section>")[0]
+    text = _written(tmp_path, _full())[kind].split("Contradictions between documents")[-1].split("</details>")[0]
     assert re.search("Twice word.*init/refuted.* against .*other/word.*The data word", text, re.S)
     if kind == 0:
         assert '<a href="#statement-2"><code>init/refuted</code></a>' in text
@@ -194,25 +238,30 @@ def test_a_contradiction_names_its_statements_and_what_the_data_say(tmp_path: Pa
 @pytest.mark.parametrize("kind", [0, 1], ids=["html", "markdown"])
 def test_without_scripts_the_grid_is_a_table(tmp_path: Path, kind: int) -> None:
     text = re.sub(r"<script.*?</script>|<[^>]*>", " ", _written(tmp_path, _full())[kind], flags=re.S)
-    grid = text.split("Cell by cell" if kind == 0 else "## The grid")[1].split("At a glance")[0].replace("\\", "")
+    grid = text.split("Cell by cell" if kind == 0 else "## Prediction exercise")[1].split("Answer")[0].replace("\\", "")
+    if kind == 1:
+        grid = grid.split("##")[0]
     first, second = re.split(r"\bb\b", " ".join(grid.split()))[-2:]  # the last of the second row's own name
     assert re.search(r"word.*2\.50 \[2\.25, 2\.75\].*★", first, re.S)
-    assert re.search("–.*7.*word", second, re.S) and "★" not in second
+    assert re.search("–.*7.*word" if kind == 0 else "–", second, re.S) and "★" not in second
 
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["html", "markdown"])
 def test_every_statement_has_its_verdict_with_interval_and_n(tmp_path: Path, kind: int) -> None:
     text = _written(tmp_path, _page())[kind]
     for verdict, mark in VERDICTS.items():
-        judged = re.search(rf"{re.escape(mark)}\S* {verdict}(?:(?!init/).)*init/{verdict}.*?Why", text, flags=re.S)
+        judged = re.search(rf"{re.escape(mark)}(?:(?!init/).)*init/{verdict}\b.*?(Why|\n)", text, flags=re.S)
         assert judged, verdict
-        for part in ("2.50", "[2.25, 2.75]", "29", "BCa bootstrap, 95%"):
-            assert part in judged[0].replace("\\", ""), (verdict, part)
+        row = text[judged.start() :].split("</tr>" if kind == 0 else "\n")[0].replace("\\", "")
+        for part in ("2.50", "[2.25, 2.75]", "29", verdict):
+            assert part in row, (verdict, part)
 
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["html", "markdown"])
 def test_a_tables_numbers_have_interval_n_and_method(tmp_path: Path, kind: int) -> None:
-    text = re.sub(r"<[^>]*>", "", _written(tmp_path, _page())[kind].split("Table 1")[1]).replace("\\", "")
+    text = re.sub(r"<[^>]*>", "", _written(tmp_path, _page())[kind].split(("Table 1", "## Tables")[kind])[1]).replace(
+        "\\", ""
+    )
     assert re.search(r"1\.123 \[1\.101, 1\.146\],? n (= )?32", text)
     assert "Brackets: t, 95%." in text and "tables/loss.csv" in text
     assert "nan" not in text.split("Brackets")[0]
@@ -246,7 +295,7 @@ def test_csv_is_exact_and_harmless(tmp_path: Path) -> None:
 
 def test_markdown_tables_keep_their_columns(tmp_path: Path) -> None:
     _, markdown = _written(tmp_path, _page("a | b\n*c* `d` _e_ final_loss \\"))
-    rows = [line for line in markdown.split("Table 1")[1].splitlines() if line.startswith("|")]
+    rows = [line for line in markdown.split("## Tables")[1].split("## Methods")[0].splitlines() if line.startswith("|")]
     assert len(rows) == 4
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {4}
     assert r"a \| b \*c\* \`d\` \_e\_ final_loss \\" in rows[0]

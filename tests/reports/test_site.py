@@ -150,10 +150,10 @@ def test_a_contradiction_links_to_statements_of_any_study(site: Path) -> None:
     """A statement of this page first, else one of another."""
     assert '<a href="#statement-1"><code>grid/low</code></a>' in (site / "grid" / "index.html").read_text()
     from rnnjax.reports.document_json import read_report
-    from rnnjax.reports.render import html
+    from rnnjax.reports.render import to_html
 
     page = read_report(site.parent / "results" / "grid")
-    assert '<a href="../b/index.html#statement-7">' in html(page, {"elsewhere/x": "../b/index.html#statement-7"})
+    assert '<a href="../b/index.html#statement-7">' in to_html(page, {"elsewhere/x": "../b/index.html#statement-7"})
 
 
 def test_a_study_without_its_page_or_with_anothers_is_refused(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, Browser
-from finished import finish
+from finished import finish, grid_page
 
+from rnnjax.analysis.statistics import Interval
+from rnnjax.reports.document import Cell, Table
 from rnnjax.reports.document_json import read_report
 from rnnjax.reports.ledger import read_entries
 from rnnjax.reports.render import write_report
@@ -55,9 +57,66 @@ def test_pages_load_draw_and_do_not_scroll_aside(
     if "grid" in page:
         assert browser.evaluate("document.querySelectorAll('.plot .main-svg').length") > 0
         browser.evaluate("document.querySelector('.guess').click()")
+        browser.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true })")
     assert browser.evaluate("document.documentElement.scrollWidth") <= width
     paper = browser.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", paper))) < 200) == dark
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of the made-up grid with three figures, two of them key figures, and a table of many metrics."""
+    made = grid_page()
+    names = [f"{name}_{i}" for name in ("loss", "memory") for i in range(10)]
+    rows: list[list[Cell]] = [[arm, *(Interval(0.1234, 0.1111, 0.1357, 32, "t") for _ in names)] for arm in ("a", "b")]
+    table = Table("metrics", "Every metric", ["arm", *names], rows)
+    folder = tmp_path_factory.mktemp("wide")
+    write_report(folder, made._replace(figures=[*made.figures] * 3, tables=[table], explorer=None))
+    return folder / "report.html"
+
+
+def test_folded_figures_are_drawn_when_they_are_opened(wide: Path, browser: Browser) -> None:
+    drawn = "document.querySelectorAll('.plot.drawn').length"
+    browser.open(wide.as_uri())
+    assert browser.evaluate(drawn) == 2
+    browser.evaluate("document.querySelector('#figures').closest('details').open = true")
+    browser.wait(f"{drawn} === 3")
+
+
+def test_a_link_opens_what_it_points_to(wide: Path, browser: Browser) -> None:
+    browser.open(wide.as_uri())
+    assert not shown(browser, "#methods")
+    browser.evaluate("document.querySelector('.contents [href=\"#methods\"]').click()")
+    browser.wait("document.querySelector('#methods').checkVisibility()")
+    browser.open(wide.as_uri() + "?again#statement-2")
+    assert shown(browser, "#statement-2 details p") and not shown(browser, "#statement-1 details p")
+
+
+def test_split_tables_are_searched_by_column_and_row(wide: Path, browser: Browser) -> None:
+    browser.open(wide.as_uri())
+    browser.evaluate("document.querySelector('#tables').closest('details').open = true")
+    heads = (
+        "[...document.querySelectorAll('.part th[scope=col]')].filter(e => e.checkVisibility()).map(e => e.innerText)"
+    )
+    arms = (
+        "[...document.querySelectorAll('.part th[scope=row]')].filter(e => e.checkVisibility()).map(e => e.innerText)"
+    )
+    assert browser.evaluate(heads) == []
+    browser.evaluate("document.querySelector('[name=columns]').focus()")
+    for key in "memory_3":
+        browser.press(key)
+    assert browser.evaluate(heads) == ["arm", "memory_3"] and browser.evaluate(arms) == ["a", "b"]
+    assert browser.evaluate("document.querySelector('.search [role=status]').textContent") == "1 of 20 columns"
+    browser.press("Tab")
+    browser.press("b")
+    assert browser.evaluate(arms) == ["b"]
+
+
+def test_open_tables_fit_the_page(wide: Path, browser: Browser) -> None:
+    browser.open(wide.as_uri(), 1200)
+    browser.evaluate("document.querySelectorAll('details').forEach(part => { part.open = true })")
+    wider = "[...document.querySelectorAll('.scroll')].filter(one => one.scrollWidth > one.clientWidth).length"
+    assert browser.evaluate("document.querySelectorAll('.scroll').length") > 4 and browser.evaluate(wider) == 0
 
 
 def test_the_reader_predicts_first_and_then_sees(site: Path, browser: Browser) -> None:

@@ -86,7 +86,7 @@ class Browser:
         return message
 
     def open(self, address: str, width: int = 1280, dark: bool = False, script: bool = True) -> None:
-        """Load a page and wait until it has loaded and every figure in it is drawn."""
+        """Load a page and wait until it has loaded and every visible figure in it is drawn."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
@@ -96,7 +96,7 @@ class Browser:
         while not self.loaded:
             self._read()
         if script:
-            self.wait("!document.querySelector('.plot:not(.drawn)')")
+            self.wait("![...document.querySelectorAll('.plot:not(.drawn)')].some(plot => plot.checkVisibility())")
 
     def evaluate(self, script: str) -> Any:
         """What an expression of JavaScript is in the page."""

@@ -1,5 +1,5 @@
 "use strict";
-// Draws each figure in the page's own colours; again when those change.
+// Draws each figure in the page's colours once it is visible, and again when those change.
 (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const coarse = matchMedia("(pointer: coarse)");
@@ -115,9 +115,17 @@
   }
 
   const plots = [...document.querySelectorAll(".plot")];
-  plots.forEach(plot => setTimeout(() => draw(plot))); // one task each: the page answers in between
-  const redraw = () => plots.forEach(draw);
+  const drawn = plot => plot.classList.contains("drawn");
+  const folded = plot => plot.closest("details:not([open])") !== null;
+  function drawVisible() {
+    plots.filter(plot => !drawn(plot) && !folded(plot)).forEach(plot => setTimeout(() => {
+      if (!drawn(plot)) draw(plot);
+    })); // one task each: the page answers in between
+  }
+  const redraw = () => plots.filter(drawn).forEach(draw);
+  drawVisible();
+  document.addEventListener("toggle", drawVisible, true); // of a details element; does not bubble
   dark.addEventListener("change", redraw);
-  addEventListener("beforeprint", () => { printing = true; redraw(); });
+  addEventListener("beforeprint", () => { printing = true; plots.forEach(draw); });
   addEventListener("afterprint", () => { printing = false; redraw(); });
 })();

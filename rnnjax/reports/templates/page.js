@@ -1,0 +1,50 @@
+"use strict";
+// Opens folded parts that a link points to, and all of them for printing; searches split tables by column and row.
+(() => {
+  const folds = () => [...document.querySelectorAll("details")];
+
+  function reveal() {
+    const id = decodeURIComponent(location.hash.slice(1));
+    const target = id && document.getElementById(id);
+    if (!target) return;
+    for (let part = target.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+    if (target.matches("tr")) target.querySelector("details").open = true;
+    target.scrollIntoView();
+  }
+  addEventListener("hashchange", reveal);
+  reveal();
+
+  let closed = [];
+  addEventListener("beforeprint", () => {
+    closed = folds().filter(part => !part.open);
+    closed.forEach(part => { part.open = true; });
+  });
+  addEventListener("afterprint", () => closed.forEach(part => { part.open = false; }));
+
+  const words = input => input.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const matches = (text, wanted) => wanted.every(word => text.toLowerCase().includes(word));
+
+  function search(box) {
+    const columns = words(box.querySelector("[name=columns]")), rows = words(box.querySelector("[name=rows]"));
+    let found = 0, all = 0;
+    box.querySelectorAll(".part").forEach(part => {
+      const heads = [...part.querySelectorAll("thead th")];
+      const shown = heads.map((head, i) => i === 0 || matches(head.textContent, columns));
+      const count = shown.filter(Boolean).length - 1;
+      found += count;
+      all += heads.length - 1;
+      part.hidden = count === 0;
+      part.open = count > 0 && columns.length + rows.length > 0;
+      part.querySelectorAll("tr").forEach(row => {
+        [...row.cells].forEach((cell, i) => { cell.hidden = !shown[i]; });
+        row.hidden = row.parentElement.tagName === "TBODY" && !matches(row.cells[0].textContent, rows);
+      });
+    });
+    box.querySelector("[role=status]").textContent = `${found} of ${all} columns`;
+  }
+
+  document.querySelectorAll(".parts").forEach(box => {
+    box.querySelector(".search").hidden = false;
+    box.addEventListener("input", () => search(box));
+  });
+})();
