@@ -33,6 +33,17 @@ class Interval(NamedTuple):
     n: int
     method: str  # short words for the report: "t, 95%"
 
+    def to_json(self) -> dict[str, Any]:
+        """Its fields as JSON values; NaN and infinity become None."""
+        numbers = {name: getattr(self, name) for name in ("estimate", "low", "high")}
+        return self._asdict() | {name: value if np.isfinite(value) else None for name, value in numbers.items()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Interval":
+        """The inverse of `to_json`; None becomes NaN."""
+        numbers = {name: np.nan if values[name] is None else values[name] for name in ("estimate", "low", "high")}
+        return cls(n=values["n"], method=values["method"], **numbers)
+
 
 class BestArm(NamedTuple):
     """Which of A arms has the smallest mean, and how sure that is."""

@@ -67,7 +67,7 @@ def main() -> None:
     command.run_user_code(asked.own_code)
     from rich.console import Console  # what is below imports JAX, which a bad argument never reaches
 
-    from rnnjax.doctor import report as showing
+    from rnnjax.doctor import report
     from rnnjax.doctor.examine_run import examine_folder
     from rnnjax.studies import run as lab
 
@@ -75,6 +75,6 @@ def main() -> None:
         lab.run_study(study, folder, resume=folder.exists())
     arm, found = examine_folder(folder, asked.arm)
     title = f"{file or folder}: {arm}"
-    showing.show(Console(highlight=False), title, found)
-    showing.write(folder, title, found)
+    report.print_diagnosis(Console(highlight=False), title, found)
+    report.write(folder, title, found)
     print(f"done: {folder / 'doctor.html'}")
