@@ -72,7 +72,7 @@ def main() -> None:
     command.run_user_code(asked.own_code)
     from rich.console import Console  # the imports below load JAX; bad arguments are refused before
 
-    from rnnjax.doctor import report as showing
+    from rnnjax.doctor import report
     from rnnjax.doctor.examine_run import examine_folder
     from rnnjax.studies.run import run_study
 
@@ -80,6 +80,6 @@ def main() -> None:
         run_study(study, folder, resume=folder.exists())
     arm, found = examine_folder(folder, asked.arm)
     title = f"{file or folder}: {arm}"
-    showing.show(Console(highlight=False), title, found)
-    showing.write(folder, title, found)
+    report.print_diagnosis(Console(highlight=False), title, found)
+    report.write(folder, title, found)
     print(f"done: {folder / 'doctor.html'}")

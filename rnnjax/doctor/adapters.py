@@ -1,4 +1,4 @@
-"""What can be examined: a network of ours, a cell, a Flax cell or module, or any pure apply(params, carry, x)."""
+"""Adapters: an rnnjax network, a cell, a Flax cell or module, or any function apply(params, carry, x), as one type."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,46 +18,46 @@ from rnnjax.settings import HParams, Spec
 from rnnjax.training.step import mask_frozen
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
 
-FIRST = 4  # steps over which stepping must say what reading says; more, and rounding grows in a chaotic network
-CLOSE = 0.01  # of the largest output: as near as this is the same
+COMPARED_STEPS = 4  # of `step` and `apply`; over more steps, rounding grows in a chaotic network
+TOLERANCE = 0.01  # of the largest output: a smaller difference is none
 
 
-class Subject(NamedTuple):
+class ModelAdapter(NamedTuple):
     """A recurrent network as pure functions of B streams."""
 
-    read: Callable[..., tuple[Carry, Array]]  # params, carry, x: inputs [T, B, ...] -> carry, outputs_TBO
+    apply: Callable[..., tuple[Carry, Array]]  # params, carry, inputs [T, B, ...] -> carry, outputs_TBO
     step: Callable[..., tuple[Carry, Array]] | None  # params, carry, inputs [B, ...] -> carry, outputs_BO
-    start: Callable[[Params, Array], Carry] | None  # params, inputs [T, B, ...] -> the carry before the first step
-    units: Callable[[Carry], Array]  # carry -> h_BH, the units to look at
-    activation: str = ""  # of the units: one of `activations.ACTIVATIONS`, "" where it is not known
-    trained: Callable[[Params], Params] = lambda gradient: gradient  # 0 for what is not to be trained
-    settled: tuple[str, ...] = ()  # parameters that a window read from a given state gives no gradient
+    initial_carry: Callable[[Params, Array], Carry] | None  # params, inputs [T, B, ...] -> carry
+    units: Callable[[Carry], Array]  # carry -> h_BH, the hidden units
+    activation: str = ""  # of the units: a key of `activations.ACTIVATIONS`; "" = unknown
+    mask_gradient: Callable[[Params], Params] = lambda gradient: gradient  # sets that of frozen parameters to 0
+    no_gradient: tuple[str, ...] = ()  # parameters without a gradient if the carry is given
 
 
-def subject_of(examined: Any, hp: HParams | None = None, whole: bool = False) -> Subject:
-    """The subject that a user means.
+def make_adapter(network: Any, hp: HParams | None = None, whole: bool = False) -> ModelAdapter:
+    """The adapter of a network.
 
     Args:
-        examined: a `Spec`; a `Cell` or `OpaqueCell`, whose output is h; a `nn.RNNCellBase` or another Flax module
+        network: a `Spec`; a `Cell` or `OpaqueCell`, whose output is h; a `nn.RNNCellBase` or another Flax module
             called as (carry, x) -> (carry, y); or a function apply(params, carry, x) -> (carry, y).
-        hp: of a `Spec`. whole: `apply` reads whole windows [T, B, ...] instead of one step [B, ...].
+        hp: of a `Spec`. whole: `apply` takes whole windows [T, B, ...] instead of one step [B, ...].
     Raises:
-        BadInput: for anything else, or a `Spec` without sizes.
+        BadInput: for any other type, or a `Spec` without sizes.
     """
-    if isinstance(examined, Spec):
-        return of_spec(examined, hp or HParams())
-    if isinstance(examined, Cell | OpaqueCell):
-        return of_cell(examined)
-    if isinstance(examined, nn.Module):
-        return of_flax(examined)
-    if callable(examined):
-        return of_apply(examined, whole)
+    if isinstance(network, Spec):
+        return from_spec(network, hp or HParams())
+    if isinstance(network, Cell | OpaqueCell):
+        return from_cell(network)
+    if isinstance(network, nn.Module):
+        return from_flax(network)
+    if callable(network):
+        return from_apply(network, whole)
     expected = "a Spec, a cell, a Flax module or a function apply(params, carry, x)"
-    raise BadInput(f"network: got {type(examined).__name__}; expected {expected}")
+    raise BadInput(f"network: got {type(network).__name__}; expected {expected}")
 
 
-def of_spec(spec: Spec, hp: HParams) -> Subject:
-    """A network of ours. Raises BadInput where its sizes are not known."""
+def from_spec(spec: Spec, hp: HParams) -> ModelAdapter:
+    """A network built by rnnjax. Raises BadInput if its sizes are not set."""
     if not (spec.inputs and spec.outputs):
         raise BadInput(
             "network: got a Spec without inputs and outputs; expected both (replace(spec, inputs=, outputs=))"
@@ -72,61 +72,64 @@ def of_spec(spec: Spec, hp: HParams) -> Subject:
         name, cell = list(build_layers(spec, hp).items())[-1]
         return jax.vmap(cell.hidden_state)(carry[name])
 
-    return Subject(
-        read=lambda params, carry, inputs: model.apply(params, carry, inputs)[:2],
+    return ModelAdapter(
+        apply=lambda params, carry, inputs: model.apply(params, carry, inputs)[:2],
         step=None if spec.bidirectional else step,
-        start=lambda params, inputs: model.carry(params, key_for(hp, "evaluation"), inputs.shape[1]),
+        initial_carry=lambda params, inputs: model.carry(params, key_for(hp, "evaluation"), inputs.shape[1]),
         units=units,
         activation=spec.activation if spec.cell in WITH_ACTIVATION else "tanh",
-        trained=partial(mask_frozen, hp),
-        settled=("start",),
+        mask_gradient=partial(mask_frozen, hp),
+        no_gradient=("start",),
     )
 
 
-def of_cell(cell: Cell | OpaqueCell) -> Subject:
-    """A cell without a readout: what it says is its output h [H]."""
+def from_cell(cell: Cell | OpaqueCell) -> ModelAdapter:
+    """A cell without a readout: the output is h [H]."""
 
     def step(params: Params, carry: Carry, x: Array) -> tuple[Carry, Array]:
         carry = jax.vmap(partial(cell.step, params))(carry, x)
         return carry, jax.vmap(cell.hidden_state)(carry)
 
-    def start(params: Params, inputs: Array) -> Carry:
+    def initial_carry(params: Params, inputs: Array) -> Carry:
         return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (inputs.shape[1], *leaf.shape)), cell.carry())
 
-    return Subject(partial(scanned, step), step, start, jax.vmap(cell.hidden_state))
+    return ModelAdapter(partial(scan_steps, step), step, initial_carry, jax.vmap(cell.hidden_state))
 
 
-def of_flax(module: nn.Module) -> Subject:
+def from_flax(module: nn.Module) -> ModelAdapter:
     """A Flax cell or module called as (carry, x) -> (carry, y), with its variables or only its parameters."""
 
     def step(params: Params, carry: Carry, x: Array) -> tuple[Carry, Array]:
-        after: Any = module.apply(params if "params" in params else {"params": params}, carry, x)
-        return after
+        result: Any = module.apply(params if "params" in params else {"params": params}, carry, x)
+        return result
 
-    def start(params: Params, inputs: Array) -> Carry:
-        return module.initialize_carry(jax.random.key(0), inputs.shape[1:])  # type: ignore[attr-defined]
+    def initial_carry(params: Params, inputs: Array) -> Carry:
+        unused_key = jax.random.key(0)  # Flax's cells require one and all start from zeros
+        return module.initialize_carry(unused_key, inputs.shape[1:])  # type: ignore[attr-defined]
 
-    known = isinstance(module, nn.RNNCellBase)
-    return Subject(partial(scanned, step), step, start if known else None, all_units)
+    has_carry = isinstance(module, nn.RNNCellBase)
+    return ModelAdapter(partial(scan_steps, step), step, initial_carry if has_carry else None, flatten_carry)
 
 
-def of_apply(apply: Callable[..., Any], whole: bool) -> Subject:
-    """A user's own function of one step [B, ...], or of whole windows [T, B, ...], of which a step is one of T = 1."""
+def from_apply(apply: Callable[..., Any], whole: bool) -> ModelAdapter:
+    """A function of one step [B, ...], or of whole windows [T, B, ...], of which a step is a window of T = 1."""
 
-    def one(params: Params, carry: Carry, x: Array) -> tuple[Carry, Array]:
+    def step(params: Params, carry: Carry, x: Array) -> tuple[Carry, Array]:
         carry, outputs_TBO = apply(params, carry, x[None])
         return carry, outputs_TBO[0]
 
-    return Subject(apply, one, None, all_units) if whole else Subject(partial(scanned, apply), apply, None, all_units)
+    if whole:
+        return ModelAdapter(apply, step, None, flatten_carry)
+    return ModelAdapter(partial(scan_steps, apply), apply, None, flatten_carry)
 
 
-def scanned(step: Callable[..., Any], params: Params, carry: Carry, inputs: Array) -> tuple[Carry, Array]:
-    """A window read step by step."""
+def scan_steps(step: Callable[..., Any], params: Params, carry: Carry, inputs: Array) -> tuple[Carry, Array]:
+    """A window, step by step."""
     return jax.lax.scan(partial(step, params), carry, inputs)
 
 
-def all_units(carry: Carry) -> Array:
-    """Every number of B carries that is not a count: [B, H]."""
+def flatten_carry(carry: Carry) -> Array:
+    """All floating numbers of B carries: [B, H]."""
     leaves = [leaf for leaf in jax.tree.leaves(carry) if is_float(leaf)]
     return jnp.concatenate([leaf.reshape(leaf.shape[0], -1) for leaf in leaves], axis=1)
 
@@ -135,23 +138,31 @@ def is_float(leaf: Any) -> bool:
     return bool(jnp.issubdtype(jnp.result_type(leaf), jnp.floating))
 
 
-def can_step(subject: Subject, params: Params, carry: Carry, inputs: Array) -> bool:
-    """Whether there is a state, a step gives one like the one it was given, and steps say what reading says.
+def can_step(adapter: ModelAdapter, params: Params, carry: Carry, inputs: Array) -> bool:
+    """Whether there is a state, a step keeps its shapes, and steps give the outputs of the whole window.
 
-    They do not where a function of whole windows starts each window anew, or looks ahead.
+    They do not if a function of whole windows resets its state in each window, or uses later inputs.
     """
-    step = subject.step
+    step = adapter.step
     if step is None or not any(map(is_float, jax.tree.leaves(carry))):
         return False
+    return keeps_shapes(step, params, carry, inputs[0]) and agrees_with_steps(adapter, params, carry, inputs)
+
+
+def keeps_shapes(step: Callable[..., Any], params: Params, carry: Carry, x: Array) -> bool:
     shape = partial(jax.tree.map, lambda leaf: (jnp.shape(leaf), jnp.result_type(leaf)))
     try:
-        after, _ = jax.eval_shape(step, params, carry, inputs[0])
-    except (TypeError, ValueError):  # of the user's own function, which reads its axes in another order
+        after, _ = jax.eval_shape(step, params, carry, x)
+    except (TypeError, ValueError):  # of a user's function whose axes are in another order
         return False
-    if shape(after) != shape(carry):
-        return False
-    read = jax.jit(subject.read)(params, carry, inputs)[1][:FIRST]
-    stepped = jax.jit(partial(scanned, step))(params, carry, inputs[:FIRST])[1]
-    if not np.isfinite(read).all():
-        return True  # what is wrong then is another thing
-    return bool(np.max(np.abs(stepped - read)) <= CLOSE * np.max(np.abs(read)))
+    return bool(shape(after) == shape(carry))
+
+
+def agrees_with_steps(adapter: ModelAdapter, params: Params, carry: Carry, inputs: Array) -> bool:
+    """Whether `step` gives the outputs of `apply`; true if these are not finite, which is a condition of its own."""
+    step: Any = adapter.step
+    by_window = jax.jit(adapter.apply)(params, carry, inputs)[1][:COMPARED_STEPS]
+    by_step = jax.jit(partial(scan_steps, step))(params, carry, inputs[:COMPARED_STEPS])[1]
+    if not np.isfinite(by_window).all():
+        return True
+    return bool(np.max(np.abs(by_step - by_window)) <= TOLERANCE * np.max(np.abs(by_window)))

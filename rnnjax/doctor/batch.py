@@ -1,4 +1,4 @@
-"""What a network is examined on: a window of B streams, and its loss there."""
+"""A window of B streams for the examination, and its losses."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from rnnjax.errors import BadInput
 from rnnjax.settings import LOSS_UNITS
 from rnnjax.training.losses import LOSSES
 
-FEWEST_STEPS, FEWEST_STREAMS = 4, 2
+MIN_STEPS, MIN_STREAMS = 4, 2
 
 
 class Batch(NamedTuple):
@@ -20,7 +20,7 @@ class Batch(NamedTuple):
     inputs: Any  # [T, B] integer ids, or [T, B, D]
     targets: Any  # [T, B] integer ids, or [T, B, O]
     loss_mask_TB: Any = None  # 1 where the loss counts, else 0; None = everywhere
-    target_scale_O: Any = None  # a prediction times this is in the target's own unit; None = it already is
+    target_scale_O: Any = None  # predictions times this are in the units of the data; None = 1
 
     @property
     def kind(self) -> str:
@@ -32,8 +32,8 @@ class Batch(NamedTuple):
         return LOSS_UNITS[self.kind]
 
     @property
-    def said_next(self) -> bool:
-        """Whether what is to be said at each step is what is read at the next one, so that it can run free."""
+    def predicts_next_input(self) -> bool:
+        """Whether each target is the next input, so that the network can generate from its own outputs."""
         same = self.inputs.shape == self.targets.shape
         return same and bool(np.array_equal(self.inputs[1:], self.targets[:-1]))
 
@@ -42,64 +42,68 @@ def is_ids(values: Any) -> bool:
     return bool(jnp.issubdtype(values.dtype, jnp.integer))
 
 
-def checked(name: str, given: Any) -> Batch:
-    """A batch as the user gave it: (inputs, targets), or with what counts and the unit. Raises BadInput."""
+def validate_batch(name: str, given: Any) -> Batch:
+    """A user's batch: (inputs, targets), optionally with a loss mask and a target scale. Raises BadInput."""
     if not isinstance(given, tuple | list) or not 2 <= len(given) <= 4:
         what = f"{len(given)} parts" if isinstance(given, tuple | list) else type(given).__name__
-        raise BadInput(f"{name}: got {what}; expected a tuple (inputs, targets), at most counted and unit besides")
+        raise BadInput(f"{name}: got {what}; expected a tuple (inputs, targets[, loss_mask[, target_scale]])")
     try:
         inputs, targets, *rest = (None if part is None else np.asarray(part) for part in given)
         finite = all(np.isfinite(part).all() for part in (inputs, targets, *rest) if part is not None)
     except (TypeError, ValueError) as error:
-        raise BadInput(f"{name}: got what are no numbers ({error}); expected arrays") from error
+        raise BadInput(f"{name}: got values that are not numbers ({error}); expected arrays") from error
     batch = Batch(inputs, targets, *rest)
     if inputs is None or targets is None:
         raise BadInput(f"{name}: got no inputs or no targets; expected both")
-    refuse_shapes(name, batch)
+    check_shapes(name, batch)
     if not finite:
-        raise BadInput(f"{name}: got values that are not finite; expected numbers, 0 where there is none")
+        raise BadInput(
+            f"{name}: got values that are not finite; expected finite numbers; mask missing values with loss_mask = 0"
+        )
     if any(is_ids(each) and each.min() < 0 for each in (inputs, targets)):
-        raise BadInput(f"{name}: got ids below 0; expected ids from 0 on, and counted = 0 where there is none")
+        raise BadInput(f"{name}: got ids below 0; expected ids from 0; mask missing ones with loss_mask = 0")
     return batch
 
 
-def refuse_shapes(name: str, batch: Batch) -> None:
-    """Raises BadInput unless the parts fit together."""
+def check_shapes(name: str, batch: Batch) -> None:
+    """Raises BadInput unless the shapes of all parts agree."""
     values = batch.inputs, batch.targets
     shapes = " and ".join(str(each.shape) for each in values)
     rank_right = all(each.ndim == (2 if is_ids(each) else 3) for each in values)
     if not rank_right or values[0].shape[:2] != values[1].shape[:2]:
         raise BadInput(f"{name}: got shapes {shapes}; expected ids [T, B] or numbers [T, B, D], time first")
     steps, streams = values[0].shape[:2]
-    if steps < FEWEST_STEPS or streams < FEWEST_STREAMS or 0 in (*values[0].shape, *values[1].shape):
-        raise BadInput(
-            f"{name}: got shapes {shapes}; expected T >= {FEWEST_STEPS} steps of B >= {FEWEST_STREAMS} streams"
-        )
-    if batch.loss_mask_TB is not None and (np.shape(batch.loss_mask_TB) != (steps, streams) or not counts(batch).any()):
+    if steps < MIN_STEPS or streams < MIN_STREAMS or 0 in (*values[0].shape, *values[1].shape):
+        raise BadInput(f"{name}: got shapes {shapes}; expected T >= {MIN_STEPS} steps of B >= {MIN_STREAMS} streams")
+    if batch.loss_mask_TB is not None and (
+        np.shape(batch.loss_mask_TB) != (steps, streams) or not boolean_mask(batch).any()
+    ):
         got = "only 0" if np.shape(batch.loss_mask_TB) == (steps, streams) else f"shape {np.shape(batch.loss_mask_TB)}"
-        raise BadInput(f"{name}: got counted of {got}; expected ({steps}, {streams}), 1 where the loss counts")
+        raise BadInput(f"{name}: got a loss mask of {got}; expected ({steps}, {streams}), 1 where the loss counts")
     if batch.target_scale_O is not None and np.shape(batch.target_scale_O) not in ((), batch.targets.shape[2:]):
         raise BadInput(
-            f"{name}: got a unit of shape {np.shape(batch.target_scale_O)}; expected {batch.targets.shape[2:]}"
+            f"{name}: got a target scale of shape {np.shape(batch.target_scale_O)}; expected {batch.targets.shape[2:]}"
         )
 
 
-def refuse_ids(name: str, batch: Batch, symbols: int | None) -> None:
-    """Raises BadInput for ids that a network of so many symbols does not know: JAX would take the last one instead."""
+def check_ids(name: str, batch: Batch, symbols: int | None) -> None:
+    """Raises BadInput for input ids outside the vocabulary, which JAX would silently clip to the last symbol."""
     if symbols is not None and is_ids(batch.inputs) and batch.inputs.max() >= symbols:
         raise BadInput(f"{name}: got ids up to {batch.inputs.max()} in the inputs; expected 0 to {symbols - 1}")
 
 
-def refuse_outputs(name: str, batch: Batch, width: int) -> None:
-    """Raises BadInput unless outputs of some width can be held against the targets."""
+def check_outputs(name: str, batch: Batch, width: int) -> None:
+    """Raises BadInput unless outputs of some width can be compared with the targets."""
     if is_ids(batch.targets) and batch.targets.max() >= width:
         raise BadInput(f"{name}: got ids up to {batch.targets.max()} in the targets; expected 0 to {width - 1}")
     if not is_ids(batch.targets) and batch.targets.shape[-1] != width:
-        raise BadInput(f"{name}: got targets of {batch.targets.shape[-1]} columns; expected {width}, as it says")
+        raise BadInput(
+            f"{name}: got targets of {batch.targets.shape[-1]} columns; expected {width}, the width of the outputs"
+        )
 
 
 def step_losses(batch: Batch, outputs_TBO: Array) -> Array:
-    """Nats, or squared units of the target, of every step and stream [T, B]."""
+    """The loss of every step and stream [T, B], in nats or squared units of the target."""
     targets = jnp.asarray(batch.targets)
     if batch.target_scale_O is not None:
         target_scale_11O = jnp.asarray(batch.target_scale_O)[None, None]
@@ -108,7 +112,7 @@ def step_losses(batch: Batch, outputs_TBO: Array) -> Array:
 
 
 def stream_losses(batch: Batch, outputs_TBO: Array) -> Array:
-    """The mean loss of each stream [B] over what counts."""
+    """The mean loss of each stream [B] over the steps that count."""
     losses_TB = step_losses(batch, outputs_TBO)
     if batch.loss_mask_TB is None:
         return jnp.mean(losses_TB, axis=0)
@@ -116,17 +120,17 @@ def stream_losses(batch: Batch, outputs_TBO: Array) -> Array:
     return jnp.sum(losses_TB * loss_mask_TB, axis=0) / jnp.maximum(jnp.sum(loss_mask_TB, axis=0), 1e-6)
 
 
-def mean_counted(batch: Batch, values_TB: Array) -> Array:
-    """Means [B] over what counts, such that their mean over the streams is the mean over all that counts."""
+def masked_mean(batch: Batch, values_TB: Array) -> Array:
+    """Masked means [B], weighted so that their mean over the streams is the mean over all steps that count."""
     if batch.loss_mask_TB is None:
         return jnp.mean(values_TB, axis=0, dtype=float)
     loss_mask_TB = jnp.asarray(batch.loss_mask_TB)
     return jnp.sum(values_TB * loss_mask_TB, axis=0) / jnp.mean(jnp.sum(loss_mask_TB, axis=0))
 
 
-def chance(batch: Batch) -> float:
-    """The loss of the best constant on a batch: the entropy of its targets' counts, or their variance."""
-    targets = np.asarray(batch.targets)[counts(batch)]
+def chance_loss(batch: Batch) -> float:
+    """The loss of the best constant prediction: the entropy of the target frequencies, or the target variance."""
+    targets = np.asarray(batch.targets)[boolean_mask(batch)]
     if is_ids(targets):
         share = np.unique(targets, return_counts=True)[1] / len(targets)
         return float(-np.sum(share * np.log(share)))
@@ -134,8 +138,8 @@ def chance(batch: Batch) -> float:
     return float(np.mean(np.var(targets * target_scale_O, axis=0)))
 
 
-def counts(batch: Batch) -> np.ndarray:
-    """Where the loss counts: bool [T, B]."""
+def boolean_mask(batch: Batch) -> np.ndarray:
+    """The loss mask as bool [T, B]."""
     if batch.loss_mask_TB is None:
         return np.ones(np.shape(batch.targets)[:2], bool)
     return np.asarray(batch.loss_mask_TB) > 0

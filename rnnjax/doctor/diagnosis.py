@@ -1,4 +1,4 @@
-"""From signs to findings: which conditions hold, in the order of their table, and what was checked."""
+"""From indicators to findings: the conditions that hold, in the order of their table, and all checks that were made."""
 
 from typing import NamedTuple
 
@@ -6,13 +6,15 @@ import numpy as np
 
 from rnnjax.analysis.statistics import Interval, estimate_mean
 from rnnjax.doctor.conditions import CONDITIONS, Condition, Kind, Limit
-from rnnjax.doctor.indicators import Sign, Signs
+from rnnjax.doctor.indicators.curves import CURVE_INDICATORS
+from rnnjax.doctor.indicators.types import Indicator, Indicators
 from rnnjax.doctor.remedies import Effect
-from rnnjax.doctor.training_curves import FEWEST_ROWS, OF_RECORD
+from rnnjax.doctor.training_curves import MIN_ROWS
 from rnnjax.reports.formatting import format_value
 
 HEALTHY = "No fault found."
-BLIND = " The curves of training were not looked at."
+AT_FLOOR = " The loss is at its floor."
+NO_CURVES = " No training curves were examined."
 
 
 class Finding(NamedTuple):
@@ -21,119 +23,137 @@ class Finding(NamedTuple):
     name: str
     kind: Kind
     symptom: str
-    number: str  # what the evidence is a number of
+    quantity: str  # the definition of the evidence
     evidence: Interval
-    over: str  # what its interval goes over: runs, streams or one network
+    over: str  # the axis of its interval: runs, streams or one network
     cause: str
     remedy: str
-    effect: Effect  # what a study measured of that remedy
+    effect: Effect  # of the remedy, measured by a study
     remark: str = ""
 
 
 class Check(NamedTuple):
-    """A condition that was looked for."""
+    """The check of one condition."""
 
     name: str
     kind: Kind
-    sign: str
-    number: str
-    evidence: Interval | None  # None: it could not be looked for
-    limit: Limit  # of its sign; the first one of the condition
+    indicator: str
+    quantity: str
+    evidence: Interval | None  # None: it could not be measured
+    limit: Limit  # of the condition's first indicator
     outcome: str  # found, not found, not checked, or at the floor
 
 
-class Examination(NamedTuple):
-    """What was found, most weighty first, and all that was looked for."""
+class Diagnosis(NamedTuple):
+    """The findings, causes first, and the checks of all conditions."""
 
     findings: tuple[Finding, ...]
-    checked: tuple[Check, ...]
-    signs: Signs
+    checks: tuple[Check, ...]
+    indicators: Indicators
 
     @property
     def faults(self) -> tuple[Finding, ...]:
-        """The findings that are to be treated."""
+        """The findings that need treatment."""
         return tuple(finding for finding in self.findings if finding.kind == "fault")
 
     def __str__(self) -> str:
-        """What was found and looked for, in words; `showing` has more of them, and pictures."""
-        found = [f"- {finding.symptom} {evidence(finding)}. {finding.remedy}" for finding in self.findings]
-        return "\n".join([headline(self), *found, f"{looked_for(self)}."])
+        """Headline, findings and checks as text; `report` writes more, with figures."""
+        lines = [f"- {finding.symptom} {format_evidence(finding)}. {finding.remedy}" for finding in self.findings]
+        return "\n".join([headline(self), *lines, f"{coverage_summary(self)}."])
 
 
-# In words
+# As text
 
 
-def headline(examination: Examination) -> str:
-    """The first thing to know."""
-    faults = examination.faults
+def headline(diagnosis: Diagnosis) -> str:
+    """The first fault in one sentence, or that there is none."""
+    faults = diagnosis.faults
     if faults:
         more = f", and {len(faults) - 1} more that may follow from it" if len(faults) > 1 else ""
         return f"{faults[0].symptom[:-1]}{more}."
-    at_floor = any(finding.kind == "floor" for finding in examination.findings)
-    unseen = "" if any(check.outcome != "not checked" for check in examination.checked if of_curves(check)) else BLIND
-    return HEALTHY + (" The loss is at its floor." if at_floor else "") + unseen
+    at_floor = any(finding.kind == "floor" for finding in diagnosis.findings)
+    has_curves = any(check.outcome != "not checked" for check in diagnosis.checks if uses_curves(check))
+    return HEALTHY + (AT_FLOOR if at_floor else "") + ("" if has_curves else NO_CURVES)
 
 
-def looked_for(examination: Examination) -> str:
-    """How many conditions were looked for."""
-    missing = [check for check in examination.checked if check.outcome == "not checked"]
-    kinds = {
-        "not checked": [check.name for check in missing if not of_curves(check)],
-        f"for want of curves of training, or of rows in them ({FEWEST_ROWS} or more)": [
-            check.name for check in missing if of_curves(check)
+def coverage_summary(diagnosis: Diagnosis) -> str:
+    """The number of conditions that were checked, and the names of the others by reason."""
+    missing = [check for check in diagnosis.checks if check.outcome == "not checked"]
+    reasons = {
+        "not applicable or not measured": [check.name for check in missing if not uses_curves(check)],
+        f"not checked because no training curves of at least {MIN_ROWS} rows were given": [
+            check.name for check in missing if uses_curves(check)
         ],
     }
-    done = f"{len(examination.checked) - len(missing)} conditions were looked for"
-    return "; ".join([done, *(f"{kind}: {', '.join(names)}" for kind, names in kinds.items() if names)])
+    summary = f"{len(diagnosis.checks) - len(missing)} conditions checked"
+    return "; ".join([summary, *(f"{reason}: {', '.join(names)}" for reason, names in reasons.items() if names)])
 
 
-def of_curves(check: Check) -> bool:
-    """Whether it is looked for in the curves of training."""
-    return check.sign in OF_RECORD
+def uses_curves(check: Check) -> bool:
+    """Whether the condition is detected from training curves."""
+    return check.indicator in CURVE_INDICATORS
 
 
-def evidence(finding: Finding) -> str:
-    """The number in words."""
+def format_evidence(finding: Finding) -> str:
+    """The quantity with its value and interval."""
     over = {"network": ""}.get(finding.over, f" {finding.over}")
-    return f"{finding.number}: {format_value(finding.evidence)}{over}"
+    return f"{finding.quantity}: {format_value(finding.evidence)}{over}"
 
 
 # The judgement
 
 
-def judged(signs: Signs, effects: dict[str, Effect]) -> Examination:
-    """The findings in some signs. Args: effects: of the remedy of every condition, by its name."""
-    at_floor = holds(next(one for one in CONDITIONS if one.kind == "floor"), signs)
-    found, checked = [], []
-    for condition in CONDITIONS:
-        sign = signs.values.get(condition.limits[0].sign)
-        evidence = None if sign is None else estimate_mean(sign.values_n)
-        outcome = outcome_of(condition, signs, at_floor, evidence is not None)
-        about = condition.name, condition.kind, condition.limits[0].sign, condition.number
-        checked.append(Check(*about, evidence, condition.limits[0], outcome))
-        if outcome == "found" and sign is not None and evidence is not None:
-            remark = signs.remarks.get(condition.limits[0].sign, "")
-            words = condition.symptom, condition.number, evidence, sign.over, condition.cause, condition.remedy
-            found.append(Finding(condition.name, condition.kind, *words, effects[condition.name], remark))
-    return Examination(tuple(found), tuple(checked), signs)
+def judge_indicators(indicators: Indicators, effects: dict[str, Effect]) -> Diagnosis:
+    """The diagnosis of some indicators. Args: effects: of the remedy of every condition, by its name."""
+    at_floor = is_met(next(one for one in CONDITIONS if one.kind == "floor"), indicators)
+    checks = tuple(check_condition(condition, indicators, at_floor) for condition in CONDITIONS)
+    pairs = zip(CONDITIONS, checks, strict=True)
+    findings = tuple(
+        build_finding(condition, check.evidence, indicators, effects[condition.name])
+        for condition, check in pairs
+        if check.outcome == "found" and check.evidence is not None
+    )
+    return Diagnosis(findings, checks, indicators)
 
 
-def outcome_of(condition: Condition, signs: Signs, at_floor: bool, seen: bool) -> str:
-    if not seen:
-        return "not checked"
-    if not holds(condition, signs):
-        return "not found"
-    return "at the floor" if at_floor and condition.learning else "found"
+def check_condition(condition: Condition, indicators: Indicators, at_floor: bool) -> Check:
+    """Args: at_floor: the loss is at its floor, so that a shortfall of learning is none."""
+    limit = condition.limits[0]
+    indicator = indicators.values.get(limit.indicator)
+    evidence = None if indicator is None else estimate_mean(indicator.values_n)
+    outcome = "not checked"
+    if evidence is not None:
+        outcome = "found" if is_met(condition, indicators) else "not found"
+    if outcome == "found" and at_floor and condition.learning_shortfall:
+        outcome = "at the floor"
+    return Check(condition.name, condition.kind, limit.indicator, condition.quantity, evidence, limit, outcome)
 
 
-def holds(condition: Condition, signs: Signs) -> bool:
-    """Whether all its limits are passed."""
-    known = [limit for limit in condition.limits if limit.sign in signs.values or not limit.optional]
-    return all(passes(limit, signs.values.get(limit.sign)) for limit in known)
+def build_finding(condition: Condition, evidence: Interval, indicators: Indicators, effect: Effect) -> Finding:
+    """The finding of a condition that holds."""
+    indicator = condition.limits[0].indicator
+    return Finding(
+        condition.name,
+        condition.kind,
+        condition.symptom,
+        condition.quantity,
+        evidence,
+        indicators.values[indicator].over,
+        condition.cause,
+        condition.remedy,
+        effect,
+        indicators.remarks.get(indicator, ""),
+    )
 
 
-def passes(limit: Limit, sign: Sign | None) -> bool:
-    """Whether the mean of what is finite lies within; not where nothing is."""
-    if sign is None or not np.isfinite(sign.values_n).any():
+def is_met(condition: Condition, indicators: Indicators) -> bool:
+    """Whether the means of all its indicators are within their limits."""
+    limits = [limit for limit in condition.limits if limit.indicator in indicators.values or not limit.optional]
+    return all(is_within(limit, indicators.values.get(limit.indicator)) for limit in limits)
+
+
+def is_within(limit: Limit, indicator: Indicator | None) -> bool:
+    """Whether the mean of the finite values is within the limit; false if there are none."""
+    if indicator is None or not np.isfinite(indicator.values_n).any():
         return False
-    return bool(limit.above < np.nanmean(sign.values_n) < limit.below)
+    return bool(limit.above < np.nanmean(indicator.values_n) < limit.below)

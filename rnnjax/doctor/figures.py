@@ -1,35 +1,36 @@
-"""The figure of a finding: what its number was read from."""
+"""The figure of each finding: the curve or the values behind its evidence."""
 
 import numpy as np
 
 from rnnjax.analysis.results import ArmResult
-from rnnjax.doctor.diagnosis import Check, Examination, Finding
-from rnnjax.doctor.indicators import Curve, Sign
+from rnnjax.doctor.diagnosis import Check, Diagnosis, Finding
+from rnnjax.doctor.indicators.types import Curve, Indicator
 from rnnjax.reports.figures.curves import lag_figure, line_figure
 from rnnjax.reports.figures.intervals import interval_figure
 from rnnjax.reports.figures.traces import CaptionedFigure
 
-NAME = "examined"
-BY_STEP = "optimizer steps"  # the axis of a curve of training
+NAME = "network"
+BY_STEP = "optimizer steps"  # the x axis of a training curve
 
 
-def drawings(examination: Examination) -> list[CaptionedFigure]:
+def finding_figures(diagnosis: Diagnosis) -> list[CaptionedFigure]:
     """A figure for every finding, in their order."""
-    limits = {check.name: check for check in examination.checked}
-    return [drawing(finding, examination, limits[finding.name]) for finding in examination.findings]
+    checks = {check.name: check for check in diagnosis.checks}
+    return [finding_figure(finding, diagnosis, checks[finding.name]) for finding in diagnosis.findings]
 
 
-def drawing(finding: Finding, examination: Examination, check: Check) -> CaptionedFigure:
-    """The curve that the finding's sign was read from, where there is one, else the sign of every run or stream."""
-    found = examination.signs.curves.get(check.sign)
-    if found is None:
-        return of_sign(finding, examination.signs.values[check.sign], check)
-    return of_curve(finding, found)
+def finding_figure(finding: Finding, diagnosis: Diagnosis, check: Check) -> CaptionedFigure:
+    """The curve behind the finding's indicator, or, without one, its values for each run or stream."""
+    curve = diagnosis.indicators.curves.get(check.indicator)
+    if curve is None:
+        return indicator_figure(finding, diagnosis.indicators.values[check.indicator], check)
+    return curve_figure(finding, curve)
 
 
-def of_curve(finding: Finding, curve: Curve) -> CaptionedFigure:
+def curve_figure(finding: Finding, curve: Curve) -> CaptionedFigure:
+    """The mean curve with its interval."""
     values_nm = np.asarray(curve.values_nm, float)
-    arm = made_up(len(values_nm))
+    arm = as_arm_result(len(values_nm))
     if curve.x_title == BY_STEP:
         arm = arm._replace(row_steps=np.asarray(curve.x_m), rows={"y": values_nm})
         figure = line_figure([arm], "y", unit=curve.y_title).figure
@@ -37,22 +38,23 @@ def of_curve(finding: Finding, curve: Curve) -> CaptionedFigure:
         arm = arm._replace(probes={"y": values_nm[:, None]})
         figure = lag_figure([arm], "y", unit=curve.y_title, first_lag=int(curve.x_m[0]), log_y=False).figure
         figure.update_layout(xaxis_title_text=curve.x_title)
-    many = f"Line: mean over {len(values_nm)} {curve.over}; band: its t interval, 95%."
-    caption = many if len(values_nm) > 1 else "Line: the one network."
-    return CaptionedFigure(finding.symptom, caption, figure)
+    mean = f"Line: mean over {len(values_nm)} {curve.over}; band: its t interval, 95%."
+    return CaptionedFigure(finding.symptom, mean if len(values_nm) > 1 else "Line: one network.", figure)
 
 
-def of_sign(finding: Finding, sign: Sign, check: Check) -> CaptionedFigure:
-    arm = made_up(len(sign.values_n))._replace(metrics={"y": np.asarray(sign.values_n, float)})
-    what = "run" if sign.over == "runs" else "stream"
+def indicator_figure(finding: Finding, indicator: Indicator, check: Check) -> CaptionedFigure:
+    """The values of an indicator with its limit."""
+    values_n = np.asarray(indicator.values_n, float)
+    arm = as_arm_result(len(values_n))._replace(metrics={"y": values_n})
+    each = "run" if indicator.over == "runs" else "stream"
     levels = {"limit": check.limit.bound}
-    figure = interval_figure([arm], "y", unit=finding.number, levels=levels, each=what).figure
-    over = sign.over if len(sign.values_n) > 1 else "one number of one network"
-    caption = f"Points: {over}; bar: their mean with its t interval, 95%. Dashed: from where on it is a finding."
+    figure = interval_figure([arm], "y", unit=finding.quantity, levels=levels, each=each).figure
+    over = indicator.over if len(values_n) > 1 else "one value of one network"
+    caption = f"Points: {over}; bar: mean with its t interval, 95%. Dashed: the limit of the condition."
     return CaptionedFigure(finding.symptom, caption, figure)
 
 
-def made_up(n: int) -> ArmResult:
-    """An arm for `figures`, with nothing in it yet."""
+def as_arm_result(n: int) -> ArmResult:
+    """An empty arm of n runs, as `reports.figures` requires it."""
     none = np.zeros(1, int)
     return ArmResult(NAME, {}, np.arange(1, n + 1), none, {}, none, {}, np.full(n, -1), {})

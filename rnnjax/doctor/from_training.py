@@ -1,69 +1,68 @@
-"""Networks that rnnjax trained, with the windows, the start states and the floor that their training had."""
+"""Examination inputs of networks trained by rnnjax: windows of their training, initial states and loss floor."""
 
 from typing import Any
 
 import jax
 import numpy as np
-from jax import Array
 
-from rnnjax.doctor.adapters import subject_of
+from rnnjax.doctor.adapters import make_adapter
 from rnnjax.doctor.batch import Batch
-from rnnjax.doctor.indicators import Floor
-from rnnjax.doctor.inputs import Patient, of_spec
-from rnnjax.doctor.training_curves import Record
+from rnnjax.doctor.indicators.types import Floor
+from rnnjax.doctor.inputs import ExaminationInput, spec_objective
+from rnnjax.doctor.training_curves import TrainingCurves
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.entropy import carried_floor, window_floor
 from rnnjax.tasks.recall import copy_floor
 from rnnjax.tasks.windows import task_windows
 from rnnjax.types import Params, Task, WindowData
 
-STREAMS = 64  # windows that a network is examined on
+STREAMS = 64  # windows of an examination
 
 
-def patient_of(spec: Spec, hp: HParams, task: Task, params: Params, before: Params | None = None) -> Patient:
-    """R networks of one arm, on windows of their training and of what was held out.
+def build_input(spec: Spec, hp: HParams, task: Task, params: Params, before: Params | None = None) -> ExaminationInput:
+    """R networks of one arm, with windows of their training and held-out data.
 
-    Args: params: [R, ...]. before: those they started with.
+    Args: params: [R, ...]. before: the initial parameters.
     """
     data = task_windows(task, task.train_N, spec.batch, spec.window)
-    warms = spec.carry == "carried" and task.make_sequence(task.train_N).example_length == 1
-    batch, warm = chosen(data, warms)
-    held_out, held_out_warm = chosen(task_windows(task, task.validation_N, 1, spec.window), warms)
-    return Patient(
-        subject_of(spec, hp),
+    continued = spec.carry == "carried" and task.make_sequence(task.train_N).example_length == 1
+    batch, warm_up_inputs = select_streams(data, continued)
+    held_out, held_out_warm_up_inputs = select_streams(task_windows(task, task.validation_N, 1, spec.window), continued)
+    return ExaminationInput(
+        make_adapter(spec, hp),
         params,
         batch,
-        objective=of_spec(spec),
+        objective=spec_objective(spec),
         held_out=held_out,
-        floor=floor_of(spec, task, data),
+        floor=loss_floor(spec, task, data),
         before=before,
-        warm=warm,
-        held_out_warm=held_out_warm,
+        warm_up_inputs=warm_up_inputs,
+        held_out_warm_up_inputs=held_out_warm_up_inputs,
     )
 
 
-def chosen(data: WindowData, warms: bool) -> tuple[Batch, Any]:
-    """At most 64 windows of all, evenly spread, as the streams of one batch; and the inputs of the window before each.
+def select_streams(data: WindowData, continued: bool) -> tuple[Batch, Any]:
+    """At most 64 evenly spaced windows as the streams of one batch, and the inputs of the window before each.
 
-    Args: warms: whether a window goes on from the one before; the first of a text, which has none, is then left out.
+    Args: continued: whether a window continues the previous one; the first window of a text is then omitted.
     """
     windows, _, streams = data.inputs_WTB.shape[:3]
-    first = 1 if warms and windows > 1 else 0
-    places = np.arange(first * streams, windows * streams)
-    places = places[np.unique(np.linspace(0, len(places) - 1, min(STREAMS, len(places))).astype(int))]
+    first = 1 if continued and windows > 1 else 0
+    indices = np.arange(first * streams, windows * streams)
+    indices = indices[np.unique(np.linspace(0, len(indices) - 1, min(STREAMS, len(indices))).astype(int))]
 
-    def taken(leaf: np.ndarray, back: int = 0) -> np.ndarray:
-        return np.moveaxis(np.asarray(leaf)[places // streams - back, :, places % streams], 0, 1)
+    def take(leaf: np.ndarray, back: int = 0) -> np.ndarray:
+        return np.moveaxis(np.asarray(leaf)[indices // streams - back, :, indices % streams], 0, 1)
 
-    counted = None if data.loss_mask_WTB is None else taken(data.loss_mask_WTB)
-    batch = Batch(taken(data.inputs_WTB), taken(data.targets_WTB), counted, data.target_scale_O)
-    return batch, taken(data.inputs_WTB, back=1) if first else None
+    loss_mask_TB = None if data.loss_mask_WTB is None else take(data.loss_mask_WTB)
+    batch = Batch(take(data.inputs_WTB), take(data.targets_WTB), loss_mask_TB, data.target_scale_O)
+    return batch, take(data.inputs_WTB, back=1) if first else None
 
 
-def floor_of(spec: Spec, task: Task, data: WindowData) -> Floor | None:
-    """The floor that holds for such a network; None where it is not known.
+def loss_floor(spec: Spec, task: Task, data: WindowData) -> Floor | None:
+    """The loss floor of a network; None if it is unknown.
 
-    Of a user's text that of its training windows, on these; of all else the task's own, on what was held out.
+    For a user's text, the floor of its training windows; for other tasks, that of the held-out data.
     """
     if task.columns or task.loss == "squared_error":
         return Floor(task.reference_losses["floor"], held_out=True) if "floor" in task.reference_losses else None
@@ -75,10 +74,12 @@ def floor_of(spec: Spec, task: Task, data: WindowData) -> Floor | None:
     return Floor(carried_floor(data) if spec.carry == "carried" else window_floor(data))
 
 
-def record_of(spec: Spec, hp: HParams, rows: dict[str, Any], steps_S: np.ndarray, diverged_at: Array) -> Record:
-    """The record [R, S] that training has kept."""
+def build_curves(
+    spec: Spec, hp: HParams, rows: dict[str, Any], steps_S: np.ndarray, diverged_at: Any
+) -> TrainingCurves:
+    """The curves [R, S] that training has recorded."""
     rows = jax.tree.map(np.asarray, rows)
-    return Record(
+    return TrainingCurves(
         rows["loss"],
         rows["gradient_norm"],
         rows["clip_share"],

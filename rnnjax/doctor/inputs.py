@@ -1,4 +1,4 @@
-"""A patient: networks of one kind with what they are examined on, and what is seen of them."""
+"""The inputs of an examination, and the observations of its networks."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,21 +9,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.doctor import free_running as freerun
-from rnnjax.doctor.adapters import Subject, can_step
+from rnnjax.doctor import free_running
+from rnnjax.doctor.adapters import ModelAdapter, can_step
 from rnnjax.doctor.batch import Batch, is_ids
-from rnnjax.doctor.indicators import Floor
-from rnnjax.doctor.observations import Objective, looks
+from rnnjax.doctor.indicators.free_running import LENGTH, series_indicators, text_indicators
+from rnnjax.doctor.indicators.types import Floor
+from rnnjax.doctor.observations import Objective, measure_network
 from rnnjax.errors import BadInput
 from rnnjax.settings import Spec
 from rnnjax.training.loss import window_losses
 from rnnjax.types import Carry, Params, WindowData
 
 
-class Patient(NamedTuple):
-    """R networks of one kind, their parameters and carries [R, ...], and what they are examined with."""
+class ExaminationInput(NamedTuple):
+    """R networks of one kind, their parameters and carries [R, ...], and the data to examine them with."""
 
-    subject: Subject
+    adapter: ModelAdapter
     params: Params
     batch: Batch
     carry: Carry | None = None
@@ -31,19 +32,19 @@ class Patient(NamedTuple):
     held_out: Batch | None = None
     floor: Floor | None = None
     before: Params | None = None
-    warm: Any = None  # inputs [T, B, ...] that are read before the batch; its state then is the one before the batch
-    held_out_warm: Any = None
+    warm_up_inputs: Any = None  # [T, B, ...], processed before the batch to obtain its carry
+    held_out_warm_up_inputs: Any = None
 
 
-def objective_of(examined: Any, given: Callable[..., Array] | None) -> Objective | None:
-    """The objective that is given, else the one that a `Spec` knows, else none."""
-    if given is not None:
-        return lambda outputs_TBO, batch: given(outputs_TBO, jnp.asarray(batch.targets))
-    return of_spec(examined) if isinstance(examined, Spec) else None
+def resolve_objective(network: Any, objective: Callable[..., Array] | None) -> Objective | None:
+    """The given objective, else that of a `Spec`, else None."""
+    if objective is not None:
+        return lambda outputs_TBO, batch: objective(outputs_TBO, jnp.asarray(batch.targets))
+    return spec_objective(network) if isinstance(network, Spec) else None
 
 
-def of_spec(spec: Spec) -> Objective:
-    """What training makes small: the reduction of the losses of a window."""
+def spec_objective(spec: Spec) -> Objective:
+    """The training objective of a spec: the reduction of the losses of a window."""
 
     def objective(outputs_TBO: Array, batch: Batch) -> Array:
         targets: Any = jnp.asarray(batch.targets)
@@ -53,63 +54,73 @@ def of_spec(spec: Spec) -> Objective:
     return objective
 
 
-class Seen(NamedTuple):
-    """What was seen of R networks, on the host."""
+class Observations(NamedTuple):
+    """Measurements of R networks, on the host."""
 
-    found: dict[str, Any]  # of `looks`, [R, ...]
-    free: dict[str, np.ndarray]  # of free running, [R, P]
-
-
-def seen(patient: Patient) -> Seen:
-    """Look at all networks of a patient at once."""
-    subject, batch, held_out = patient.subject, patient.batch, patient.held_out
-    fresh = starts(patient, batch)
-    carry = warmed(patient, fresh if patient.carry is None else patient.carry, patient.warm)
-    ahead = fresh if held_out is None else warmed(patient, starts(patient, held_out), patient.held_out_warm)
-    first = partial(jax.tree.map, lambda leaf: leaf[0])
-    steps = can_step(subject, first(patient.params), first(carry), jnp.asarray(batch.inputs))
-    look = jax.vmap(partial(looks, subject, steps, patient.objective), in_axes=(None, None, 0, 0, 0, 0))
-    found = jax.device_get(jax.jit(look)(batch, held_out, patient.params, carry, fresh, ahead))
-    return Seen(found, free_signs(patient, carry, said(patient, carry, batch)[1].shape[-1]) if steps else {})
+    values: dict[str, Any]  # of `measure_network`, [R, ...]
+    free_running: dict[str, np.ndarray]  # of free-running generation, [R, P]
 
 
-def warmed(patient: Patient, carry: Carry, inputs: Any) -> Carry:
-    """The carries [R, B, ...] after some inputs, which are not looked at."""
+def observe(setup: ExaminationInput) -> Observations:
+    """Measure all networks at once."""
+    adapter, batch, held_out = setup.adapter, setup.batch, setup.held_out
+    fresh = initial_carries(setup, batch)
+    carry = warm_up(setup, fresh if setup.carry is None else setup.carry, setup.warm_up_inputs)
+    steps = can_step(adapter, first_network(setup.params), first_network(carry), jnp.asarray(batch.inputs))
+    measure = jax.vmap(partial(measure_network, adapter, steps, setup.objective), in_axes=(None, None, 0, 0, 0, 0))
+    values = jax.jit(measure)(batch, held_out, setup.params, carry, fresh, held_out_carries(setup, fresh))
+    outputs = output_shapes(setup, carry, batch)[1].shape[-1]
+    return Observations(jax.device_get(values), free_running_values(setup, carry, outputs) if steps else {})
+
+
+def first_network(tree: Any) -> Any:
+    """The first of R networks."""
+    return jax.tree.map(lambda leaf: leaf[0], tree)
+
+
+def held_out_carries(setup: ExaminationInput, fresh: Carry) -> Carry:
+    """The carries [R, B, ...] before the held-out batch."""
+    if setup.held_out is None:
+        return fresh
+    return warm_up(setup, initial_carries(setup, setup.held_out), setup.held_out_warm_up_inputs)
+
+
+def warm_up(setup: ExaminationInput, carry: Carry, inputs: Any) -> Carry:
+    """The carries [R, B, ...] after some inputs."""
     if inputs is None:
         return carry
     x = jnp.asarray(inputs)
-    return jax.jit(jax.vmap(lambda params, carry: patient.subject.read(params, carry, x)[0]))(patient.params, carry)
+    return jax.jit(jax.vmap(lambda params, carry: setup.adapter.apply(params, carry, x)[0]))(setup.params, carry)
 
 
-def starts(patient: Patient, batch: Batch) -> Carry:
-    """The start states [R, B, ...]: those of the network, zeros where it does not know them."""
-    inputs, subject = jnp.asarray(batch.inputs), patient.subject
-    if subject.start is not None:
-        return jax.vmap(lambda params: subject.start(params, inputs))(patient.params)  # type: ignore[misc]
-    if patient.carry is None:
-        raise BadInput("carry: got none; expected the state before the batch, which this network does not know")
-    if inputs.shape[1] != patient.batch.inputs.shape[1]:
+def initial_carries(setup: ExaminationInput, batch: Batch) -> Carry:
+    """The initial carries [R, B, ...] of the network, or zeros if it does not define them. Raises BadInput."""
+    inputs, initial_carry = jnp.asarray(batch.inputs), setup.adapter.initial_carry
+    if initial_carry is not None:
+        return jax.vmap(lambda params: initial_carry(params, inputs))(setup.params)
+    if setup.carry is None:
+        raise BadInput("carry: got none; expected the state before the batch, since this network does not define one")
+    if inputs.shape[1] != setup.batch.inputs.shape[1]:
         raise BadInput(f"held_out: got {inputs.shape[1]} streams; expected as many as the batch has")
-    return jax.tree.map(jnp.zeros_like, patient.carry)
+    return jax.tree.map(jnp.zeros_like, setup.carry)
 
 
-def said(patient: Patient, carry: Carry, batch: Batch) -> Any:
+def output_shapes(setup: ExaminationInput, carry: Carry, batch: Batch) -> Any:
     """The shapes of the carry after a batch and of the outputs [T, B, O]."""
-    first = partial(jax.tree.map, lambda leaf: leaf[0])
-    return jax.eval_shape(patient.subject.read, first(patient.params), first(carry), jnp.asarray(batch.inputs))
+    inputs = jnp.asarray(batch.inputs)
+    return jax.eval_shape(setup.adapter.apply, first_network(setup.params), first_network(carry), inputs)
 
 
-def free_signs(patient: Patient, carry: Carry, outputs: int) -> dict[str, np.ndarray]:
-    """What free running shows; nothing where the network cannot read its own output."""
-    batch = patient.batch
-    if not freerun.can_run_free(batch, outputs):
+def free_running_values(setup: ExaminationInput, carry: Carry, outputs: int) -> dict[str, np.ndarray]:
+    """Indicators [R, P] of free-running generation; empty if the network cannot take its own output as input."""
+    batch, params = setup.batch, setup.params
+    if not free_running.can_run_free(batch, outputs):
         return {}
-    streams = min(freerun.STREAMS, batch.inputs.shape[1])
+    streams = min(free_running.STREAMS, batch.inputs.shape[1])
+    prompts = batch.inputs[:, :streams]
     if is_ids(batch.inputs):
-        uniforms_NP = jax.random.uniform(jax.random.key(0), (freerun.LENGTH, streams))
-        speak = jax.vmap(partial(freerun.free_texts, patient.subject), in_axes=(None, None, 0, 0))
-        texts = jax.jit(speak)(batch.inputs[:, :streams], uniforms_NP, patient.params, carry)
-        return freerun.text_signs(batch, np.asarray(texts))
-    forecast = jax.vmap(partial(freerun.free_series, patient.subject), in_axes=(None, 0, 0))
-    series = jax.jit(forecast)(batch.inputs[:, :streams], patient.params, carry)
-    return freerun.series_signs(batch, np.asarray(series))
+        uniforms_NP = jax.random.uniform(jax.random.key(0), (LENGTH, streams))
+        generate = jax.vmap(partial(free_running.generate_texts, setup.adapter), in_axes=(None, None, 0, 0))
+        return text_indicators(batch, np.asarray(jax.jit(generate)(prompts, uniforms_NP, params, carry)))
+    forecast = jax.vmap(partial(free_running.generate_series, setup.adapter), in_axes=(None, 0, 0))
+    return series_indicators(batch, np.asarray(jax.jit(forecast)(prompts, params, carry)))

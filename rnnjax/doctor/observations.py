@@ -1,26 +1,26 @@
-"""The looks at one network on one batch: its outputs, its gradients, and what its outputs depend on; compiled together.
+"""Measurements of one network on one batch, compiled together: outputs, gradients and dependence on inputs.
 
-Every value has an axis of streams [B], of steps and streams [T, B], or none. Nothing here judges.
+Every value has an axis of streams [B], of steps and streams [T, B], or none. Limits are applied in `diagnosis`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from rnnjax.doctor.adapters import Subject, is_float
-from rnnjax.doctor.batch import Batch, mean_counted, step_losses, stream_losses
+from rnnjax.doctor.adapters import ModelAdapter, is_float
+from rnnjax.doctor.batch import Batch, masked_mean, step_losses, stream_losses
 from rnnjax.probes.dynamics.units import SATURATED
 from rnnjax.types import Carry, Params
 
-Objective = Callable[[Array, Batch], Array]  # outputs_TBO, batch -> what training makes small, a scalar
+Objective = Callable[[Array, Batch], Array]  # outputs_TBO, batch -> the training loss, a scalar
 TINY = 1e-30
 
 
-def looks(
-    subject: Subject,
+def measure_network(
+    adapter: ModelAdapter,
     steps: bool,
     objective: Objective | None,
     batch: Batch,
@@ -30,97 +30,101 @@ def looks(
     fresh: Carry,
     fresh_held_out: Carry,
 ) -> dict[str, Any]:
-    """All looks that need no free running.
+    """All measurements except free-running generation.
 
     Args:
-        steps: whether `subject.step` can be used. carry: the state before the batch. fresh: the start state.
+        steps: whether `adapter.step` can be used. carry: the state before the batch. fresh: the initial carry.
     """
     inputs = jnp.asarray(batch.inputs)
-    outputs_TBO = subject.read(params, carry, inputs)[1]
-    found = {
+    outputs_TBO = adapter.apply(params, carry, inputs)[1]
+    values = {
         "loss": stream_losses(batch, outputs_TBO),
-        "fresh_loss": stream_losses(batch, subject.read(params, fresh, inputs)[1]),
+        "fresh_loss": stream_losses(batch, adapter.apply(params, fresh, inputs)[1]),
         "spread": spread(batch, outputs_TBO),
-        "distribution": distribution(batch, outputs_TBO),
-        "gradients": gradients(subject, objective, batch, params, carry),
+        "distribution": probability_share(batch, outputs_TBO),
+        "gradients": largest_gradients(adapter, objective, batch, params, carry),
         "finite": jnp.all(jnp.isfinite(outputs_TBO)) & all_finite(params),
-        **dependence(subject, params, carry, inputs, outputs_TBO),
+        **output_changes(adapter, params, carry, inputs, outputs_TBO),
     }
     if objective is not None:
-        found["coverage"] = jnp.linalg.norm(jax.grad(objective)(outputs_TBO, batch), axis=-1)
+        values["coverage"] = jnp.linalg.norm(jax.grad(objective)(outputs_TBO, batch), axis=-1)
     if steps:
-        found |= states(subject, batch, params, carry)
+        values |= state_statistics(adapter, batch, params, carry)
     if held_out is not None:
-        read = subject.read(params, fresh_held_out, jnp.asarray(held_out.inputs))[1]
-        found["held_out_loss"] = stream_losses(held_out, read)
-    return found
+        held_out_TBO = adapter.apply(params, fresh_held_out, jnp.asarray(held_out.inputs))[1]
+        values["held_out_loss"] = stream_losses(held_out, held_out_TBO)
+    return values
 
 
 def all_finite(tree: Any) -> Array:
-    """Whether every number in a tree is finite."""
+    """Whether every floating number in a tree is finite."""
     return jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree) if is_float(leaf)]))
 
 
 def spread(batch: Batch, outputs_TBO: Array) -> Array:
-    """sqrt(variance of the prediction / variance of the target) [B], each about its mean over all that counts.
+    """sqrt(variance of the predictions / variance of the targets) [B], each about its mean over all steps that count.
 
-    Of ids: of softmax(outputs) and of the one-hot target, summed over the symbols.
+    Of ids: of softmax(outputs) and of the one-hot targets, summed over the symbols.
     """
     targets = jnp.asarray(batch.targets)
     if batch.kind == "cross_entropy":
         outputs_TBO, targets = jax.nn.softmax(outputs_TBO), jax.nn.one_hot(targets, outputs_TBO.shape[-1])
 
     def variance(values_TBO: Array) -> Array:
-        mean_O = jax.vmap(lambda values_TB: jnp.mean(mean_counted(batch, values_TB)), in_axes=-1)(values_TBO)
-        return mean_counted(batch, jnp.sum((values_TBO - mean_O[None, None]) ** 2, axis=-1))
+        mean_O = jax.vmap(lambda values_TB: jnp.mean(masked_mean(batch, values_TB)), in_axes=-1)(values_TBO)
+        return masked_mean(batch, jnp.sum((values_TBO - mean_O[None, None]) ** 2, axis=-1))
 
     return jnp.sqrt(variance(outputs_TBO) / jnp.maximum(jnp.mean(variance(targets)), TINY))
 
 
-def distribution(batch: Batch, outputs_TBO: Array) -> Array:
-    """Share [B] of what counts where the outputs are no logits but probabilities: none below 0, and 1 in sum."""
-    whole = jnp.abs(jnp.sum(outputs_TBO, axis=-1) - 1) < 1e-3
-    return mean_counted(batch, whole & jnp.all(outputs_TBO >= 0, axis=-1))
+def probability_share(batch: Batch, outputs_TBO: Array) -> Array:
+    """Share [B] of steps whose outputs are probabilities: none is negative and their sum is 1."""
+    sums_to_1 = jnp.abs(jnp.sum(outputs_TBO, axis=-1) - 1) < 1e-3
+    return masked_mean(batch, sums_to_1 & jnp.all(outputs_TBO >= 0, axis=-1))
 
 
-def gradients(subject: Subject, objective: Objective | None, batch: Batch, params: Params, carry: Carry) -> Any:
-    """max |d objective / d leaf| of every array of parameters, as a tree; of the mean loss where none is given.
+def largest_gradients(
+    adapter: ModelAdapter, objective: Objective | None, batch: Batch, params: Params, carry: Carry
+) -> Any:
+    """max |d objective / d leaf| of every parameter array, as a tree; without an objective, of the mean loss.
 
-    None in the place of an array of integers, which has no gradient.
+    Arrays of integers have no gradient: None.
     """
 
-    def value(params: Params) -> Array:
-        outputs_TBO = subject.read(params, carry, jnp.asarray(batch.inputs))[1]
+    def loss(params: Params) -> Array:
+        outputs_TBO = adapter.apply(params, carry, jnp.asarray(batch.inputs))[1]
         return jnp.mean(stream_losses(batch, outputs_TBO)) if objective is None else objective(outputs_TBO, batch)
 
     def largest(leaf: Array) -> Array | None:
         return jnp.max(jnp.abs(leaf)) if is_float(leaf) else None
 
-    return jax.tree.map(largest, subject.trained(jax.grad(value, allow_int=True)(params)))
+    return jax.tree.map(largest, adapter.mask_gradient(jax.grad(loss, allow_int=True)(params)))
 
 
-def dependence(subject: Subject, params: Params, carry: Carry, inputs: Array, outputs_TBO: Array) -> dict[str, Array]:
-    """How much the outputs change, relative to their own size, where some inputs are others.
+def output_changes(
+    adapter: ModelAdapter, params: Params, carry: Carry, inputs: Array, outputs_TBO: Array
+) -> dict[str, Array]:
+    """Changes of the outputs, relative to their standard deviation, when some inputs are replaced.
 
-    changed_by_row [T, B]   the inputs of the middle stream
-    changed_by_time [T, B]  those of the middle step of all streams
+    changed_by_row [T, B]   the inputs of the middle stream are replaced
+    changed_by_time [T, B]  the inputs of the middle step of all streams are replaced
 
-    NaN where there are no others to put there, as of ids that are all one symbol.
+    NaN if no other input exists, as for ids of a single symbol.
     """
     steps, streams = inputs.shape[:2]
-    others = other(inputs)
+    others = replacement_inputs(inputs)
     size = jnp.maximum(jnp.std(outputs_TBO), 1e-3 * jnp.max(jnp.abs(outputs_TBO)) + TINY)
 
-    def changed(at: Any) -> Array:
-        replaced = subject.read(params, carry, inputs.at[at].set(others[at]))[1]
-        change = jnp.max(jnp.abs(replaced - outputs_TBO), axis=-1) / size
-        return jnp.where(jnp.any(others[at] != inputs[at]), change, jnp.nan)
+    def change(at: Any) -> Array:
+        replaced_TBO = adapter.apply(params, carry, inputs.at[at].set(others[at]))[1]
+        change_TB = jnp.max(jnp.abs(replaced_TBO - outputs_TBO), axis=-1) / size
+        return jnp.where(jnp.any(others[at] != inputs[at]), change_TB, jnp.nan)
 
-    return {"changed_by_row": changed((slice(None), streams // 2)), "changed_by_time": changed(steps // 2)}
+    return {"changed_by_row": change((slice(None), streams // 2)), "changed_by_time": change(steps // 2)}
 
 
-def other(inputs: Array) -> Array:
-    """For every input another one of the same kind: the next id, or a number one deviation away."""
+def replacement_inputs(inputs: Array) -> Array:
+    """A different input of the same kind in every place: the next id, or a number one standard deviation away."""
     if jnp.issubdtype(inputs.dtype, jnp.integer):
         low, high = jnp.min(inputs), jnp.max(inputs)
         return low + (inputs - low + 1) % (high - low + 1)
@@ -128,46 +132,59 @@ def other(inputs: Array) -> Array:
     return inputs + jnp.where(deviation > 0, deviation, 1.0)
 
 
-def states(subject: Subject, batch: Batch, params: Params, carry: Carry) -> dict[str, Array]:
-    """Units h [T, B, H] and fading [T, B], |d l_T / d c_t|: the last step's loss by the carry before each step."""
+def state_statistics(adapter: ModelAdapter, batch: Batch, params: Params, carry: Carry) -> dict[str, Array]:
+    """Statistics of the hidden units, and state_gradients [T, B]: |d l_T / d c_t|, l_T the loss of the last step.
+
+    The gradient by the carry before each step is that by a perturbation of 0 added to it.
+    """
     inputs = jnp.asarray(batch.inputs)
-    floating = [is_float(leaf) for leaf in jax.tree.leaves(carry)]
-    leaves = [leaf for leaf, has in zip(jax.tree.leaves(carry), floating, strict=True) if has]
-    nudges = [jnp.zeros((len(inputs), *leaf.shape), leaf.dtype) for leaf in leaves]
+    leaves = [leaf for leaf in jax.tree.leaves(carry) if is_float(leaf)]
+    zeros = [jnp.zeros((len(inputs), *leaf.shape), leaf.dtype) for leaf in leaves]
 
-    def nudged(carry: Carry, nudges: list[Array]) -> Carry:
-        leaves, tree = jax.tree.flatten(carry)
-        left = iter(nudges)
-        moved = [leaf + next(left) if has else leaf for leaf, has in zip(leaves, floating, strict=True)]
-        return jax.tree.unflatten(tree, moved)
+    def last_loss(perturbations: list[Array]) -> tuple[Array, Array]:
+        def step(carry: Carry, step_inputs: Any) -> Any:
+            x, perturbation = step_inputs
+            carry, outputs_BO = adapter.step(params, perturb(carry, perturbation), x)  # type: ignore[misc]
+            return carry, (outputs_BO, adapter.units(carry))
 
-    def last_loss(nudges: list[Array]) -> tuple[Array, Array]:
-        def step(carry: Carry, given: Any) -> Any:
-            x, nudge = given
-            carry, said = subject.step(params, nudged(carry, nudge), x)  # type: ignore[misc]
-            return carry, (said, subject.units(carry))
-
-        _, (outputs_TBO, h_TBH) = jax.lax.scan(step, carry, (inputs, nudges))
+        _, (outputs_TBO, h_TBH) = jax.lax.scan(step, carry, (inputs, perturbations))
         return jnp.sum(step_losses(batch, outputs_TBO)[-1]), h_TBH
 
-    found, h_TBH = jax.grad(last_loss, has_aux=True)(nudges)
-    flat = [leaf.reshape(*leaf.shape[:2], -1) for leaf in found]
+    gradients, h_TBH = jax.grad(last_loss, has_aux=True)(zeros)
+    return unit_statistics(h_TBH, adapter.activation) | {"state_gradients": scaled_norm(gradients)}
+
+
+def perturb(carry: Carry, perturbations: Sequence[Array]) -> Carry:
+    """The carry with a perturbation added to each of its floating leaves."""
+    leaves, tree = jax.tree.flatten(carry)
+    remaining = iter(perturbations)
+    return jax.tree.unflatten(tree, [leaf + next(remaining) if is_float(leaf) else leaf for leaf in leaves])
+
+
+def scaled_norm(gradients: Sequence[Array]) -> Array:
+    """The norm [T, B] over all other axes and leaves, computed relative to the largest value to avoid underflow."""
+    flat = [leaf.reshape(*leaf.shape[:2], -1) for leaf in gradients]
     largest = jnp.maximum(jnp.max(jnp.stack([jnp.max(jnp.abs(leaf), axis=-1) for leaf in flat]), axis=0), TINY)
-    norms = largest * jnp.sqrt(sum(jnp.sum((leaf / largest[..., None]) ** 2, axis=-1) for leaf in flat))
-    return unit_looks(h_TBH, subject.activation) | {"fading": norms}
+    return largest * jnp.sqrt(sum(jnp.sum((leaf / largest[..., None]) ** 2, axis=-1) for leaf in flat))
 
 
-def unit_looks(h_TBH: Array, activation: str) -> dict[str, Array]:
+def unit_statistics(h_TBH: Array, activation: str) -> dict[str, Array]:
     """saturated [B]: share of states within 0.05 of a bound; dead []: share of units that are 0 at every step.
 
-    Of a unit whose activation is not known: bounded as tanh where it stays within -1 and 1 and is negative somewhere,
-    as a sigmoid where it stays within 0 and 1 and is hardly ever exactly 0, else unbounded.
+    If the activation is unknown, a unit is taken for tanh if it stays within -1 and 1 and is negative somewhere, for a
+    sigmoid if it stays within 0 and 1 and is rarely exactly 0, else for an unbounded one.
     """
-    bounded_H = jnp.max(jnp.abs(h_TBH), axis=(0, 1)) <= 1
-    signed_H, zeros_H = jnp.min(h_TBH, axis=(0, 1)) < 0, jnp.mean(h_TBH == 0, axis=(0, 1))
-    like_H = {"tanh": bounded_H & signed_H, "sigmoid": bounded_H & ~signed_H & (zeros_H < 0.01)}
+    zeros_H = jnp.mean(h_TBH == 0, axis=(0, 1))
+    like_H = guess_bounds(h_TBH, zeros_H)
     if activation != "":
-        like_H = {kind: jnp.full_like(bounded_H, kind == activation) for kind in SATURATED}
+        like_H = {kind: jnp.full(h_TBH.shape[2], kind == activation) for kind in SATURATED}
     saturated = sum(SATURATED[kind](h_TBH) & like_H[kind][None, None] for kind in like_H)
     dead_H = (zeros_H == 1) & ~like_H["sigmoid"]
     return {"saturated": jnp.mean(saturated, axis=(0, 2), dtype=float), "dead": jnp.mean(dead_H, dtype=float)}
+
+
+def guess_bounds(h_TBH: Array, zeros_H: Array) -> dict[str, Array]:
+    """Which units [H] behave like tanh or a sigmoid. Args: zeros_H: share of exact zeros."""
+    bounded_H = jnp.max(jnp.abs(h_TBH), axis=(0, 1)) <= 1
+    signed_H = jnp.min(h_TBH, axis=(0, 1)) < 0
+    return {"tanh": bounded_H & signed_H, "sigmoid": bounded_H & ~signed_H & (zeros_H < 0.01)}

@@ -1,4 +1,4 @@
-"""What the doctor says: on the terminal, as doctor.json and as doctor.html."""
+"""A diagnosis on the terminal, as doctor.json and as doctor.html."""
 
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,8 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from rnnjax.analysis.statistics import Interval
-from rnnjax.doctor.diagnosis import Examination, Finding, evidence, headline, looked_for
-from rnnjax.doctor.figures import drawings
+from rnnjax.doctor.diagnosis import Check, Diagnosis, Finding, coverage_summary, format_evidence, headline
+from rnnjax.doctor.figures import finding_figures
 from rnnjax.reports.formatting import escape_controls
 from rnnjax.reports.render import render
 from rnnjax.storage.files import write_json, write_text
@@ -19,80 +18,65 @@ from rnnjax.storage.manifest import to_results_json
 STYLES = {"fault": "red", "floor": "green", "note": "yellow"}
 
 
-def show(console: Console, title: str, examination: Examination) -> None:
-    """Print the findings, most weighty first, then what was looked for."""
-    console.print(f"[bold]{escape(escape_controls(title))}[/]: {escape(headline(examination))}", soft_wrap=True)
-    for number, finding in enumerate(examination.findings, 1):
-        console.print(panel(number, finding))
-    console.print(f"{looked_for(examination)}.", soft_wrap=True, markup=False)
+def print_diagnosis(console: Console, title: str, diagnosis: Diagnosis) -> None:
+    """Print the headline, the findings and a summary of the checks."""
+    console.print(f"[bold]{escape(escape_controls(title))}[/]: {escape(headline(diagnosis))}", soft_wrap=True)
+    for number, finding in enumerate(diagnosis.findings, 1):
+        console.print(finding_panel(number, finding))
+    console.print(f"{coverage_summary(diagnosis)}.", soft_wrap=True, markup=False)
 
 
-def panel(number: int, finding: Finding) -> Panel:
+def finding_panel(number: int, finding: Finding) -> Panel:
     """A finding in a frame of the colour of its kind."""
     rows = {
-        "evidence": evidence(finding) + (f" ({finding.remark})" if finding.remark else ""),
+        "evidence": format_evidence(finding) + (f" ({finding.remark})" if finding.remark else ""),
         "cause": finding.cause,
         "remedy": finding.remedy,
-        "measured": finding.effect.words,
+        "measured": finding.effect.text,
     }
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
-    for name, words in rows.items():
-        table.add_row(name, escape(escape_controls(words)))
+    for name, text in rows.items():
+        table.add_row(name, escape(escape_controls(text)))
     title = f"{number}. {finding.symptom} [{finding.kind}]"
     return Panel(table, title=escape(title), title_align="left", border_style=STYLES[finding.kind])
 
 
-def plain(title: str, examination: Examination) -> dict[str, Any]:
+def to_json(title: str, diagnosis: Diagnosis) -> dict[str, Any]:
     """The content of doctor.json."""
     return {
-        "examined": title,
-        "headline": headline(examination),
-        "findings": [
-            {
-                **{name: getattr(finding, name) for name in ("name", "kind", "symptom", "number")},
-                **numbers(finding.evidence),
-                "over": finding.over,
-                **{name: getattr(finding, name) for name in ("remark", "cause", "remedy")},
-                "measured": {
-                    "study": finding.effect.study,
-                    "says": finding.effect.says,
-                    **numbers(finding.effect.difference),
-                    "untreated": finding.effect.untreated,
-                },
-            }
-            for finding in examination.findings
-        ],
-        "checked": [
-            {"name": check.name, "kind": check.kind, "limit": check.limit.words, "outcome": check.outcome}
-            | numbers(check.evidence)
-            for check in examination.checked
-        ],
+        "title": title,
+        "headline": headline(diagnosis),
+        "findings": [finding_json(finding) for finding in diagnosis.findings],
+        "checks": [check_json(check) for check in diagnosis.checks],
     }
 
 
-def numbers(interval: Interval | None) -> dict[str, Any]:
-    if interval is None:
-        return {"estimate": None, "ci95": None, "n": None}
-    return {"estimate": interval.estimate, "ci95": [interval.low, interval.high], "n": interval.n}
+def finding_json(finding: Finding) -> dict[str, Any]:
+    return finding._asdict() | {"evidence": finding.evidence.to_json(), "effect": finding.effect.to_json()}
 
 
-def page(title: str, examination: Examination) -> str:
+def check_json(check: Check) -> dict[str, Any]:
+    evidence = check.evidence and check.evidence.to_json()
+    return check._asdict() | {"evidence": evidence, "limit": check.limit.text}
+
+
+def render_page(title: str, diagnosis: Diagnosis) -> str:
     """doctor.html: one file that needs no network."""
     return render(
         "doctor.html.j2",
         True,
         title=title,
-        headline=headline(examination),
-        looked_for=looked_for(examination),
-        examination=examination,
-        figures=drawings(examination),
-        evidence=evidence,
+        headline=headline(diagnosis),
+        coverage_summary=coverage_summary(diagnosis),
+        diagnosis=diagnosis,
+        figures=finding_figures(diagnosis),
+        format_evidence=format_evidence,
     )
 
 
-def write(folder: Path, title: str, examination: Examination) -> None:
-    """doctor.json and doctor.html in a folder. Raises StorageFailed."""
-    write_json(folder / "doctor.json", to_results_json(plain(title, examination)))
-    write_text(folder / "doctor.html", page(title, examination))
+def write(folder: Path, title: str, diagnosis: Diagnosis) -> None:
+    """Write doctor.json and doctor.html into a folder. Raises StorageFailed."""
+    write_json(folder / "doctor.json", to_results_json(to_json(title, diagnosis)))
+    write_text(folder / "doctor.html", render_page(title, diagnosis))

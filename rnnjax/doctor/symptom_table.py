@@ -1,4 +1,4 @@
-"""What users see, and what the doctor calls it: the table of symptoms in a README, with what the studies measured."""
+"""The troubleshooting table of the documentation: observed symptoms, possible conditions, measured remedies."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -9,15 +9,17 @@ from rnnjax.reports.render import render
 from rnnjax.storage.files import replace_between
 
 BEGIN, END = "<!-- symptoms -->", "<!-- end of symptoms -->"
-SEEN = {  # in a user's words -> the conditions that it may be
-    "It writes the same words for ever": ("loops_of_decoder", "loops_of_model", "last_step", "exposure"),
-    "The loss stays where it is": (
+SYMPTOMS = {  # as a user observes them -> the conditions that may cause them
+    "Generated text repeats the same words": ("loops_of_decoder", "loops_of_model", "last_step", "exposure"),
+    "The loss does not decrease": (
         "floor", "unfinished", "silent_streams", "distribution", "rate_too_low",
         "clip_starves", "saturated", "vanishing", "no_memory", "frozen",
     ),
-    "It says the same whatever it reads": ("deaf", "unscaled", "swapped_axes", "dead_units", "identical"),
-    "The loss rises, jumps, or is not a number": ("diverged", "rate_too_high", "jumps", "exploding"),
-    "It is good in training and bad afterwards": ("gap", "stale_state", "target_leak", "runaway"),
+    "Outputs are the same for all inputs": (
+        "input_independent", "unscaled", "swapped_axes", "dead_units", "identical",
+    ),
+    "The loss increases, jumps, or is NaN": ("diverged", "rate_too_high", "jumps", "exploding"),
+    "The network performs well in training and badly afterwards": ("gap", "stale_state", "target_leak", "runaway"),
 }  # fmt: skip
 
 
@@ -28,17 +30,17 @@ class Row(NamedTuple):
     effect: Effect
 
 
-def rows() -> dict[str, list[Row]]:
-    """The conditions behind each symptom, with what is known of their remedies."""
-    known, effects = {condition.name: condition for condition in CONDITIONS}, known_effects()
-    return {seen: [Row(known[name], effects[name]) for name in names] for seen, names in SEEN.items()}
+def symptom_rows() -> dict[str, list[Row]]:
+    """The possible conditions of each symptom, with the measured effects of their remedies."""
+    conditions, effects = {condition.name: condition for condition in CONDITIONS}, known_effects()
+    return {symptom: [Row(conditions[name], effects[name]) for name in names] for symptom, names in SYMPTOMS.items()}
 
 
-def block() -> str:
+def render_table() -> str:
     """The table in Markdown."""
-    return render("symptoms.md.j2", False, symptoms=rows())
+    return render("symptoms.md.j2", False, symptoms=symptom_rows())
 
 
 def write_symptoms(readme: Path) -> None:
-    """Put the table between its two marks in a Markdown file. Raises: as `files.write_between`."""
-    replace_between(readme, BEGIN, END, block())
+    """Write the table between its two marks in a Markdown file. Raises: as `files.replace_between`."""
+    replace_between(readme, BEGIN, END, render_table())

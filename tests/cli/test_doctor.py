@@ -11,7 +11,7 @@ import pytest
 from rnnjax import devices
 from rnnjax.cli import doctor
 from rnnjax.config import load as config
-from rnnjax.doctor.examine_run import examine_folder, stored_record, task_of
+from rnnjax.doctor.examine_run import examine_folder, load_curves, load_task
 from rnnjax.errors import BadInput
 from rnnjax.studies.load_networks import load_network, load_networks
 from rnnjax.studies.run import run_study
@@ -64,11 +64,11 @@ def test_all_networks_of_an_arm_are_read_at_once(folder: Path) -> None:
 
 def test_the_record_is_that_of_the_arm(folder: Path) -> None:
     arms = list(json.loads((folder / "manifest.json").read_text())["config"]["arms"])
-    records = [stored_record(folder, load_network(folder, arm, None), [42, 43]) for arm in arms]
+    records = [load_curves(folder, load_network(folder, arm, None), [42, 43]) for arm in arms]
     assert records[0] and records[1] and records[0].loss_RS.shape == (2, 20)
     assert np.all(records[0].update_norm_RS.sum() > 1e4 * records[1].update_norm_RS.sum())  # type: ignore[union-attr]
     assert (
-        stored_record(folder, load_network(folder, arms[0], None), [43]).loss_RS
+        load_curves(folder, load_network(folder, arms[0], None), [43]).loss_RS
         == pytest.approx(  # type: ignore[union-attr]
             records[0].loss_RS[1:]
         )
@@ -81,10 +81,10 @@ def test_a_run_folder_is_examined_and_told(
     arm = list(json.loads((folder / "manifest.json").read_text())["config"]["arms"])[1]
     run(script, monkeypatch, folder, "--arm", arm)
     said = capsys.readouterr().out
-    assert "The weights have hardly moved" in said and f"done: {folder / 'doctor.html'}" in said
+    assert "The weights have hardly changed" in said and f"done: {folder / 'doctor.html'}" in said
     tree = json.loads((folder / "doctor.json").read_text())
     assert tree["findings"][0]["name"] == "rate_too_low"
-    assert tree["findings"][0]["over"] == "runs" and tree["findings"][0]["n"] == 2
+    assert tree["findings"][0]["over"] == "runs" and tree["findings"][0]["evidence"]["n"] == 2
 
 
 @pytest.mark.parametrize(
@@ -120,16 +120,16 @@ def test_a_text_that_is_another_now_is_refused(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(study.replace("steps = 100", "steps = 10"))
     run_study(config.load_study(tmp_path / "tiny.toml"), tmp_path / "out")
     [network, _] = load_networks(tmp_path / "out", None)
-    assert task_of(tmp_path / "out", network).vocabulary == "abcd"
+    assert load_task(tmp_path / "out", network).vocabulary == "abcd"
     text.write_text("abdc" * 200)
-    with pytest.raises(BadInput, match="is no longer what the network was trained on"):
-        task_of(tmp_path / "out", network)
+    with pytest.raises(BadInput, match="differs from the data that the network was trained on"):
+        load_task(tmp_path / "out", network)
 
 
 def test_a_task_that_is_made_otherwise_now_is_refused(folder: Path) -> None:
     [network, _] = load_networks(folder, None)
-    with pytest.raises(BadInput, match="^grammar: is no longer what the network was trained on"):
-        task_of(folder, network._replace(vocabulary=network.vocabulary[::-1]))
+    with pytest.raises(BadInput, match="^grammar: differs from the data that the network was trained on"):
+        load_task(folder, network._replace(vocabulary=network.vocabulary[::-1]))
 
 
 @pytest.mark.parametrize("kind", ["text", "series"])

@@ -2,10 +2,10 @@
 
 import pytest
 
-from benchmarks.doctor.planted_faults import AT_FLOOR, FAULTS, HEALTHY_CELLS, HEALTHY_TASKS, Case, healthy
+from benchmarks.doctor.planted_faults import AT_FLOOR, FAULTS, HEALTHY_CELLS, HEALTHY_TASKS, Case, healthy_case
 from rnnjax.config.fields import FIELDS, validate_field
 
-HEALTHY = [healthy(cell, task) for task in HEALTHY_TASKS for cell in HEALTHY_CELLS]
+HEALTHY = [healthy_case(cell, task) for task in HEALTHY_TASKS for cell in HEALTHY_CELLS]
 NAMES = [case.name for case in (*FAULTS, AT_FLOOR)] + [
     f"{cell}-{task}" for task in HEALTHY_TASKS for cell in HEALTHY_CELLS
 ]

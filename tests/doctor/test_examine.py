@@ -15,14 +15,13 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from rnnjax.doctor import examine
-from rnnjax.doctor import report as showing
-from rnnjax.doctor.adapters import can_step, scanned, subject_of
+from rnnjax.doctor import examine, report
+from rnnjax.doctor.adapters import can_step, make_adapter, scan_steps
 from rnnjax.doctor.batch import Batch
-from rnnjax.doctor.diagnosis import Examination, evidence, headline, judged, looked_for
-from rnnjax.doctor.figures import drawings
-from rnnjax.doctor.indicators import Curve, Floor, Sign, Signs
-from rnnjax.doctor.inputs import Patient, starts
+from rnnjax.doctor.diagnosis import Diagnosis, coverage_summary, format_evidence, headline, judge_indicators
+from rnnjax.doctor.figures import finding_figures
+from rnnjax.doctor.indicators.types import Curve, Floor, Indicator, Indicators
+from rnnjax.doctor.inputs import ExaminationInput, initial_carries
 from rnnjax.doctor.remedies import known_effects
 from rnnjax.errors import BadInput
 from rnnjax.networks.cells import build_spec_cell
@@ -62,34 +61,34 @@ CARRY = jnp.zeros((3, 4))
 
 
 @pytest.mark.parametrize(
-    ("subject", "params", "carry"),
+    ("adapter", "params", "carry"),
     [
-        (subject_of(SPEC, HP), PARAMS, {"layer_0": CARRY}),
-        (subject_of(step), PARAMS, CARRY),
-        (subject_of(lambda p, c, x: scanned(step, p, c, x), whole=True), PARAMS, CARRY),
-        (subject_of(Module()), FLAX, CARRY),
-        (subject_of(Module()), {"params": FLAX}, CARRY),
+        (make_adapter(SPEC, HP), PARAMS, {"layer_0": CARRY}),
+        (make_adapter(step), PARAMS, CARRY),
+        (make_adapter(lambda p, c, x: scan_steps(step, p, c, x), whole=True), PARAMS, CARRY),
+        (make_adapter(Module()), FLAX, CARRY),
+        (make_adapter(Module()), {"params": FLAX}, CARRY),
     ],
     ids=["spec", "step", "whole", "module", "variables"],
 )
-def test_one_network_in_every_form(subject: Any, params: Any, carry: Any) -> None:
+def test_one_network_in_every_form(adapter: Any, params: Any, carry: Any) -> None:
     expected = build_network(SPEC, HP).apply(PARAMS, {"layer_0": CARRY}, jnp.asarray(BATCH[0]))[1]
     close = partial(np.testing.assert_allclose, atol=1e-6)
-    close(subject.read(params, carry, jnp.asarray(BATCH[0]))[1], expected)
-    assert can_step(subject, params, carry, jnp.asarray(BATCH[0]))
-    after, said = subject.step(params, carry, jnp.asarray(BATCH[0][0]))
+    close(adapter.apply(params, carry, jnp.asarray(BATCH[0]))[1], expected)
+    assert can_step(adapter, params, carry, jnp.asarray(BATCH[0]))
+    after, said = adapter.step(params, carry, jnp.asarray(BATCH[0][0]))
     close(said, expected[0])
-    close(subject.units(after), jax.tree.leaves(after)[0])
+    close(adapter.units(after), jax.tree.leaves(after)[0])
 
 
 def test_cells_say_their_output_and_know_their_start() -> None:
     cell, x = build_spec_cell(SPEC, HP), jnp.asarray(BATCH[0])
-    ours, flax = subject_of(cell), subject_of(nn.GRUCell(4))
-    start = ours.start(PARAMS["layer_0"], x)  # type: ignore[misc]
-    _, h_TBH = ours.read(PARAMS["layer_0"], start, x)
+    ours, flax = make_adapter(cell), make_adapter(nn.GRUCell(4))
+    start = ours.initial_carry(PARAMS["layer_0"], x)  # type: ignore[misc]
+    _, h_TBH = ours.apply(PARAMS["layer_0"], start, x)
     expected = build_network(SPEC, HP).apply(PARAMS, {"layer_0": CARRY}, x)[2]
     np.testing.assert_allclose(h_TBH, expected, atol=1e-6)
-    assert flax.start({}, x).shape == (3, 4)  # type: ignore[misc]
+    assert flax.initial_carry({}, x).shape == (3, 4)  # type: ignore[misc]
 
 
 def test_a_users_loss_of_the_last_step_is_named_first() -> None:
@@ -109,13 +108,13 @@ def test_a_users_loss_of_the_last_step_is_named_first() -> None:
         (SPEC, {"record": {"gradient_norm": [1.0]}}, "record: got no loss"),
         (step, {"carry": jnp.zeros((1, 3, 4))}, r"carry: got numbers of shape \(1, 3, 4\); expected \(3, ...\)"),
         (step, {"carry": {"h": CARRY, "t": 0.0}}, r"carry: got numbers of shape \(\); expected \(3, ...\)"),
-        (lambda p, c, x: step(p, c, x)[::-1], {"carry": CARRY}, "network: TypeError where it reads batch"),
-        (lambda p, c, x: (c, x @ p["no"]), {"carry": CARRY}, "network: KeyError where it reads batch"),
-        (lambda p, c, x: (c, x[..., 0]), {"carry": CARRY}, r"network: got outputs float32 \(6, 3\) of batch"),
-        (lambda p, c, x: (c, x > 0), {"carry": CARRY}, r"network: got outputs bool \(6, 3, 3\) of batch"),
+        (lambda p, c, x: step(p, c, x)[::-1], {"carry": CARRY}, "network: TypeError when applied to batch"),
+        (lambda p, c, x: (c, x @ p["no"]), {"carry": CARRY}, "network: KeyError when applied to batch"),
+        (lambda p, c, x: (c, x[..., 0]), {"carry": CARRY}, r"network: got outputs float32 \(6, 3\) for batch"),
+        (lambda p, c, x: (c, x > 0), {"carry": CARRY}, r"network: got outputs bool \(6, 3, 3\) for batch"),
         (lambda p, c, x: (c, x[:, :2]), {"carry": CARRY}, "batch: got targets of 3 columns; expected 2"),
-        (step, {"carry": CARRY, "params": {}}, "params: got no arrays of floating numbers"),
-        (step, {"carry": CARRY, "before": {"readout": CARRY}}, "before: got a tree of other arrays than params"),
+        (step, {"carry": CARRY, "params": {}}, "params: got no floating-point arrays"),
+        (step, {"carry": CARRY, "before": {"readout": CARRY}}, "before: got arrays of other shapes than params"),
         (SPEC, {"batch": (X[:-1], np.full((6, 3), 3))}, "batch: got ids up to 3 in the targets; expected 0 to 2"),
         (SPEC, {"batch": (np.full((6, 3), 3), X[1:])}, "batch: got ids up to 3 in the inputs; expected 0 to 2"),
         (SPEC, {"held_out": (np.full((6, 3), 3), X[1:])}, "held_out: got ids up to 3 in the inputs; expected 0 to 2"),
@@ -134,21 +133,21 @@ def found_in(*given: Any, **more: Any) -> set[str]:
 def test_stepping_is_left_out_where_it_reads_another_network() -> None:
     """A function of windows that starts each from its own zeros; one that looks ahead; one without a state."""
     x = jnp.asarray(BATCH[0])
-    afresh = subject_of(lambda p, c, x: (c, scanned(step, p, CARRY, x)[1]), whole=True)
-    ahead = subject_of(lambda p, c, x: (c, jnp.cumsum(x[::-1], axis=0)[::-1]), whole=True)
-    stateless = subject_of(lambda p, c, x: (c, x))
+    afresh = make_adapter(lambda p, c, x: (c, scan_steps(step, p, CARRY, x)[1]), whole=True)
+    ahead = make_adapter(lambda p, c, x: (c, jnp.cumsum(x[::-1], axis=0)[::-1]), whole=True)
+    stateless = make_adapter(lambda p, c, x: (c, x))
     assert not can_step(afresh, PARAMS, CARRY, x) and not can_step(ahead, PARAMS, CARRY, x)
     assert not can_step(stateless, PARAMS, (), x) and not can_step(stateless, PARAMS, jnp.zeros(3, int), x)
-    one_length = subject_of(lambda p, c, x: (c, x.reshape(6, 3, 3)), whole=True)
-    other_state = subject_of(lambda p, c, x: (c[:, :2], x), whole=True)
+    one_length = make_adapter(lambda p, c, x: (c, x.reshape(6, 3, 3)), whole=True)
+    other_state = make_adapter(lambda p, c, x: (c[:, :2], x), whole=True)
     assert not can_step(one_length, PARAMS, CARRY, x) and not can_step(other_state, PARAMS, CARRY, x)
-    named = found_in(lambda p, c, x: (c, scanned(step, p, CARRY, x)[1]), PARAMS, carry=CARRY, whole=True)
+    named = found_in(lambda p, c, x: (c, scan_steps(step, p, CARRY, x)[1]), PARAMS, carry=CARRY, whole=True)
     assert not named & {"dead_units", "no_memory"}
 
 
 def test_a_network_that_says_nan_still_steps() -> None:
     """What is wrong with it is another thing."""
-    assert can_step(subject_of(step), jax.tree.map(lambda leaf: np.nan * leaf, PARAMS), CARRY, jnp.asarray(BATCH[0]))
+    assert can_step(make_adapter(step), jax.tree.map(lambda leaf: np.nan * leaf, PARAMS), CARRY, jnp.asarray(BATCH[0]))
 
 
 def test_parameters_of_integers_and_states_without_numbers_are_passed_over() -> None:
@@ -175,12 +174,14 @@ def test_what_has_not_moved_since_before_is_frozen() -> None:
     found = examine(step, PARAMS, BATCH, carry=CARRY, before=before)
     [frozen] = [finding for finding in found.findings if finding.name == "frozen"]
     assert (frozen.evidence.estimate, frozen.remark) == (pytest.approx(2 / 5), "readout/bias, readout/kernel")
-    assert frozen.remark in showing.page("it", found)
+    assert frozen.remark in report.render_page("it", found)
 
 
 def test_the_fresh_state_of_a_users_network_is_zero() -> None:
-    patient = Patient(subject_of(step), jax.tree.map(lambda leaf: leaf[None], PARAMS), Batch(*BATCH), CARRY[None] + 3)
-    assert starts(patient, patient.batch).tolist() == CARRY[None].tolist()
+    setup = ExaminationInput(
+        make_adapter(step), jax.tree.map(lambda leaf: leaf[None], PARAMS), Batch(*BATCH), CARRY[None] + 3
+    )
+    assert initial_carries(setup, setup.batch).tolist() == CARRY[None].tolist()
 
 
 def test_a_record_that_ends_in_nan_has_diverged() -> None:
@@ -189,9 +190,9 @@ def test_a_record_that_ends_in_nan_has_diverged() -> None:
 
 
 def test_a_floor_that_is_given_is_asked_for() -> None:
-    loss = float(jnp.mean((scanned(step, PARAMS, CARRY, jnp.asarray(BATCH[0]))[1] - BATCH[1]) ** 2))
+    loss = float(jnp.mean((scan_steps(step, PARAMS, CARRY, jnp.asarray(BATCH[0]))[1] - BATCH[1]) ** 2))
     found = examine(step, PARAMS, BATCH, carry=CARRY, floor=Floor(loss))
-    assert found.signs.values["above_floor"].values_n.mean() == pytest.approx(0, abs=1e-5)
+    assert found.indicators.values["above_floor"].values_n.mean() == pytest.approx(0, abs=1e-5)
     assert found.findings[-1].name == "floor"
 
 
@@ -199,19 +200,19 @@ EVIL = "</script><script>alert(1)</script>"
 
 
 @pytest.fixture(scope="module")
-def found() -> Examination:
+def found() -> Diagnosis:
     """A curve of training, a curve by lag, and numbers of streams."""
-    values = {"rise": Sign(np.array([2.0, 3.0]), "runs"), "fading": Sign(np.full(3, -5.0), "streams")}
-    values |= {"gap": Sign(np.array([0.9]), "network"), "of_chance": Sign(np.array([0.5]), "network")}
+    values = {"rise": Indicator(np.array([2.0, 3.0]), "runs"), "gradient_decay": Indicator(np.full(3, -5.0), "streams")}
+    values |= {"gap": Indicator(np.array([0.9]), "network"), "loss_over_chance": Indicator(np.array([0.5]), "network")}
     curves = {
         "rise": Curve(np.arange(1, 31), np.random.default_rng(0).random((2, 30)), "runs", "optimizer steps", "loss"),
-        "fading": Curve(np.arange(6), np.random.default_rng(0).random((3, 6)), "streams", "lag", "log10"),
+        "gradient_decay": Curve(np.arange(6), np.random.default_rng(0).random((3, 6)), "streams", "lag", "log10"),
     }
-    return judged(Signs(values, curves, {"gap": EVIL}), known_effects())
+    return judge_indicators(Indicators(values, curves, {"gap": EVIL}), known_effects())
 
 
-def test_the_page_is_one_file_that_lets_nothing_in(found: Examination) -> None:
-    page = showing.page(EVIL, found)
+def test_the_page_is_one_file_that_lets_nothing_in(found: Diagnosis) -> None:
+    page = report.render_page(EVIL, found)
     assert "<script>alert" not in page and page.count('<figure class="drawing"') == 3
     outside = re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL)
     assert not re.findall(r'(?:src|href)="(?!#)', outside)
@@ -223,73 +224,80 @@ def test_the_page_is_one_file_that_lets_nothing_in(found: Examination) -> None:
     assert "seed %{" not in many and "run %{customdata}" not in many and "stream %{customdata}" in many
 
 
-def test_the_terminal_shows_the_weightiest_first(found: Examination) -> None:
+def test_the_terminal_shows_the_weightiest_first(found: Diagnosis) -> None:
     console = Console(width=100, record=True, file=io.StringIO())
-    showing.show(console, "a \x1b[31mname", found)
+    report.print_diagnosis(console, "a \x1b[31mname", found)
     words = console.export_text()
     assert "\x1b" not in words and "1. The loss has risen" in words
     assert all(f"(study {study})" in words for study in ("rate", "loops"))  # where the remedies' effects are measured
-    places = [words.index(each) for each in ("1. The loss has risen", "2. Gradients vanish", "3. The network is much")]
+    places = [
+        words.index(each) for each in ("1. The loss has risen", "2. Gradients vanish", "3. The held-out loss is much")
+    ]
     assert places == sorted(places) and "alert(1)" in words
 
 
-def test_the_terminal_obeys_no_words(found: Examination) -> None:
+def test_the_terminal_obeys_no_words(found: Diagnosis) -> None:
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(showing.panel(1, found.findings[0]._replace(remark="[bold]\x1b[31m")))
+    console.print(report.finding_panel(1, found.findings[0]._replace(remark="[bold]\x1b[31m")))
     words = console.export_text()
     assert "[bold]" in words and "\x1b" not in words
 
 
-def test_findings_in_words(found: Examination) -> None:
-    said = "The loss has risen from where it already was, and 2 more that may follow from it."
+def test_findings_in_words(found: Diagnosis) -> None:
+    said = "The loss has risen above its minimum, and 2 more that may follow from it."
     assert headline(found) == said
-    assert looked_for(found).startswith("3 conditions were looked for; not checked: diverged, ")
-    ends = [evidence(finding).split(": ")[1] for finding in found.findings]
+    assert coverage_summary(found).startswith("3 conditions checked; not applicable or not measured: diverged, ")
+    ends = [format_evidence(finding).split(": ")[1] for finding in found.findings]
     assert ends == ["2 [-4, 9], n = 2 runs", "-5 [-5, -5], n = 3 streams", "0.9, n = 1"]
 
 
-def test_an_examination_is_printed_in_words(found: Examination) -> None:
+def test_an_examination_is_printed_in_words(found: Diagnosis) -> None:
     first, *findings, last = str(found).splitlines()
-    assert first == headline(found) and last == f"{looked_for(found)}."
+    assert first == headline(found) and last == f"{coverage_summary(found)}."
     assert [line.split(".")[0] for line in findings] == [f"- {each.symptom[:-1]}" for each in found.findings]
     assert "2 [-4, 9], n = 2 runs" in findings[0] and found.findings[0].remedy in findings[0]
 
 
 def test_one_fault_has_no_more_behind_it_and_a_floor_is_said() -> None:
     for values, said in (
-        ({"rise": 3.0}, "The loss has risen from where it already was."),
+        ({"rise": 3.0}, "The loss has risen above its minimum."),
         ({"above_floor": 0.0, "rise": 0.0}, "No fault found. The loss is at its floor."),
-        ({"above_floor": 0.0}, "No fault found. The loss is at its floor. The curves of training were not looked at."),
+        ({"above_floor": 0.0}, "No fault found. The loss is at its floor. No training curves were examined."),
     ):
-        signs = {name: Sign(np.array([value]), "network") for name, value in values.items()}
-        assert headline(judged(Signs(signs, {}, {}), known_effects())) == said
+        indicators = {name: Indicator(np.array([value]), "network") for name, value in values.items()}
+        assert headline(judge_indicators(Indicators(indicators, {}, {}), known_effects())) == said
 
 
-def test_a_drawing_says_its_limit_and_how_many_it_is_of(found: Examination) -> None:
-    risen, fading, gap = drawings(found)
-    assert risen.caption.startswith("Line: mean over 2 runs;") and fading.caption.startswith(
+def test_a_drawing_says_its_limit_and_how_many_it_is_of(found: Diagnosis) -> None:
+    risen, gradient_decay, gap = finding_figures(found)
+    assert risen.caption.startswith("Line: mean over 2 runs;") and gradient_decay.caption.startswith(
         "Line: mean over 3 streams"
     )
-    assert gap.caption.startswith("Points: one number of one network;")
+    assert gap.caption.startswith("Points: one value of one network;")
     assert [shape.x0 for shape in gap.figure.layout.shapes] == [0.25]
-    alone = {name: curve._replace(values_nm=curve.values_nm[:1]) for name, curve in found.signs.curves.items()}
-    one = found._replace(signs=found.signs._replace(curves=alone))
-    assert [each.caption for each in drawings(one)[:2]] == 2 * ["Line: the one network."]
+    alone = {name: curve._replace(values_nm=curve.values_nm[:1]) for name, curve in found.indicators.curves.items()}
+    one = found._replace(indicators=found.indicators._replace(curves=alone))
+    assert [each.caption for each in finding_figures(one)[:2]] == 2 * ["Line: one network."]
 
 
-def test_the_files(found: Examination, tmp_path: Path) -> None:
-    showing.write(tmp_path, "it", found)
+def test_the_files(found: Diagnosis, tmp_path: Path) -> None:
+    report.write(tmp_path, "it", found)
     tree = json.loads((tmp_path / "doctor.json").read_text())
     assert [each["name"] for each in tree["findings"]] == ["rate_too_high", "vanishing", "gap"]
-    assert tree["findings"][0] | {"n": 2, "over": "runs", "estimate": 2.5} == tree["findings"][0]
-    assert tree["findings"][0]["ci95"] == pytest.approx([2.5 - 6.3531, 2.5 + 6.3531], abs=1e-3)
-    assert tree["findings"][0]["measured"]["n"] == 32 and tree["findings"][2]["ci95"] == [None, None]
-    assert {check["outcome"] for check in tree["checked"]} == {"found", "not checked"}
+    first, _, gap = tree["findings"]
+    assert (first["over"], first["evidence"]["n"], first["evidence"]["estimate"]) == ("runs", 2, 2.5)
+    assert first["evidence"]["low"] == pytest.approx(2.5 - 6.3531, abs=1e-3)
+    assert first["effect"]["difference"]["n"] == 32
+    assert (gap["evidence"]["low"], gap["evidence"]["high"]) == (None, None)
+    assert {check["outcome"] for check in tree["checks"]} == {"found", "not checked"}
     assert (tmp_path / "doctor.html").stat().st_size > 10_000
 
 
 def test_nothing_found_is_said() -> None:
-    healthy = judged(Signs({"gap": Sign(np.zeros(2), "runs")}, {}, {}), known_effects())
-    assert headline(healthy) == "No fault found. The curves of training were not looked at."
-    assert "; for want of curves of training, or of rows in them (20 or more): rate_too_high, " in looked_for(healthy)
-    assert "<figure" not in showing.page("it", healthy)
+    healthy = judge_indicators(Indicators({"gap": Indicator(np.zeros(2), "runs")}, {}, {}), known_effects())
+    assert headline(healthy) == "No fault found. No training curves were examined."
+    assert (
+        "; not checked because no training curves of at least 20 rows were given: rate_too_high, "
+        in coverage_summary(healthy)
+    )
+    assert "<figure" not in report.render_page("it", healthy)

@@ -7,7 +7,7 @@ import jax
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from benchmarks.doctor.planted_faults import AT_FLOOR, FAULTS, Case, examinations, healthy
+from benchmarks.doctor.planted_faults import AT_FLOOR, FAULTS, Case, examine_each, healthy_case
 from rnnjax.doctor.conditions import CONDITIONS
 
 SEEDS = (1, 2)
@@ -41,18 +41,18 @@ def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.mark.parametrize("case", [case for case in FAULTS if case.name in QUICK], ids=lambda case: case.name)
 def test_a_planted_fault_is_named_first(case: Case) -> None:
-    for found in examinations(case, SEEDS):
+    for found in examine_each(case, SEEDS):
         assert found.findings[0].name == case.name
 
 
 def test_a_healthy_network_gets_no_alarm() -> None:
-    for found in examinations(healthy("elman", "grammar"), SEEDS):
+    for found in examine_each(healthy_case("elman", "grammar"), SEEDS):
         assert found.faults == ()
-        assert {check.name for check in found.checked if check.outcome == "not checked"} == {"unscaled", "runaway"}
+        assert {check.name for check in found.checks if check.outcome == "not checked"} == {"unscaled", "runaway"}
 
 
 def test_a_network_at_its_floor_is_told_so() -> None:
-    for found in examinations(AT_FLOOR, SEEDS):
+    for found in examine_each(AT_FLOOR, SEEDS):
         assert [finding.name for finding in found.findings] == ["floor"]
 
 

@@ -8,11 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnjax.doctor.adapters import of_apply
-from rnnjax.doctor.batch import Batch, chance, checked, stream_losses
-from rnnjax.doctor.free_running import can_run_free, series_signs, surprisals, text_signs
-from rnnjax.doctor.indicators import Floor, Signs, coverage_signs, data_signs, dependence_signs, faded, read_signs
-from rnnjax.doctor.observations import dependence, distribution, looks, spread, unit_looks
+from rnnjax.doctor.adapters import from_apply
+from rnnjax.doctor.batch import Batch, chance_loss, stream_losses, validate_batch
+from rnnjax.doctor.free_running import can_run_free
+from rnnjax.doctor.indicators.compute import window_indicators
+from rnnjax.doctor.indicators.data import data_indicators
+from rnnjax.doctor.indicators.dependence import dependence_indicators
+from rnnjax.doctor.indicators.free_running import series_indicators, surprisals, text_indicators
+from rnnjax.doctor.indicators.gradients import coverage_indicators, log_decay
+from rnnjax.doctor.indicators.types import Floor, Indicators
+from rnnjax.doctor.observations import measure_network, output_changes, probability_share, spread, unit_statistics
 from rnnjax.errors import BadInput
 
 STEPS, STREAMS, WIDTH = 8, 5, 4
@@ -36,46 +41,49 @@ def last_loss(outputs_TBO: Any, batch: Batch) -> Any:
     return jnp.mean((outputs_TBO[-1] - batch.targets[-1]) ** 2)
 
 
-def signs(radius: float = 1.0, objective: Any = mean_loss, apply: Any = linear, heard: float = 1.0) -> Signs:
+def indicators(radius: float = 1.0, objective: Any = mean_loss, apply: Any = linear, heard: float = 1.0) -> Indicators:
     params = {"recurrent": jnp.asarray(radius * TURN), "input": jnp.full(1, heard)[None]}
     carry = jnp.zeros((STREAMS, WIDTH))
-    look = partial(looks, of_apply(apply, whole=False), True, objective, BATCH, BATCH)
+    look = partial(measure_network, from_apply(apply, whole=False), True, objective, BATCH, BATCH)
     found = jax.vmap(lambda params: look(params, carry, carry, carry))(jax.tree.map(lambda leaf: leaf[None], params))
-    return read_signs(jax.device_get(found), BATCH, BATCH, Floor(0.5))
+    return window_indicators(jax.device_get(found), BATCH, BATCH, Floor(0.5))
 
 
 @pytest.fixture(scope="module")
-def healthy() -> Signs:
-    return signs()
+def healthy() -> Indicators:
+    return indicators()
 
 
 def test_the_smallest_window_says_what_it_can() -> None:
     """Of one step and one stream: nothing about other steps and streams."""
     params = {"recurrent": jnp.asarray(TURN)[None], "input": jnp.ones((1, 1, 1))}
     batch, carry = Batch(X[:1, :1], X[1:2, :1]), jnp.zeros((1, 1, WIDTH))
-    look = partial(looks, of_apply(linear, whole=False), True, mean_loss, batch, None)
-    found = read_signs(jax.device_get(jax.vmap(look)(params, carry, carry, carry)), batch, None, None)
-    assert not {"memory", "last_step", "fading", "gap"} & set(found.values)
+    look = partial(measure_network, from_apply(linear, whole=False), True, mean_loss, batch, None)
+    found = window_indicators(jax.device_get(jax.vmap(look)(params, carry, carry, carry)), batch, None, None)
+    assert not {"memory", "last_step", "gradient_decay", "gap"} & set(found.values)
     assert found.values["row_leak"].values_n == 0
 
 
 @pytest.mark.parametrize("radius", [1.0, 0.5, 3.0])
 def test_gradients_of_a_linear_network_fade_by_its_radius(radius: float) -> None:
-    found = signs(radius)
-    assert found.values["fading"].values_n == pytest.approx(np.full(STREAMS, 4 * np.log10(radius)), abs=1e-4)
-    by_lag = found.curves["fading"].values_nm
+    found = indicators(radius)
+    assert found.values["gradient_decay"].values_n == pytest.approx(np.full(STREAMS, 4 * np.log10(radius)), abs=1e-4)
+    by_lag = found.curves["gradient_decay"].values_nm
     assert by_lag == pytest.approx(np.tile(np.log10(radius) * np.arange(STEPS - 1), (STREAMS, 1)), abs=1e-4)
 
 
-def test_streams_are_independent_and_time_goes_forwards(healthy: Signs) -> None:
-    zero = [healthy.values[name].values_n.max() for name in ("row_leak", "future", "deaf", "silent_streams", "finite")]
+def test_streams_are_independent_and_time_goes_forwards(healthy: Indicators) -> None:
+    zero = [
+        healthy.values[name].values_n.max()
+        for name in ("row_leak", "future", "input_independent", "silent_streams", "finite")
+    ]
     assert zero == [0, 0, 0, 0, 0]
     assert healthy.values["memory"].values_n == pytest.approx(1, abs=0.6) and healthy.values["memory"].values_n > 0.4
 
 
-def test_the_mean_learns_from_every_step_and_the_last_from_one(healthy: Signs) -> None:
+def test_the_mean_learns_from_every_step_and_the_last_from_one(healthy: Indicators) -> None:
     assert healthy.values["last_step"].values_n < 0.5
-    assert signs(objective=last_loss).values["last_step"].values_n == 1
+    assert indicators(objective=last_loss).values["last_step"].values_n == 1
 
 
 def test_a_mean_over_the_batch_is_a_leak() -> None:
@@ -83,7 +91,9 @@ def test_a_mean_over_the_batch_is_a_leak() -> None:
         h_BH, _ = linear(params, h_BH, x_BD)
         return h_BH, h_BH + jnp.mean(h_BH, axis=0, keepdims=True)
 
-    assert signs(apply=mixed).values["row_leak"].values_n == pytest.approx((1 / STREAMS) / (1 + 1 / STREAMS), rel=0.02)
+    assert indicators(apply=mixed).values["row_leak"].values_n == pytest.approx(
+        (1 / STREAMS) / (1 + 1 / STREAMS), rel=0.02
+    )
 
 
 def test_an_effect_at_one_step_of_one_stream_is_seen() -> None:
@@ -91,20 +101,22 @@ def test_an_effect_at_one_step_of_one_stream_is_seen() -> None:
     rows, times = np.zeros((2, 1, STEPS, STREAMS))
     rows[0, :, 2], rows[0, 0, 4] = 2, 1
     times[0, 4], times[0, 5, 3], times[0, 3, 1] = 2, 0.5, 0.25
-    found = dependence_signs({"changed_by_row": rows, "changed_by_time": times})
-    seen = {"row_leak": 0.5, "memory": 0.25, "future": 0.125, "deaf": 0}
-    assert {name: sign.values_n.tolist() for name, sign in found.items()} == {name: [at] for name, at in seen.items()}
+    found = dependence_indicators({"changed_by_row": rows, "changed_by_time": times})
+    seen = {"row_leak": 0.5, "memory": 0.25, "future": 0.125, "input_independent": 0}
+    assert {name: indicator.values_n.tolist() for name, indicator in found.items()} == {
+        name: [at] for name, at in seen.items()
+    }
 
 
 def test_no_input_no_answer() -> None:
-    found = signs(heard=0.0)
-    assert found.values["deaf"].values_n == 1 and np.isnan(found.values["memory"].values_n).all()
+    found = indicators(heard=0.0)
+    assert found.values["input_independent"].values_n == 1 and np.isnan(found.values["memory"].values_n).all()
 
 
 def test_a_network_that_is_not_finite_says_nothing_else() -> None:
-    found = signs(radius=np.nan)
+    found = indicators(radius=np.nan)
     assert found.values["finite"].values_n == 1
-    rest = {name for name, sign in found.values.items() if np.isfinite(sign.values_n).any()}
+    rest = {name for name, indicator in found.values.items() if np.isfinite(indicator.values_n).any()}
     assert rest <= {"finite", "size", "target_leak"}
 
 
@@ -112,17 +124,20 @@ def test_ids_of_one_symbol_do_not_tell_who_is_deaf() -> None:
     def says_ids(params: Any, carry: Any, x_B: Any) -> Any:
         return carry, params * x_B[:, None]
 
-    subject, ids = of_apply(says_ids, whole=False), jnp.arange(STEPS)[:, None].repeat(STREAMS, axis=1)
+    adapter, ids = from_apply(says_ids, whole=False), jnp.arange(STEPS)[:, None].repeat(STREAMS, axis=1)
     for inputs, known in ((ids, True), (0 * ids, False)):
-        outputs_TBO = subject.read(1.0, (), inputs)[1]
-        found = dependence(subject, 1.0, (), inputs, outputs_TBO)
+        outputs_TBO = adapter.apply(1.0, (), inputs)[1]
+        found = output_changes(adapter, 1.0, (), inputs, outputs_TBO)
         assert [np.isfinite(change).all() for change in found.values()] == [known, known]
 
 
 def test_numbers_that_stand_still_tell_who_is_deaf() -> None:
-    subject, still = of_apply(lambda params, carry, x: (carry, params * x), whole=False), jnp.ones((STEPS, STREAMS, 1))
+    adapter, still = (
+        from_apply(lambda params, carry, x: (carry, params * x), whole=False),
+        jnp.ones((STEPS, STREAMS, 1)),
+    )
     for heard in (1.0, 0.0):
-        changes = dependence(subject, heard, (), still, heard * still).values()
+        changes = output_changes(adapter, heard, (), still, heard * still).values()
         assert [bool(change.max() > 0) for change in changes] == 2 * [heard > 0]
 
 
@@ -145,31 +160,31 @@ def test_spread_of_known_predictions() -> None:
 
 def test_probabilities_are_told_from_logits() -> None:
     logits = jnp.asarray(X)
-    assert distribution(BATCH, jax.nn.softmax(logits)).tolist() == [1] * STREAMS
-    assert distribution(BATCH, logits).max() == 0
+    assert probability_share(BATCH, jax.nn.softmax(logits)).tolist() == [1] * STREAMS
+    assert probability_share(BATCH, logits).max() == 0
     below_0 = jnp.broadcast_to(jnp.array([2.0, -1.0, 0.0, 0.0]), logits.shape)
-    assert distribution(BATCH, below_0).max() == 0 and distribution(BATCH, abs(below_0)).max() == 0
+    assert probability_share(BATCH, below_0).max() == 0 and probability_share(BATCH, abs(below_0)).max() == 0
     last = jnp.zeros((STEPS, STREAMS)).at[-1].set(1)
     mixed = logits.at[-1].set(jax.nn.softmax(logits[-1]))
-    assert distribution(Batch(X, X, last), mixed).tolist() == [1] * STREAMS
+    assert probability_share(Batch(X, X, last), mixed).tolist() == [1] * STREAMS
 
 
 def test_units_at_their_bounds_and_dead_ones() -> None:
     h = jnp.broadcast_to(jnp.array([0.99, -0.5, 0.0, 0.01]), (STEPS, STREAMS, 4)).at[0, 0, 0].set(-0.99)
-    found = {kind: unit_looks(h, kind) for kind in ("tanh", "softsign", "sigmoid", "relu", "")}
+    found = {kind: unit_statistics(h, kind) for kind in ("tanh", "softsign", "sigmoid", "relu", "")}
     assert found["softsign"]["saturated"].tolist() == found["tanh"]["saturated"].tolist()
     assert found["tanh"]["saturated"].tolist() == [0.25] * STREAMS and found["tanh"]["dead"] == 0.25
     assert found["sigmoid"]["saturated"][1] == pytest.approx(1) and found["sigmoid"]["dead"] == 0
     assert found["relu"]["saturated"].max() == 0 and found["relu"]["dead"] == 0.25
     assert found[""]["saturated"][1] == pytest.approx(0.5)  # the first like tanh, the last like a sigmoid
     assert found[""]["dead"] == 0.25
-    assert unit_looks(h.at[0, 0, 2].set(0.5), "relu")["dead"] == 0, "it has fired once"
+    assert unit_statistics(h.at[0, 0, 2].set(0.5), "relu")["dead"] == 0, "it has fired once"
 
 
 def leak(inputs: Any, targets: Any, counted: Any = None) -> float:
-    sign = data_signs(Batch(np.asarray(inputs), np.asarray(targets), counted))["target_leak"]
-    assert sign is not None
-    return float(sign.values_n[0])
+    indicator = data_indicators(Batch(np.asarray(inputs), np.asarray(targets), counted))["target_leak"]
+    assert indicator is not None
+    return float(indicator.values_n[0])
 
 
 def test_data_that_hold_the_target() -> None:
@@ -208,16 +223,16 @@ def test_data_that_hardly_change_hold_no_target(name: str) -> None:
 
 
 def size(batch: Batch) -> float:
-    sign = data_signs(batch)["size"]
-    assert sign is not None
-    return float(sign.values_n[0])
+    indicator = data_indicators(batch)["size"]
+    assert indicator is not None
+    return float(indicator.values_n[0])
 
 
 def test_data_that_are_raw() -> None:
     assert size(Batch(1000 * X, X)) > 2.5 and size(BATCH) < 0.5
     ids = RNG.integers(3, size=(STEPS, STREAMS))
     assert size(Batch(ids, 1000 * X)) > 2.5, "numbers to say, symbols to read"
-    assert "size" not in data_signs(Batch(ids, ids))
+    assert "size" not in data_indicators(Batch(ids, ids))
     events = np.zeros((200, 10, 1))
     events[::50, 3] = 1
     assert size(Batch(*2 * [(events - events.mean()) / events.std()])) < 0.1, "in one stream, all others are quiet"
@@ -235,26 +250,26 @@ def seen_losses() -> dict[str, Any]:
 
 def test_of_targets_that_stand_still_no_loss_is_a_share() -> None:
     for targets, known in ((X[1:], True), (np.ones_like(X[1:]), False)):
-        values = read_signs(seen_losses(), Batch(X[:-1], targets), BATCH, None).values
-        shares = [np.isfinite(values[name].values_n).all() for name in ("of_chance", "stale", "gap")]
+        values = window_indicators(seen_losses(), Batch(X[:-1], targets), BATCH, None).values
+        shares = [np.isfinite(values[name].values_n).all() for name in ("loss_over_chance", "stale", "gap")]
         assert shares == 3 * [known]
 
 
 def test_a_floor_is_held_against_the_loss_that_it_is_of() -> None:
     found = seen_losses()
     for floor, above in ((Floor(1.6), 0.25), (Floor(1.6, held_out=True), 0.875), (Floor(4.0), -0.5)):
-        values = read_signs(found, BATCH, BATCH, floor).values["above_floor"].values_n
+        values = window_indicators(found, BATCH, BATCH, floor).values["above_floor"].values_n
         assert values == pytest.approx(np.full(STREAMS, above))
-    assert "above_floor" not in read_signs(found, BATCH, BATCH, Floor(0.0)).values
+    assert "above_floor" not in window_indicators(found, BATCH, BATCH, Floor(0.0)).values
 
 
 @pytest.mark.parametrize("logs", [[0, -1, -2, -3, -4, -20, -20], [0, -1, -2, -3]])
 def test_gradients_are_judged_four_steps_back(logs: list[int]) -> None:
     """Or by as many as there are, times 4 over their number."""
     norms = np.broadcast_to(10.0 ** np.array(logs)[::-1, None], (1, len(logs), STREAMS))
-    units = {"fading": norms, "saturated": np.zeros((1, STREAMS)), "dead": np.zeros(1)}
-    values = read_signs(seen_losses() | units, BATCH, BATCH, None).values
-    assert values["fading"].values_n == pytest.approx(np.full(STREAMS, -4))
+    units = {"state_gradients": norms, "saturated": np.zeros((1, STREAMS)), "dead": np.zeros(1)}
+    values = window_indicators(seen_losses() | units, BATCH, BATCH, None).values
+    assert values["gradient_decay"].values_n == pytest.approx(np.full(STREAMS, -4))
 
 
 def test_who_asks_for_the_last_step_alone_learns_from_it_alone() -> None:
@@ -262,13 +277,13 @@ def test_who_asks_for_the_last_step_alone_learns_from_it_alone() -> None:
     coverage[:, -1] = 1
     last = coverage[0]
     for counted, share in ((None, [1.0]), (np.ones_like(last), [1.0]), (last, None)):
-        sign = coverage_signs({"coverage": coverage}, Batch(X, X, counted))["last_step"]
-        assert (None if sign is None else sign.values_n.tolist()) == share
+        indicator = coverage_indicators({"coverage": coverage}, Batch(X, X, counted)).get("last_step")
+        assert (None if indicator is None else indicator.values_n.tolist()) == share
 
 
 def test_fading_is_relative_to_the_last_step() -> None:
     norms = 10.0 ** np.array([-3, -2, -1])[None, :, None]
-    assert faded(norms)[0, :, 0] == pytest.approx([0, -1, -2])
+    assert log_decay(norms)[0, :, 0] == pytest.approx([0, -1, -2])
 
 
 def test_losses_are_of_what_counts_in_the_targets_unit() -> None:
@@ -282,8 +297,8 @@ def test_losses_are_of_what_counts_in_the_targets_unit() -> None:
 def test_chance_is_that_of_the_best_constant() -> None:
     ids = np.array([[0, 1], [0, 1], [2, 2], [2, 2]])
     shares = np.array([0.25, 0.25, 0.5])
-    assert chance(Batch(ids, ids)) == pytest.approx(-(shares * np.log(shares)).sum())
-    assert chance(Batch(X, X, None, np.full(WIDTH, 2.0))) == pytest.approx(4 * X.var(axis=(0, 1)).mean(), rel=1e-5)
+    assert chance_loss(Batch(ids, ids)) == pytest.approx(-(shares * np.log(shares)).sum())
+    assert chance_loss(Batch(X, X, None, np.full(WIDTH, 2.0))) == pytest.approx(4 * X.var(axis=(0, 1)).mean(), rel=1e-5)
 
 
 def test_loops_and_drift_of_built_texts() -> None:
@@ -291,10 +306,10 @@ def test_loops_and_drift_of_built_texts() -> None:
     batch = Batch(true[:-1], true[1:])
     loop = np.tile([1, 2, 3], 80)[:, None].repeat(3, axis=1)
     free = RNG.integers(5, size=(240, 3))
-    found = text_signs(batch, np.stack([loop, free])[None])
+    found = text_indicators(batch, np.stack([loop, free])[None])
     assert found["loops_greedy"].tolist() == [[1, 1, 1]] and found["loops_sampled"].tolist() == [[0, 0, 0]]
     assert abs(found["drift"]).max() < 0.5
-    usual = text_signs(Batch(loop[:39], loop[1:40]), np.stack([loop, free])[None])
+    usual = text_indicators(Batch(loop[:39], loop[1:40]), np.stack([loop, free])[None])
     assert usual["loops_greedy"].tolist() == [[0, 0, 0]], "the true text goes round too"
     assert np.exp(-surprisals(batch, np.array([[[0]], [[1]], [[2]], [[3]], [[4]]]).reshape(5, 1, 1))).sum() == (
         pytest.approx(1)
@@ -305,7 +320,7 @@ def test_a_text_that_goes_astray_drifts() -> None:
     """0, 1, 2, 0, ... as the true one, in its last 100 symbols backwards: log(40 / 42) is then log(1 / 42)."""
     forwards = np.arange(40)[:, None].repeat(3, axis=1) % 3
     astray = np.concatenate([np.arange(140), 138 - np.arange(100)])[:, None].repeat(3, axis=1) % 3
-    found = text_signs(Batch(forwards[:-1], forwards[1:]), np.stack([astray, astray])[None])
+    found = text_indicators(Batch(forwards[:-1], forwards[1:]), np.stack([astray, astray])[None])
     assert found["drift"] == pytest.approx(np.full((1, 3), np.log(40)))
 
 
@@ -318,17 +333,19 @@ def test_only_what_can_be_read_runs_free() -> None:
 
 
 def test_a_forecast_that_leaves_the_range() -> None:
-    calm = series_signs(BATCH, np.tile(X, (1, 30, 1, 1)))["range"]
+    calm = series_indicators(BATCH, np.tile(X, (1, 30, 1, 1)))["range"]
     assert calm == pytest.approx(np.ones((1, STREAMS)), abs=0.6)
     for far in (np.inf, np.nan):
-        assert series_signs(BATCH, np.full((1, 240, STREAMS, WIDTH), far))["range"].min() > 1e5
+        assert series_indicators(BATCH, np.full((1, 240, STREAMS, WIDTH), far))["range"].min() > 1e5
     comes_back = np.tile(X, (1, 30, 1, 1))
     comes_back[:, :100] = 1e3
-    assert series_signs(BATCH, comes_back)["range"] == pytest.approx(np.ones((1, STREAMS)), abs=0.6)
+    assert series_indicators(BATCH, comes_back)["range"] == pytest.approx(np.ones((1, STREAMS)), abs=0.6)
     still = np.concatenate([X, np.full_like(X[..., :1], 2000)], axis=-1)
     nearly = np.tile(still, (1, 30, 1, 1)) + 0.01
-    assert series_signs(Batch(still[:-1], still[1:]), nearly)["range"] == pytest.approx(np.ones((1, STREAMS)), abs=0.6)
-    assert series_signs(Batch(0 * X, 0 * X), nearly) == {}
+    assert series_indicators(Batch(still[:-1], still[1:]), nearly)["range"] == pytest.approx(
+        np.ones((1, STREAMS)), abs=0.6
+    )
+    assert series_indicators(Batch(0 * X, 0 * X), nearly) == {}
 
 
 @pytest.mark.parametrize(
@@ -336,7 +353,7 @@ def test_a_forecast_that_leaves_the_range() -> None:
 )
 def test_a_batch_of_another_form_is_refused(given: Any) -> None:
     with pytest.raises(BadInput, match="batch: got shapes .*; expected"):
-        checked("batch", given)
+        validate_batch("batch", given)
 
 
 @pytest.mark.parametrize(
@@ -346,17 +363,17 @@ def test_a_batch_of_another_form_is_refused(given: Any) -> None:
         ((X,), "got 1 parts; expected a tuple"),
         ((X, X, None, None, None), "got 5 parts"),
         ((X, None), "got no inputs or no targets"),
-        ((X, [["a"]]), "got what are no numbers"),
+        ((X, [["a"]]), "got values that are not numbers"),
         ((X, np.where(X > 2, np.nan, X)), "got values that are not finite"),
         ((X, X, np.where(X[..., 0] > 0, np.nan, 1)), "got values that are not finite"),
-        ((X, X, np.ones((STREAMS, STEPS))), "got counted of shape"),
-        ((X, X, np.zeros((STEPS, STREAMS))), "got counted of only 0"),
-        ((X, X, None, np.ones(3)), "got a unit of shape"),
+        ((X, X, np.ones((STREAMS, STEPS))), "got a loss mask of shape"),
+        ((X, X, np.zeros((STEPS, STREAMS))), "got a loss mask of only 0"),
+        ((X, X, None, np.ones(3)), "got a target scale of shape"),
         ((X, np.full((STEPS, STREAMS), -1)), "got ids below 0"),
         ((np.full((STEPS, STREAMS), -1), X), "got ids below 0"),
     ],
 )
 def test_what_a_batch_cannot_hold_is_refused(given: Any, message: str) -> None:
     with pytest.raises(BadInput, match=f"batch: {message}") as caught:
-        checked("batch", given)
+        validate_batch("batch", given)
     assert "expected" in str(caught.value) and "\n" not in str(caught.value)

@@ -1,5 +1,6 @@
 """What a remedy is said to change is what the results say, never typed in."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,17 @@ from rnnjax.doctor.conditions import CONDITIONS, NAMES, Condition
 from rnnjax.doctor.remedies import (
     FILE,
     Effect,
+    from_json,
     known_effects,
     measured_effects,
-    paired,
+    paired_values,
     upgrade_arm_name,
     write_effects,
 )
 from rnnjax.storage.files import read_json
 
 ROOT = Path(__file__).parents[2]
-NAMED = [condition for condition in CONDITIONS if condition.measured.treated]
+NAMED = [condition for condition in CONDITIONS if condition.comparison.treated]
 
 
 def test_the_packages_file_says_what_the_results_say(tmp_path: Path) -> None:
@@ -33,15 +35,15 @@ def test_every_condition_has_its_remedys_effect() -> None:
     effects = known_effects()
     assert tuple(effects) == NAMES
     assert sum(effect.difference is not None for effect in effects.values()) >= 5
-    assert Effect("identical", "", None).words == "not measured yet (study identical)"
-    assert Effect("", "", None).words == "not measured: no study has this fault in it"
+    assert Effect("identical", "", None).text == "not measured yet (study identical)"
+    assert Effect("", "", None).text == "not measured: no study contains this fault"
 
 
 @pytest.mark.parametrize("condition", NAMED, ids=[condition.name for condition in NAMED])
 def test_the_arms_that_are_compared_are_those_of_a_study(condition: Condition) -> None:
-    path = ROOT / "configs" / "studies" / f"{condition.measured.study}.toml"
+    path = ROOT / "configs" / "studies" / f"{condition.comparison.study}.toml"
     known = [arm.name for arm in config.load_study(path).arms]
-    assert {condition.measured.treated, condition.measured.untreated} <= set(known)
+    assert {condition.comparison.treated, condition.comparison.untreated} <= set(known)
 
 
 def test_arm_names_of_older_summaries_are_upgraded() -> None:
@@ -50,16 +52,22 @@ def test_arm_names_of_older_summaries_are_upgraded() -> None:
 
 
 def test_values_are_paired_where_both_are_there() -> None:
-    asked = NAMED[0].measured
+    comparison = NAMED[0].comparison
     arms = {
-        asked.treated: {asked.metric: {"values": [1.0, None, 3.0]}},
-        asked.untreated: {asked.metric: {"values": [2.0, 2.0, 5.0, 9.0]}},
+        comparison.treated: {comparison.metric: {"values": [1.0, None, 3.0]}},
+        comparison.untreated: {comparison.metric: {"values": [2.0, 2.0, 5.0, 9.0]}},
     }
-    treated, untreated = paired(arms, asked)
+    treated, untreated = paired_values(arms, comparison)
     assert (treated - untreated).tolist() == [-1, -2]
 
 
 def test_an_effect_in_words() -> None:
     effect = Effect("clip", "final loss", Interval(-0.5, -0.75, -0.25, 32, "t"), 2.0)
-    assert effect.words == "final loss: -0.5 [-0.75, -0.25] from 2, n = 32 (study clip)"
+    assert effect.text == "final loss: -0.5 [-0.75, -0.25] from 2, n = 32 (study clip)"
     assert np.isfinite(effect.difference.estimate)  # type: ignore[union-attr]
+
+
+def test_an_effect_survives_json() -> None:
+    for difference in (None, Interval(-0.5, -0.75, -0.25, 32, "t")):
+        effect = Effect("clip", "final loss", difference, 2.0)
+        assert from_json(json.loads(json.dumps(effect.to_json()))) == effect

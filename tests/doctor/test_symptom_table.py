@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rnnjax.doctor.conditions import NAMES
 from rnnjax.doctor.remedies import known_effects
-from rnnjax.doctor.symptom_table import BEGIN, END, SEEN, block, write_symptoms
+from rnnjax.doctor.symptom_table import BEGIN, END, SYMPTOMS, render_table, write_symptoms
 
 ROOT = Path(__file__).parents[2]
 
@@ -12,11 +12,11 @@ ROOT = Path(__file__).parents[2]
 def test_the_page_has_the_measured_effects() -> None:
     """`python scripts/report.py results/* --symptoms docs/troubleshooting.md` writes it."""
     page = (ROOT / "docs" / "troubleshooting.md").read_text()
-    assert page.split(BEGIN + "\n")[1].split(END)[0] == block()
+    assert page.split(BEGIN + "\n")[1].split(END)[0] == render_table()
 
 
 def test_every_condition_is_behind_one_symptom_at_most() -> None:
-    named = [name for names in SEEN.values() for name in names]
+    named = [name for names in SYMPTOMS.values() for name in names]
     assert len(set(named)) == len(named)
     assert set(NAMES) - set(named) == {"row_leak", "future", "clip_always"}, "not what a user sees"
 

@@ -34,12 +34,12 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def fault(case: Any, seeds: Sequence[int]) -> dict[str, Any]:
+def measure_fault(case: Any, seeds: Sequence[int]) -> dict[str, Any]:
     """How often one fault is found and named first."""
-    from benchmarks.doctor.planted_faults import examinations
+    from benchmarks.doctor.planted_faults import examine_each
 
     started = time.monotonic()
-    named = [[finding.name for finding in each.findings] for each in examinations(case, seeds)]
+    named = [[finding.name for finding in each.findings] for each in examine_each(case, seeds)]
     found, first = sum(case.name in names for names in named), sum(names[:1] == [case.name] for names in named)
     seconds = round(time.monotonic() - started, 1)
     others = [names[:1] for names in named if names[:1] != [case.name]]
@@ -47,18 +47,18 @@ def fault(case: Any, seeds: Sequence[int]) -> dict[str, Any]:
     return {"name": case.name, "seeds": len(seeds), "found": found, "first": first, "seconds": seconds, "named": named}
 
 
-def well(cell: str, task: str, seeds: Sequence[int]) -> dict[str, Any]:
+def measure_healthy(cell: str, task: str, seeds: Sequence[int]) -> dict[str, Any]:
     """The alarms that healthy networks of one kind get."""
-    from benchmarks.doctor.planted_faults import examinations, healthy
+    from benchmarks.doctor.planted_faults import examine_each, healthy_case
 
     started = time.monotonic()
-    alarms = [[one.name for one in each.faults] for each in examinations(healthy(cell, task), seeds)]
+    alarms = [[one.name for one in each.faults] for each in examine_each(healthy_case(cell, task), seeds)]
     seconds = round(time.monotonic() - started, 1)
     print(f"healthy {cell}, {task}: {sum(map(bool, alarms))} alarms of {len(seeds)} {alarms}, {seconds} s", flush=True)
     return {"cell": cell, "task": task, "networks": len(seeds), "alarms": alarms, "seconds": seconds}
 
 
-def shares(measured: dict[str, Any]) -> str:
+def summary(measured: dict[str, Any]) -> str:
     """The sums in words. Most faults are planted in the same networks, so no interval goes over all of them."""
     faults = [row for row in measured["faults"] if row["name"] != "floor"]
     lines = []
@@ -75,7 +75,7 @@ def shares(measured: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def written(measured: dict[str, Any]) -> str:
+def to_markdown(measured: dict[str, Any]) -> str:
     """casebook.md."""
     rows = [
         f"| {r['name']} | {r['seeds']} | {r['found']} | {r['first']} | {r['seconds']} |" for r in measured["faults"]
@@ -85,7 +85,7 @@ def written(measured: dict[str, Any]) -> str:
     alarms = {(r["cell"], r["task"]): f"{sum(map(bool, r['alarms']))} of {r['networks']}" for r in measured["healthy"]}
     table = [f"| {task} | {' | '.join(alarms.get((cell, task), '') for cell in cells)} |" for task in tasks]
     head = f"| false alarms | {' | '.join(cells)} |\n| --- |{' ---: |' * len(cells)}\n"
-    parts = ["# What the doctor finds\n\n", shares(measured), "\n", HEADER, "\n".join(rows), "\n\n", head]
+    parts = ["# What the doctor finds\n\n", summary(measured), "\n", HEADER, "\n".join(rows), "\n\n", head]
     return "".join([*parts, "\n".join(table), "\n", NOTE])
 
 
@@ -105,17 +105,17 @@ def main() -> None:
     kinds = [(cell, task) for task in HEALTHY_TASKS for cell in HEALTHY_CELLS] if asked.healthy else []
     measured: dict[str, list[Any]] = {"faults": [], "healthy": []}
     for case in chosen:
-        measured["faults"].append(fault(case, seeds))
-        keep(asked.out, measured)
+        measured["faults"].append(measure_fault(case, seeds))
+        write_results(asked.out, measured)
     for cell, task in kinds:
-        measured["healthy"].append(well(cell, task, some))
-        keep(asked.out, measured)
-    print(shares(measured) + f"done: {asked.out / 'casebook.md'}")
+        measured["healthy"].append(measure_healthy(cell, task, some))
+        write_results(asked.out, measured)
+    print(summary(measured) + f"done: {asked.out / 'casebook.md'}")
 
 
-def keep(out: Path, measured: dict[str, Any]) -> None:
+def write_results(out: Path, measured: dict[str, Any]) -> None:
     """casebook.json and casebook.md of what has been measured so far."""
     from rnnjax.storage.files import write_json, write_text
 
     write_json(out / "casebook.json", measured)
-    write_text(out / "casebook.md", written(measured))
+    write_text(out / "casebook.md", to_markdown(measured))

@@ -1,4 +1,4 @@
-"""Networks with a planted fault, and healthy ones: what the doctor is measured on."""
+"""Networks with a planted fault, and healthy ones, on which the doctor is measured."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,16 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.doctor.adapters import of_apply
-from rnnjax.doctor.diagnosis import Examination
-from rnnjax.doctor.examine import diagnosis
-from rnnjax.doctor.from_training import patient_of, record_of
-from rnnjax.doctor.inputs import Patient, seen, starts
-from rnnjax.doctor.training_curves import Record
+from rnnjax.doctor.adapters import from_apply
+from rnnjax.doctor.diagnosis import Diagnosis
+from rnnjax.doctor.examine import diagnose
+from rnnjax.doctor.from_training import build_curves, build_input
+from rnnjax.doctor.inputs import ExaminationInput, initial_carries, observe
+from rnnjax.doctor.training_curves import TrainingCurves
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.windows import held_out_window, task_windows
-from rnnjax.training import parallel as sweep
+from rnnjax.training.parallel import Run, compile_program, init_states
 from rnnjax.types import Params, Task
 
 TEXT = TaskSpec(name="grammar", characters=6_000)
@@ -31,41 +31,49 @@ SMALL = Spec(
 GOOD = HParams(learning_rate=0.005, clip_norm=1.0)
 
 
-class Trained(NamedTuple):
+class TrainedNetworks(NamedTuple):
     """R networks of one program after training."""
 
-    patient: Patient
-    record: Record
+    setup: ExaminationInput
+    curves: TrainingCurves
 
 
-def sized(spec: Spec) -> tuple[Spec, Task]:
+def resolve_sizes(spec: Spec) -> tuple[Spec, Task]:
+    """The spec with the sizes and the loss of its task, and the task."""
     task = TASKS[spec.task.name](spec.task, None)
     return replace(spec, inputs=task.inputs, outputs=task.outputs, loss=task.loss), task
 
 
 @cache
-def trained(spec: Spec, hp: HParams, seeds: tuple[int, ...]) -> Trained:
+def train_networks(spec: Spec, hp: HParams, seeds: tuple[int, ...]) -> TrainedNetworks:
     """Train all seeds at once."""
-    spec, task = sized(spec)
-    runs = [sweep.Run(0, spec, hp._replace(seed=seed)) for seed in seeds]
+    spec, task = resolve_sizes(spec)
+    runs = [Run(0, spec, hp._replace(seed=seed)) for seed in seeds]
     rows = -(-spec.steps // spec.log_every)
     data = task_windows(task, task.train_N, spec.batch, spec.window)
     held_out = held_out_window(task, spec.window, spec.carry == "carried") if spec.validate_every else None
-    program = sweep.compile_program(runs, data, rows, held_out)
-    start = sweep.init_states(runs)
-    states, records = program.blocks.scatter(start), []
-    each = spec.validate_every or spec.steps
-    for done in range(0, spec.steps, each):
-        states, record = program.advance(states, min(each, spec.steps - done))
-        records.append(record)
-        states = program.check_early_stopping(states) if spec.validate_every else states
-    state = program.blocks.gather(states)
-    table = {name: np.concatenate([getattr(one, name) for one in records], axis=1) for name in records[0]._fields}
+    program = compile_program(runs, data, rows, held_out)
+    start = init_states(runs)
+    state, table = run_program(program, start, spec)
     steps_S = np.minimum(np.arange(1, rows + 1) * spec.log_every, spec.steps)
-    return Trained(
-        patient_of(spec, hp._replace(seed=seeds[0]), task, state.params, start.params),
-        record_of(spec, hp, table, steps_S, state.diverged_at),
+    return TrainedNetworks(
+        build_input(spec, hp._replace(seed=seeds[0]), task, state.params, start.params),
+        build_curves(spec, hp, table, steps_S, state.diverged_at),
     )
+
+
+def run_program(program: Any, start: Any, spec: Spec) -> tuple[Any, dict[str, Any]]:
+    """Train to the last step, with the checks of early stopping. Returns: the last state, and curves [R, S]."""
+    states, chunks = program.blocks.scatter(start), []
+    interval = spec.validate_every or spec.steps
+    for done in range(0, spec.steps, interval):
+        states, chunk = program.advance(states, min(interval, spec.steps - done))
+        chunks.append(chunk)
+        states = program.check_early_stopping(states) if spec.validate_every else states
+    names = chunks[0]._fields
+    return program.blocks.gather(states), {
+        name: np.concatenate([getattr(chunk, name) for chunk in chunks], axis=1) for name in names
+    }
 
 
 class Settings(NamedTuple):
@@ -76,41 +84,45 @@ class Settings(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One planted fault, or a healthy network: settings of the training, and a change of what is examined."""
+    """One planted fault, or a healthy network: settings of the training, and a change of the trained networks."""
 
     name: str  # of the planted condition; "" for a healthy network
     settings: Settings
-    change: Callable[[Patient], Patient] = lambda patient: patient
+    change: Callable[[ExaminationInput], ExaminationInput] = lambda setup: setup
 
 
-def build_case(case: Case, seeds: tuple[int, ...]) -> Trained:
-    """R networks, one of each seed; the curves of training are left as they are."""
-    result = trained(case.settings.spec, case.settings.hp, seeds)
-    return result._replace(patient=case.change(result.patient))
+def build_case(case: Case, seeds: tuple[int, ...]) -> TrainedNetworks:
+    """R networks, one of each seed; their training curves are not changed."""
+    result = train_networks(case.settings.spec, case.settings.hp, seeds)
+    return result._replace(setup=case.change(result.setup))
 
 
-def examinations(case: Case, seeds: Sequence[int]) -> list[Examination]:
-    """What the doctor finds in each network alone."""
-    patient, record = build_case(case, tuple(seeds))
-    what = seen(patient)
-    return [diagnosis(only(patient, r), one(what, r), one(record, r)) for r in range(len(seeds))]
+def examine_each(case: Case, seeds: Sequence[int]) -> list[Diagnosis]:
+    """The diagnosis of each network alone."""
+    networks = build_case(case, tuple(seeds))
+    observations = observe(networks.setup)
+    return [
+        diagnose(select_input(networks.setup, r), select_network(observations, r), select_network(networks.curves, r))
+        for r in range(len(seeds))
+    ]
 
 
-def one(tree: Any, r: int) -> Any:
-    """The r-th of R networks, as one of 1."""
-    if isinstance(tree, Record):
+def select_network(tree: Any, r: int) -> Any:
+    """The r-th of R networks, with its axis."""
+    if isinstance(tree, TrainingCurves):
         shared = {"steps_S": tree.steps_S, "clip_norm": tree.clip_norm}
         curves = {name: values for name, values in tree._asdict().items() if name not in shared and values is not None}
-        return Record(**{name: values[r : r + 1] for name, values in curves.items()} | shared)
+        return TrainingCurves(**{name: values[r : r + 1] for name, values in curves.items()} | shared)
     return jax.tree.map(lambda leaf: leaf[r : r + 1], tree)
 
 
-def only(patient: Patient, r: int) -> Patient:
-    cut = {name: one(getattr(patient, name), r) for name in ("params", "carry", "before")}
-    return patient._replace(**cut)
+def select_input(setup: ExaminationInput, r: int) -> ExaminationInput:
+    """The r-th of R networks, with its axis."""
+    selected = {name: select_network(getattr(setup, name), r) for name in ("params", "carry", "before")}
+    return setup._replace(**selected)
 
 
-# Faults that a setting plants
+# Faults by settings
 
 
 def text(**changes: Any) -> Settings:
@@ -129,124 +141,135 @@ def change_settings(spec: Spec, changes: dict[str, Any]) -> Settings:
     return Settings(replace(spec, **{name: changes[name] for name in changes if name not in hp}), GOOD._replace(**hp))
 
 
-# Faults that a broken step plants, in networks that were trained well
+# Faults by a change of a healthy network
 
 
-def stepwise(change: Callable[..., Any], start: Callable[[Any], Any] = lambda carry: carry) -> Callable[..., Patient]:
-    """Another step: change(step, params, carry, x) -> (carry, y). Args: start: the carry that it begins with."""
+def replace_step(
+    change: Callable[..., Any], start: Callable[[Any], Any] = lambda carry: carry
+) -> Callable[..., ExaminationInput]:
+    """Replace the step by change(step, params, carry, x) -> (carry, y). Args: start: a change of the initial carry."""
 
-    def changed(patient: Patient) -> Patient:
-        known = patient.subject
-        apply = partial(change, known.step)
-        begin: Any = known.start
-        first = lambda params, inputs: start(begin(params, inputs))  # noqa: E731
-        return patient._replace(subject=of_apply(apply, whole=False)._replace(start=first))
+    def replace_adapter(setup: ExaminationInput) -> ExaminationInput:
+        original: Any = setup.adapter
 
-    return changed
+        def initial_carry(params: Params, inputs: Array) -> Any:
+            return start(original.initial_carry(params, inputs))
 
+        adapter = from_apply(partial(change, original.step), whole=False)
+        return setup._replace(adapter=adapter._replace(initial_carry=initial_carry))
 
-def with_params(change: Callable[[Params], Params]) -> Callable[[Patient], Patient]:
-    return lambda patient: patient._replace(params=change(patient.params), before=None)
+    return replace_adapter
 
 
-def mixed(step: Any, params: Params, carry: Any, x: Array) -> Any:
-    """Each stream's state takes a little of the mean over the batch."""
+def replace_params(change: Callable[[Params], Params]) -> Callable[[ExaminationInput], ExaminationInput]:
+    """Replace the parameters."""
+    return lambda setup: setup._replace(params=change(setup.params), before=None)
+
+
+def mix_streams(step: Any, params: Params, carry: Any, x: Array) -> Any:
+    """Each stream's state is mixed with the mean over the batch."""
     carry, y = step(params, carry, x)
     return jax.tree.map(lambda h_BH: 0.9 * h_BH + 0.1 * jnp.mean(h_BH, axis=0, keepdims=True), carry), y
 
 
-def forgetful(step: Any, params: Params, carry: Any, x: Array) -> Any:
-    """The carry that a step returns is dropped."""
+def drop_carry(step: Any, params: Params, carry: Any, x: Array) -> Any:
+    """The carry that a step returns is discarded."""
     return carry, step(params, carry, x)[1]
 
 
-def deaf(step: Any, params: Params, carry: Any, x: Array) -> Any:
+def ignore_input(step: Any, params: Params, carry: Any, x: Array) -> Any:
+    """All inputs are multiplied by 0."""
     return step(params, carry, 0 * x)
 
 
-def squashed(step: Any, params: Params, carry: Any, x: Array) -> Any:
+def apply_softmax(step: Any, params: Params, carry: Any, x: Array) -> Any:
     """A softmax before a loss that applies one."""
     carry, y = step(params, carry, x)
     return carry, jax.nn.softmax(y)
 
 
-def overconfident(step: Any, params: Params, carry: Any, x: Array) -> Any:
+def scale_logits(step: Any, params: Params, carry: Any, x: Array) -> Any:
+    """Sampling at temperature 1 becomes nearly greedy."""
     carry, y = step(params, carry, x)
     return carry, 100 * y
 
 
-def tired(step: Any, params: Params, carry: Any, x: Array) -> Any:
-    """After 64 steps, more than it was ever trained on, the network says hardly anything."""
+def shrink_late_outputs(step: Any, params: Params, carry: Any, x: Array) -> Any:
+    """After 64 steps, more than the training window, the outputs shrink by a factor of 10."""
     state, count_B1 = carry
     state, y = step(params, state, x)
     return (state, count_B1 + 1), jnp.where(count_B1 < 64, y, 0.1 * y)
 
 
-def feeding_back(step: Any, params: Params, carry: Any, x: Array) -> Any:
-    """One step ahead it is nearly right; its own error comes back larger."""
+def add_input(step: Any, params: Params, carry: Any, x: Array) -> Any:
+    """One-step predictions are nearly right, but the error of each step increases the next one."""
     carry, y = step(params, carry, x)
     return carry, y + 0.2 * x
 
 
-def swapped(patient: Patient) -> Patient:
-    """The scan goes along the batch: time first where the module expects the batch first."""
-    known = patient.subject
-    begin: Any = known.start
+def swap_axes(setup: ExaminationInput) -> ExaminationInput:
+    """The scan runs along the batch axis, as if a batch-first module were given time-first inputs."""
+    original: Any = setup.adapter
 
-    def read(params: Params, carry: Any, inputs: Array) -> tuple[Any, Array]:
-        turned = jnp.swapaxes(inputs, 0, 1)
-        _, outputs = known.read(params, begin(params, turned), turned)
+    def apply(params: Params, carry: Any, inputs: Array) -> tuple[Any, Array]:
+        swapped = jnp.swapaxes(inputs, 0, 1)
+        _, outputs = original.apply(params, original.initial_carry(params, swapped), swapped)
         return carry, jnp.swapaxes(outputs, 0, 1)
 
-    return patient._replace(subject=known._replace(read=read, step=None))
+    return setup._replace(adapter=original._replace(apply=apply, step=None))
 
 
-def first_rows(outputs_TBO: Array, batch: Any) -> Array:
+def first_streams_loss(outputs_TBO: Array, batch: Any) -> Array:
     """A loss of the first two streams alone."""
     log_p = jax.nn.log_softmax(outputs_TBO[:, :2])
     return -jnp.mean(jnp.take_along_axis(log_p, jnp.asarray(batch.targets)[:, :2, None], axis=-1))
 
 
-def scaled(name: str, part: str, by: float, plus: float = 0.0) -> Callable[[Params], Params]:
+def scale_parameter(name: str, part: str, by: float, plus: float = 0.0) -> Callable[[Params], Params]:
+    """params[name][part] -> by * params[name][part] + plus."""
     return lambda params: params | {name: params[name] | {part: by * params[name][part] + plus}}
 
 
-def left_over(patient: Patient) -> Patient:
-    """A state of other data, in other units."""
+def use_stale_carry(setup: ExaminationInput) -> ExaminationInput:
+    """A random state, far outside the range of trained states."""
     noise = partial(jax.random.normal, jax.random.key(0))
-    carry = jax.tree.map(lambda leaf: 30 * noise(leaf.shape), starts(patient, patient.batch))
-    return patient._replace(carry=carry)
+    carry = jax.tree.map(lambda leaf: 30 * noise(leaf.shape), initial_carries(setup, setup.batch))
+    return setup._replace(carry=carry)
 
 
 FAULTS = (
     Case("diverged", series(activation="identity", optimizer="sgd", learning_rate=100.0, clip_norm=float("inf"))),
     Case("target_leak", text(), lambda p: p._replace(batch=p.batch._replace(targets=p.batch.inputs))),
     Case("unscaled", series(task={"standardise": "none", "scale": 1000.0})),
-    Case("swapped_axes", text(), swapped),
-    Case("row_leak", text(), stepwise(mixed)),
+    Case("swapped_axes", text(), swap_axes),
+    Case("row_leak", text(), replace_step(mix_streams)),
     Case("future", text(bidirectional=True)),
     Case("last_step", text(reduction="last")),
-    Case("silent_streams", text(), lambda p: p._replace(objective=first_rows)),
-    Case("distribution", text(), stepwise(squashed)),
+    Case("silent_streams", text(), lambda p: p._replace(objective=first_streams_loss)),
+    Case("distribution", text(), replace_step(apply_softmax)),
     Case("rate_too_high", text(optimizer="sgd", learning_rate=30.0, clip_norm=float("inf"))),
-    Case("dead_units", text(activation="relu"), with_params(scaled("layer_0", "bias", 1.0, -100.0))),
+    Case("dead_units", text(activation="relu"), replace_params(scale_parameter("layer_0", "bias", 1.0, -100.0))),
     Case("saturated", text(activation="sigmoid", kernel_gain=60.0, recurrent_gain=60.0)),
-    Case("deaf", text(), stepwise(deaf)),
-    Case("no_memory", text(), stepwise(forgetful)),
+    Case("input_independent", text(), replace_step(ignore_input)),
+    Case("no_memory", text(), replace_step(drop_carry)),
     Case("frozen", text(recurrent_trainable=0.0)),
     Case("clip_starves", text(optimizer="sgd", learning_rate=0.1, clip_norm=1e-3)),
     Case("rate_too_low", text(learning_rate=1e-6)),
-    Case("exploding", text(activation="identity"), with_params(scaled("layer_0", "recurrent_kernel", 4.0))),
-    Case("vanishing", text(), with_params(scaled("layer_0", "recurrent_kernel", 0.02))),
-    Case("stale_state", text(cell="gru"), left_over),
-    Case("identical", text(), with_params(scaled("readout", "kernel", 0.01))),
+    Case("exploding", text(activation="identity"), replace_params(scale_parameter("layer_0", "recurrent_kernel", 4.0))),
+    Case("vanishing", text(), replace_params(scale_parameter("layer_0", "recurrent_kernel", 0.02))),
+    Case("stale_state", text(cell="gru"), use_stale_carry),
+    Case("identical", text(), replace_params(scale_parameter("readout", "kernel", 0.01))),
     Case("gap", text(task=replace(TEXT, characters=500), steps=400)),
-    Case("exposure", text(), stepwise(tired, lambda carry: (carry, jnp.zeros((carry["layer_0"].shape[0], 1))))),
-    Case("runaway", series(), stepwise(feeding_back)),
-    Case("loops_of_model", text(), stepwise(overconfident)),
+    Case(
+        "exposure",
+        text(),
+        replace_step(shrink_late_outputs, lambda carry: (carry, jnp.zeros((carry["layer_0"].shape[0], 1)))),
+    ),
+    Case("runaway", series(), replace_step(add_input)),
+    Case("loops_of_model", text(), replace_step(scale_logits)),
 )
 
-# What is at its floor: nothing that a window of 8 holds tells what was heard 10 steps ago.
+# A window of 8 contains no information about an input 10 steps earlier: the loss is at its floor.
 AT_FLOOR = Case(
     "floor", text(task=TaskSpec(name="recall", characters=6_000, copy_delay=10, symbols=4), window=8, steps=200)
 )
@@ -262,7 +285,7 @@ HEALTHY_TASKS: dict[str, tuple[TaskSpec, dict[str, Any], dict[str, Any]]] = {
 HEALTHY_CELLS = ("elman", "leaky", "minimal", "gru", "lstm")
 
 
-def healthy(cell: str, name: str) -> Case:
-    task, of_program, of_run = HEALTHY_TASKS[name]
-    spec = replace(SMALL, task=task, cell=cell, **of_program)
-    return Case("", Settings(spec, GOOD._replace(**of_run)))
+def healthy_case(cell: str, name: str) -> Case:
+    """A network of one cell, trained well on one task."""
+    task, spec_changes, hp_changes = HEALTHY_TASKS[name]
+    return Case("", Settings(replace(SMALL, task=task, cell=cell, **spec_changes), GOOD._replace(**hp_changes)))

@@ -1,0 +1,92 @@
+"""Indicators of gradients: which steps and streams have one, how it decays in time, which parameters have none."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from rnnjax.doctor.batch import Batch
+from rnnjax.doctor.indicators.types import Curve, Indicator, build_curve, per_network, per_stream
+from rnnjax.types import Params
+
+LAG = 4  # steps back in time over which decay and growth are measured
+SILENT = 1e-6  # of the largest stream's gradient: below this a stream has none
+
+
+def coverage_indicators(values: dict[str, Any], batch: Batch) -> dict[str, Indicator]:
+    """last_step: share of the objective's gradient at the last step; silent_streams: share of streams without one.
+
+    last_step is absent if the loss counts at one step of each stream only.
+    """
+    if "coverage" not in values:
+        return {}
+    size_RTB = values["coverage"]
+    streams_RB = size_RTB.sum(axis=1)
+    silent_R = (streams_RB < SILENT * streams_RB.max(axis=1, keepdims=True)).mean(axis=1)
+    found = {"silent_streams": per_network(np.where(np.isnan(streams_RB).any(axis=1), np.nan, silent_R))}
+    mask_TB = batch.loss_mask_TB
+    if (size_RTB.shape[1] if mask_TB is None else np.asarray(mask_TB).sum(axis=0).max()) > 1:
+        found["last_step"] = per_network(size_RTB[:, -1].sum(axis=1) / np.maximum(streams_RB.sum(axis=1), 1e-30))
+    return found
+
+
+def decay_indicators(values: dict[str, Any]) -> dict[str, Indicator]:
+    """gradient_decay = gradient_growth: log10 of the gradient 4 steps back over that of the last step."""
+    if "state_gradients" not in values:
+        return {}
+    decay_RLB = log_decay(values["state_gradients"])
+    lag = min(LAG, decay_RLB.shape[1] - 1)
+    if lag == 0:
+        return {}
+    return dict.fromkeys(("gradient_decay", "gradient_growth"), per_stream(decay_RLB[:, lag] / lag * LAG))
+
+
+def log_decay(gradients_RTB: np.ndarray) -> np.ndarray:
+    """log10 of |d l_T / d c_{T-1-k}| over that at k = 0, by lag k: [R, L, B]."""
+    logs = np.log10(np.maximum(gradients_RTB[:, ::-1], 1e-38))
+    return np.asarray(logs - logs[:, :1])
+
+
+def gradient_curves(values: dict[str, Any]) -> dict[str, Curve]:
+    """The gradient by step of the window, and by lag."""
+    curves = {}
+    if "coverage" in values:
+        size_RTB = values["coverage"]
+        share_RTB = size_RTB / np.maximum(size_RTB.sum(axis=1, keepdims=True), 1e-30)
+        curves["last_step"] = build_curve(share_RTB, "step of the window", "share of the gradient by the outputs")
+    if "state_gradients" in values:
+        decay_RLB = log_decay(values["state_gradients"])
+        lags = np.arange(decay_RLB.shape[1])
+        decay = build_curve(decay_RLB, "lag, steps back in time", "log10 of the gradient", lags)
+        curves |= dict.fromkeys(("gradient_decay", "gradient_growth"), decay)
+    return curves
+
+
+def untrained_parameters(
+    gradients: Any, params: Params, before: Params | None, exempt: tuple[str, ...]
+) -> tuple[np.ndarray, list[str]]:
+    """Share [R] of parameter arrays without a gradient or without a change since `before`; names of those in all runs.
+
+    Args: exempt: top-level names of parameters that a window from a given state gives no gradient.
+    """
+    still = {
+        path_name(path): np.asarray(size_R) == 0 for path, size_R in jax.tree_util.tree_leaves_with_path(gradients)
+    }
+    if before is not None:
+        equal = jax.tree.map(is_unchanged, params, before)
+        for path, equal_R in jax.tree_util.tree_leaves_with_path(equal):
+            if path_name(path) in still:  # arrays of integers have no gradient
+                still[path_name(path)] = still[path_name(path)] | equal_R
+    still = {name: values_R for name, values_R in still.items() if name.split("/")[0] not in exempt}
+    table = np.array(list(still.values()))
+    return table.mean(axis=0), [name for name, row in zip(still, table, strict=True) if row.all()]
+
+
+def is_unchanged(now: Array, before: Array) -> np.ndarray:
+    return np.asarray(jnp.all(now == before, axis=tuple(range(1, now.ndim))))
+
+
+def path_name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
