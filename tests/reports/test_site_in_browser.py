@@ -68,7 +68,9 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of the made-up grid with three figures, two of them key figures, and a table of many metrics."""
     made = grid_page()
     names = [f"{name}_{i}" for name in ("loss", "memory") for i in range(10)]
-    rows: list[list[Cell]] = [[arm, *(Interval(0.1234, 0.1111, 0.1357, 32, "t") for _ in names)] for arm in ("a", "b")]
+    rows: list[list[Cell]] = [
+        [arm, *(Interval(-0.12345, -0.12411, -0.12257, 1000, "t") for _ in names)] for arm in ("a", "b")
+    ]
     table = Table("metrics", "Every metric", ["arm", *names], rows)
     folder = tmp_path_factory.mktemp("wide")
     write_report(folder, made._replace(figures=[*made.figures] * 3, tables=[table], explorer=None))
