@@ -46,6 +46,12 @@ def resolve_unit(metric: Metric, loss: str) -> Metric:
     return metric._replace(unit=metric.unit.format(**UNITS_OF_LOSS[loss]))
 
 
+def suffixed_metrics(metrics: Mapping[str, Metric], suffix: str, condition: str = "") -> dict[str, Metric]:
+    """The same metrics under a condition: each name with the suffix, each definition followed by the condition."""
+    note = f"; {condition}" if condition else ""
+    return {f"{name}{suffix}": one._replace(definition=f"{one.definition}{note}") for name, one in metrics.items()}
+
+
 def metric_name(request: str) -> str:
     """The name in what a study asks for: "final_loss" of "final_loss", "loss" of "loss@900-1000"."""
     return request.partition("@")[0]

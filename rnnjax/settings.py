@@ -3,7 +3,8 @@
 A field of `Spec` fixes the compiled program; a field of `HParams` is batched over the runs of one program.
 The rule of a field (its type and range) stands in its annotation and is checked wherever a value enters: in a study
 file, after `--set`, and where one of these classes is made in Python. Names of tables (`cell`, `optimizer` ...) are
-checked where the table is known. Nothing heavy is imported here, so that a bad value is refused before JAX is loaded.
+checked where the table is known. The
+comment of a field is its description in docs/settings.md and `--help`. Imports nothing heavy.
 """
 
 import math
@@ -48,32 +49,33 @@ def _field_rules(kind: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @dataclass(frozen=True)
 class TaskSpec:
-    """The data and what is to be predicted. A task ignores the fields of other tasks."""
+    """The learning problem and its data. A task ignores the fields of other tasks."""
 
-    name: str = "grammar"  # grammar, text, series, recall
+    name: str = "grammar"  # the learning problem
     characters: Count = 18_710  # grammar: length of the training text
-    corpus_seed: Seed = 0  # grammar: which text is drawn
-    determiner_probability: Probability = 0.5  # grammar: of each optional "the"
-    extra_letters: str = ""  # grammar: letters that the vocabulary has besides those of its words
-    path: str = ""  # text, series: the file; empty is the Markdown text that comes with rnnjax, or a generated series
-    encoding: str = "utf-8"  # text, series: of the file
-    validation: Share = 0.1  # held out: the end of a file, or that share of the training part drawn afresh
-    # series: generated, or "sunspots", the yearly numbers from 1700 to 2008, a file that comes with rnnjax
+    corpus_seed: Seed = 0  # grammar: seed of the generated text
+    determiner_probability: Probability = 0.5  # grammar: probability of each optional "the"
+    extra_letters: str = ""  # grammar: further letters of the vocabulary, besides those of its words
+    path: str = ""  # text, series: the file; empty = the included Markdown text, or a generated series
+    encoding: str = "utf-8"  # text, series: encoding of the file
+    validation: Share = 0.1  # held-out share: the end of a file, or generated data of that share of the training length
+    # series: the generated series; sunspots = the yearly sunspot numbers from 1700 to 2008, which are included
     series: Literal["sines", "ar", "mackey_glass", "walk", "noise", "uniform", "sunspots"] = "sines"
-    recall: Literal["copy", "adding"] = "copy"  # recall: which problem
-    length: Count = 5_000  # series: steps to train on; recall adding: steps of one example
-    columns: str = ""  # series: names of a CSV file's columns, with commas between; empty = all
-    scale: Positive = 1.0  # series: multiplies what is generated or read
-    offset: Finite = 0.0  # series: is then added
+    recall: Literal["copy", "adding"] = "copy"  # recall: the problem
+    length: Count = 5_000  # series: steps of the training part; recall adding: steps of one example
+    columns: str = ""  # series: columns of a CSV file, separated by commas; empty = all
+    scale: Positive = 1.0  # series: factor applied to the data
+    offset: Finite = 0.0  # series: added after `scale`
     redundancy: Count = 1  # series: the training part is its first 1/redundancy, repeated that many times
-    # series: by mean and deviation of the training part; targets: a network then reads raw numbers
+    # series: standardise by mean and deviation of the training part; targets = inputs stay raw
     standardise: Literal["all", "targets", "none"] = "all"
-    loss_steps: Literal["every", "last"] = "every"  # series: which steps of a window are predicted from
-    time_axis: Literal["time", "batch"] = "time"  # series: batch = each time step reads another series of the batch
-    copy_delay: Count = 10  # recall copy: steps between an input and its target
-    symbols: Annotated[int, Ge(2), Le(26)] = 8  # recall copy
-    examples: Count = 2_000  # recall adding: to train on
-    shortest: Annotated[float, Gt(0), Le(1)] = 1.0  # recall adding: examples end after this share of `length` or later
+    loss_steps: Literal["every", "last"] = "every"  # series: steps of a window that enter the loss
+    # series: axis that the network scans; batch = the deliberate mistake of swapped axes
+    time_axis: Literal["time", "batch"] = "time"
+    copy_delay: Count = 10  # recall copy: delay between input and target, in steps
+    symbols: Annotated[int, Ge(2), Le(26)] = 8  # recall copy: number of symbols
+    examples: Count = 2_000  # recall adding: training examples
+    shortest: Annotated[float, Gt(0), Le(1)] = 1.0  # recall adding: shortest example as a share of `length`
 
     def __post_init__(self) -> None:
         check_fields(TaskSpec, vars(self))
@@ -84,35 +86,37 @@ class Spec:
     """Everything that fixes a compiled program; hashable, so that it can be a static argument of `jax.jit`."""
 
     task: TaskSpec = field(default_factory=TaskSpec)
-    cell: str = "elman"
-    activation: str = "tanh"  # of elman and leaky
-    hidden: Count = 64  # H
-    layers: Count = 1  # each layer reads the outputs of the layer below
-    bidirectional: bool = False  # a second network reads each window backwards
-    layer_norm: bool = False  # of the input u and of the recurrent input r of each gate
-    dropout: bool = False  # of h before the recurrent product, one mask for a whole window
-    kernel_initializer: str = "xavier_normal"  # of the input kernel
-    recurrent_initializer: str = "orthogonal"
-    window: Count = 25  # T, steps of truncated back-propagation through time
-    batch: Count = 1  # B, parallel streams of the text
-    gradient_window: Annotated[int, Ge(0)] = 0  # steps that a gradient goes back inside a window; 0 = all of them
-    window_order: Literal["in_order", "random"] = "in_order"  # consecutive windows of a stream, or random ones
-    carry: Literal["carried", "reset"] = "carried"  # the state before a window
-    initial_state: str = "zero"  # the state where nothing is carried
-    reduction: Literal["sum", "mean", "last"] = "sum"  # of the losses [T], to the optimised loss
-    optimizer: str = "sgd"
-    clip_elementwise: bool = False  # each element of the gradient by clip_value, before the whole by clip_norm
-    schedule: str = "constant"  # of the learning rate, after the warm-up
-    # inputs in training: those of the text (teacher forcing), or in part samples, or the argmax, of the network
+    cell: str = "elman"  # recurrent cell
+    activation: str = "tanh"  # elman, leaky: nonlinearity of the hidden units
+    hidden: Count = 64  # hidden units per layer, H
+    layers: Count = 1  # stacked layers; each reads the outputs of the layer below
+    bidirectional: bool = False  # adds a second network that scans each window backwards
+    layer_norm: bool = False  # layer normalisation of the input and recurrent terms of each gate
+    dropout: bool = False  # recurrent dropout: one mask per window on the state that enters the recurrent product
+    kernel_initializer: str = "xavier_normal"  # initializer of the input kernel
+    recurrent_initializer: str = "orthogonal"  # initializer of the recurrent kernel
+    window: Count = 25  # time steps of truncated back-propagation, T
+    batch: Count = 1  # parallel streams of the data, B
+    gradient_window: Annotated[int, Ge(0)] = 0  # steps that gradients go back inside a window; 0 = all
+    window_order: Literal["in_order", "random"] = "in_order"  # consecutive windows, or random positions
+    # state at the start of a window: that of the previous window, or the initial state
+    carry: Literal["carried", "reset"] = "carried"
+    initial_state: str = "zero"  # state where none is carried over
+    reduction: Literal["sum", "mean", "last"] = "sum"  # over the steps of a window, of the optimised loss
+    optimizer: str = "sgd"  # optimizer
+    clip_elementwise: bool = False  # clip each element at clip_value, before clip_norm
+    schedule: str = "constant"  # learning-rate schedule after the warm-up
+    # symbols read in training: the data, or partly the model's predictions (sampled or argmax)
     scheduled_sampling: Literal["teacher", "sampled", "greedy"] = "teacher"
-    sampling_schedule: Literal["linear", "exponential", "inverse_sigmoid"] = "linear"  # of the probability of a sample
-    steps: Count = 30_000  # optimizer steps
-    validate_every: Annotated[int, Ge(0), Le(2**31 - 1)] = 0  # steps between checks of the held-out loss; 0 = none
-    log_every: Count = 25  # steps averaged into one row of the record
-    block: Count = 0  # K, runs that one device advances together; part of a run's numerical identity; 0 = by its size
-    inputs: Annotated[int, Ge(0)] = 0  # D; 0 = whatever the task has
-    outputs: Annotated[int, Ge(0)] = 0  # O; 0 = whatever the task has
-    loss: str = "cross_entropy"  # whatever the task has
+    # rise of the probability that a prediction is read
+    sampling_schedule: Literal["linear", "exponential", "inverse_sigmoid"] = "linear"
+    steps: Count = 30_000  # optimizer steps of a run
+    validate_every: Annotated[int, Ge(0), Le(2**31 - 1)] = 0  # steps between validation checks; 0 = none
+    log_every: Count = 25  # steps averaged into one row of the training log
+    block: Count = 0  # runs that a device advances together, K; affects the last bits; default by size
+    inputs: Annotated[int, Ge(0)] = 0  # D; set by the task
+    outputs: Annotated[int, Ge(0)] = 0  # O; set by the task
+    loss: str = "cross_entropy"  # set by the task
 
     def __post_init__(self) -> None:
         if not isinstance(self.task, TaskSpec):
@@ -132,31 +136,31 @@ class HParamFields(NamedTuple):
     """The fields of `HParams` with their rules and defaults."""
 
     seed: Seed = 42
-    learning_rate: Positive = 0.01
-    clip_norm: PositiveOrInf = 5.0  # of the whole gradient; inf = off
-    clip_steps: PositiveOrInf = math.inf  # steps after which clip_norm is off; inf = never
-    clip_value: PositiveOrInf = math.inf  # of each element, with clip_elementwise = true; inf = off
-    kernel_trainable: Probability = 1.0  # multiplies the gradient of input kernels and biases; 0 = frozen
-    recurrent_trainable: Probability = 1.0  # of the recurrent kernels
-    readout_trainable: Probability = 1.0  # of the readout
-    kernel_gain: Positive = 1.0  # multiplies the kernel initializer
-    recurrent_gain: Positive = 1.0  # multiplies the recurrent initializer
+    learning_rate: Positive = 0.01  # learning rate
+    clip_norm: PositiveOrInf = 5.0  # largest norm of the gradient; inf = off
+    clip_steps: PositiveOrInf = math.inf  # step after which clip_norm is off; inf = never
+    clip_value: PositiveOrInf = math.inf  # with clip_elementwise = true: largest gradient element; inf = off
+    kernel_trainable: Probability = 1.0  # factor on the gradients of input kernels and biases; 0 = frozen
+    recurrent_trainable: Probability = 1.0  # factor on the gradients of recurrent kernels; 0 = frozen
+    readout_trainable: Probability = 1.0  # factor on the gradients of the readout; 0 = frozen
+    kernel_gain: Positive = 1.0  # factor on the initial input kernel
+    recurrent_gain: Positive = 1.0  # factor on the initial recurrent kernel
     forget_bias: Finite = 1.0  # lstm: initial bias of the forget gate
-    leak: Annotated[float, Gt(0), Le(1)] = 0.5  # leaky: dt / tau
-    dropout_rate: Fraction = 0.0  # with dropout = true
-    initial_state_scale: NonNegative = 1.0  # of initial_state = constant, random, fixed and learned
-    momentum: Fraction = 0.9  # momentum, nesterov
-    rms_decay: Fraction = 0.9  # rmsprop
-    adam_b1: Fraction = 0.9  # adam, adamw
-    adam_b2: Fraction = 0.999  # adam, adamw
-    weight_decay: NonNegative = 0.0001  # adamw
-    warmup_steps: NonNegative = 0.0  # the rate rises in a line; 0 = off
-    decay_steps: Positive = 10_000.0  # step, exponential, cosine: until the rate has fallen to decay_factor of itself
-    decay_factor: Annotated[float, Gt(0), Le(1)] = 0.5  # step, exponential, cosine, plateau
-    plateau_checks: PositiveOrInf = 2.0  # plateau: checks without a better held-out loss until the rate falls
-    sampling_probability: Probability = 0.25  # of a sampled or greedy input, at the end of the schedule
-    sampling_steps: Positive = 10_000.0  # sampling_schedule: its scale
-    patience: PositiveOrInf = math.inf  # checks without a better held-out loss until a run stops; inf = off
+    leak: Annotated[float, Gt(0), Le(1)] = 0.5  # leaky: leak rate, dt / tau
+    dropout_rate: Fraction = 0.0  # with dropout = true: probability that a unit is dropped
+    initial_state_scale: NonNegative = 1.0  # scale of initial_state = constant, random, fixed, learned
+    momentum: Fraction = 0.9  # momentum, nesterov: momentum coefficient
+    rms_decay: Fraction = 0.9  # rmsprop: decay of the squared-gradient average
+    adam_b1: Fraction = 0.9  # adam, adamw: decay of the gradient average
+    adam_b2: Fraction = 0.999  # adam, adamw: decay of the squared-gradient average
+    weight_decay: NonNegative = 0.0001  # adamw: decoupled weight decay
+    warmup_steps: NonNegative = 0.0  # steps of linear warm-up; 0 = off
+    decay_steps: Positive = 10_000.0  # step, exponential, cosine: steps until the rate is decay_factor of its start
+    decay_factor: Annotated[float, Gt(0), Le(1)] = 0.5  # step, exponential, cosine, plateau: factor on the rate
+    plateau_checks: PositiveOrInf = 2.0  # plateau: validation checks without improvement before the rate falls
+    sampling_probability: Probability = 0.25  # scheduled_sampling: final probability that a prediction is read
+    sampling_steps: Positive = 10_000.0  # sampling_schedule: time scale in steps
+    patience: PositiveOrInf = math.inf  # validation checks without improvement before a run stops; inf = off
 
 
 class HParams(HParamFields):

@@ -1,4 +1,4 @@
-"""What is wrong with a recurrent network, and what to do: of a run folder, or of your text or series."""
+"""Diagnose a recurrent network and list remedies: of a run folder, or of a small network trained on your file."""
 
 from rnnjax.cli.common import run_command
 from rnnjax.cli.doctor import main

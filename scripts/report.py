@@ -1,4 +1,4 @@
-"""Make reports again from what finished studies stored, build the lab as a site, or write the ledger into a README."""
+"""Render the reports of finished studies again, judge a study again, build a site, or update generated tables."""
 
 from rnnjax.cli.common import run_command
 from rnnjax.cli.report import main

@@ -1,4 +1,4 @@
-"""Let a trained network speak: it reads a prompt, or the end of its series, then its own output."""
+"""Sample from a trained network, which reads a prompt or the end of its training series, then its own output."""
 
 from rnnjax.cli.common import run_command
 from rnnjax.cli.sample import main

@@ -1,4 +1,4 @@
-"""Run studies: train every arm for every seed, draw the curves, judge the statements, write the report."""
+"""Run studies: train every arm for every seed, log the curves, judge the claims, write the report."""
 
 from rnnjax.cli.common import run_command
 from rnnjax.cli.study import main

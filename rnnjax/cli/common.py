@@ -1,11 +1,11 @@
-"""What all scripts share: one line for an error, one exit code, no traceback."""
+"""Shared by all commands: argument parsers, one line for an error, one exit code, no traceback."""
 
 import argparse
 import hashlib
 import os
 import runpy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,37 +14,46 @@ from rnnjax.storage.run_folder import check_name
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse whose usage errors are one line like all others."""
+    """An argparse parser whose usage errors are one line like all others."""
 
     def error(self, message: str) -> NoReturn:
         raise BadInput(f"{message}; see --help")
 
 
 def build_parser(description: str | None, epilog: str = "") -> Parser:
-    """A parser that takes no abbreviations: a prefix must not set a field by accident."""
+    """A parser without abbreviations: a prefix must not set a field by accident."""
     layout = argparse.RawDescriptionHelpFormatter
     return Parser(description=description, epilog=epilog, allow_abbrev=False, formatter_class=layout)
 
 
 def add_import_option(parser: argparse.ArgumentParser) -> None:
-    """The option for what `run_user_code` runs."""
+    """Add `--import`, whose file `run_user_code` runs."""
     parser.add_argument(
         "--import",
         dest="own_code",
         type=Path,
         metavar="FILE.py",
-        help="run this file first: it may enter cells, tasks and probes of your own in their tables",
+        help="run this Python file first; it can register your own cells, tasks and probes",
     )
 
 
 def run_user_code(file: Path | None) -> str:
-    """Run the user's own file of Python. Returns: the sha256 of what it says, "" for none. Raises BadInput."""
+    """Run the user's own file of Python. Returns: one sha256 of it and of the modules beside it that it
+    imports, "" for none. Raises BadInput."""
     if file is None:
         return ""
     if not file.is_file():
         raise BadInput(f"--import: no such file {str(file)!r}")
+    before = set(sys.modules)
     runpy.run_path(str(file))
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+    files = [file, *own_modules(set(sys.modules) - before, file.resolve().parent)]
+    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
+
+
+def own_modules(names: Iterable[str], folder: Path) -> list[Path]:
+    """The files of those modules that lie below a folder, in the order of their paths."""
+    paths = [Path(path).resolve() for name in names if (path := getattr(sys.modules[name], "__file__", None))]
+    return sorted(path for path in paths if path.is_relative_to(folder) and "site-packages" not in path.parts)
 
 
 def run_command(main: Callable[[], None]) -> None:
@@ -57,28 +66,28 @@ def run_command(main: Callable[[], None]) -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # the reader of our output has gone
+    except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
 
 
 def printable(text: str) -> str:
-    """`text` without what could steer a terminal: a user's file and its name may hold escape codes."""
+    """`text` with control characters escaped: a user's file and its name may contain terminal escape codes."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def check_arguments(arguments: Sequence[str]) -> None:
-    """Raises BadInput for bytes that are no text: no file that we write could name them."""
+    """Raises BadInput for arguments that are not UTF-8: no output file could name them."""
     for argument in arguments:
         if any("\ud800" <= c <= "\udfff" for c in argument):
             raise BadInput(f"argument {argument!a}: expected UTF-8")
 
 
 def run_folders(studies: Sequence[str], out: Path | None) -> list[Path]:
-    """The run folder of each study: `out`, which only one can have, or runs/<study>.
+    """The run folder of each study: `out` for a single study, or runs/<study>.
 
     Raises:
-        BadInput: two studies would share a folder, or a folder's name is none.
+        BadInput: two studies would share a folder, or a folder has an invalid name.
     """
     if out is not None and len(studies) > 1:
         raise BadInput(f"--out: got one folder for {len(studies)} studies; expected one study")

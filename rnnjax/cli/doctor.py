@@ -1,6 +1,6 @@
-"""What is wrong with a recurrent network, and what to do: of a run folder, or of your text or series.
+"""Diagnose a recurrent network and list remedies: of a run folder, or of a small network trained on your file.
 
-With --text or --series a small network is trained on the file first, four seeds, in less than a minute.
+With --text or --series four seeds of a small network are trained on the file first, in less than a minute.
 """
 
 import argparse
@@ -14,30 +14,35 @@ from rnnjax.config.schema import Study
 from rnnjax.errors import BadInput
 
 CONFIGS = Path(__file__).parents[1] / "doctor" / "configs"
-ABOUT = "doctor.json and doctor.html are written into the run folder"
+EPILOG = "writes doctor.json and doctor.html into the run folder"
 
 
 def arguments() -> argparse.Namespace:
-    """What the user asked for. Raises: BadInput unless it is exactly one of the three."""
-    parser = command.build_parser(__doc__, ABOUT)
-    parser.add_argument("folder", nargs="?", type=Path, metavar="OUT", help="the run folder of a study")
-    parser.add_argument("--arm", metavar="A", help="which arm of it; default the first")
-    parser.add_argument("--text", type=Path, metavar="FILE", help="train on this text first")
-    parser.add_argument("--series", type=Path, metavar="FILE", help="train on this CSV file first")
-    parser.add_argument("--columns", metavar="A,B", help="columns of --series; default all")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="run folder of --text, --series; default runs/doctor-*")
-    command.add_import_option(parser)
-    asked = parser.parse_args()
+    """The parsed arguments. Raises: BadInput unless exactly one of the three is given."""
+    asked = build_options().parse_args()
     given = [name for name in ("folder", "text", "series") if getattr(asked, name) is not None]
     if len(given) != 1:
         raise BadInput(f"got {' and '.join(given) or 'nothing to examine'}; expected one of OUT, --text and --series")
     if asked.folder is not None and asked.out is not None:
-        raise BadInput("--out: got a run folder to examine too; expected --text or --series, which are trained first")
+        raise BadInput("--out requires --text or --series: a run folder is examined in place")
     if asked.columns is not None and asked.series is None:
-        raise BadInput("--columns: got no --series; expected one, whose columns they are")
+        raise BadInput("--columns requires --series")
     if asked.arm is not None and asked.folder is None:
-        raise BadInput("--arm: got no run folder; expected one, whose arm it is")
+        raise BadInput("--arm requires a run folder")
     return asked
+
+
+def build_options() -> argparse.ArgumentParser:
+    parser = command.build_parser(__doc__, EPILOG)
+    add = parser.add_argument
+    add("folder", nargs="?", type=Path, metavar="OUT", help="run folder of a study")
+    add("--arm", metavar="A", help="arm of the study; default the first")
+    add("--text", type=Path, metavar="FILE", help="train on this text and examine the result")
+    add("--series", type=Path, metavar="FILE", help="train on this CSV file and examine the result")
+    add("--columns", metavar="A,B", help="columns of --series; default all")
+    add("--out", type=Path, metavar="DIR", help="run folder of --text, --series; default runs/doctor-*")
+    command.add_import_option(parser)
+    return parser
 
 
 def diagnostic_study(asked: argparse.Namespace) -> Study | None:
@@ -52,7 +57,7 @@ def diagnostic_study(asked: argparse.Namespace) -> Study | None:
 
 
 def toml_string(text: str) -> str:
-    """A string as TOML writes it; for what stands in a path, as JSON does."""
+    """A string in TOML syntax, which for paths is that of JSON."""
     return json.dumps(text, ensure_ascii=False)
 
 
@@ -65,14 +70,14 @@ def main() -> None:
         command.run_folders([study.name], folder)
     devices.prepare()
     command.run_user_code(asked.own_code)
-    from rich.console import Console  # what is below imports JAX, which a bad argument never reaches
+    from rich.console import Console  # the imports below load JAX; bad arguments are refused before
 
     from rnnjax.doctor import report as showing
     from rnnjax.doctor.examine_run import examine_folder
-    from rnnjax.studies import run as lab
+    from rnnjax.studies.run import run_study
 
     if study is not None:
-        lab.run_study(study, folder, resume=folder.exists())
+        run_study(study, folder, resume=folder.exists())
     arm, found = examine_folder(folder, asked.arm)
     title = f"{file or folder}: {arm}"
     showing.show(Console(highlight=False), title, found)

@@ -1,7 +1,4 @@
-"""Make reports again from what finished studies stored, build the lab as a site, or write the ledger into a README.
-
-With --remedies: keep what the studies measured of the doctor's remedies.
-"""
+"""Render the reports of finished studies again, judge a study again, build a site, or update generated tables."""
 
 import argparse
 from pathlib import Path
@@ -18,35 +15,43 @@ if TYPE_CHECKING:
     from rnnjax.reports.ledger import Entry
 
 
-def arguments() -> argparse.Namespace:
-    parser = command.build_parser(__doc__, "with no other option: writes report.html, report.md and tables/ anew")
-    parser.add_argument(
-        "folders", nargs="+", type=Path, metavar="FOLDER", help="folders of finished studies (results/*, runs/init)"
+def build_options() -> argparse.ArgumentParser:
+    parser = command.build_parser(__doc__, "without options: renders report.html, report.md and tables/ again")
+    add = parser.add_argument
+    add(
+        "folders",
+        nargs="+",
+        type=Path,
+        metavar="FOLDER",
+        help="finished studies, such as results/* or runs/init",
     )
-    parser.add_argument("--site", type=Path, metavar="DIR", help="build the lab in DIR; open DIR/index.html")
-    parser.add_argument(
-        "--judge", type=Path, metavar="CONFIG", help="judge one finished study anew by what its file says now"
+    add("--site", type=Path, metavar="DIR", help="build a site of all studies in DIR; open DIR/index.html")
+    add(
+        "--judge",
+        type=Path,
+        metavar="CONFIG",
+        help="judge one study again by this file; needs its metrics/*.npz",
     )
-    parser.add_argument("--ledger", type=Path, metavar="FILE", help="write the ledger between its marks in FILE")
-    parser.add_argument("--remedies", type=Path, metavar="FILE", help="write what the doctor's remedies change to FILE")
-    parser.add_argument("--symptoms", type=Path, metavar="FILE", help="write the table of symptoms into FILE")
-    return parser.parse_args()
+    add("--ledger", type=Path, metavar="FILE", help="write the table of all claims between its marks in FILE")
+    add("--remedies", type=Path, metavar="FILE", help="write the measured effects of remedies to FILE")
+    add("--symptoms", type=Path, metavar="FILE", help="write the symptom table between its marks in FILE")
+    return parser
 
 
 def rejudge_folder(path: Path, folders: list[Path]) -> None:
-    """Raises BadInput unless there is one folder, and as `lab.rejudge`."""
+    """Raises BadInput unless there is one folder, and as `rejudge`."""
     if len(folders) > 1:
         raise BadInput(f"--judge: got {len(folders)} folders; expected the one of {path}")
     study = config.load_study(path)
     devices.prepare()
-    from rnnjax.studies import run as lab
+    from rnnjax.studies.analyse import rejudge
 
-    lab.rejudge(study, folders[0])
+    rejudge(study, folders[0])
     print(f"done: {folders[0] / 'report.html'}")
 
 
 def main() -> None:
-    asked = arguments()
+    asked = build_options().parse_args()
     if asked.judge is not None:
         rejudge_folder(asked.judge, asked.folders)
     from rnnjax.reports import ledger, site
@@ -67,7 +72,7 @@ def main() -> None:
 
 
 def write_remedies(path: Path, folders: list[Path]) -> None:
-    """What the doctor says that its remedies change. Raises DamagedState for a study that has not measured it."""
+    """The measured effects of the doctor's remedies. Raises DamagedState for a study that has not measured them."""
     from rnnjax.doctor import remedies
 
     remedies.write_effects(path, remedies.measured_effects(folders))
@@ -75,7 +80,7 @@ def write_remedies(path: Path, folders: list[Path]) -> None:
 
 
 def write_symptoms(path: Path) -> None:
-    """The doctor's table of symptoms, from what comes with the package."""
+    """The doctor's symptom table."""
     from rnnjax.doctor import symptom_table as symptoms
 
     symptoms.write_symptoms(path)
@@ -87,6 +92,6 @@ def rewrite_reports(entries: "Sequence[Entry]") -> None:
     from rnnjax.reports import site
     from rnnjax.reports.render import write_report
 
-    for entry, page in [(entry, site.page_of(entry)) for entry in entries]:
+    for entry, page in [(entry, site.read_study_report(entry)) for entry in entries]:
         write_report(entry.folder, page)
         print(f"done: {entry.folder / 'report.html'}")

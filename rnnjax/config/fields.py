@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, get_type_hints
 
 from rnnjax.checks import check_value, describe_type, format_input
 from rnnjax.config import renamed
+from rnnjax.config.descriptions import field_descriptions
 from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Spec, TaskSpec
 
@@ -65,14 +66,18 @@ def unknown_field(name: str, known: Collection[str]) -> str:
 
 
 def field_help() -> str:
-    """All settings with their defaults and rules, for `--help`."""
-    owners = {"spec": "settings that fix a program", "hp": "settings batched over runs", "task": "settings of the task"}
+    """All settings with defaults, rules and descriptions, for `--help`."""
+    owners = {
+        "spec": ("settings that fix a program", Spec),
+        "hp": ("settings batched over runs", HParams),
+        "task": ("settings of the task", TaskSpec),
+    }
     lines = []
-    for owner, title in owners.items():
+    for owner, (title, kind) in owners.items():
         lines += ["", f"{title}:"]
-        lines += [
-            f"  {name:<22} {entry.default!s:<14} {describe_type(entry.annotation)}"
-            for name, entry in FIELDS.items()
-            if entry.owner == owner
-        ]
+        descriptions = field_descriptions(kind)
+        for name, entry in FIELDS.items():
+            if entry.owner == owner:
+                lines.append(f"  {name:<28} {entry.default!s:<14} {describe_type(entry.annotation)}")
+                lines.append(f"      {descriptions[name.removeprefix('task.')]}")
     return "\n".join(lines).strip()

@@ -1,7 +1,7 @@
-"""The tables of a study file, and the `Study` made of it: arms x seeds.
+"""The schema of a study file, and `Study`: the file with its axes expanded into arms.
 
-The dataclasses are the tables of the TOML file, in which unknown keys are refused; `Study` is the file with its axes
-expanded.
+The dataclasses are the tables of the TOML file; unknown keys are refused. The comment of a field is its description in
+docs/studies.md.
 """
 
 from dataclasses import dataclass, field
@@ -27,35 +27,38 @@ STRICT = {"extra": "forbid"}
 
 @dataclass(frozen=True)
 class Criterion:
-    """One sharpened, checkable form of a statement: a rule, a metric, and the arms it is about.
+    """One checkable form of a claim: a rule, a metric, and the arms that it compares.
 
     Arms are named by patterns (`normal_*`). A metric is a number per seed; `name@step` is a probe at that step of
     training and `name` alone the last one; `name@a-b` is the mean of a row of the record over the steps in (a, b].
     """
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    rule: str  # one of analysis.rules.RULES
-    metric: Text
-    arms: Annotated[list[str], MinLen(1)]
-    compared_to: list[str] = field(default_factory=list)  # arms to compare with
-    compared_metric: str = ""  # the metric of these, if it is another one; an arm may then be compared with itself
-    matched: list[str] = field(default_factory=list)  # only pairs of arms that agree in these fields
-    low: Number = float("-inf")  # the statement holds between low and high
-    high: Number = float("inf")
-    expected: Number | None = None
-    tolerance: Number = 0.0
-    scale: Literal["difference", "relative", "log", "rank"] = "difference"  # relative: mean a / mean b - 1
-    prefers: Literal["lowest", "highest"] = "lowest"  # of the rule `best`
-    explained_by: str = ""  # the metric on whose logarithm `metric` is fitted, or with which it is correlated
-    controlling_for: str = ""  # of the rule `correlation`: the metric that is held constant (partial correlation)
-    other_metrics: list[str] = field(default_factory=list)  # of `variance_share`: the metrics of the other columns
-    share_of: Literal["columns", "arms", "interaction", "seeds"] = "columns"  # of `variance_share`: the factor
-    weights: list[Number] = field(default_factory=list)  # of the rule `contrast`, one for each pattern of `arms`
-    divided_by: list[Number] = field(default_factory=list)  # likewise: the contrast that it is divided by
-    axes: list[str] = field(default_factory=list)  # the fields that `trend` (one) and `interaction` (two) go along
-    factors: dict[str, list[str]] = field(default_factory=dict)  # of the rule `widest`: arms by what varies in them
-    quantifier: Literal["all", "any"] = "all"  # over the arms or pairs
-    text: str = ""  # what this criterion adds to the statement
+    rule: str  # a rule of docs/rules.md
+    metric: Text  # the metric that is judged
+    arms: Annotated[list[str], MinLen(1)]  # patterns of arm names
+    compared_to: list[str] = field(default_factory=list)  # patterns of the arms to compare with
+    compared_metric: str = ""  # metric of `compared_to`, if another one; an arm may then be compared with itself
+    matched: list[str] = field(default_factory=list)  # compare only arms that agree in these fields
+    low: Number = float("-inf")  # the claim holds between `low` and `high`
+    high: Number = float("inf")  # upper limit
+    expected: Number | None = None  # the expected value, or the threshold of `share`
+    tolerance: Number = 0.0  # accepted distance from `expected`
+    # scale of differences; relative is mean a / mean b - 1
+    scale: Literal["difference", "relative", "log", "rank"] = "difference"
+    prefers: Literal["lowest", "highest"] = "lowest"  # rule `best`: which extreme wins
+    explained_by: str = ""  # rules `explained`, `correlation`: the other metric
+    controlling_for: str = ""  # rule `correlation`: metric whose effect is removed (partial correlation)
+    other_metrics: list[str] = field(default_factory=list)  # rule `variance_share`: metrics of the other columns
+    share_of: Literal["columns", "arms", "interaction", "seeds"] = "columns"  # rule `variance_share`: the component
+    weights: list[Number] = field(default_factory=list)  # rule `contrast`: one weight for each pattern of `arms`
+    divided_by: list[Number] = field(default_factory=list)  # rule `contrast`: weights of the denominator
+    axes: list[str] = field(
+        default_factory=list
+    )  # fields: one for `trend`, two for `interaction`, several for `additive`
+    factors: dict[str, list[str]] = field(default_factory=dict)  # rule `widest`: factor name -> patterns of its arms
+    quantifier: Literal["all", "any"] = "all"  # over arms or pairs
+    text: str = ""  # one sentence that states this criterion
 
     def patterns(self) -> list[str]:
         """The patterns of all its arms."""
@@ -64,16 +67,16 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of a document, in our words, with the criteria that judge it."""
+    """A claim with the criteria that judge it."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    id: Text
-    text: Text
-    criteria: Annotated[list[Criterion], MinLen(1)]
-    source: str = ""  # the document's file name
-    stated: str = ""  # the figure that it gives
-    expected: str = ""
-    definition: bool = False  # true by construction: a unit test rather than a finding
+    id: Text  # unique in the study
+    text: Text  # the claim in one sentence
+    criteria: Annotated[list[Criterion], MinLen(1)]  # tables `[[claims.criteria]]`
+    source: str = ""  # document that makes the claim
+    stated: str = ""  # the number that the document gives
+    expected: str = ""  # the author's prediction before the study ran
+    definition: bool = False  # true by definition: a check, not a finding
 
 
 @dataclass(frozen=True)
@@ -90,10 +93,10 @@ class QuestionSpec:
 
 @dataclass(frozen=True)
 class AdviceSpec:
-    """A recommendation, with the measured names and numbers filled in."""
+    """A recommendation, with measured names and numbers filled in."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    text: Text  # may name {best}, {value}, {ties} (arms whose chance to be best is over 5%) and {worst}
+    text: Text  # may contain {best}, {value}, {ties} (arms with a chance over 5% to be best) and {worst}
     metric: Text
     arms: list[str] = field(default_factory=lambda: ["*"])
     best: Literal["lowest", "highest"] = "lowest"
@@ -104,34 +107,34 @@ class FigureSpec:
     """A figure of the report."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    form: Literal["curve", "probe", "lag", "interval", "map"]  # map: of words, one run of the first of `arms`
+    form: Literal["curve", "probe", "lag", "interval", "map"]  # kind of plot; a map shows one run of the first arm
     metric: Text
     title: Text
     unit: str = ""
-    along: str = ""  # lag: what the lags are, if not steps back in time
+    along: str = ""  # form lag: name of the lag axis; default steps back in time
     arms: list[str] = field(default_factory=lambda: ["*"])
-    log: bool = False
+    log: bool = False  # logarithmic value axis
 
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table of the report: some metrics of some arms; or the share of each of some fields in their variance."""
+    """A table of the report: metrics of arms, or the variance share of each factor."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
     title: Text
     metrics: Annotated[list[str], MinLen(1)]
     arms: list[str] = field(default_factory=lambda: ["*"])
-    shares_of: list[str] = field(default_factory=list)  # fields in which the arms differ
-    note: str = ""
+    shares_of: list[str] = field(default_factory=list)  # fields whose variance shares are shown instead of the values
+    note: str = ""  # text below the table
 
 
 @dataclass(frozen=True)
 class ContradictionSpec:
-    """Statements of the documents that cannot all hold, answered like a question by a measured number."""
+    """Claims that cannot all hold, with the measurement that decides between them."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
     text: Text
-    between: Annotated[list[str], MinLen(2)]  # ids of statements, of this study or of others
+    between: Annotated[list[str], MinLen(2)]  # ids of claims, of this study or of others
     metric: Text
     arms: list[str] = field(default_factory=lambda: ["*"])
     best: Literal["lowest", "highest"] = "lowest"
@@ -140,42 +143,42 @@ class ContradictionSpec:
 
 @dataclass(frozen=True)
 class ReferenceValue:
-    """A number of the documents that a convention should come near to."""
+    """A stated number that a convention should reproduce."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
     metric: Text
-    value: Annotated[float, Strict(), Gt(0)]
+    value: Annotated[float, Strict(), Gt(0)]  # the stated number
     arms: list[str] = field(default_factory=lambda: ["*"])  # at most one of each convention
 
 
 @dataclass(frozen=True)
 class ConventionComparison:
-    """Which of several unstated conventions comes nearest to the documents' numbers, all taken together."""
+    """The unstated convention whose results come nearest to the stated numbers, all taken together."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
     text: Text
-    by: Annotated[list[str], MinLen(1)]  # the fields that make a convention
+    by: Annotated[list[str], MinLen(1)]  # fields that define a convention
     numbers: Annotated[list[ReferenceValue], MinLen(1)]
 
 
 @dataclass(frozen=True)
 class ExplorerSpec:
-    """A grid of arms: the reader predicts its best cell, then it is shown."""
+    """A prediction exercise: the reader guesses the best cell of a grid of arms before its results are shown."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    choose: Annotated[list[Text], MinLen(1)]  # fields of the axes, of which the reader chooses one value each
-    rows: Text  # the field whose values are the rows of the table that is then shown
-    metrics: Annotated[list[Text], MinLen(1)]  # the first decides; `failed` becomes the status
+    choose: Annotated[list[Text], MinLen(1)]  # fields of the axes; the reader chooses one value of each
+    rows: Text  # field whose values are the rows of the result table
+    metrics: Annotated[list[Text], MinLen(1)]  # the first decides; `failed` is shown as status
     arms: list[str] = field(default_factory=lambda: ["*"])
     best: Literal["lowest", "highest"] = "lowest"
 
 
 @dataclass(frozen=True)
 class InitialStatistics:
-    """Statistics of untrained networks over many draws of their initial parameters."""
+    """Statistics of freshly initialised networks, without training."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    count: Annotated[PositiveInt, Le(100_000)]
+    count: Annotated[PositiveInt, Le(100_000)]  # networks per arm
     arms: Annotated[list[str], MinLen(1)]
 
 
@@ -184,16 +187,17 @@ class StudyFile:
     """The top level of a study's TOML file."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    question: Text
-    title: str = ""
-    hypothesis: str = ""
-    protocol: list[str] = field(default_factory=list)
-    baseline: str = ""  # the arm that the others are compared with; the first if not given
-    seeds: Any = 32  # a count (42, 43, ...) or the seeds themselves
-    save_every: PositiveInt | None = None  # optimizer steps between checkpoints; a tenth of the steps by default
-    base: dict[str, Any] = field(default_factory=dict)
-    axes: list[dict[str, Any]] = field(default_factory=list)  # each a product, all together the arms; `seeds`: fewer
-    # a number of log-spaced steps of training (1 = the last step), or the steps themselves
+    question: Text  # the question in one sentence
+    title: str = ""  # title of the report; default the file name
+    hypothesis: str = ""  # expected answer
+    protocol: list[str] = field(default_factory=list)  # paragraphs on the method
+    baseline: str = ""  # arm that the others are compared with; default the first
+    seeds: Any = 32  # number of seeds (42, 43, ...) or a list of seeds
+    save_every: PositiveInt | None = None  # optimizer steps between checkpoints; default a tenth of the steps
+    base: dict[str, Any] = field(default_factory=dict)  # settings of every arm
+    # each table is a product of lists, all tables together the arms; `seeds` limits the seeds of a table
+    axes: list[dict[str, Any]] = field(default_factory=list)
+    # probe name -> number of log-spaced points (1 = the end), or a list of steps
     probes: dict[str, ProbeSteps] = field(default_factory=dict)
     initial_statistics: InitialStatistics | None = None
     conventions: ConventionComparison | None = None
@@ -227,6 +231,6 @@ class Study(NamedTuple):
     file: StudyFile
     arms: list[Arm]
     seeds: list[int]
-    config: dict[str, Any]  # all that decides the results, as plain values: the manifest keeps it and its hash
+    config: dict[str, Any]  # every value that affects the results; stored in the manifest with its hash
     complete: bool = True  # false where only some arms of its file are to be run
-    overrides: str = ""  # departures from the file: "steps 5,000 instead of 30,000"
+    overrides: str = ""  # differences from the file: "steps 5,000 instead of 30,000"

@@ -11,14 +11,13 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import BadInput
-from rnnjax.keys import key_for
+from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_layers, build_network
 from rnnjax.probes.dynamics.units import WITH_ACTIVATION
 from rnnjax.settings import HParams, Spec
 from rnnjax.training.step import mask_frozen
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
 
-NO_RANDOMNESS = jax.random.key(0)  # of a Flax cell's carry, which asks for a key
 FIRST = 4  # steps over which stepping must say what reading says; more, and rounding grows in a chaotic network
 CLOSE = 0.01  # of the largest output: as near as this is the same
 
@@ -105,7 +104,7 @@ def of_flax(module: nn.Module) -> Subject:
         return after
 
     def start(params: Params, inputs: Array) -> Carry:
-        return module.initialize_carry(NO_RANDOMNESS, inputs.shape[1:])  # type: ignore[attr-defined]
+        return module.initialize_carry(jax.random.key(0), inputs.shape[1:])  # type: ignore[attr-defined]
 
     known = isinstance(module, nn.RNNCellBase)
     return Subject(partial(scanned, step), step, start if known else None, all_units)

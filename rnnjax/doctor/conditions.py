@@ -97,8 +97,8 @@ CONDITIONS = (
         "The network is scanned along the batch axis: each example is read as if it followed the one above it.",
         "Put time where the scan goes: move the axes with jnp.swapaxes(x, 0, 1), or set the module's time_major.",
         Comparison(
-            "identical", "r2", "right,every,window=16",
-            "swapped,every,window=16",
+            "identical", "r2", "time,every,window=16",
+            "batch,every,window=16",
             "held-out R^2, axes in their places instead of swapped",
         ),
     ),

@@ -9,7 +9,7 @@ from rnnjax.doctor.conditions import CONDITIONS, Condition, Kind, Limit
 from rnnjax.doctor.indicators import Sign, Signs
 from rnnjax.doctor.remedies import Effect
 from rnnjax.doctor.training_curves import FEWEST_ROWS, OF_RECORD
-from rnnjax.reports.render import shown
+from rnnjax.reports.formatting import format_value
 
 HEALTHY = "No fault found."
 BLIND = " The curves of training were not looked at."
@@ -95,7 +95,7 @@ def of_curves(check: Check) -> bool:
 def evidence(finding: Finding) -> str:
     """The number in words."""
     over = {"network": ""}.get(finding.over, f" {finding.over}")
-    return f"{finding.number}: {shown(finding.evidence)}{over}"
+    return f"{finding.number}: {format_value(finding.evidence)}{over}"
 
 
 # The judgement

@@ -1,11 +1,9 @@
 """The networks of an arm out of a run folder, with their curves and the windows that they were trained on."""
 
-from functools import partial
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from rnnjax.doctor.diagnosis import Examination
 from rnnjax.doctor.examine import diagnosis
@@ -14,11 +12,10 @@ from rnnjax.doctor.inputs import seen
 from rnnjax.doctor.training_curves import Record
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.storage.files import read_npz
 from rnnjax.storage.manifest import read_manifest
 from rnnjax.studies.datasets import data_hash, load_tasks
 from rnnjax.studies.load_networks import LoadedNetwork, load_networks
-from rnnjax.studies.load_results import split_by_arm
+from rnnjax.studies.load_results import read_arms
 from rnnjax.training import parallel as sweep
 from rnnjax.types import Task
 
@@ -64,11 +61,11 @@ def data_changed(folder: Path) -> bool:
 def stored_record(folder: Path, network: LoadedNetwork, seeds: list[int]) -> Record | None:
     """The curves of an arm's runs; None for a study that has not come to its end."""
     manifest = read_manifest(folder)
-    for path in sorted((folder / "metrics").glob("*.npz")):
-        for name, arrays in split_by_arm(read_npz(path), list(manifest["config"]["arms"]) if manifest else []):
-            if name == network.arm:
-                rows = [list(arrays["seed"]).index(seed) for seed in seeds]
-                curves = {key: arrays[key][rows] for key in ("loss", "gradient_norm", "clip_share", "update_norm")}
-                taken = partial(np.take, indices=rows)
-                return record_of(network.spec, network.hp, curves, arrays["row_steps"], taken(arrays["diverged_at"]))
+    for name, recorded in read_arms(folder, list(manifest["config"]["arms"]) if manifest else []):
+        if name == network.arm:
+            rows = [recorded.seeds.tolist().index(seed) for seed in seeds]
+            curves = {key: recorded.rows[key][rows] for key in ("loss", "gradient_norm", "clip_share", "update_norm")}
+            return record_of(
+                network.spec, network.hp, curves, recorded.row_steps, jnp.asarray(recorded.diverged_at[rows])
+            )
     return None

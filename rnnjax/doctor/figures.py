@@ -5,19 +5,21 @@ import numpy as np
 from rnnjax.analysis.results import ArmResult
 from rnnjax.doctor.diagnosis import Check, Examination, Finding
 from rnnjax.doctor.indicators import Curve, Sign
-from rnnjax.reports.figures import Drawing, interval_figure, lag_figure, line_figure
+from rnnjax.reports.figures.curves import lag_figure, line_figure
+from rnnjax.reports.figures.intervals import interval_figure
+from rnnjax.reports.figures.traces import CaptionedFigure
 
 NAME = "examined"
 BY_STEP = "optimizer steps"  # the axis of a curve of training
 
 
-def drawings(examination: Examination) -> list[Drawing]:
+def drawings(examination: Examination) -> list[CaptionedFigure]:
     """A figure for every finding, in their order."""
     limits = {check.name: check for check in examination.checked}
     return [drawing(finding, examination, limits[finding.name]) for finding in examination.findings]
 
 
-def drawing(finding: Finding, examination: Examination, check: Check) -> Drawing:
+def drawing(finding: Finding, examination: Examination, check: Check) -> CaptionedFigure:
     """The curve that the finding's sign was read from, where there is one, else the sign of every run or stream."""
     found = examination.signs.curves.get(check.sign)
     if found is None:
@@ -25,7 +27,7 @@ def drawing(finding: Finding, examination: Examination, check: Check) -> Drawing
     return of_curve(finding, found)
 
 
-def of_curve(finding: Finding, curve: Curve) -> Drawing:
+def of_curve(finding: Finding, curve: Curve) -> CaptionedFigure:
     values_nm = np.asarray(curve.values_nm, float)
     arm = made_up(len(values_nm))
     if curve.x_title == BY_STEP:
@@ -37,17 +39,17 @@ def of_curve(finding: Finding, curve: Curve) -> Drawing:
         figure.update_layout(xaxis_title_text=curve.x_title)
     many = f"Line: mean over {len(values_nm)} {curve.over}; band: its t interval, 95%."
     caption = many if len(values_nm) > 1 else "Line: the one network."
-    return Drawing(finding.symptom, caption, figure)
+    return CaptionedFigure(finding.symptom, caption, figure)
 
 
-def of_sign(finding: Finding, sign: Sign, check: Check) -> Drawing:
+def of_sign(finding: Finding, sign: Sign, check: Check) -> CaptionedFigure:
     arm = made_up(len(sign.values_n))._replace(metrics={"y": np.asarray(sign.values_n, float)})
     what = "run" if sign.over == "runs" else "stream"
     levels = {"limit": check.limit.bound}
     figure = interval_figure([arm], "y", unit=finding.number, levels=levels, each=what).figure
     over = sign.over if len(sign.values_n) > 1 else "one number of one network"
     caption = f"Points: {over}; bar: their mean with its t interval, 95%. Dashed: from where on it is a finding."
-    return Drawing(finding.symptom, caption, figure)
+    return CaptionedFigure(finding.symptom, caption, figure)
 
 
 def made_up(n: int) -> ArmResult:

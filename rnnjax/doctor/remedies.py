@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnjax.analysis import statistics as stats
+from rnnjax.analysis import bootstrap
 from rnnjax.analysis.statistics import Interval
 from rnnjax.doctor.conditions import CONDITIONS, Comparison, Condition
 from rnnjax.errors import DamagedState
@@ -18,6 +18,7 @@ FILE = "remedies.json"
 SEED = 0  # of the bootstrap
 NOT_YET = "not measured yet"
 NEVER = "not measured: no study has this fault in it"
+RENAMED_VALUES = {"right": "time", "swapped": "batch"}  # of task.time_axis, in the arm names of older summaries
 
 
 class Effect(NamedTuple):
@@ -51,12 +52,17 @@ def effect_of(condition: Condition, folders: dict[str, Path]) -> Effect:
         return Effect(asked.study, asked.says, None)
     tree = read_json(path)
     try:
-        arms = {arm["name"]: arm["metrics"] for arm in tree["arms"]}
+        arms = {upgrade_arm_name(arm["name"]): arm["metrics"] for arm in tree["arms"]}
         pair = paired(arms, asked)
     except (KeyError, TypeError) as error:
         raise DamagedState(f"cannot read {path}: it has not measured what {condition.name} asks ({error})") from error
-    difference = stats.paired_difference(SEED, *pair) if len(pair[0]) > 1 else None
+    difference = bootstrap.paired_difference(SEED, *pair) if len(pair[0]) > 1 else None
     return Effect(asked.study, asked.says, difference, float(np.mean(pair[1])) if difference else None)
+
+
+def upgrade_arm_name(name: str) -> str:
+    """An arm name as an older rnnjax may have written it, with the current words for its settings."""
+    return ",".join(RENAMED_VALUES.get(part, part) for part in name.split(","))
 
 
 def paired(arms: dict[str, Any], asked: Comparison) -> tuple[np.ndarray, np.ndarray]:

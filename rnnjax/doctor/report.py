@@ -11,7 +11,8 @@ from rich.table import Table
 from rnnjax.analysis.statistics import Interval
 from rnnjax.doctor.diagnosis import Examination, Finding, evidence, headline, looked_for
 from rnnjax.doctor.figures import drawings
-from rnnjax.reports.render import render, visible
+from rnnjax.reports.formatting import escape_controls
+from rnnjax.reports.render import render
 from rnnjax.storage.files import write_json, write_text
 from rnnjax.storage.manifest import to_results_json
 
@@ -20,7 +21,7 @@ STYLES = {"fault": "red", "floor": "green", "note": "yellow"}
 
 def show(console: Console, title: str, examination: Examination) -> None:
     """Print the findings, most weighty first, then what was looked for."""
-    console.print(f"[bold]{escape(visible(title))}[/]: {escape(headline(examination))}", soft_wrap=True)
+    console.print(f"[bold]{escape(escape_controls(title))}[/]: {escape(headline(examination))}", soft_wrap=True)
     for number, finding in enumerate(examination.findings, 1):
         console.print(panel(number, finding))
     console.print(f"{looked_for(examination)}.", soft_wrap=True, markup=False)
@@ -38,7 +39,7 @@ def panel(number: int, finding: Finding) -> Panel:
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     for name, words in rows.items():
-        table.add_row(name, escape(visible(words)))
+        table.add_row(name, escape(escape_controls(words)))
     title = f"{number}. {finding.symptom} [{finding.kind}]"
     return Panel(table, title=escape(title), title_align="left", border_style=STYLES[finding.kind])
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from rnnjax.keys import key_for
+from rnnjax.networks.keys import key_for
 from rnnjax.settings import HParams
 from rnnjax.types import Carry
 

@@ -112,3 +112,19 @@ INITIALIZERS = {
     "radius": normal_with_radius,
 }
 SQUARE_ONLY = ("radius",)
+
+
+def distribution(name: str, shape: Shape, gain: float) -> tuple[str, float]:
+    """What an initializer draws from, in a form in which equal distributions are equal: ("normal", deviation) ...
+
+    An initializer that rescales another one is known by the other's name and scale; all others by their own.
+    """
+    scales = {
+        "normal": ("normal", 1.0),
+        "xavier_normal": ("normal", (2 / sum(shape)) ** 0.5),
+        "he_normal": ("normal", (2 / shape[0]) ** 0.5),
+        "uniform": ("uniform", 1.0),
+        "xavier_uniform": ("uniform", (6 / sum(shape)) ** 0.5),
+    }
+    family, scale = scales.get(name, (name, 1.0))
+    return family, float(f"{gain * scale:.7g}")

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from rnnjax.keys import key_for
+from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_network
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Params

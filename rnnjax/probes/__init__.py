@@ -1,10 +1,12 @@
-"""Measurements on a network between two chunks of training. A probe is a factory (spec, task) -> `types.Probe`.
+"""Measurements on a network between two chunks of training. A probe is a factory (spec, task) -> `types.Probe`, or
+`types.Facts` where no network determines the values.
 
 May import: the root modules, `networks`, `tasks` and `training`. No files, clocks, prints or global random state.
 Begin reading: `PROBES` below, then `dynamics/spectrum.py` as an example.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +14,7 @@ import jax
 import numpy as np
 
 from rnnjax.errors import NotApplicable
+from rnnjax.metrics import Metric
 from rnnjax.probes.dynamics.gradients import gradients, jacobian
 from rnnjax.probes.dynamics.reservoir import capacity, echo, growth
 from rnnjax.probes.dynamics.spectrum import spectrum
@@ -34,11 +37,12 @@ from rnnjax.probes.series.closed_loop import closed_loop
 from rnnjax.probes.series.sensitivity import responses
 from rnnjax.probes.words.categories import categories
 from rnnjax.probes.words.novel_words import novel_words
-from rnnjax.settings import HParams, Spec
+from rnnjax.settings import HParams, Spec, TaskSpec
+from rnnjax.tasks import TASKS
 from rnnjax.training.state import init_state
-from rnnjax.types import Probe, Task
+from rnnjax.types import Facts, Probe, Task
 
-PROBES: dict[str, Callable[[Spec, Task], Probe]] = {
+PROBES: dict[str, Callable[[Spec, Task], Probe | Facts]] = {
     "spectrum": spectrum,
     "gradients": gradients,
     "jacobian": jacobian,
@@ -68,8 +72,8 @@ PROBES: dict[str, Callable[[Spec, Task], Probe]] = {
 }
 
 
-def applicable(names: Iterable[str], spec: Spec, task: Task) -> dict[str, Probe]:
-    """The probes of these names, without those that have nothing to look at in such a network or task."""
+def applicable(names: Iterable[str], spec: Spec, task: Task) -> dict[str, Probe | Facts]:
+    """The probes of these names, without those that are not applicable to such a network or task."""
     found = {}
     for name in names:
         try:
@@ -79,10 +83,31 @@ def applicable(names: Iterable[str], spec: Spec, task: Task) -> dict[str, Probe]
     return found
 
 
-def outline(probe: Probe, spec: Spec) -> dict[str, np.ndarray]:
-    """What a look at one run gives, [1, ...], with meaningless numbers: nothing is compiled to know its shape."""
+def outline(probe: Probe | Facts, spec: Spec) -> dict[str, np.ndarray]:
+    """The shapes and dtypes of the values [1, ...] of one run, with meaningless numbers; nothing is compiled."""
+    if isinstance(probe, Facts):
+        return {name: np.full(1, value) for name, value in probe.values.items()}
     scalars = (jax.ShapeDtypeStruct((), np.uint32 if name == "seed" else np.float32) for name in HParams._fields)
     hp: Any = HParams._make(scalars)
     state = jax.eval_shape(partial(init_state, spec), hp)
     shapes = jax.eval_shape(probe.measure, state, hp, jax.ShapeDtypeStruct((), np.int32))
     return probe.summarise(jax.tree.map(lambda leaf: np.ones((1, *leaf.shape), leaf.dtype), shapes))
+
+
+EXAMPLES = (
+    Spec(task=TaskSpec(extra_letters="jxz"), layers=2, window=16),
+    Spec(cell="lstm", task=TaskSpec(name="text"), window=16),
+    Spec(task=TaskSpec(name="series"), window=16),
+    Spec(task=TaskSpec(name="recall"), window=16),
+)
+
+
+def all_metrics() -> dict[str, dict[str, Metric]]:
+    """The metrics of every probe by its name, those of all EXAMPLES together. Nothing is compiled."""
+    found: dict[str, dict[str, Metric]] = {name: {} for name in PROBES}
+    for example in EXAMPLES:
+        task = TASKS[example.task.name](example.task, None)
+        spec = replace(example, inputs=task.inputs, outputs=task.outputs, loss=task.loss)
+        for name, probe in applicable(PROBES, spec, task).items():
+            found[name] |= probe.metrics
+    return found

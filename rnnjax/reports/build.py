@@ -5,54 +5,60 @@ from typing import Any
 
 import numpy as np
 
+from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
 from rnnjax.analysis.conventions import compare_conventions
 from rnnjax.analysis.measurement import common_seeds, paired_finite
-from rnnjax.analysis.results import ArmResult, at_probe_steps, is_text, per_seed, select_arms
+from rnnjax.analysis.results import (
+    ArmResult,
+    Results,
+    at_probe_steps,
+    decode_ids,
+    direction,
+    per_seed,
+    rank_arms,
+    select_arms,
+    shared_unit,
+)
 from rnnjax.analysis.rules.associations import variance_shares
 from rnnjax.analysis.statistics import estimate_mean
 from rnnjax.analysis.verdicts import Judgement
 from rnnjax.config.schema import AdviceSpec, ContradictionSpec, FigureSpec, QuestionSpec, Study, TableSpec
-from rnnjax.probes.words.substitution import map_places
 from rnnjax.reports import document as pages
-from rnnjax.reports.figures import Drawing, interval_figure, lag_figure, line_figure, map_figure, probe_figure
+from rnnjax.reports.figures.curves import lag_figure, line_figure, probe_figure
+from rnnjax.reports.figures.intervals import interval_figure
+from rnnjax.reports.figures.maps import map_figure
+from rnnjax.reports.figures.traces import CaptionedFigure
+from rnnjax.reports.formatting import format_value
 from rnnjax.reports.grid_explorer import explorer
 from rnnjax.reports.methods import data_line, data_table, settings
-from rnnjax.reports.render import shown
-from rnnjax.reports.summary import decisive, reasons, unit_among
-from rnnjax.settings import TaskSpec
-from rnnjax.tasks.text import ids_to_text
-from rnnjax.types import Task
+from rnnjax.reports.summary import decisive, reasons
+from rnnjax.settings import LOSS_UNITS
 
 SEED = 0  # of the bootstrap
 FEWEST = 10  # seeds for a bootstrap
 EQUIVALENT = 0.05  # of the baseline's mean
 
 
-def page(
-    study: Study,
-    arms: Sequence[ArmResult],
-    judgements: Sequence[Judgement],
-    tasks: dict[TaskSpec, Task],
-    seconds: dict[str, float],
-    manifest: dict[str, Any],
-) -> pages.Page:
+def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Report:
     """The report of a study."""
-    return pages.Page(
+    study, arms = results.study, results.arms
+    return pages.Report(
         title=study.file.title or study.name,
         question=study.file.question,
         statements=[statement(judgement) for judgement in judgements],
         hypothesis=study.file.hypothesis,
-        protocol=[*study.file.protocol, data_line(study, tasks)],
+        protocol=[*study.file.protocol, data_line(study, results.data)],
         settings=settings(study),
-        figures=[drawing(figure, arms, levels_of(study, tasks)) for figure in figures_of(study)],
-        tables=[*tables(study, arms), *data_table(tasks)],
-        samples=samples(study, arms, tasks),
-        questions=[pages.Question(question.text, answer(question, arms)) for question in study.file.questions],
-        advice=[advised(advice, arms) for advice in study.file.advice],
-        cost=pages.Cost(seconds, machine(manifest)),
+        figures=[build_figure(figure, results) for figure in figures_of(study)],
+        tables=[*tables(study, arms), *data_table(results.data)],
+        samples=samples(results),
+        questions=[pages.Question(question.text, rank_sentence(question, arms)) for question in study.file.questions],
+        advice=[fill_advice(advice, arms) for advice in study.file.advice],
+        cost=pages.Cost(results.manifest["seconds"], machine(results.manifest)),
         contradictions=[
-            pages.Contradiction(each.text, each.between, answer(each, arms)) for each in study.file.contradictions
+            pages.Contradiction(each.text, each.between, rank_sentence(each, arms))
+            for each in study.file.contradictions
         ],
         explorer=explorer(study.file.explorer, arms) if study.file.explorer else None,
         overrides=study.overrides,
@@ -78,35 +84,37 @@ def figures_of(study: Study) -> list[FigureSpec]:
     return study.file.figures or [FigureSpec("curve", "loss", "Training loss", "nats per character")]
 
 
-def levels_of(study: Study, tasks: dict[TaskSpec, Task]) -> dict[str, dict[str, float]]:
-    """The levels of loss that each arm's task knows, by arm."""
-    return {arm.name: dict(tasks[arm.spec.task].reference_losses) for arm in study.arms}
-
-
-def drawing(figure: FigureSpec, arms: Sequence[ArmResult], levels: dict[str, dict[str, float]]) -> Drawing:
-    """A figure of the study. Args: levels: of each arm; drawn under a loss where all arms shown have the same."""
-    chosen = select_arms(arms, figure.arms)
-    known = [levels[arm.name] for arm in chosen]
-    shared = known[0] if all(one == known[0] for one in known) else None
-    words = (figure.title, figure.unit or unit_among(figure.metric, chosen))
-    shown_levels = shared if "loss" in figure.metric else None
+def build_figure(figure: FigureSpec, results: Results) -> CaptionedFigure:
+    """A figure of the study; reference losses stand under a loss where all arms in it have the same."""
+    chosen, metric = results.select(figure.arms), figure.metric
+    words = (figure.title, figure.unit or shared_unit(chosen, metric), reference_losses(results, figure))
     if figure.form == "curve":
-        return line_figure(chosen, figure.metric, *words, shown_levels, log_x=figure.log)
+        return line_figure(chosen, metric, *words, log_x=figure.log)
     if figure.form == "map":
-        return map_figure(chosen[0], figure.metric, map_places(), *words)
+        return map_figure(chosen[0], metric, chosen[0].labels[metric], *words[:2])
     if figure.form == "interval":
-        values = [arm._replace(metrics={figure.metric: per_seed(arm, figure.metric)}) for arm in chosen]
-        return interval_figure(values, figure.metric, *words, shown_levels, log_x=figure.log)
-    measured = [at_probe_steps(arm, figure.metric) for arm in chosen]
+        values = [arm._replace(metrics={metric: per_seed(arm, metric)}) for arm in chosen]
+        return interval_figure(values, metric, *words, log_x=figure.log)
+    measured = [at_probe_steps(arm, metric) for arm in chosen]
     if figure.form == "probe":
-        return probe_figure(measured, figure.metric, *words, shown_levels, log_y=figure.log)
-    return lag_figure(measured, figure.metric, *words, shown_levels, log_y=figure.log, along=figure.along)
+        return probe_figure(measured, metric, *words, log_y=figure.log)
+    return lag_figure(measured, metric, *words, log_y=figure.log, along=figure.along)
+
+
+def reference_losses(results: Results, figure: FigureSpec) -> dict[str, float] | None:
+    """The reference losses that all arms of a figure of a loss have in common; None for another metric."""
+    chosen = results.select(figure.arms)
+    known = [results.data_by_arm[arm.name].reference_losses for arm in chosen]
+    same = all(losses == known[0] for losses in known)
+    is_loss = {shared_unit(chosen, figure.metric)} <= set(LOSS_UNITS.values())
+    return known[0] if same and is_loss else None
 
 
 def against_baseline(study: Study, arms: Sequence[ArmResult]) -> pages.Table:
-    """Each arm's final loss minus the baseline's, seed by seed: interval, Holm's p-value and equivalence within 5%.
+    """Each arm's final loss minus the baseline's, seed by seed: interval, p-value and equivalence within 5%.
 
-    Only of arms that read what the baseline reads: losses on other data are not to be compared.
+    Interval and p-value are one method: Student's t on the paired differences, corrected for the number of rows after
+    Bonferroni, so that p < 0.05 exactly where the interval excludes 0. Only of arms with the baseline's data.
     """
     baseline = select_arms(arms, [study.file.baseline])[0] if study.file.baseline else arms[0]
     tasks = {arm.name: arm.spec.task for arm in study.arms}
@@ -117,11 +125,10 @@ def against_baseline(study: Study, arms: Sequence[ArmResult]) -> pages.Table:
         if arm is not baseline and arm.name not in elsewhere
     }
     enough = {name: pair for name, pair in pairs.items() if len(pair[0]) >= FEWEST}
-    intervals = stats.paired_differences(SEED, list(enough.values()))
-    p_values = stats.holm(np.array([stats.paired_p_value(*pair) for pair in enough.values()]))
-    rows = [
-        [name, interval, float(p_value), "yes" if equal(*pair) else "not shown"]
-        for (name, pair), interval, p_value in zip(enough.items(), intervals, p_values, strict=True)
+    compared = stats.paired_t_comparisons(list(enough.values()))
+    rows: list[list[pages.Cell]] = [
+        [name, interval, p_value, "yes" if equivalent(*pair) else "not shown"]
+        for (name, pair), (interval, p_value) in zip(enough.items(), compared, strict=True)
     ]
     left_out = "".join(f" {name}: fewer than {FEWEST} seeds." for name in pairs if name not in enough)
     if elsewhere:
@@ -129,14 +136,15 @@ def against_baseline(study: Study, arms: Sequence[ArmResult]) -> pages.Table:
     return pages.Table(
         name="baseline",
         title=f"Final loss against the baseline, {baseline.name}",
-        columns=["arm", f"difference ({baseline.loss_unit})", "p (paired t, Holm)", "equal within 5%"],
+        columns=["arm", f"difference ({baseline.loss_unit})", "p (paired t)", "equal within 5%"],
         rows=rows,
-        note="Differences of the same seeds, arm minus baseline; the intervals hold for all rows at once. Equal within "
+        note="Differences of the same seeds, arm minus baseline; intervals and p-values are Student's t on the pairs, "
+        "corrected for all rows together (Bonferroni). Equal within "
         f"5%: two one-sided paired t-tests at 0.05 each.{left_out}",
     )
 
 
-def equal(first: np.ndarray, second: np.ndarray) -> bool:
+def equivalent(first: np.ndarray, second: np.ndarray) -> bool:
     """Whether two arms are shown to differ by less than 5% of the second's mean."""
     return stats.equivalence_p_value(first, second, EQUIVALENT * float(second.mean())) < 0.05
 
@@ -150,7 +158,7 @@ def every_metric(arms: Sequence[ArmResult]) -> pages.Table:
         [arm.name, int(np.sum(arm.diverged_at >= 0)), *(estimate_mean(arm.metrics.get(m, nothing)) for m in metrics)]
         for arm in arms
     ]
-    units = {name: unit_among(name, arms) for name in metrics}
+    units = {name: shared_unit(arms, name) for name in metrics}
     columns = ["arm", "diverged", *(f"{name} ({words})" if words else name for name, words in units.items())]
     return pages.Table("metrics", "Every metric at the end of training", columns, rows)
 
@@ -196,7 +204,7 @@ def chosen_tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
 def arms_table(table: TableSpec, arms: Sequence[ArmResult]) -> tuple[list[str], list[list[pages.Cell]]]:
     """Columns and rows: the metrics of each arm."""
     chosen = select_arms(arms, table.arms)
-    units = [unit_among(metric, chosen) for metric in table.metrics]
+    units = [shared_unit(chosen, metric) for metric in table.metrics]
     columns = [f"{m} ({words})" if words else m for m, words in zip(table.metrics, units, strict=True)]
     rows: list[list[pages.Cell]] = [
         [arm.name, *(estimate_mean(per_seed(arm, metric)) for metric in table.metrics)] for arm in chosen
@@ -220,38 +228,33 @@ def variance_table(table: TableSpec, arms: Sequence[ArmResult]) -> tuple[list[st
     return ["part", "share of the variance"], [[words.get(name, f"of that: {name}"), parts[name]] for name in order]
 
 
-def samples(study: Study, arms: Sequence[ArmResult], tasks: dict[TaskSpec, Task]) -> list[pages.Sample]:
-    """What the first seed of each arm writes after training."""
+def samples(results: Results) -> list[pages.Sample]:
+    """The text that the first seed of each arm generates after training."""
     return [
-        pages.Sample(
-            arm.name,
-            probe.removeprefix("text_"),
-            int(arm.probe_steps[-1]),
-            ids_to_text(ids_nQN[0, -1], tasks[point.spec.task].vocabulary),
-        )
-        for point, arm in zip(study.arms, arms, strict=True)
-        for probe, ids_nQN in arm.probes.items()
-        if is_text(probe)
+        pages.Sample(arm.name, probe.removeprefix("text_"), int(arm.probe_steps[-1]), decode_ids(ids_N, vocabulary))
+        for arm in results.arms
+        for vocabulary in [results.data_by_arm[arm.name].vocabulary]
+        for probe in arm.of_kind("text")
+        for ids_N in [arm.probes[probe][0, -1]]
+        if arm.was_measured(probe)[-1]
     ]
 
 
-def answer(question: QuestionSpec | ContradictionSpec, arms: Sequence[ArmResult]) -> str:
+def rank_sentence(question: QuestionSpec | ContradictionSpec, arms: Sequence[ArmResult]) -> str:
     """The arms in order of a measured number, as a sentence."""
-    sign = -1 if question.best == "highest" else 1
     chosen = select_arms(arms, question.arms)
-    ranked = [(arm.name, estimate_mean(per_seed(arm, question.metric))) for arm in chosen]
-    known = sorted(((name, value) for name, value in ranked if value), key=lambda item: sign * item[1].estimate)
+    known = rank_arms(chosen, question.metric, question.best)
     if not known:
         return f"No run has a finite {question.metric}."
-    words = question.unit or unit_among(question.metric, chosen)
-    listed = "; ".join(f"{name} {shown(value)}" for name, value in known)
+    words = question.unit or shared_unit(chosen, question.metric)
+    listed = "; ".join(f"{arm.name} {format_value(value)}" for arm, value in known)
     by = f"{question.metric} in {words}" if words else question.metric
     return f"By {by}, {question.best} first: {listed} (mean, 95% t interval)."
 
 
-def advised(advice: AdviceSpec, arms: Sequence[ArmResult]) -> str:
+def fill_advice(advice: AdviceSpec, arms: Sequence[ArmResult]) -> str:
     """The advice with the names and numbers that were measured."""
-    sign = -1 if advice.best == "highest" else 1
+    sign = direction(advice.best)
     values = {arm.name: per_seed(arm, advice.metric) for arm in select_arms(arms, advice.arms)}
     known = {name: of_arm for name, of_arm in values.items() if np.isfinite(of_arm).all()}
     ranked = sorted(known, key=lambda name: sign * known[name].mean())
@@ -259,18 +262,18 @@ def advised(advice: AdviceSpec, arms: Sequence[ArmResult]) -> str:
         return f"No arm has a finite {advice.metric} for every seed."
     return advice.text.format(
         best=ranked[0],
-        value=shown(estimate_mean(known[ranked[0]])),
-        ties=", ".join(ties(known, ranked, sign)) or "none",
+        value=format_value(estimate_mean(known[ranked[0]])),
+        ties=", ".join(near_ties(known, ranked, sign)) or "none",
         worst=ranked[-1],
     )
 
 
-def ties(values: dict[str, np.ndarray], ranked: Sequence[str], sign: int) -> list[str]:
+def near_ties(values: dict[str, np.ndarray], ranked: Sequence[str], sign: int) -> list[str]:
     """The arms besides the first whose bootstrap probability of being the best is over 5%."""
     table = sign * common_seeds([values[name] for name in ranked])
     if table.shape[1] < FEWEST:
         return [f"too few seeds to tell ({table.shape[1]})"]
-    chances = stats.best_arm(SEED, table).probability_A
+    chances = bootstrap.best_arm(SEED, table).probability_A
     return [name for name, chance in zip(ranked[1:], chances[1:], strict=True) if chance > 0.05]
 
 

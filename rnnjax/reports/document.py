@@ -128,7 +128,7 @@ class Cost(NamedTuple):
     machine: str
 
 
-class Page(NamedTuple):
+class Report(NamedTuple):
     """A report, in the order in which it is read."""
 
     title: str
@@ -148,7 +148,7 @@ class Page(NamedTuple):
     overrides: str = ""  # what was run otherwise than the study's file has it
 
 
-def check(page: Page) -> None:
+def check(page: Report) -> None:
     """Raises ValueError for an unknown verdict or a table name that is no file name."""
     for statement in page.statements:
         if statement.verdict not in VERDICTS:

@@ -1,7 +1,7 @@
-"""page.json: the page of a report as plain values, from which every form of it is made again.
+"""page.json: a report as plain values, from which report.html, report.md and the tables are written again.
 
-Infinities, which JSON does not know, are {"float": "inf"}; NaN, a value that is not there, is null. A figure is its
-plotly JSON.
+JSON has no infinities: they are {"float": "inf"}. NaN, a missing value, is null. An interval is `Interval.to_json`, a
+figure its plotly JSON.
 """
 
 import json
@@ -13,60 +13,60 @@ from typing import Any
 import plotly.graph_objects as go
 from pydantic import TypeAdapter
 
-from rnnjax.analysis.statistics import Interval
+from rnnjax.analysis.statistics import NO_INTERVAL, Interval
 from rnnjax.errors import DamagedState
-from rnnjax.reports.document import Page, check
-from rnnjax.reports.figures import Drawing
+from rnnjax.reports.document import Report, check
+from rnnjax.reports.figures.traces import CaptionedFigure
 from rnnjax.storage.files import read_json, write_text
 
 NAME = "page.json"
 
 
-def write_page(folder: Path, page: Page) -> None:
+def write_report_json(folder: Path, report: Report) -> None:
     """Write page.json into the folder. Raises StorageFailed."""
-    write_text(folder / NAME, json.dumps(plain(page), allow_nan=False, separators=(",", ":")) + "\n")
+    write_text(folder / NAME, json.dumps(to_plain(report), allow_nan=False, separators=(",", ":")) + "\n")
 
 
-def read_page(folder: Path) -> Page:
-    """The page that `write_page` wrote. Raises DamagedState, also for a page of another version."""
+def read_report(folder: Path) -> Report:
+    """The report that `write_report_json` wrote. Raises DamagedState, also for another version's file."""
     tree = read_json(folder / NAME)
     try:
-        drawings = [Drawing(**each | {"figure": go.Figure(each["figure"])}) for each in tree.pop("figures")]
-        page = TypeAdapter(Page, config={"arbitrary_types_allowed": True}).validate_python(
-            revived(tree) | {"figures": drawings}
+        figures = [CaptionedFigure(**each | {"figure": go.Figure(each["figure"])}) for each in tree.pop("figures")]
+        report = TypeAdapter(Report, config={"arbitrary_types_allowed": True}).validate_python(
+            from_plain(tree) | {"figures": figures}
         )
-        check(page)
+        check(report)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         raise DamagedState(f"cannot read {folder / NAME}: {str(error).splitlines()[0]}") from error
-    return page
+    return report
 
 
-def plain(value: Any) -> Any:
-    """Named tuples as tables, figures as plotly's JSON."""
+def to_plain(value: Any) -> Any:
+    """Named tuples as tables, figures as plotly's JSON, NumPy scalars as numbers."""
     if isinstance(value, go.Figure):
         return json.loads(value.to_json())
+    if isinstance(value, Interval):
+        value = value.to_json()
     if hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): to_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if hasattr(value, "item"):  # a number of NumPy's
+        return [to_plain(item) for item in value]
+    if hasattr(value, "item"):  # a NumPy scalar
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else {"float": str(value)}
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
 
 
-def revived(tree: Any) -> Any:
-    """`plain` undone, but for the named tuples that a field's type tells."""
+def from_plain(tree: Any) -> Any:
+    """The inverse of `to_plain`, except for named tuples, which follow from the types of the fields."""
     if isinstance(tree, list):
-        return [revived(item) for item in tree]
+        return [from_plain(item) for item in tree]
     if not isinstance(tree, dict):
         return tree
     if tree.keys() == {"float"}:
         return float(tree["float"])
-    if tree.keys() == set(Interval._fields):
-        bounds = {name: math.nan if tree[name] is None else revived(tree[name]) for name in Interval._fields[:3]}
-        return Interval(**bounds, n=tree["n"], method=tree["method"])
-    return {key: revived(item) for key, item in tree.items()}
+    found = {key: from_plain(item) for key, item in tree.items()}
+    return Interval.from_json(found) if tree.keys() == NO_INTERVAL.keys() else found

@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
-from rnnjax.analysis.results import ArmResult, per_seed, select_arms
+from rnnjax.analysis.results import ArmResult, direction, per_seed, select_arms, shared_unit
 from rnnjax.config.schema import ExplorerSpec
 from rnnjax.reports import document as pages
-from rnnjax.reports import render as report
-from rnnjax.reports.summary import unit_among
+from rnnjax.reports.formatting import format_value
 
 SEED = 0  # of the bootstrap
 LEAST_CHANCE = 0.05  # of being the best, from which on a cell is not told apart from it
@@ -27,7 +27,7 @@ def explorer(asked: ExplorerSpec, arms: Sequence[ArmResult]) -> pages.Explorer:
         pages.GridCell(place(arm, sides), [value(per_seed(arm, name)) for name in metrics], status(arm), rank, tie)
         for arm, rank, tie in zip(chosen, ranks, tied, strict=True)
     ]
-    columns = [f"{name} ({words})" if (words := unit_among(name, chosen)) else name for name in metrics]
+    columns = [f"{name} ({words})" if (words := shared_unit(chosen, name)) else name for name in metrics]
     return pages.Explorer(sides[:-1], sides[-1], columns, asked.best, cells, note(len(chosen), tied))
 
 
@@ -37,7 +37,7 @@ def side(field: str, arms: Sequence[ArmResult]) -> pages.Choice:
 
 
 def words(setting: Any) -> str:
-    return str(report.shown(setting))
+    return str(format_value(setting))
 
 
 def place(arm: ArmResult, sides: Sequence[pages.Choice]) -> list[int]:
@@ -66,14 +66,14 @@ def ranking(values: Sequence[np.ndarray], best: str) -> tuple[list[int | None], 
     A cell of which a run has no finite number has no place. Told apart: its bootstrap chance of being the best, over
     seeds resampled jointly, is at most 5%; with too few seeds, or seeds that are not the same, nothing is.
     """
-    sign = -1 if best == "highest" else 1
+    sign = direction(best)
     placed = [i for i, values_n in enumerate(values) if np.isfinite(values_n).all()]
     order = sorted(placed, key=lambda i: sign * float(values[i].mean()))
     ranks = [order.index(i) + 1 if i in placed else None for i in range(len(values))]
     counts = {len(values[i]) for i in placed}
     if len(counts) != 1 or min(counts) < stats.FEWEST_FOR_BOOTSTRAP:
         return ranks, [i in placed for i in range(len(values))]
-    chances = stats.best_arm(SEED, sign * np.stack([values[i] for i in placed])).probability_A
+    chances = bootstrap.best_arm(SEED, sign * np.stack([values[i] for i in placed])).probability_A
     close = {i for i, chance in zip(placed, chances, strict=True) if chance > LEAST_CHANCE or i == order[0]}
     return ranks, [i in close for i in range(len(values))]
 

@@ -1,6 +1,5 @@
 """The ledger: every statement of every study with its verdict, read from summary.json, and its table in a README."""
 
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,16 +62,11 @@ def read_entry(folder: Path) -> Entry:
 
 
 def statement(claim: dict[str, Any]) -> Statement:
-    """What `summary.claim_summary` wrote."""
+    """The inverse of `summary.claim_summary`."""
     if claim["verdict"] not in VERDICTS:
         raise ValueError(f"verdict {claim['verdict']}")
-    words = {name: str(claim[name]) for name in ("id", "text", "source", "stated", "verdict", "expected", "why")}
-    return Statement(**words, estimate=None if claim["estimate"] is None else interval(claim))
-
-
-def interval(claim: dict[str, Any]) -> Interval:
-    low, high = (math.nan if bound is None else float(bound) for bound in claim["ci95"])
-    return Interval(float(claim["estimate"]), low, high, int(claim["n"]), str(claim["method"]))
+    texts = {name: str(claim[name]) for name in ("id", "text", "source", "stated", "verdict", "expected", "why")}
+    return Statement(**texts, estimate=None if claim["estimate"] is None else Interval.from_json(claim))
 
 
 def write_ledger(readme: Path, entries: Sequence[Entry]) -> None:

@@ -3,14 +3,15 @@
 from dataclasses import asdict
 from typing import Any
 
+from rnnjax.analysis.results import DataSummary
+from rnnjax.config.fields import flatten
 from rnnjax.config.schema import Study
 from rnnjax.reports import document as pages
-from rnnjax.reports.render import shown
+from rnnjax.reports.formatting import format_value
 from rnnjax.settings import LOSS_UNITS, TaskSpec
-from rnnjax.types import Task
 
 
-def data_line(study: Study, tasks: dict[TaskSpec, Task]) -> str:
+def data_line(study: Study, tasks: dict[TaskSpec, DataSummary]) -> str:
     """What was trained on, and what loss is possible on it; several sets of data have a table of their own."""
     [(first, task), *others] = zip(own_names(tasks), tasks.values(), strict=True)
     what, kind = ("characters", f", {len(task.vocabulary)} distinct") if task.vocabulary else ("steps", "")
@@ -18,7 +19,7 @@ def data_line(study: Study, tasks: dict[TaskSpec, Task]) -> str:
     data = (
         f"{1 + len(others)} sets of data: the last table has them, with the losses that are possible on them."
         if others
-        else f"Task {first}: {len(task.train_N):,} {what} to train on, {len(task.validation_N):,} held out{kind}. "
+        else f"Task {first}: {task.train_length:,} {what} to train on, {task.validation_length:,} held out{kind}. "
         f"Levels in {LOSS_UNITS[task.loss]}: {levels}."
     )
     fewest = min(len(arm.seeds(study.seeds)) for arm in study.arms)
@@ -27,19 +28,19 @@ def data_line(study: Study, tasks: dict[TaskSpec, Task]) -> str:
     return f"{data} {seeds}, the same in every arm{fewer}."
 
 
-def own_names(tasks: dict[TaskSpec, Task]) -> list[str]:
+def own_names(tasks: dict[TaskSpec, DataSummary]) -> list[str]:
     """Each task by its name, and a variant of one by the fields in which it differs from the first of that name."""
     names: list[str] = []
     first: dict[str, dict[str, Any]] = {}  # by name
     for spec in tasks:
         fields = asdict(spec)
         usual = first.setdefault(spec.name, fields)
-        own = ", ".join(f"{name} {shown(value)}" for name, value in fields.items() if value != usual[name])
+        own = ", ".join(f"{name} {format_value(value)}" for name, value in fields.items() if value != usual[name])
         names.append(f"{spec.name} with {own}" if own else spec.name)
     return names
 
 
-def data_table(tasks: dict[TaskSpec, Task]) -> list[pages.Table]:
+def data_table(tasks: dict[TaskSpec, DataSummary]) -> list[pages.Table]:
     """What was trained on where it is not the same for all arms, and what loss is possible on each."""
     if len(tasks) < 2:
         return []
@@ -47,8 +48,8 @@ def data_table(tasks: dict[TaskSpec, Task]) -> list[pages.Table]:
     rows: list[list[pages.Cell]] = [
         [
             name,
-            len(task.train_N),
-            len(task.validation_N),
+            task.train_length,
+            task.validation_length,
             len(task.vocabulary) or None,
             *(task.reference_losses.get(level) for level in levels),
             LOSS_UNITS[task.loss],
@@ -64,7 +65,7 @@ def settings(study: Study) -> pages.Settings:
 
     Of the task only what was set: most of its fields belong to other tasks.
     """
-    full = {arm.name: flat(study.config["arms"][arm.name]) | derived(arm.spec) for arm in study.arms}
+    full = {arm.name: flatten(study.config["arms"][arm.name]) | derived(arm.spec) for arm in study.arms}
     fields = list(next(iter(full.values())))
     differing = [name for name in fields if len({repr(values[name]) for values in full.values()}) > 1]
     usual = {f"task.{name}": value for name, value in asdict(TaskSpec()).items() if name != "name"}
@@ -74,11 +75,6 @@ def settings(study: Study) -> pages.Settings:
         if name not in differing and (name not in usual or value != usual[name])
     }
     return pages.Settings({arm: {name: values[name] for name in differing} for arm, values in full.items()}, common)
-
-
-def flat(table: dict[str, Any]) -> dict[str, Any]:
-    task = {f"task.{name}": value for name, value in table["task"].items()}
-    return {name: value for name, value in table.items() if name != "task"} | task
 
 
 def derived(spec: Any) -> dict[str, Any]:

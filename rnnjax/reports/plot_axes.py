@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from rnnjax.analysis.results import ArmResult
-from rnnjax.reports.arm_styles import faint, inked
+from rnnjax.reports.arm_styles import styled, with_alpha
 
 NEUTRAL = "#808890"  # readable on white and on black
 BAND, POINT = 0.14, 0.45  # opacity of a band and of a single seed
@@ -17,9 +17,11 @@ Levels = Mapping[str, float]
 
 
 def empty(arms: Sequence[ArmResult], x_axis: dict[str, Any], y_axis: dict[str, Any]) -> go.Figure:
-    inks = [ink for _, ink in inked(arms)]
-    dark = {ink.light: ink.dark for ink in inks}
-    dark |= {faint(ink.light, alpha): faint(ink.dark, alpha) for ink in inks for alpha in (BAND, POINT)}
+    styles = [style for _, style in styled(arms)]
+    dark = {style.light: style.dark for style in styles}
+    dark |= {
+        with_alpha(style.light, alpha): with_alpha(style.dark, alpha) for style in styles for alpha in (BAND, POINT)
+    }
     return go.Figure(
         layout={
             "template": "none",

@@ -22,75 +22,44 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from rnnjax.analysis.statistics import Interval
-from rnnjax.reports.document import VERDICTS, Cell, Figure, Page, Sample, Table, by_verdict, check
+from rnnjax.reports.document import VERDICTS, Cell, Figure, Report, Sample, Table, by_verdict, check
+from rnnjax.reports.formatting import escape_controls, format_interval, format_value
 from rnnjax.storage.files import write_text
 
 TEMPLATES = Path(__file__).with_name("templates")
-NOTHING = "–"  # a value that is not there: the run diverged or never got that far
 
 
-def write_report(folder: Path, page: Page) -> None:
+def write_report(folder: Path, report: Report) -> None:
     """Write report.html, report.md and tables/*.csv into the folder; each file appears whole or not at all.
 
     Raises: ValueError for an unknown verdict or a table name that is no file name; StorageFailed.
     """
-    check(page)
-    write_tables(folder, page)
-    write_text(folder / "report.md", render("report.md.j2", False, **_words(page)))
-    write_text(folder / "report.html", html(page))
+    check(report)
+    write_tables(folder, report)
+    write_text(folder / "report.md", render("report.md.j2", False, **_context(report)))
+    write_text(folder / "report.html", html(report))
 
 
-def write_tables(folder: Path, page: Page) -> None:
+def write_tables(folder: Path, report: Report) -> None:
     """Write tables/*.csv into the folder. Raises StorageFailed."""
-    for table in page.tables:
+    for table in report.tables:
         write_text(folder / "tables" / f"{table.name}.csv", _csv(table))
 
 
-def html(page: Page, anchors: Mapping[str, str] | None = None) -> str:
+def html(report: Report, anchors: Mapping[str, str] | None = None) -> str:
     """The page as HTML: one file for itself, or a page of a site.
 
     Args: anchors: of a site, whose statements have these addresses, seen from this page.
     """
-    own = {statement.id: f"#statement-{i}" for i, statement in enumerate(page.statements, 1)}
-    return render("report.html.j2", True, **_words(page), anchors={**(anchors or {}), **own}, site=anchors is not None)
+    own = {statement.id: f"#statement-{i}" for i, statement in enumerate(report.statements, 1)}
+    return render(
+        "report.html.j2", True, **_context(report), anchors={**(anchors or {}), **own}, site=anchors is not None
+    )
 
 
-def visible(text: str) -> str:
-    r"""The text with its control and direction characters spelled out, as \x1b and \u202e; lines and tabs stay."""
-    return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-# C0, delete and C1; marks, embeddings, overrides and isolates of direction; line separators; halves of a pair
-UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-
-def shown(value: Any) -> Any:
-    """A value in the reader's form: an estimate with its interval and n, a number to 4 digits, a visible text."""
-    if isinstance(value, Interval):
-        bounds = "" if value.n < 2 else " [{1}, {2}]".format(*numbers(value))
-        return f"{numbers(value)[0]}{bounds}, n = {value.n}"
-    if isinstance(value, bool) or type(value) is str:
-        return visible(str(value))
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        whole = value.is_integer() and abs(value) < 1e7
-        return NOTHING if math.isnan(value) else f"{value:,.0f}" if whole else f"{value:.4g}"
-    return value if isinstance(value, str) else NOTHING if value is None else visible(str(value))
-
-
-def numbers(interval: Interval) -> list[str]:
-    """Estimate, low and high with the decimals that the interval's width deserves."""
-    width = interval.high - interval.low
-    fixed = math.isfinite(width) and width > 1e-4 and abs(interval.estimate) < 1e9
-    large = 1e4 <= abs(interval.estimate) < 1e9  # without a width: a count
-    digits = f"z,.{max(0, 1 - math.floor(math.log10(width)))}f" if fixed else ",.0f" if large else ".4g"
-    return [NOTHING if math.isnan(value) else format(value, digits) for value in interval[:3]]
-
-
-def coded(text: str) -> Markup:
+def backticks_to_code(text: str) -> Markup:
     """A text for a page, with what stands between backticks as code."""
-    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(visible(text)))))
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(escape_controls(text)))))
 
 
 def render(template: str, autoescape: bool, **values: Any) -> str:
@@ -98,30 +67,32 @@ def render(template: str, autoescape: bool, **values: Any) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=autoescape,
-        finalize=shown,
+        finalize=format_value,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"md": markdown, "coded": coded, "fenced": _fenced}
-    environment.filters |= {"script": _script, "hash": _hash, "numbers": numbers}
+    environment.filters |= {"md": markdown, "code": backticks_to_code, "code_block": _code_block}
+    environment.filters |= {"figure_json": _figure_json, "hash": _hash, "bounds": format_interval}
     environment.tests["interval"] = lambda value: isinstance(value, Interval)
-    environment.globals |= {"marks": VERDICTS, "ours": _ours, "plotly": lambda: Markup(get_plotlyjs())}
+    # The doctor's page, which has names of its own for two of them
+    environment.filters["script"], environment.globals["ours"] = _figure_json, _asset
+    environment.globals |= {"marks": VERDICTS, "asset": _asset, "plotly": lambda: Markup(get_plotlyjs())}
     return environment.get_template(template).render(values)
 
 
-def _ours(name: str) -> Markup:
+def _asset(name: str) -> Markup:
     """A script or style of ours."""
     return Markup((TEMPLATES / name).read_text("utf-8"))
 
 
-def _words(page: Page) -> dict[str, Any]:
+def _context(report: Report) -> dict[str, Any]:
     """What both templates of a report ask for."""
     return {
-        "page": page,
-        "verdicts": by_verdict(page.statements),
-        "varied": list(dict.fromkeys(field for fields in page.settings.arms.values() for field in fields)),
-        "samples": _grouped(page.samples),
+        "report": report,
+        "verdicts": by_verdict(report.statements),
+        "varied": list(dict.fromkeys(field for fields in report.settings.arms.values() for field in fields)),
+        "samples": _grouped(report.samples),
         "methods": _methods,
     }
 
@@ -140,7 +111,7 @@ def _methods(cells: Iterable[Cell]) -> str:
 # HTML
 
 
-def _script(figure: Figure) -> Markup:
+def _figure_json(figure: Figure) -> Markup:
     """A figure as JSON that can stand in a script element: no `<` can close it."""
     tree = _map_strings(json.loads(figure.figure.to_json()))
     return Markup(json.dumps(tree, allow_nan=False, sort_keys=True, separators=(",", ":")).replace("<", "\\u003c"))
@@ -148,10 +119,10 @@ def _script(figure: Figure) -> Markup:
 
 def _map_strings(tree: Any) -> Any:
     if isinstance(tree, dict):
-        return {visible(key): _map_strings(value) for key, value in tree.items()}
+        return {escape_controls(key): _map_strings(value) for key, value in tree.items()}
     if isinstance(tree, list):
         return [_map_strings(value) for value in tree]
-    return visible(tree) if isinstance(tree, str) else tree
+    return escape_controls(tree) if isinstance(tree, str) else tree
 
 
 def _hash(script: str) -> str:
@@ -163,15 +134,15 @@ def _hash(script: str) -> str:
 
 def markdown(value: Any) -> str:
     """A value as GitHub-flavoured Markdown that shows it as it stands, in a table's cell too."""
-    text = " ".join(str(shown(value)).split())
+    text = " ".join(str(format_value(value)).split())
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*\[\]|~]|(?<!\w)_|_(?!\w)|^[#+-])", r"\\\1", text)
 
 
-def _fenced(text: str) -> str:
+def _code_block(text: str) -> str:
     """A code block whose fence is longer than any in the text."""
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{fence}text\n{visible(text)}\n{fence}"
+    return f"{fence}text\n{escape_controls(text)}\n{fence}"
 
 
 # CSV
@@ -204,7 +175,7 @@ def _csv_cell(cell: Cell) -> str:
     """A text that a spreadsheet would take for a formula gets a quote in front."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
-    text = visible(str(cell))
+    text = escape_controls(str(cell))
     return "'" + text if text[:1] in "=+-@\t" and text and not _is_number(text) else text
 
 

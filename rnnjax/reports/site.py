@@ -9,8 +9,8 @@ from pathlib import Path
 from plotly.offline import get_plotlyjs
 
 from rnnjax.errors import BadInput, DamagedState
-from rnnjax.reports.document import Page, by_verdict
-from rnnjax.reports.document_json import NAME, read_page
+from rnnjax.reports.document import Report, by_verdict
+from rnnjax.reports.document_json import NAME, read_report
 from rnnjax.reports.ledger import Entry
 from rnnjax.reports.render import html, render, write_tables
 from rnnjax.storage.files import write_text
@@ -23,7 +23,7 @@ def write_site(out: Path, entries: Sequence[Entry]) -> None:
         BadInput: a study without page.json. DamagedState: its page cannot be read, or is of another run than its
         summary. StorageFailed.
     """
-    pages = [page_of(entry) for entry in entries]
+    pages = [read_study_report(entry) for entry in entries]
     anchors = {
         statement.id: f"{entry.name}/index.html#statement-{i}"
         for entry in entries
@@ -37,11 +37,11 @@ def write_site(out: Path, entries: Sequence[Entry]) -> None:
     write_text(out / "index.html", front(entries))
 
 
-def page_of(entry: Entry) -> Page:
+def read_study_report(entry: Entry) -> Report:
     """A study's page, which must be of the same run as its summary."""
     if not (entry.folder / NAME).is_file():
         raise BadInput(f"{entry.folder}: has no {NAME}, which this version writes; run the study again")
-    page = read_page(entry.folder)
+    page = read_report(entry.folder)
     if [(s.id, s.verdict) for s in page.statements] != [(s.id, s.verdict) for s in entry.statements]:
         raise DamagedState(f"{entry.folder}: {NAME} and summary.json are not of the same run")
     return page

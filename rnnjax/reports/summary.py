@@ -7,36 +7,14 @@ import numpy as np
 
 from rnnjax.analysis import statistics as stats
 from rnnjax.analysis.measurement import CONFIRMED, Measurement
-from rnnjax.analysis.results import ArmResult
+from rnnjax.analysis.results import Results, shared_unit
 from rnnjax.analysis.verdicts import DEFINITION, Judgement
-from rnnjax.config.schema import Study
-from rnnjax.reports import render as report
-
-UNITS = {
-    "steps": "optimizer steps",
-    "jump": "optimizer steps",
-    "half": "steps",
-    "reach": "steps",
-    "period": "characters",
-}
+from rnnjax.reports.formatting import format_value
 
 
-def unit(metric: str, loss_unit: str) -> str:
-    """The unit of a metric, by the words of its name; shares and ratios have none."""
-    words = metric.partition("@")[0].split("_")
-    if {"ratio", "share"} & set(words):
-        return ""
-    return next((name for word, name in ({"loss": loss_unit} | UNITS).items() if word in words), "")
-
-
-def unit_among(metric: str, arms: Sequence[ArmResult]) -> str:
-    """The unit that a metric has in all of these arms; none where losses are in different units."""
-    units = {unit(metric, arm.loss_unit) for arm in arms}
-    return units.pop() if len(units) == 1 else ""
-
-
-def summary(study: Study, arms: Sequence[ArmResult], judgements: Sequence[Judgement]) -> dict[str, Any]:
+def summary(results: Results, judgements: Sequence[Judgement]) -> dict[str, Any]:
     """The content of summary.json."""
+    study = results.study
     return {
         "study": study.name,
         "title": study.file.title or study.name,
@@ -48,10 +26,10 @@ def summary(study: Study, arms: Sequence[ArmResult], judgements: Sequence[Judgem
                 "runs": len(arm.seeds),
                 "diverged": int(np.sum(arm.diverged_at >= 0)),
                 "metrics": {
-                    name: metric_summary(values, unit(name, arm.loss_unit)) for name, values in arm.metrics.items()
+                    name: metric_summary(values, shared_unit([arm], name)) for name, values in arm.metrics.items()
                 },
             }
-            for arm in arms
+            for arm in results.arms
         ],
         "claims": [claim_summary(judgement) for judgement in judgements],
     }
@@ -77,10 +55,7 @@ def claim_summary(judgement: Judgement) -> dict[str, Any]:
         "source": judgement.claim.source,
         "stated": judgement.claim.stated,
         "verdict": judgement.verdict,
-        "estimate": headline and headline.interval.estimate,
-        "ci95": headline and [headline.interval.low, headline.interval.high],
-        "n": headline and headline.interval.n,
-        "method": headline and headline.interval.method,
+        **(headline.interval.to_json() if headline else stats.NO_INTERVAL),
         "expected": judgement.claim.expected,
         "why": reasons(judgement),
     }
@@ -98,7 +73,7 @@ def reasons(judgement: Judgement) -> str:
     parts = []
     for criterion, verdict, measurements in judgement.criteria:
         values = "; ".join(
-            f"{m.what} {report.shown(m.interval)} ({m.interval.method})" for m in shortened(measurements)
+            f"{m.what} {format_value(m.interval)} ({m.interval.method})" for m in shortened(measurements)
         )
         words = criterion.text or criterion.metric
         parts.append(

@@ -12,22 +12,22 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from rnnjax.analysis.results import (
+from rnnjax.analysis.results import ArmResult, per_seed, select_arms
+from rnnjax.config.schema import Arm, Study
+from rnnjax.errors import BadInput, NotApplicable
+from rnnjax.metrics import Metric
+from rnnjax.probes import PROBES, outline
+from rnnjax.settings import HParams, Spec
+from rnnjax.studies.metrics import (
     DERIVED_METRICS,
     RISES,
     SIZES,
-    ArmResult,
     curve_metrics,
+    describe_values,
     loss_thresholds,
     norm_metrics,
     outcome_metrics,
-    per_seed,
-    select_arms,
 )
-from rnnjax.config.schema import Arm, Study
-from rnnjax.errors import BadInput, NotApplicable
-from rnnjax.probes import PROBES, outline
-from rnnjax.settings import LOSS_UNITS, HParams, Spec
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training import parallel as sweep
 from rnnjax.training import state as train
@@ -41,13 +41,14 @@ class DryRun(NamedTuple):
     """What one program will leave behind."""
 
     bytes_per_run: int  # of one checkpoint
-    probes: dict[str, np.ndarray]  # name -> the values [1, ...] that one look gives, with meaningless numbers
+    probes: dict[str, np.ndarray]  # name -> the values [1, ...] of one run, with meaningless numbers
+    metrics: dict[str, Metric]  # a description of each
     reference_losses: dict[str, float]  # of the task
     refused: dict[str, str]  # probe -> why it has nothing to look at in this program
 
 
 def dry_run(spec: Spec, task: Task, probes: Sequence[str], points: int) -> DryRun:
-    """Trace a program and its probes, which are looked at `points` times.
+    """Trace a program and its probes, which are taken at `points` steps.
 
     Raises:
         BadInput: the task's text is too short for a window or a probe.
@@ -57,17 +58,19 @@ def dry_run(spec: Spec, task: Task, probes: Sequence[str], points: int) -> DryRu
         held_out_window(task, spec.window, spec.carry == "carried")
     hp = jax.tree.map(lambda leaf: leaf[0], sweep.stack_hparams([sweep.Run(0, spec, HParams())]))
     state = jax.eval_shape(partial(train.init_state, spec), hp)
-    seen: dict[str, np.ndarray] = {}
+    values: dict[str, np.ndarray] = {}
+    metrics: dict[str, Metric] = {}
     refused: dict[str, str] = {}
     for name in probes:
         try:
-            seen |= probe_outline(name, spec, task)
+            of_probe, described = probe_outline(name, spec, task)
+            values, metrics = values | of_probe, metrics | described
         except NotApplicable as error:
             refused[name] = str(error)
     rows = -(-spec.steps // spec.log_every)
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
-    kept = 4 * len(StepMetrics._fields) * rows + points * sum(value.nbytes for value in seen.values())
-    return DryRun(size + kept, seen, task.reference_losses, refused)
+    kept = 4 * len(StepMetrics._fields) * rows + points * sum(value.nbytes for value in values.values())
+    return DryRun(size + kept, values, metrics, task.reference_losses, refused)
 
 
 def check_probes(rehearsed: Iterable[DryRun]) -> None:
@@ -78,10 +81,12 @@ def check_probes(rehearsed: Iterable[DryRun]) -> None:
             raise BadInput(why)
 
 
-def probe_outline(name: str, spec: Spec, task: Task) -> dict[str, np.ndarray]:
-    """The outline of a probe's values."""
+def probe_outline(name: str, spec: Spec, task: Task) -> tuple[dict[str, np.ndarray], dict[str, Metric]]:
+    """The outline of a probe's values, and their descriptions."""
     try:
-        return outline(PROBES[name](spec, task), spec)
+        probe = PROBES[name](spec, task)
+        values = outline(probe, spec)
+        return values, describe_values(probe, values)
     except BadInput as error:
         raise type(error)(f"probes.{name}: {error}") from None
 
@@ -124,34 +129,35 @@ def requested_metrics(study: Study) -> Iterator[tuple[str, str, list[str]]]:
         yield "figures", figure.metric if figure.form == "interval" else f"{figure.form}:{figure.metric}", figure.arms
 
 
-def known_metrics(study: Study, arm: Arm, rehearsed: DryRun) -> set[str]:
-    """What may be asked of an arm; a name that ends in "@" wants a step after it."""
-    of_rank = [{name for name, values in rehearsed.probes.items() if values.ndim == rank} for rank in (1, 2)]
-    ending = curve_metrics(np.ones((1, 1)), np.ones((1, 1)), np.ones(1), loss_thresholds(LOSS_UNITS[arm.spec.loss]))
-    ending |= outcome_metrics(np.ones(1), rehearsed.reference_losses) | norm_metrics(np.ones((1, 1)))
+def known_metrics(study: Study, arm: Arm, program: DryRun) -> set[str]:
+    """All metrics that a study may request of an arm; a name that ends in "@" wants a step after it."""
+    scalars, lags, maps = (
+        {name for name, metric in program.metrics.items() if metric.kind == kind} for kind in ("scalar", "lag", "map")
+    )
+    ending = curve_metrics(np.ones((1, 1)), np.ones((1, 1)), np.ones(1), loss_thresholds(arm.spec.loss))
+    ending |= outcome_metrics(np.ones(1), program.reference_losses) | norm_metrics(np.ones((1, 1)))
     drawn = study.file.initial_statistics is not None and any(
         fnmatchcase(arm.name, pattern) for pattern in study.file.initial_statistics.arms
     )
     return {
         *ending,
         *SIZES,
-        *(name for name, (needed, _) in DERIVED_METRICS.items() if rehearsed.probes.keys() >= set(needed)),
+        *(name for name, (needed, _) in DERIVED_METRICS.items() if program.probes.keys() >= set(needed)),
         *(["drawn_radius"] if drawn else []),
-        *of_rank[0],
-        *(f"{name}@" for name in [*of_rank[0], *StepMetrics._fields, *RISES]),
+        *scalars,
+        *(f"{name}@" for name in [*scalars, *StepMetrics._fields, *RISES]),
         *(f"curve:{name}" for name in StepMetrics._fields),
-        *(f"probe:{name}" for name in of_rank[0]),
-        *(f"lag:{name}" for name in of_rank[1]),
-        *(f"map:{name.removesuffix('_x')}" for name in of_rank[1] if name.endswith("_x")),
+        *(f"probe:{name}" for name in scalars),
+        *(f"lag:{name}" for name in lags),
+        *(f"map:{name}" for name in maps),
     }
 
 
 def check_recorded(study: Study, arms: Sequence[ArmResult]) -> None:
-    """Raises BadInput for something asked of a finished study that it has not measured."""
+    """Raises BadInput for a metric requested of a finished study that it did not record."""
     for where, metric, patterns in requested_metrics(study):
         for arm in select_arms(arms, patterns):
             form, _, name = metric.rpartition(":")
-            name = f"{name}_x" if form == "map" else name
             try:
                 (arm.rows if form == "curve" else arm.probes)[name] if form else per_seed(arm, name)
             except KeyError:

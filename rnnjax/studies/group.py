@@ -1,24 +1,26 @@
 """One group of runs in training: chunk after chunk, with every effect between two chunks.
 
-What is kept of a group (states, record, probes) has one shape from the first step to the last. So a checkpoint is the
-whole of it, and a resumed group goes on bitwise as if it had never stopped.
+The state of a group (network states, record, probe values) has one shape from the first step to the last. So a
+checkpoint holds all of it, and a resumed group continues bitwise as if it had never stopped.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from rnnjax.analysis.results import ArmResult, arm_result, network_sizes
 from rnnjax.config.schema import Study
 from rnnjax.errors import Stopped
+from rnnjax.metrics import resolve_unit
 from rnnjax.probes import applicable, outline
-from rnnjax.settings import LOSS_UNITS, Spec
+from rnnjax.settings import Spec
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.run_folder import RunFolder
 from rnnjax.storage.tree_digest import state_digest
+from rnnjax.studies.load_results import Recorded, arm_result, to_arrays
+from rnnjax.studies.metrics import describe_values, network_sizes
 from rnnjax.studies.plan import next_stop, probe_points, regular_points
 from rnnjax.studies.progress import Clock, Display
 from rnnjax.studies.signals import Interruption
@@ -26,7 +28,7 @@ from rnnjax.studies.tensorboard import TensorBoardLogger, rows_by_arm
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training import parallel as sweep
 from rnnjax.training.state import StepMetrics
-from rnnjax.types import Task
+from rnnjax.types import Facts, Probe, Task
 
 LONGEST_RECORD = 60  # rows of one chunk
 CHUNK_SECONDS = 2.0  # seconds that a chunk should take: how long a signal waits
@@ -43,16 +45,17 @@ class RunContext(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Where a group stops to be looked at and to be saved; follows from its settings alone."""
+    """The steps at which a group is probed, saved and validated; follows from its settings alone."""
 
     row_steps: np.ndarray  # [S] optimizer steps done at the end of each row
     probes: dict[str, list[int]]  # the steps of each
     probe_steps: list[int]  # [Q] of all probes together
     saves: list[int]
-    looks: list[int]  # at the held-out loss
+    checks: list[int]  # of early stopping, on the held-out loss
 
     def stops(self) -> list[int]:
-        return sorted({*self.probe_steps, *self.saves, *self.looks})
+        """The ends of chunks that cannot be elsewhere."""
+        return sorted({*self.probe_steps, *self.saves, *self.checks})
 
 
 def build_plan(study: Study, spec: Spec) -> Plan:
@@ -61,196 +64,211 @@ def build_plan(study: Study, spec: Spec) -> Plan:
     ends = np.arange(spec.log_every, spec.steps + spec.log_every, spec.log_every)
     steps = sorted({0, spec.steps}.union(*probes.values()))
     saves = regular_points(study.file.save_every or -(-spec.steps // 10), spec.steps, spec.log_every)
-    looks = regular_points(spec.validate_every, spec.steps, spec.log_every) if spec.validate_every else []
-    return Plan(np.minimum(ends, spec.steps), probes, steps, saves, looks)
-
-
-class Recorded(NamedTuple):
-    """What has been seen of a group, on the host and filled in place: NaN, or 0 for ids, where nothing has been yet."""
-
-    record: StepMetrics  # leaves [R, S]
-    probes: dict[str, np.ndarray]  # [R, Q, ...]
+    checks = regular_points(spec.validate_every, spec.steps, spec.log_every) if spec.validate_every else []
+    return Plan(np.minimum(ends, spec.steps), probes, steps, saves, checks)
 
 
 class GroupTrainer:
-    """A group on its way to its last step: the one object of a study that changes."""
+    """A group in training: the one object of a study that changes."""
 
-    def __init__(self, shell: RunContext, name: str, runs: Sequence[sweep.Run], task: Task) -> None:
-        self.shell, self.name, self.runs = shell, name, list(runs)
+    def __init__(self, context: RunContext, name: str, runs: Sequence[sweep.Run], task: Task) -> None:
+        self.context, self.name, self.runs, self.task = context, name, list(runs), task
         self.arms = rows_by_arm([run.arm for run in runs])
         self.spec = self.runs[0].spec.program
-        plan = build_plan(shell.study, self.spec)
+        plan = build_plan(context.study, self.spec)
         self.probes = applicable(plan.probes, self.spec, task)
         self.plan = plan._replace(probes={name: plan.probes[name] for name in self.probes})
-        self.alphabet, self.reference_losses = task.vocabulary, task.reference_losses
-        shell.display.say(f"{name}: {len(runs):,} runs of {self.spec.steps:,} steps; compiling their one program ...")
-        shell.display.begin(name, self.spec.steps)
-        with shell.clock.phase("train"):
-            data = task_windows(task, task.train_N, self.spec.batch, self.spec.window)
-            held_out = (
-                held_out_window(task, self.spec.window, self.spec.carry == "carried") if self.plan.looks else None
-            )
-            self.program = sweep.compile_program(self.runs, data, LONGEST_RECORD, held_out)
+        self.outlines = {name: outline(probe, self.spec) for name, probe in self.probes.items()}
+        context.display.say(f"{name}: {len(runs):,} runs of {self.spec.steps:,} steps; compiling their one program ...")
+        context.display.begin(name, self.spec.steps)
+        with context.clock.phase("train"):
+            self.program = self.compile()
             self.states = self.program.blocks.scatter(sweep.init_states(self.runs))
-        self.introduce(task)
-        self.step, self.longest = 0, self.spec.log_every
-        self.kept = self.nothing_yet()
+        self.record_group_metadata()
+        self.step, self.chunk_length = 0, self.spec.log_every
+        self.record = empty_record(len(self.runs), len(self.plan.row_steps))
+        self.values = {
+            name: empty_array((len(self.runs), len(self.plan.probe_steps), *value.shape[1:]), value.dtype)
+            for values in self.outlines.values()
+            for name, value in values.items()
+        }
 
-    def introduce(self, task: Task) -> None:
-        """Tell the manifest what is in this group's checkpoints, so that they can be read without the study."""
-        arms = [self.shell.study.arms[arm].name for arm in self.arms]
-        known = self.shell.run.manifest.get("groups", {})
-        self.shell.run.record(groups=known | {self.name: {"arms": arms} | task_metadata(task, self.spec.window)})
+    def compile(self) -> sweep.Program:
+        """The training program of this group."""
+        task, spec = self.task, self.spec
+        data = task_windows(task, task.train_N, spec.batch, spec.window)
+        held_out = held_out_window(task, spec.window, spec.carry == "carried") if self.plan.checks else None
+        return sweep.compile_program(self.runs, data, LONGEST_RECORD, held_out)
 
-    def nothing_yet(self) -> Recorded:
-        """Room for all that will be seen."""
-        outlines = [outline(probe, self.spec) for probe in self.probes.values()]
-        seen = {name: value for values in outlines for name, value in values.items()}
-        rows = StepMetrics._make(
-            np.full((len(self.runs), len(self.plan.row_steps)), np.nan, np.float32) for _ in StepMetrics._fields
+    def record_group_metadata(self) -> None:
+        """Put into the manifest all that a reader of this group's checkpoints and metrics needs besides them."""
+        described = [describe_values(self.probes[name], values) for name, values in self.outlines.items()]
+        metrics = {name: metric for metrics in described for name, metric in metrics.items()}
+        self.metrics = {name: resolve_unit(metric, self.task.loss) for name, metric in metrics.items()}
+        self.entry = (
+            {"arms": [self.context.study.arms[arm].name for arm in self.arms]}
+            | task_metadata(self.task, self.spec.window)
+            | {"sizes": network_sizes(self.spec)}
+            | {"metrics": {name: metric._asdict() for name, metric in self.metrics.items()}}
+            | {"labels": probe_labels(self.probes.values())}
         )
-        points = len(self.plan.probe_steps)
-        return Recorded(
-            rows,
-            {name: empty_array((len(self.runs), points, *v.shape[1:]), v.dtype) for name, v in seen.items()},
-        )
+        known = self.context.run.manifest.get("groups", {})
+        self.context.run.record(groups=known | {self.name: self.entry})
 
-    def look(self, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """The values [R, ...] of some probes, now."""
-        seen: dict[str, np.ndarray] = {}
-        with self.shell.clock.phase("probe"):
-            for name in names:
-                probe = self.probes[name]
-                seen |= probe.summarise(self.program.measure(probe.measure, self.states, self.step))
-        return seen
+    def run(self) -> None:
+        """Train to the end and write the metrics file.
 
-    def run(self) -> dict[int, ArmResult]:
-        """Train to the end and leave the metrics file. Returns: the results by arm.
-
-        Raises: Stopped, with the state saved; and what `Checkpoints` and `ArmCurves` raise.
+        Raises: Stopped, with the state saved; the errors of `Checkpoints` and `ArmCurves`.
         """
-        with Checkpoints(self.shell.run.path / "checkpoints" / self.name, note=self.shell.display.say) as checkpoints:
+        folder = self.context.run.path / "checkpoints" / self.name
+        with Checkpoints(folder, note=self.context.display.say) as checkpoints:
             resumed = self.restore(checkpoints)
-            with self.board(resumed) as board:
+            with self.open_tensorboard(resumed) as logger:
                 if resumed is None:
-                    self.draw(board, since=0, seen=self.observe())
+                    self.log(logger, since=0, values=self.probe())
                 while self.step < self.spec.steps:
                     since = self.step
                     self.advance()
-                    self.draw(board, since, self.observe())
+                    self.log(logger, since, self.probe())
                     self.save(checkpoints)
-                return self.finish(board)
+                self.finish(logger)
 
-    def finish(self, board: TensorBoardLogger) -> dict[int, ArmResult]:
-        """The results, also where TensorBoard and later readers look for them."""
-        state = self.program.blocks.gather(self.states)
-        results = {arm: self.result(arm, members, state.diverged_at) for arm, members in self.arms.items()}
-        runs = {"arm": [run.arm for run in self.runs], "seed": [run.hp.seed for run in self.runs]}
-        steps = {"row_steps": self.plan.row_steps, "probe_steps": self.plan.probe_steps}
-        arrays = self.kept.record._asdict() | self.kept.probes | steps | runs | {"diverged_at": state.diverged_at}
-        with self.shell.clock.phase("io"):
+    def finish(self, logger: TensorBoardLogger) -> None:
+        """Write the metrics file, from which all results are read, and the last lines of TensorBoard."""
+        recorded = self.recorded()
+        settings_and_metrics = dict(self.final_metrics(recorded))
+        with self.context.clock.phase("io"):
             # One step on, so that a resumed study, which forgets all behind its checkpoint, does not show this twice.
-            board.finish(self.step + 1, {result.name: (result.axes, result.metrics) for result in results.values()})
-            self.shell.run.write_npz(f"metrics/{self.name}.npz", {name: np.asarray(a) for name, a in arrays.items()})
-            hashes = self.shell.run.manifest.get("state_sha256", {})
-            self.shell.run.record(state_sha256=hashes | {self.name: state_digest(self.tree())})
-        return results
+            logger.finish(self.step + 1, settings_and_metrics)
+            self.context.run.write_npz(f"metrics/{self.name}.npz", to_arrays(recorded))
+            hashes = self.context.run.manifest.get("state_sha256", {})
+            self.context.run.record(state_sha256=hashes | {self.name: state_digest(self.tree())})
 
-    def result(self, index: int, members: np.ndarray, diverged_at: np.ndarray) -> ArmResult:
-        """One arm over its seeds."""
-        arm = self.shell.study.arms[index]
-        return arm_result(
-            self.reference_losses,
-            network_sizes(self.spec),
-            name=arm.name,
-            axes=arm.axes,
-            seeds=np.array([self.runs[run].hp.seed for run in members]),
+    def recorded(self) -> Recorded:
+        """All that was recorded of this group."""
+        state = self.program.blocks.gather(self.states)
+        taken = {name: np.isin(self.plan.probe_steps, steps) for name, steps in self.plan.probes.items()}
+        return Recorded(
             row_steps=self.plan.row_steps,
-            rows={name: values[members] for name, values in self.kept.record._asdict().items()},
+            rows=self.record._asdict(),
             probe_steps=np.array(self.plan.probe_steps),
-            probes={name: values[members] for name, values in self.kept.probes.items()},
-            diverged_at=diverged_at[members],
-            loss_unit=LOSS_UNITS[self.spec.loss],
+            probes=self.values,
+            measured_at={value: taken[name] for name, values in self.outlines.items() for value in values},
+            diverged_at=state.diverged_at,
+            seeds=np.array([run.hp.seed for run in self.runs]),
+            arms=np.array([run.arm for run in self.runs]),
         )
 
-    def board(self, resumed: int | None) -> TensorBoardLogger:
-        """The TensorBoard runs of this group's arms."""
-        arms = {self.shell.study.arms[arm].name: members for arm, members in self.arms.items()}
-        return TensorBoardLogger(self.shell.run.path / "tb", arms, self.shell.run.attempt, resumed, self.alphabet)
+    def final_metrics(self, recorded: Recorded) -> Iterator[tuple[str, tuple[dict[str, Any], dict[str, np.ndarray]]]]:
+        """Each arm's (settings, final metrics), by name."""
+        for index in self.arms:
+            arm = self.context.study.arms[index]
+            result = arm_result(arm.name, arm.axes, recorded.members(recorded.arms == index), self.entry)
+            yield arm.name, (arm.axes, result.metrics)
 
-    def draw(self, board: TensorBoardLogger, since: int, seen: dict[str, np.ndarray]) -> None:
-        """Send the rows recorded since a step, and what was just seen, to TensorBoard."""
+    def open_tensorboard(self, resumed: int | None) -> TensorBoardLogger:
+        """The TensorBoard runs of this group's arms."""
+        arms = {self.context.study.arms[arm].name: rows for arm, rows in self.arms.items()}
+        texts = [name for name, metric in self.metrics.items() if metric.kind == "text"]
+        folder, attempt = self.context.run.path / "tb", self.context.run.attempt
+        return TensorBoardLogger(folder, arms, attempt, resumed, self.task.vocabulary, texts)
+
+    def log(self, logger: TensorBoardLogger, since: int, values: dict[str, np.ndarray]) -> None:
+        """Send the rows recorded after step `since`, and probe values of now, to TensorBoard."""
         new = (self.plan.row_steps > since) & (self.plan.row_steps <= self.step)
-        with self.shell.clock.phase("io"):
-            record = jax.tree.map(lambda leaf: leaf[:, new], self.kept.record)
-            board.draw(self.step, self.plan.row_steps[new], record, seen)
+        with self.context.clock.phase("io"):
+            record = jax.tree.map(lambda leaf: leaf[:, new], self.record)
+            logger.log(self.step, self.plan.row_steps[new], record, values)
 
     def advance(self) -> None:
-        """One chunk; its length follows the measured speed, which changes no result."""
-        stop = next_stop(self.step, self.plan.stops(), self.longest)
+        """Train one chunk; its length follows the measured speed, which changes no result."""
+        stop = next_stop(self.step, self.plan.stops(), self.chunk_length)
         started = time.monotonic()
-        with self.shell.clock.phase("train"):
+        with self.context.clock.phase("train"):
             self.states, record = self.program.advance(self.states, stop - self.step)
         seconds = time.monotonic() - started
         first = self.step // self.spec.log_every
-        for kept, new in zip(self.kept.record, record, strict=True):
-            kept[:, first : first + new.shape[1]] = new
+        for rows, new in zip(self.record, record, strict=True):
+            rows[:, first : first + new.shape[1]] = new
         steps, self.step = stop - self.step, stop
-        self.longest = self.paced(steps, seconds)
-        if stop in self.plan.looks:
-            with self.shell.clock.phase("probe"):
+        self.chunk_length = self.next_chunk_length(steps, seconds)
+        if stop in self.plan.checks:
+            with self.context.clock.phase("probe"):
                 self.states = self.program.check_early_stopping(self.states)
-        self.shell.display.advance(stop, len(self.runs) * steps / seconds)
+        self.context.display.advance(stop, len(self.runs) * steps / seconds)
 
-    def paced(self, steps: int, seconds: float) -> int:
-        """How many steps fit into `CHUNK_SECONDS`, in whole rows of the record."""
+    def next_chunk_length(self, steps: int, seconds: float) -> int:
+        """The steps that fit into `CHUNK_SECONDS`, in whole rows of the record."""
         rows = int(steps * CHUNK_SECONDS / seconds) // self.spec.log_every
         return self.spec.log_every * min(max(rows, 1), LONGEST_RECORD)
 
-    def observe(self) -> dict[str, np.ndarray]:
-        """Take and keep the probes that are due."""
-        seen = self.look([name for name, steps in self.plan.probes.items() if self.step in steps])
-        self.keep(seen)
-        return seen
+    def probe(self) -> dict[str, np.ndarray]:
+        """Take and store the probes that are due. Returns: their values [R, ...]."""
+        due = [name for name, steps in self.plan.probes.items() if self.step in steps]
+        values: dict[str, np.ndarray] = {}
+        with self.context.clock.phase("probe"):
+            for name in due:
+                values |= self.measure(name)
+        for name, measured in values.items():
+            self.values[name][:, self.plan.probe_steps.index(self.step)] = measured
+        return values
 
-    def keep(self, seen: dict[str, np.ndarray]) -> None:
-        for name, values in seen.items():
-            self.kept.probes[name][:, self.plan.probe_steps.index(self.step)] = values
+    def measure(self, name: str) -> dict[str, np.ndarray]:
+        """The values [R, ...] of one probe, now."""
+        probe = self.probes[name]
+        if isinstance(probe, Facts):
+            return {fact: np.full(len(self.runs), value) for fact, value in probe.values.items()}
+        return probe.summarise(self.program.measure(probe.measure, self.states, self.step))
 
     def save(self, checkpoints: Checkpoints) -> None:
-        """Save where the plan says so, and where a signal asked to stop."""
-        stopping = self.shell.interruption.number
+        """Save where the plan has it, and where a signal asked to stop."""
+        stopping = self.context.interruption.number
         if self.step in self.plan.saves or stopping:
-            with self.shell.clock.phase("io"):
+            with self.context.clock.phase("io"):
                 checkpoints.save(self.step, self.tree())
         if stopping and self.step < self.spec.steps:
             raise Stopped(stopping)
 
     def tree(self) -> Any:
         """All that a checkpoint holds."""
-        return {"state": self.program.blocks.gather(self.states), "seen": self.kept._asdict()}
+        return {
+            "state": self.program.blocks.gather(self.states),
+            "seen": {"record": self.record, "probes": self.values},
+        }
 
     def restore(self, checkpoints: Checkpoints) -> int | None:
         """Go back to the newest good checkpoint. Returns: its step, None where there is none."""
-        with self.shell.clock.phase("io"):
+        with self.context.clock.phase("io"):
             found = checkpoints.restore(self.tree())
             if found is None:
                 return None
             self.step, tree = found
             self.states = self.program.blocks.scatter(tree["state"])
-            for kept, saved in zip(self.kept.record, tree["seen"]["record"], strict=True):
-                kept[...] = saved
+            for rows, saved in zip(self.record, tree["seen"]["record"], strict=True):
+                rows[...] = saved
             for name, values in tree["seen"]["probes"].items():  # in place: jax has sorted the names
-                self.kept.probes[name][...] = values
-        self.shell.display.say(f"{self.name}: going on from step {self.step:,}")
+                self.values[name][...] = values
+        self.context.display.say(f"{self.name}: going on from step {self.step:,}")
         return self.step
 
 
 def task_metadata(task: Task, window: int) -> dict[str, Any]:
-    """What a later reader must know of a task to let a network speak: for a series also where it goes on from."""
-    known = ("vocabulary", "columns", "target_mean_O", "target_scale_O", "inputs", "outputs", "loss")
-    context = task.train_N[-window:].tolist() if task.columns else []  # rows as the network sees them
-    return {name.removesuffix("_O"): getattr(task, name) for name in known} | {"context": context}
+    """The facts of a task that a later reader needs: to decode a text, to continue a series, to write a report."""
+    known = ("vocabulary", "columns", "inputs", "outputs", "loss", "reference_losses")
+    scales = {"target_mean": task.target_mean_O, "target_scale": task.target_scale_O}
+    context = task.train_N[-window:].tolist() if task.columns else []  # rows as the network reads them
+    lengths = {"train_length": len(task.train_N), "validation_length": len(task.validation_N)}
+    return {name: getattr(task, name) for name in known} | scales | lengths | {"context": context}
+
+
+def probe_labels(probes: Iterable[Probe | Facts]) -> dict[str, Any]:
+    """The labels of the points of maps, by probe value."""
+    return {name: labels for probe in probes if isinstance(probe, Probe) for name, labels in probe.labels.items()}
+
+
+def empty_record(runs: int, rows: int) -> StepMetrics:
+    """A record [R, S] of NaN."""
+    return StepMetrics._make(np.full((runs, rows), np.nan, np.float32) for _ in StepMetrics._fields)
 
 
 def empty_array(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -11,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from rnnjax.config.study_json import parse_settings
 from rnnjax.errors import BadInput
 from rnnjax.networks.model import build_network
-from rnnjax.settings import HParams, Spec, TaskSpec
+from rnnjax.settings import HParams, Spec
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.manifest import read_manifest
 from rnnjax.types import Params
@@ -85,8 +86,8 @@ def read_networks(folder: Path, name: str, seeds: Sequence[int]) -> list[LoadedN
     last = tuple(map(tuple, entry["context"]))
     networks = []
     for seed in seeds:
-        values = {field: value for field, value in config["arms"][name].items() if field != "seeds"}
-        spec, hp = parse_settings(values, seed)
+        spec, hp = parse_settings(config["arms"][name])
+        hp = hp._replace(seed=seed)
         sized = replace(spec, inputs=entry["inputs"], outputs=entry["outputs"], loss=entry["loss"])
         params = select_parameters(sized, hp, leaves, first + config["seeds"].index(seed))
         networks.append(LoadedNetwork(name, step, sized, hp, params, *known, last))
@@ -111,10 +112,3 @@ def choose(option: str, value: Any, known: list[Any]) -> Any:
         close = difflib.get_close_matches(str(value), map(str, known), 3, 0.3) or [str(item) for item in known[:6]]
         raise BadInput(f"{option}: got {value!r}; expected one of {len(known)}, nearest: {', '.join(close)}")
     return value
-
-
-def parse_settings(values: dict[str, Any], seed: int) -> tuple[Spec, HParams]:
-    """Spec and hyperparameters as the manifest keeps them, where infinity is a word."""
-    plain: dict[str, Any] = {name: float(value) if value == "inf" else value for name, value in values.items()}
-    hp = HParams(**{name: plain.pop(name) for name in HParams._fields if name in plain})._replace(seed=seed)
-    return Spec(**plain | {"task": TaskSpec(**plain["task"])}), hp

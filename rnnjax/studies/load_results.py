@@ -1,91 +1,153 @@
-"""The results of a finished study from what it stored: its curves and probes are kept, whatever is said of them."""
+"""The results of a study from its run folder, which is all that is needed: study.json, manifest.json, metrics/*.npz.
+
+The arrays of a metrics file: `arm` and `seed` [R], `row_steps` [S], `probe_steps` [Q], `diverged_at` [R], `rows/<name>`
+[R, S], `probes/<name>` [R, Q, ...] and `measured_at/<name>` [Q], whether the probe was taken at that step.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnjax.analysis.results import ArmResult, arm_result, network_sizes
-from rnnjax.config.schema import Arm, Study
+from rnnjax.analysis.results import ArmResult, DataSummary, Results
+from rnnjax.config.fields import flatten
+from rnnjax.config.schema import Study
+from rnnjax.config.study_json import NAME as STUDY_FILE
+from rnnjax.config.study_json import study_from_json
 from rnnjax.errors import BadInput, DamagedState
-from rnnjax.settings import LOSS_UNITS, TaskSpec
-from rnnjax.storage.files import read_npz
+from rnnjax.metrics import Metric
+from rnnjax.storage.files import read_json, read_npz
 from rnnjax.storage.manifest import read_manifest, to_config_json
-from rnnjax.training.state import StepMetrics
-from rnnjax.types import Task
+from rnnjax.studies.metrics import with_metrics
 
-INDEX_ARRAYS = ("arm", "seed", "row_steps", "probe_steps", "diverged_at")  # arrays of a metrics file that are no curves
+INITIAL_STATISTICS = "metrics/initial_statistics.npz"  # arm -> the spectral radius of fresh initialisations
+DERIVED_SETTINGS = ("inputs", "outputs", "loss", "block")  # found from the data when a study is run
 
 
-def read_finished_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a study that has come to its end. Raises BadInput, DamagedState."""
+class Recorded(NamedTuple):
+    """The arrays of some runs: of a group [R, ...], or of one arm [n, ...]."""
+
+    row_steps: np.ndarray  # [S]
+    rows: dict[str, np.ndarray]  # [R, S]
+    probe_steps: np.ndarray  # [Q]
+    probes: dict[str, np.ndarray]  # [R, Q, ...]
+    measured_at: dict[str, np.ndarray]  # [Q] bool
+    diverged_at: np.ndarray  # [R]
+    seeds: np.ndarray  # [R]
+    arms: np.ndarray  # [R] index into the study's arms
+
+    def members(self, chosen_R: np.ndarray) -> "Recorded":
+        """Those runs alone."""
+        return self._replace(
+            rows={name: values[chosen_R] for name, values in self.rows.items()},
+            probes={name: values[chosen_R] for name, values in self.probes.items()},
+            diverged_at=self.diverged_at[chosen_R],
+            seeds=self.seeds[chosen_R],
+            arms=self.arms[chosen_R],
+        )
+
+
+def load_results(folder: Path) -> Results:
+    """A study with every arm, in its order. Raises BadInput where no finished study is, DamagedState."""
     manifest = read_manifest(folder) if folder.is_dir() else None
-    if manifest is None or manifest["state"] != "done":
+    if manifest is None or not (folder / STUDY_FILE).is_file():
         raise BadInput(f"{folder}: expected the run folder of a finished study")
-    return manifest
-
-
-def load_arms(folder: Path, study: Study, tasks: dict[TaskSpec, Task]) -> list[ArmResult]:
-    """Every arm of the study, in its order, out of metrics/*.npz.
-
-    Raises:
-        BadInput: the folder holds no finished study, or one with other arms, settings or seeds. DamagedState.
-    """
-    config = read_finished_manifest(folder)["config"]
-    check_same_study(folder, config, study)
-    arms, found = {arm.name: arm for arm in study.arms}, {}
-    for path in sorted((folder / "metrics").glob("*.npz")):
-        for name, arrays in split_by_arm(read_npz(path), list(config["arms"])):
-            found[name] = load_arm(arms[name], arrays, tasks[arms[name].spec.task])
-    missing = arms.keys() - found.keys()
+    study = study_from_json(read_json(folder / STUDY_FILE), manifest["config"])
+    found = dict(load_arms(folder, study, manifest))
+    missing = sorted(arm.name for arm in study.arms if arm.name not in found)
+    if missing and manifest["state"] != "done":
+        raise BadInput(f"{folder}: expected the run folder of a finished study")
     if missing:
-        raise DamagedState(f"{folder / 'metrics'}: has no curves of {', '.join(sorted(missing))}")
-    return [found[name] for name in arms]
+        raise DamagedState(f"{folder / 'metrics'}: has no curves of {', '.join(missing)}")
+    groups = {name: group for group in manifest["groups"].values() for name in group["arms"]}
+    data = {arm.spec.task: parse_data(groups[arm.name]) for arm in study.arms}
+    return Results(study, [found[arm.name] for arm in study.arms], data, manifest)
+
+
+def load_arms(folder: Path, study: Study, manifest: dict[str, Any]) -> Iterator[tuple[str, ArmResult]]:
+    """Every arm whose group has been trained, by name."""
+    path = folder / INITIAL_STATISTICS
+    initial = read_npz(path) if path.is_file() else {}
+    for name, recorded in read_arms(folder, [arm.name for arm in study.arms]):
+        group = next(one for one in manifest["groups"].values() if name in one["arms"])
+        axes = next(arm.axes for arm in study.arms if arm.name == name)
+        result = arm_result(name, axes, recorded, group)
+        drawn = {"drawn_radius": initial[name]} if name in initial else {}
+        yield name, result._replace(metrics=result.metrics | drawn)
+
+
+def read_arms(folder: Path, names: list[str]) -> Iterator[tuple[str, Recorded]]:
+    """The recorded arrays of each arm, by name. Args: names: of all arms, in the study's order. Raises DamagedState."""
+    for path in sorted((folder / "metrics").glob("group-*.npz")):
+        recorded = from_arrays(read_npz(path), path)
+        for arm in np.unique(recorded.arms):
+            yield names[arm], recorded.members(recorded.arms == arm)
+
+
+def to_arrays(recorded: Recorded) -> dict[str, np.ndarray]:
+    """The arrays of a metrics file."""
+    arrays = {"arm": recorded.arms, "seed": recorded.seeds, "diverged_at": recorded.diverged_at}
+    arrays |= {"row_steps": recorded.row_steps, "probe_steps": recorded.probe_steps}
+    for part in ("rows", "probes", "measured_at"):
+        arrays |= {f"{part}/{name}": values for name, values in getattr(recorded, part).items()}
+    return {name: np.asarray(values) for name, values in arrays.items()}
+
+
+def from_arrays(arrays: dict[str, np.ndarray], path: Path) -> Recorded:
+    """`to_arrays` undone. Raises DamagedState."""
+    parts: dict[str, dict[str, np.ndarray]] = {"rows": {}, "probes": {}, "measured_at": {}}
+    for name, values in arrays.items():
+        part, slash, rest = name.partition("/")
+        if slash and part in parts:
+            parts[part][rest] = values
+    try:
+        return Recorded(
+            row_steps=arrays["row_steps"],
+            rows=parts["rows"],
+            probe_steps=arrays["probe_steps"],
+            probes=parts["probes"],
+            measured_at=parts["measured_at"],
+            diverged_at=arrays["diverged_at"],
+            seeds=arrays["seed"],
+            arms=arrays["arm"],
+        )
+    except KeyError as error:
+        raise DamagedState(f"{path}: has no array {error}") from error
+
+
+def arm_result(name: str, axes: dict[str, Any], recorded: Recorded, group: dict[str, Any]) -> ArmResult:
+    """One arm over its seeds. Args: group: its entry in the manifest."""
+    result = ArmResult(
+        name=name,
+        axes=axes,
+        seeds=recorded.seeds,
+        row_steps=recorded.row_steps,
+        rows=recorded.rows,
+        probe_steps=recorded.probe_steps,
+        probes=recorded.probes,
+        diverged_at=recorded.diverged_at,
+        metrics={},
+        loss=group["loss"],
+        measured_at=recorded.measured_at,
+        info={metric: Metric(**known) for metric, known in group["metrics"].items()},
+        labels={probe: [(one, other) for one, other in pairs] for probe, pairs in group["labels"].items()},
+    )
+    return with_metrics(result, group["reference_losses"], group["sizes"])
+
+
+def parse_data(group: dict[str, Any]) -> DataSummary:
+    """The data of a group, from its entry in the manifest."""
+    return DataSummary(**{name: group[name] for name in DataSummary._fields})
 
 
 def check_same_study(folder: Path, config: dict[str, Any], study: Study) -> None:
-    """Raises BadInput where the runs of a folder are not those of the study; settings may have come since."""
-    asked = to_config_json(study.config)
-    if config["seeds"] != asked["seeds"] or config["arms"].keys() != asked["arms"].keys():
+    """Raises BadInput where the runs of a folder are not those of the study."""
+    requested = to_config_json(study.config)
+    if config["seeds"] != requested["seeds"] or config["arms"].keys() != requested["arms"].keys():
         raise BadInput(f"{folder}: its arms and seeds are not those of the study {study.name}")
-    for name, was in config["arms"].items():
-        now = asked["arms"][name]
-        changed = [
-            field
-            for field, value in flatten_arm(was).items()
-            if field != "block" and flatten_arm(now).get(field) != value
-        ]
+    for name, stored in config["arms"].items():
+        was, now = flatten(stored), flatten(requested["arms"][name])
+        changed = [field for field in was if field not in DERIVED_SETTINGS and now.get(field) != was[field]]
         if changed:
             raise BadInput(f"{folder}: arm {name} was run with other settings than in the study: {', '.join(changed)}")
-
-
-def flatten_arm(settings: dict[str, Any]) -> dict[str, Any]:
-    """An arm's settings with those of its task beside the others."""
-    task = {f"task.{name}": value for name, value in settings["task"].items()}
-    return {name: value for name, value in settings.items() if name != "task"} | task
-
-
-def split_by_arm(arrays: dict[str, np.ndarray], names: list[str]) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
-    """The arrays [R, ...] of a group, arm by arm [n, ...]."""
-    shared = ("row_steps", "probe_steps")
-    for arm in np.unique(arrays["arm"]):
-        members = arrays["arm"] == arm
-        yield names[arm], {name: a if name in shared else a[members] for name, a in arrays.items()}
-
-
-def load_arm(arm: Arm, arrays: dict[str, np.ndarray], task: Task) -> ArmResult:
-    """One arm over its seeds."""
-    return arm_result(
-        task.reference_losses,
-        network_sizes(arm.spec),
-        name=arm.name,
-        axes=arm.axes,
-        seeds=arrays["seed"],
-        row_steps=arrays["row_steps"],
-        rows={name: arrays[name] for name in StepMetrics._fields if name in arrays},  # an older folder has fewer
-        probe_steps=arrays["probe_steps"],
-        probes={name: a for name, a in arrays.items() if name not in INDEX_ARRAYS and name not in StepMetrics._fields},
-        diverged_at=arrays["diverged_at"],
-        loss_unit=LOSS_UNITS[arm.spec.loss],
-    )

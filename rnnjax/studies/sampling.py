@@ -15,7 +15,7 @@ from rnnjax.errors import BadInput
 from rnnjax.networks.beam_search import beam_search
 from rnnjax.networks.model import require_unidirectional
 from rnnjax.networks.sampling import Truncation, forecast, sample
-from rnnjax.reports.render import visible
+from rnnjax.reports.formatting import escape_controls
 from rnnjax.studies.load_networks import LoadedNetwork, load_network
 from rnnjax.tasks.text import ids_to_text, text_to_ids
 
@@ -47,7 +47,7 @@ def sample_from_folder(folder: Path, arm: str | None, seed: int | None, length: 
         return format_rows(network.columns, forecast_rows(network, length))
     if not network.vocabulary:
         raise BadInput(f"{folder}: got a network of the task '{network.spec.task.name}'; expected a text or a series")
-    return visible(generate_continuation(network, length, wishes))
+    return escape_controls(generate_continuation(network, length, wishes))
 
 
 def generate_continuation(network: LoadedNetwork, length: int, wishes: SamplingOptions) -> str:
@@ -120,7 +120,7 @@ def format_rows(columns: tuple[str, ...], rows_NO: np.ndarray) -> str:
     """Rows as CSV under their names, with the digits that float32 has; without the last line end."""
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow([visible(column) for column in columns])
+    writer.writerow([escape_controls(column) for column in columns])
     writer.writerows([[f"{value:.9g}" for value in row_O] for row_O in rows_NO])
     return lines.getvalue().removesuffix("\n")
 

@@ -1,4 +1,4 @@
-"""What of a group in training goes to TensorBoard: for each arm its curves, its probes and what it writes."""
+"""TensorBoard logging of one group: for each arm its curves, its probe values and the texts that it generates."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnjax.analysis.results import is_text
+from rnnjax.analysis.results import decode_ids
 from rnnjax.storage.event_files import ArmCurves
-from rnnjax.tasks.text import ids_to_text
 from rnnjax.training.state import StepMetrics
 
 
@@ -18,13 +17,20 @@ class TensorBoardLogger:
 
     Args:
         folder: of all arms. arms: name -> the rows of R that are its runs.
-        attempt, resumed_step: as `ArmCurves` wants them. alphabet: the character of each id.
+        attempt, resumed_step: as `ArmCurves` wants them. vocabulary: the character of each id.
+        texts: the probe values that are ids of a text.
     """
 
     def __init__(
-        self, folder: Path, arms: dict[str, np.ndarray], attempt: int, resumed_step: int | None, alphabet: str
+        self,
+        folder: Path,
+        arms: dict[str, np.ndarray],
+        attempt: int,
+        resumed_step: int | None,
+        vocabulary: str,
+        texts: Sequence[str],
     ) -> None:
-        self.arms, self.alphabet = arms, alphabet
+        self.arms, self.vocabulary, self.texts = arms, vocabulary, texts
         self._stack = ExitStack()
         self._curves = {
             name: self._stack.enter_context(ArmCurves(folder / name, attempt, resumed_step)) for name in arms
@@ -36,15 +42,17 @@ class TensorBoardLogger:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
 
-    def draw(self, step: int, steps_S: np.ndarray, record: StepMetrics, seen: dict[str, np.ndarray]) -> None:
-        """Add rows of the record (leaves [R, S]; none before the first step) and what was seen [R, ...] at `step`."""
+    def log(self, step: int, steps_S: np.ndarray, record: StepMetrics, measured: dict[str, np.ndarray]) -> None:
+        """Add rows of the record (leaves [R, S]; none before the first step) and probe values [R, ...] at `step`."""
         steps_S, record = (steps_S, record) if len(steps_S) else (np.array([step]), nan_row(len(record.loss)))
         for name, runs in self.arms.items():
             rows = {metric: values[runs] for metric, values in record._asdict().items()}
-            rows |= {probe: pad_left(values[runs], len(steps_S)) for probe, values in seen.items() if values.ndim == 1}
+            rows |= {
+                probe: pad_left(values[runs], len(steps_S)) for probe, values in measured.items() if values.ndim == 1
+            }
             self._curves[name].rows(steps_S, rows, np.isfinite(rows["loss"]) | (steps_S == 0))
-            for probe in filter(is_text, seen):
-                self._curves[name].text(step, probe, ids_to_text(seen[probe][runs[0]], self.alphabet))
+            for probe in [name for name in self.texts if name in measured]:
+                self._curves[name].text(step, probe, decode_ids(measured[probe][runs[0]], self.vocabulary))
 
     def finish(self, step: int, arms: dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]]) -> None:
         """Add each arm's (settings, final metrics): distributions over seeds, its HParams line, the charts."""

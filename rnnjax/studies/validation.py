@@ -21,15 +21,20 @@ from rnnjax.training.optimizers import OPTIMIZERS
 from rnnjax.training.schedules import SCHEDULES
 from rnnjax.types import OpaqueCell
 
-SETTING_TABLES: dict[str, Iterable[str]] = {
-    "cell": CELLS,
-    "activation": ACTIVATIONS,
-    "recurrent_initializer": INITIALIZERS,
-    "kernel_initializer": [name for name in INITIALIZERS if name not in SQUARE_ONLY],
-    "optimizer": OPTIMIZERS,
-    "schedule": SCHEDULES,
-    "initial_state": INITIAL_STATES,
-}
+
+def setting_tables() -> dict[str, Iterable[str]]:
+    """The names that a setting may have, as they are registered now: user code may have added some."""
+    return {
+        "cell": CELLS,
+        "activation": ACTIVATIONS,
+        "recurrent_initializer": INITIALIZERS,
+        "kernel_initializer": [name for name in INITIALIZERS if name not in SQUARE_ONLY],
+        "optimizer": OPTIMIZERS,
+        "schedule": SCHEDULES,
+        "initial_state": INITIAL_STATES,
+    }
+
+
 FILE_TASKS = ("text", "series")  # tasks that read the user's file
 NEXT_SYMBOL_TASKS = ("grammar", "text")  # tasks of ids in which every symbol is to be followed by the next one
 REQUIRED_FIELDS = {  # fields of a criterion that its rule cannot do without
@@ -63,7 +68,7 @@ RULE_SCALES = {
 def check_names(study: Study) -> None:
     """Raises BadInput for a name that no table has; before anything is written."""
     for arm in study.arms:
-        for field, table in SETTING_TABLES.items():
+        for field, table in setting_tables().items():
             check_known(field, getattr(arm.spec, field), table)
         check_known("task.name", arm.spec.task.name, TASKS)
         check_arm(arm)

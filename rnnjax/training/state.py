@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from flax import struct
 from jax import Array
 
-from rnnjax.keys import key_for
+from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
 from rnnjax.training.optimizers import build_optimizer

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from rnnjax.keys import key_for
+from rnnjax.networks.keys import key_for
 from rnnjax.settings import HParams, Spec
 from rnnjax.training.batching import WINDOW_ORDERS
 from rnnjax.training.loss import window_loss

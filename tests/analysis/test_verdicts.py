@@ -188,7 +188,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], list[ArmR
         {"explained_by": "x", "low": 0.5},
         {
             CONFIRMED: ({}, [arm("a", np.exp(X) + NOISE, x=X)]),
-            REFUTED: ({"given": "z"}, [arm("a", ROUND + NOISE, x=ROUND - NOISE, z=ROUND)]),
+            REFUTED: ({"controlling_for": "z"}, [arm("a", ROUND + NOISE, x=ROUND - NOISE, z=ROUND)]),
             UNRESOLVED: ({"low": 0.0}, [arm("a", HALF, x=X)]),
         },
     ),

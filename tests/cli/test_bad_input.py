@@ -32,8 +32,8 @@ from rnnjax.storage import files
 from rnnjax.storage.manifest import machine_fingerprint
 from rnnjax.storage.run_folder import open_run
 from rnnjax.studies import datasets as corpora
-from rnnjax.studies import run as lab
 from rnnjax.studies.datasets import read_source_text
+from rnnjax.studies.prepare import prepare_study
 from rnnjax.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
@@ -88,7 +88,7 @@ def sparse(folder: Path) -> None:
 
 def made(folder: Path, out: str, done: bool = False, machine: dict[str, Any] | None = None, **change: Any) -> None:
     """A run folder of the study that is there, which a process has left."""
-    ready = lab.prepare_study(config.load_study(folder / STUDY))
+    ready = prepare_study(config.load_study(folder / STUDY))
     study = ready.study.config | change
     fingerprint = machine_fingerprint() | (machine or {})
     with open_run(folder / out, study, fingerprint, resume=False, data_sha256=corpora.data_hash(ready.tasks)) as run:
@@ -134,7 +134,7 @@ HELD: list[Any] = []
 
 
 def held(folder: Path) -> None:
-    ready = lab.prepare_study(config.load_study(folder / STUDY))
+    ready = prepare_study(config.load_study(folder / STUDY))
     HELD.append(open_run(folder / "out", ready.study.config, machine_fingerprint(), resume=False))
 
 
@@ -142,8 +142,8 @@ PROBES_OF_TEXT = "text = 2\n"
 OUT = ("--out", "out")
 NAMED = "run name must match [A-Za-z0-9]"
 AXES = "[[axes]]\n"
-DRAWS = "[draws]\narms = ['*']\n"
-UNLIMITED = "[[claims]]\nid = 'c'\nsays = 's'\n[[claims.criteria]]\nrule = 'bound'\narms = ['*']\n"
+DRAWS = "[initial_statistics]\narms = ['*']\n"
+UNLIMITED = "[[claims]]\nid = 'c'\ntext = 's'\n[[claims.criteria]]\nrule = 'bound'\narms = ['*']\n"
 CLAIM = UNLIMITED + "high = 1.0\n"
 
 ROWS: dict[str, Case] = {
@@ -168,7 +168,7 @@ ROWS: dict[str, Case] = {
     "7 unknown": Case("unknown field 'learing_rate'; did you mean 'learning_rate'?", base("learing_rate = 1.0")),
     "7 unknown above": Case("unknown field 'seed'; did you mean 'seeds'?", top("seed = 3")),
     "7 not in its table": Case("'steps' stands outside of its table; expected it in [base]", top("steps = 5")),
-    "7 unknown within": Case("study.toml:claims.0.readings.0 unknown field 'hig'; did you mean 'high'?",
+    "7 unknown within": Case("study.toml:claims.0.criteria.0 unknown field 'hig'; did you mean 'high'?",
         top(CLAIM, "metric = 'final_loss'", "hig = 0")),
     "7 no limit": Case("missing field 'low' or 'high': without a limit the rule 'bound' always holds",
         top(UNLIMITED, "metric = 'final_loss'")),
@@ -180,7 +180,7 @@ ROWS: dict[str, Case] = {
     "7 unknown of a task": Case("unknown field 'task.pth'; did you mean 'task.path'?", base("task.pth = 'x'")),
     "7 one by one": Case("unknown field 'inputs'", base("inputs = 3")),
     "8 missing": Case("missing field 'question'", "seeds = 2"),
-    "8 all at once": Case("missing field 'claims.0.says' ... missing field 'claims.0.readings'",
+    "8 all at once": Case("missing field 'claims.0.text' ... missing field 'claims.0.criteria'",
         top("[[claims]]\nid='c'")),
     # the fields
     "9 text": Case("learning_rate: got 'fast'; expected number > 0 and finite", base("learning_rate = 'fast'")),
@@ -199,9 +199,10 @@ ROWS: dict[str, Case] = {
     "16 record": Case("steps: needs ... GB for the record", base("steps = 2_147_483_647", "log_every = 1")),
     "16 window": Case("window: needs ... GB for the states", base("window = 2_000_000", "batch = 1_000")),
     "16 characters": Case("task.characters: needs 32 GB", base("task.characters = 2_000_000_000")),
-    "16 draws": Case("draws: needs ... GB for 100,000 starts",
+    "16 draws": Case("initial_statistics: needs ... GB for 100,000 starts",
         base("hidden = 2000") + "\n" + DRAWS + "count = 100_000"),
-    "16 draws at most": Case("draws.count: got 10000000; expected", base() + "\n" + DRAWS + "count = 10_000_000"),
+    "16 draws at most": Case("initial_statistics.count: got 10000000; expected",
+        base() + "\n" + DRAWS + "count = 10_000_000"),
     "16 probes at most": Case("probes.text: got 1000000; expected", base() + "\n[probes]\ntext = 1_000_000"),
     "16 probes at no step": Case("probes.text.0: got -1; expected", base() + "\n[probes]\ntext = [-1, 5]"),
     "16 probes at nothing": Case("probes.text: got 'x'; expected", base() + "\n[probes]\ntext = 'x'"),
@@ -256,7 +257,7 @@ ROWS: dict[str, Case] = {
         top("[probes]\nspectrum = 2", CLAIM, "metric = 'henrici@x'")),
     "34 metric of a figure": Case("figures: got metric 'los'; expected one of: ... loss",
                                   top("[[figures]]\nform = 'curve'\nmetric = 'los'\ntitle = 't'")),
-    "34 metric of a question": Case("questions: got metric 'los'", top("[[questions]]\nasks = 'a'\nmetric = 'los'")),
+    "34 metric of a question": Case("questions: got metric 'los'", top("[[questions]]\ntext = 'a'\nmetric = 'los'")),
     # the grid
     "40 empty axis": Case("axis 'learning_rate' has no values", top(AXES, "learning_rate = []")),
     "40 too many": Case("10,000,000 runs; limit 10,000 (--max-runs)",
@@ -324,7 +325,7 @@ ROWS: dict[str, Case] = {
         base("cell = 'flax_gru'", "dropout = true")),
     "38 Flax's layer norm": Case("layer_norm: got True; expected false: 'flax_gru'",
         base("cell = 'flax_gru'", "layer_norm = true")),
-    "38 Flax's spectrum": Case("probes.spectrum: cell: got 'flax_gru'; expected one of ours",
+    "38 Flax's spectrum": Case("probes.spectrum: cell: got 'flax_gru'; expected a native cell",
         base("cell = 'flax_gru'") + "\n[probes]\nspectrum = 2"),
     "38 both ways": Case("bidirectional: got True; expected false: it would read what it is to predict",
         base("bidirectional = true", "carry = 'reset'")),
@@ -673,7 +674,7 @@ CONFIG = st.fixed_dictionaries(
         "seeds": st.one_of(st.integers(1, 9), st.lists(st.integers(0, 9), max_size=3), VALUES),
         "save_every": st.one_of(st.integers(1, 99), VALUES),
         "probes": st.dictionaries(st.sampled_from(["spectrum", "text", "x"]), st.one_of(st.integers(2, 9), VALUES)),
-        "draws": st.one_of(VALUES, st.fixed_dictionaries({"count": NUMBERS, "arms": st.just(["*"])})),
+        "initial_statistics": st.one_of(VALUES, st.fixed_dictionaries({"count": NUMBERS, "arms": st.just(["*"])})),
     },
 )
 

@@ -13,8 +13,8 @@ from rnnjax.cli import doctor
 from rnnjax.config import load as config
 from rnnjax.doctor.examine_run import examine_folder, stored_record, task_of
 from rnnjax.errors import BadInput
-from rnnjax.studies import run as lab
 from rnnjax.studies.load_networks import load_network, load_networks
+from rnnjax.studies.run import run_study
 
 STUDY = """
 question = "Is it well?"
@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study of two arms with seeds 42 and 43."""
     place = tmp_path_factory.mktemp("doctor")
     (place / "tiny.toml").write_text(STUDY)
-    lab.run_study(config.load_study(place / "tiny.toml"), place / "out")
+    run_study(config.load_study(place / "tiny.toml"), place / "out")
     return place / "out"
 
 
@@ -92,9 +92,9 @@ def test_a_run_folder_is_examined_and_told(
     [
         ([], "got nothing to examine; expected one of OUT, --text and --series"),
         (["out", "--text", "a"], "got folder and text; expected one of"),
-        (["--arm", "a", "--text", "b"], "--arm: got no run folder"),
-        (["--columns", "a", "--text", "b"], "--columns: got no --series"),
-        (["out", "--out", "b"], "--out: got a run folder to examine too"),
+        (["--arm", "a", "--text", "b"], "--arm requires a run folder"),
+        (["--columns", "a", "--text", "b"], "--columns requires --series"),
+        (["out", "--out", "b"], "--out requires --text or --series"),
         (["--text", "a", "--out", "bad name"], "run name must match"),
         (["nowhere"], "nowhere: no trained network here"),
         (["--text", "/nowhere/at.all"], "task.path: no such file"),
@@ -118,7 +118,7 @@ def test_a_text_that_is_another_now_is_refused(tmp_path: Path) -> None:
     text.write_text("abcd" * 200)
     study = STUDY.replace("task.characters = 600", f'task.name = "text"\ntask.path = "{text}"').replace("1e-7", "0.02")
     (tmp_path / "tiny.toml").write_text(study.replace("steps = 100", "steps = 10"))
-    lab.run_study(config.load_study(tmp_path / "tiny.toml"), tmp_path / "out")
+    run_study(config.load_study(tmp_path / "tiny.toml"), tmp_path / "out")
     [network, _] = load_networks(tmp_path / "out", None)
     assert task_of(tmp_path / "out", network).vocabulary == "abcd"
     text.write_text("abdc" * 200)
@@ -138,5 +138,5 @@ def test_a_users_file_reaches_the_diagnostic_run(
 ) -> None:
     path = tmp_path / "my file's.csv"
     monkeypatch.setattr(sys, "argv", ["doctor.py", f"--{kind}", str(path)])
-    study = script.diagnostic(script.arguments())
+    study = script.diagnostic_study(script.arguments())
     assert study.arms[0].spec.task.path == str(path) and study.arms[0].spec.task.name == kind

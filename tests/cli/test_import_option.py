@@ -10,6 +10,8 @@ import pytest
 from rnnjax import devices
 from rnnjax.cli import common as command
 from rnnjax.networks.cells import CELLS
+from rnnjax.networks.initializers import INITIALIZERS
+from rnnjax.studies.validation import setting_tables
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 STUDY = """
@@ -58,6 +60,24 @@ def test_a_cell_of_ones_own_is_trained_sampled_and_examined(run: Callable[..., s
         assert "cell: got 'mine'; expected one of CELLS: elman," in run(script, out)
     (tmp_path / "own.py").write_text(OWN + "# another\n")
     assert "runs/mine holds another config: it has own_code_sha256" in run("study.py", "mine.toml", *own)
+
+
+def test_a_change_in_a_module_beside_the_file_is_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    file, beside = tmp_path / "own.py", tmp_path / "beside_own_code.py"
+    file.write_text("import beside_own_code\n")
+    hashes = []
+    for text in ("SIZE = 1\n", "SIZE = 2\n", "SIZE = 2\n"):
+        beside.write_text(text)
+        sys.modules.pop("beside_own_code", None)
+        hashes.append(command.run_user_code(file))
+    assert hashes[0] != hashes[1] == hashes[2]
+
+
+def test_an_initializer_of_ones_own_serves_both_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where it is registered after the checks were imported."""
+    monkeypatch.setitem(INITIALIZERS, "mine", INITIALIZERS["normal"])
+    assert "mine" in setting_tables()["kernel_initializer"] and "mine" in setting_tables()["recurrent_initializer"]
 
 
 def test_a_file_that_is_not_there_is_one_line(run: Callable[..., str]) -> None:

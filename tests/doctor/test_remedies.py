@@ -8,7 +8,15 @@ import pytest
 from rnnjax.analysis.statistics import Interval
 from rnnjax.config import load as config
 from rnnjax.doctor.conditions import CONDITIONS, NAMES, Condition
-from rnnjax.doctor.remedies import FILE, Effect, known_effects, measured_effects, paired, write_effects
+from rnnjax.doctor.remedies import (
+    FILE,
+    Effect,
+    known_effects,
+    measured_effects,
+    paired,
+    upgrade_arm_name,
+    write_effects,
+)
 from rnnjax.storage.files import read_json
 
 ROOT = Path(__file__).parents[2]
@@ -34,6 +42,11 @@ def test_the_arms_that_are_compared_are_those_of_a_study(condition: Condition) -
     path = ROOT / "configs" / "studies" / f"{condition.measured.study}.toml"
     known = [arm.name for arm in config.load_study(path).arms]
     assert {condition.measured.treated, condition.measured.untreated} <= set(known)
+
+
+def test_arm_names_of_older_summaries_are_upgraded() -> None:
+    assert upgrade_arm_name("swapped,every,window=16") == "batch,every,window=16"
+    assert upgrade_arm_name("relu,rate=0.1") == "relu,rate=0.1"
 
 
 def test_values_are_paired_where_both_are_there() -> None:

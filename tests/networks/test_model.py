@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from rnnjax.errors import BadInput
-from rnnjax.keys import key_for
 from rnnjax.networks.cells import CELLS, build_spec_cell
+from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_layers, build_network, dropout_masks, require_unidirectional
 from rnnjax.networks.unroll import unroll
 from rnnjax.settings import HParams, Spec

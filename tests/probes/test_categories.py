@@ -11,11 +11,11 @@ from rnnjax.errors import BadInput, NotApplicable
 from rnnjax.probes.words.categories import (
     accuracy,
     categories,
-    each_run,
-    lexicon_of,
-    occurrences,
-    spelling,
-    states_read,
+    find_occurrences,
+    letter_ngrams,
+    map_runs,
+    read_states,
+    task_lexicon,
 )
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
@@ -41,7 +41,7 @@ def letters() -> Params:
 
 
 def test_the_lexicon_is_that_of_the_grammar_without_its_determiner() -> None:
-    _, lexicon = lexicon_of(spec_of())
+    _, lexicon = task_lexicon(spec_of())
     assert lexicon.words == tuple(word for _, words in LEXICON for word in words)
     assert [lexicon.names[i] for i in lexicon.categories_W] == [name for name, words in LEXICON for _ in words]
 
@@ -49,8 +49,8 @@ def test_the_lexicon_is_that_of_the_grammar_without_its_determiner() -> None:
 @pytest.mark.parametrize("carry", ["carried", "reset"])
 def test_occurrences_are_where_the_words_are(carry: str) -> None:
     spec = spec_of(carry=carry)
-    grammar, lexicon = lexicon_of(spec)
-    found = occurrences(spec, TASK, grammar, lexicon)
+    grammar, lexicon = task_lexicon(spec)
+    found = find_occurrences(spec, TASK, grammar, lexicon)
     assert found.ids_TB.shape == ((300, 20) if carry == "carried" else (25, 240))
     said = np.array(list(TASK.vocabulary))[found.ids_TB.ravel()]
     assert set(said[found.before_N]) == {" "}
@@ -64,14 +64,14 @@ def test_occurrences_are_where_the_words_are(carry: str) -> None:
 
 def test_states_are_in_the_order_of_the_places() -> None:
     ids_TB = np.array([[0, 3], [1, 2], [5, 5]])
-    h_NH = states_read(spec_of(), HParams(), letters(), ids_TB)
+    h_NH = read_states(spec_of(), HParams(), letters(), ids_TB)
     assert jnp.argmax(h_NH, axis=1).tolist() == [0, 3, 1, 2, 5, 5]
 
 
 def test_spelling_by_hand() -> None:
-    assert spelling(("ab", "b"), 2, at_end=True).tolist() == [[1, 1], [0, 1]]  # ab, b
-    assert spelling(("ab", "b"), 1, at_end=False).tolist() == [[1, 1, 1, 1], [1, 1, 0, 1]]  # $ ^ a b
-    assert spelling(("ab", "b"), 2, at_end=False).sum(axis=1).tolist() == [7, 5]  # ^a ab b$ and 4; ^b b$ and 3
+    assert letter_ngrams(("ab", "b"), 2, at_end=True).tolist() == [[1, 1], [0, 1]]  # ab, b
+    assert letter_ngrams(("ab", "b"), 1, at_end=False).tolist() == [[1, 1, 1, 1], [1, 1, 0, 1]]  # $ ^ a b
+    assert letter_ngrams(("ab", "b"), 2, at_end=False).sum(axis=1).tolist() == [7, 5]  # ^a ab b$ and 4; ^b b$ and 3
 
 
 def test_a_network_of_letters_knows_the_last_one_and_no_more() -> None:
@@ -80,21 +80,21 @@ def test_a_network_of_letters_knows_the_last_one_and_no_more() -> None:
     state = train.init_state(spec_of(), HParams()).replace(params=letters())
     measured = jax.tree.map(lambda value: np.asarray(value)[None], probe.measure(state, HParams(), jnp.int32(0)))
     found = {name: float(value[0]) for name, value in probe.summarise(measured).items()}
-    _, lexicon = lexicon_of(spec_of())
-    last_letter = accuracy(spelling(lexicon.words, 1, True), np.arange(35), lexicon)
+    _, lexicon = task_lexicon(spec_of())
+    last_letter = accuracy(letter_ngrams(lexicon.words, 1, True), np.arange(35), lexicon)
     assert found["category_accuracy"] == pytest.approx(last_letter, abs=0.03)
     assert found["category_start_accuracy"] < 0.2
     assert found["majority_category"] == pytest.approx(6 / 35)
     assert found["suffix_accuracy"] >= last_letter - 1e-6
-    by_longest = [accuracy(spelling(lexicon.words, n, False), np.arange(35), lexicon) for n in (1, 2, 3)]
+    by_longest = [accuracy(letter_ngrams(lexicon.words, n, False), np.arange(35), lexicon) for n in (1, 2, 3)]
     assert found["spelling_accuracy"] == pytest.approx(max(by_longest)) != pytest.approx(min(by_longest))
     assert 6 / 35 < found["position_accuracy"] < 0.5
 
 
 def test_planted_categories_are_found() -> None:
     spec = spec_of()
-    grammar, lexicon = lexicon_of(spec)
-    words_N = occurrences(spec, TASK, grammar, lexicon).words_N
+    grammar, lexicon = task_lexicon(spec)
+    words_N = find_occurrences(spec, TASK, grammar, lexicon).words_N
     rng = np.random.default_rng(1)
     planted = np.eye(7, 12)[lexicon.categories_W[words_N]] + 0.05 * rng.normal(size=(len(words_N), 12))
     noise = rng.normal(size=planted.shape)
@@ -117,7 +117,7 @@ def test_planted_categories_are_found() -> None:
 
 def test_a_run_that_is_not_finite_has_no_values() -> None:
     values = {"a": np.array([[1.0, 2.0], [1.0, np.inf], [3.0, 4.0]])}
-    found = each_run(lambda a: {"sum": a.sum(), "both": 2 * a}, values)
+    found = map_runs(lambda a: {"sum": a.sum(), "both": 2 * a}, values)
     np.testing.assert_array_equal(found["sum"], [3, np.nan, 7])
     np.testing.assert_array_equal(found["both"], [[2, 4], [np.nan, np.nan], [6, 8]])
 

@@ -9,7 +9,7 @@ import pytest
 from probe_values import H, spec_of, values_of
 
 from rnnjax.errors import NotApplicable
-from rnnjax.probes.series.closed_loop import closed_loop, exact_period, fates, shares
+from rnnjax.probes.series.closed_loop import closed_loop, closed_loop_values, exact_period, loop_statistics
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.training import state as train
@@ -44,18 +44,18 @@ def test_a_period_is_exact_to_a_thousandth_and_holds_for_all_columns() -> None:
     assert exact_period(both).tolist() == [20]
 
 
-def test_fates_and_shares_by_hand() -> None:
+def test_loop_statistics_and_values_by_hand() -> None:
     ends = planted(wave(20), wave(20, 0.06), wave(20, 1e-4), 3 + 0 * RISING, RISING, 11 * RISING)
-    found = fates(ends)
+    found = loop_statistics(ends)
     assert found["still"].tolist() == [False, True, True, True, False, False]  # 0.06 / sqrt(2) is below 0.05
     assert found["period"].tolist() == [20, 0, 0, 0, 0, 0]
     assert found["failed"].tolist() == [True, True, True, True, False, False]
-    values = shares(ends)
+    values = closed_loop_values(ends)
     assert values["closed_loop_failure"] == pytest.approx(4 / 6)
     assert (values["standstill_rate"], values["return_rate"]) == pytest.approx((3 / 6, 1 / 6))
     assert (values["closed_loop_period"], values["escape_rate"]) == pytest.approx((20, 1 / 6))
     assert values["closed_loop_spread"] == pytest.approx(np.mean(ends.std(axis=0)), rel=1e-5)
-    assert shares(ends * np.nan)["escape_rate"] == 1
+    assert closed_loop_values(ends * np.nan)["escape_rate"] == 1
 
 
 def memoryless(spec: Spec, factor: float, shift: float = 0.0) -> Params:

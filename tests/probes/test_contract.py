@@ -1,5 +1,6 @@
 """Every probe through its contract; gradients against float64 differences and the closed form of linear networks."""
 
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
@@ -9,25 +10,27 @@ import numpy as np
 import pytest
 
 from rnnjax.errors import BadInput
+from rnnjax.metrics import resolve_unit
 from rnnjax.networks.cells import CELLS
 from rnnjax.networks.initializers import INITIALIZERS
-from rnnjax.probes import PROBES
+from rnnjax.probes import EXAMPLES, PROBES, all_metrics, applicable, outline
 from rnnjax.probes.dynamics.gradients import (
     JACOBIAN_STEPS,
     LAGS,
     NAMED_LAGS,
     gradient_lags,
-    norm_of_rows,
     reach,
+    row_norms,
     state_jacobian,
 )
 from rnnjax.probes.dynamics.spectrum import spectrum_of
 from rnnjax.probes.generation.free_running import LENGTH
 from rnnjax.probes.prediction.validation import validation
-from rnnjax.settings import HParams, Spec
+from rnnjax.settings import LOSS_UNITS, HParams, Spec
+from rnnjax.tasks import TASKS
 from rnnjax.tasks.windows import next_step
-from rnnjax.training import state as train
-from rnnjax.types import Params, Probe, Task, WindowData
+from rnnjax.training import step as train
+from rnnjax.types import Facts, Params, Probe, Task, WindowData
 
 V, H = 4, 6
 FAST = {"xla_backend_optimization_level": 0}  # compiles faster; the probes must not care
@@ -47,7 +50,7 @@ def task() -> Task:
         inputs=V,
         outputs=V,
         loss="cross_entropy",
-        levels={},
+        reference_losses={},
         vocabulary="wan ",
         text_measures=lambda text: {"share_of_a": text.count("a") / len(text)},
     )
@@ -108,10 +111,13 @@ def test_contract_of_a_probe(name: str, network: dict[str, Any]) -> None:
     """
     spec = spec_of(**network)
     if name == "spectrum" and spec.cell.startswith("flax"):
-        with pytest.raises(BadInput, match="cell: got 'flax_lstm'; expected one of ours"):
+        with pytest.raises(BadInput, match="cell: got 'flax_lstm'; expected a native cell"):
             PROBES[name](spec, task())
         return
     probe = PROBES[name](spec, task())
+    check_metrics(probe, outline(probe, spec))
+    if isinstance(probe, Facts):
+        return
 
     def of_run(seed: jax.Array) -> dict[str, jax.Array]:
         hp = HParams(seed=seed)
@@ -119,12 +125,46 @@ def test_contract_of_a_probe(name: str, network: dict[str, Any]) -> None:
 
     measure = jax.jit(jax.vmap(of_run), compiler_options=FAST)
     both, swapped = (probe.summarise(jax.tree.map(np.asarray, measure(jnp.array(s)))) for s in ([0, 1], [1, 0]))
-    assert both
+    check_metrics(probe, both)
     for key, values in both.items():
         assert values.shape[0] == 2
-        assert values.ndim <= 2
         assert key.startswith(UNMEASURED) or np.isfinite(values).all(), key
         np.testing.assert_allclose(values[::-1], swapped[key], rtol=1e-5, err_msg=key)
+
+
+RANKS = {"scalar": 1, "lag": 2, "text": 2, "map": 3}  # with the axis of runs
+
+
+def check_metrics(probe: Probe | Facts, values: dict[str, np.ndarray]) -> None:
+    """Every value is described, and has the rank and the kind of number of its description."""
+    assert values
+    assert probe.metrics.keys() == values.keys()
+    for name, metric in probe.metrics.items():
+        assert metric.definition.strip(), name
+        assert not metric.definition.endswith(("TODO", ".")), name
+        assert values[name].ndim == RANKS[metric.kind], name
+        assert (metric.kind == "text") == np.issubdtype(values[name].dtype, np.integer), name
+        assert metric.kind != "map" or values[name].shape[2] == 2, name
+        for loss in LOSS_UNITS:
+            assert "{" not in resolve_unit(metric, loss).unit, name
+    labels = getattr(probe, "labels", {})
+    assert labels.keys() == {name for name, metric in probe.metrics.items() if metric.kind == "map"}
+    assert all(values[name].shape[1] == len(points) for name, points in labels.items())
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.task.name)
+def test_metrics_describe_the_values(example: Spec) -> None:
+    """Of every probe on every kind of task, without a compilation."""
+    task = TASKS[example.task.name](example.task, None)
+    spec = replace(example, inputs=task.inputs, outputs=task.outputs, loss=task.loss)
+    for probe in applicable(PROBES, spec, task).values():
+        check_metrics(probe, outline(probe, spec))
+
+
+def test_every_probe_has_metrics() -> None:
+    metrics = all_metrics()
+    assert metrics.keys() == PROBES.keys()
+    assert all(metrics.values()), [name for name, found in metrics.items() if not found]
 
 
 # Gradients
@@ -190,7 +230,7 @@ def test_gradient_decay_of_a_linear_orthogonal_network(gain: float, reach_10: in
 def test_norms_do_not_leave_float32() -> None:
     """3-4-5 triangles: the squares of these would be 0 or infinite."""
     rows = jnp.array([[3e-30, 4e-30], [3e30, -4e30], [0.0, 0.0], [-3.0, 4.0]])
-    np.testing.assert_allclose(norm_of_rows(rows), [5e-30, 5e30, 0, 5], rtol=1e-6)
+    np.testing.assert_allclose(row_norms(rows), [5e-30, 5e30, 0, 5], rtol=1e-6)
 
 
 def test_a_gradient_of_zero_has_a_decay() -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rnnjax.probes.facts.corpus import continued, followers, ngram_loop_rate
+from rnnjax.probes.facts.corpus import followers, greedy_continuation, ngram_loop_rate
 
 TEXT = "she sells sea shells by the sea shore; the shells she sells are sea shells. "
 IDS = [ord(character) for character in TEXT]
@@ -27,7 +27,7 @@ def searched(prompt: str, n: int, length: int) -> str:
 @pytest.mark.parametrize("prompt", ["she s", "zebra"])
 def test_a_table_writes_what_follows_most_often(prompt: str, n: int) -> None:
     tables = [followers(IDS, length) for length in range(n)]
-    found = continued(tables, [ord(character) for character in prompt], 60)
+    found = greedy_continuation(tables, [ord(character) for character in prompt], 60)
     assert "".join(map(chr, found)) == searched(prompt, n, 60)
 
 

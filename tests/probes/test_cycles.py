@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnjax.errors import NotApplicable
-from rnnjax.probes.generation.cycles import PROMPT, cycles, greedy, stands_in
+from rnnjax.probes.generation.cycles import PROMPT, contains_rotation, cycles, greedy_texts
 from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
@@ -20,7 +20,7 @@ SPEC = Spec(inputs=V, outputs=V, hidden=V + 1, activation="relu")
 
 def task_of(train_N: list[int], validation_N: list[int]) -> Task:
     parts = (np.resize(np.array(ids, np.int32), 200) for ids in (train_N, validation_N))
-    return Task(*parts, next_step, V, V, loss="cross_entropy", levels={}, vocabulary="wan ")
+    return Task(*parts, next_step, V, V, loss="cross_entropy", reference_losses={}, vocabulary="wan ")
 
 
 def forced(turn: int, counting: float) -> Params:
@@ -65,7 +65,7 @@ def test_a_loop_of_the_last_words_or_of_the_prompt(train_N: list[int], validatio
 def test_greedy_texts_and_the_gaps_of_their_states() -> None:
     """The counter stands at n after n symbols, prompt included, beside one unit at 5."""
     prompts_TP = jnp.asarray(np.resize(RING, (6, 3)).astype(np.int32))
-    ids_NP, gaps_PL = (np.asarray(a) for a in greedy(SPEC, HParams(), forced(1, 1.0), prompts_TP))
+    ids_NP, gaps_PL = (np.asarray(a) for a in greedy_texts(SPEC, HParams(), forced(1, 1.0), prompts_TP))
     assert (ids_NP.shape, gaps_PL.shape) == ((LENGTH, 3), (3, LONGEST_PERIOD))
     assert (np.diff(ids_NP, axis=0) % V == 1).all()
     count, size = 6 + LENGTH, np.hypot(6 + LENGTH, 5)
@@ -85,10 +85,10 @@ def test_a_network_that_guesses_has_no_loops_but_greedy_ones() -> None:
 
 
 def test_a_cycle_may_begin_anywhere() -> None:
-    assert stands_in(np.array([3, 1, 2]), [np.array([9, 1, 2, 3, 9])])
-    assert stands_in(np.array([3, 1, 2]), [np.array([9]), np.array([2, 3, 1])])
-    assert not stands_in(np.array([3, 1, 2]), [np.array([1, 2, 9, 3, 1])])
-    assert not stands_in(np.array([3, 1, 2]), [np.array([1, 2])])
+    assert contains_rotation(np.array([3, 1, 2]), [np.array([9, 1, 2, 3, 9])])
+    assert contains_rotation(np.array([3, 1, 2]), [np.array([9]), np.array([2, 3, 1])])
+    assert not contains_rotation(np.array([3, 1, 2]), [np.array([1, 2, 9, 3, 1])])
+    assert not contains_rotation(np.array([3, 1, 2]), [np.array([1, 2])])
     assert PROMPT == 50
 
 

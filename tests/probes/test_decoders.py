@@ -10,13 +10,13 @@ from rnnjax.probes.generation.decoders import (
     LONGEST,
     PENALTIES,
     PROMPTS,
-    SAMPLED,
+    SAMPLERS,
     WIDTHS,
-    before_sentences,
     decoders,
-    endings,
-    first_ends,
+    first_sentence_lengths,
     sentence_measures,
+    sentence_prompts,
+    sentence_transitions,
 )
 from rnnjax.probes.generation.errors_by_position import PROMPT, true_texts
 from rnnjax.settings import HParams, Spec, TaskSpec
@@ -45,7 +45,7 @@ def written(*texts: str) -> np.ndarray:
 
 
 def test_a_sentence_ends_where_it_is_complete_or_with_the_word_that_spoils_it() -> None:
-    assert first_ends(endings(KNOWN), written(*SAID)).tolist() == ENDS
+    assert first_sentence_lengths(sentence_transitions(KNOWN), written(*SAID)).tolist() == ENDS
 
 
 def test_measures_of_sentences_by_hand() -> None:
@@ -64,7 +64,7 @@ def test_without_a_valid_sentence_there_is_no_log_probability() -> None:
 
 
 def test_prompts_end_where_a_sentence_begins() -> None:
-    prompts = before_sentences(true_texts(GRAMMAR, 50, 2 * PROMPT, (0, 3)))
+    prompts = sentence_prompts(true_texts(GRAMMAR, 50, 2 * PROMPT, (0, 3)))
     assert prompts.shape == (50, PROMPT)
     for ids in prompts:
         text = ids_to_text(ids, LETTERS)
@@ -90,9 +90,9 @@ def test_decoders_of_a_network_that_says_one_sentence() -> None:
     options = {"xla_backend_optimization_level": 0}
     found = probe.summarise(jax.tree.map(np.asarray, jax.jit(jax.vmap(of_run), compiler_options=options)(hp)))
     beams = [f"beam_{width}" for width in WIDTHS]
-    for name in (*SAMPLED, *beams):
+    for name in (*SAMPLERS, *beams):
         assert found[f"loop_rate_{name}"] == [1], "24 letters round and round"
-    for name in (*SAMPLED, *beams, *(f"{beam}{penalty}" for beam in beams for penalty in PENALTIES)):
+    for name in (*SAMPLERS, *beams, *(f"{beam}{penalty}" for beam in beams for penalty in PENALTIES)):
         assert found[f"valid_sentences_{name}"] == [0]
         assert found[f"distinct_sentences_{name}"] == pytest.approx([1 / PROMPTS]), "all prompts end with a space"
         assert found[f"sentence_length_{name}"] == [len(LETTERS)], "lost at once, ended by the next space"

@@ -16,7 +16,7 @@ from rnnjax.types import Task
 
 V = 4
 IDS = np.random.default_rng(0).integers(V, size=60, dtype=np.int32)
-TASK = Task(IDS[:50], IDS[50:], next_step, inputs=V, outputs=V, loss="cross_entropy", levels={})
+TASK = Task(IDS[:50], IDS[50:], next_step, inputs=V, outputs=V, loss="cross_entropy", reference_losses={})
 SPEC = Spec(inputs=V, outputs=V, hidden=6, window=12, carry="reset")  # four windows
 
 

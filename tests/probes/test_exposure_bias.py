@@ -15,12 +15,12 @@ from rnnjax.networks.sampling import prefill
 from rnnjax.probes.generation.errors_by_position import (
     BIN,
     BINS,
-    INJECTED_AT,
+    INJECTION_BINS,
     LAGS,
     PROMPT,
     TrueTexts,
     errors_by_position,
-    errors_of,
+    exposure_errors,
     first_starts,
     slope,
     true_texts,
@@ -95,20 +95,20 @@ def cut(texts: TrueTexts, wrong: bool) -> dict[str, np.ndarray]:
     """What the probe would have measured of a network that goes on as the true text does."""
     ids_PN = texts.ids_PN[:PROMPTS]
     length = LAGS + 1 + MARGIN
-    places = [PROMPT + bin_ * BIN for bin_ in INJECTED_AT]
+    places = [PROMPT + bin_ * BIN for bin_ in INJECTION_BINS]
     calm = np.concatenate([ids_PN[:, place : place + length] for place in places])
     after = calm.copy()
     if wrong:
         after[:, 0] = wrong_symbols(calm[:, 0], V)
-    forked = np.concatenate([ids_PN[:, PROMPT + BIN * bin_ :][:, :BIN] for bin_ in range(BINS)])
-    return {"free": ids_PN[:, PROMPT:], "forked": forked, "injected": np.concatenate([calm, after])}
+    branched = np.concatenate([ids_PN[:, PROMPT + BIN * bin_ :][:, :BIN] for bin_ in range(BINS)])
+    return {"free": ids_PN[:, PROMPT:], "branched": branched, "injected": np.concatenate([calm, after])}
 
 
 def test_the_true_grammar_has_no_gap_and_recovers_at_once(texts: TrueTexts) -> None:
     some = TrueTexts(*(leaf[:PROMPTS] for leaf in texts))
-    assert injected_texts(some.ids_PN.T).shape == (LAGS + 1, len(INJECTED_AT) * PROMPTS)
+    assert injected_texts(some.ids_PN.T).shape == (LAGS + 1, len(INJECTION_BINS) * PROMPTS)
     for wrong in (False, True):
-        found = errors_of(KNOWN, some, **cut(texts, wrong))
+        found = exposure_errors(KNOWN, some, **cut(texts, wrong))
         assert found["exposure_gap"] == found["forced_invalid_words"] == 0
         assert (found["injected_excess"][0] > 0.9) == wrong, "a replaced letter hardly ever gives another word"
         assert found["excess_30"] == found["excess_30_sentences"] == 0

@@ -25,7 +25,7 @@ FAST = {"xla_backend_optimization_level": 0}
 @cache
 def task() -> Task:
     ids = np.random.default_rng(0).integers(V, size=400, dtype=np.int32)
-    return Task(ids[:300], ids[300:], next_step, inputs=V, outputs=V, loss="cross_entropy", levels={})
+    return Task(ids[:300], ids[300:], next_step, inputs=V, outputs=V, loss="cross_entropy", reference_losses={})
 
 
 @cache

@@ -7,7 +7,7 @@ import pytest
 import scipy.optimize
 import scipy.special
 
-from rnnjax.probes.numerics.linear_fits import inverse, logistic, logits, ridge, scale_of
+from rnnjax.probes.numerics.linear_fits import feature_scale, inverse, logistic, logits, ridge
 
 N, F, L, V = 60, 4, 2, 3
 PENALTY = 0.01
@@ -77,6 +77,6 @@ def test_inverse_of_a_positive_definite_matrix(size: int) -> None:
 
 def test_features_are_standardised_where_they_are_fitted() -> None:
     fitted = np.array([[1.0, 7.0], [3.0, 7.0]], np.float32)
-    scale = scale_of(jnp.asarray(fitted))
+    scale = feature_scale(jnp.asarray(fitted))
     np.testing.assert_allclose(scale.features(jnp.asarray(fitted)), [[-1, 0, 1], [1, 0, 1]])
     np.testing.assert_allclose(scale.features(jnp.array([[4.0, 7.0]])), [[2, 0, 1]])

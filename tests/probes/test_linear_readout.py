@@ -22,7 +22,9 @@ SPEC = Spec(inputs=V, outputs=V, hidden=8)
 
 def task_of(ids_N: np.ndarray) -> Task:
     part = ids_N.astype(np.int32)
-    return Task(part[:4_000], part[4_000:], next_step, V, V, loss="cross_entropy", levels={}, vocabulary="wan ")
+    return Task(
+        part[:4_000], part[4_000:], next_step, V, V, loss="cross_entropy", reference_losses={}, vocabulary="wan "
+    )
 
 
 CYCLE = np.arange(6_000) % V

@@ -26,7 +26,7 @@ FAST = {"xla_backend_optimization_level": 0}
 def task() -> Task:
     """Some windows begin alike and go on differently, some are the same throughout."""
     ids = np.random.default_rng(0).choice(V, size=700, p=[0.6, 0.2, 0.1, 0.1]).astype(np.int32)
-    return Task(ids[:500], ids[500:], next_step, inputs=V, outputs=V, loss="cross_entropy", levels={})
+    return Task(ids[:500], ids[500:], next_step, inputs=V, outputs=V, loss="cross_entropy", reference_losses={})
 
 
 def measured(params: Params, **fields: Any) -> dict[str, np.ndarray]:

@@ -11,16 +11,23 @@ import numpy as np
 import pytest
 
 from rnnjax.errors import BadInput, NotApplicable
-from rnnjax.probes.words.categories import categories, lexicon_of
-from rnnjax.probes.words.novel_words import held_for, novel_words, of_factorial, of_pairs, of_place, vectors_in_place
+from rnnjax.probes.words.categories import categories, task_lexicon
+from rnnjax.probes.words.novel_words import (
+    factorial_metrics,
+    in_context_metrics,
+    in_place_vectors,
+    novel_words,
+    pair_metrics,
+    share_classified_as,
+)
 from rnnjax.probes.words.substitution import (
     NOVEL,
     REPLACED,
+    build_corpora,
     contexts,
-    corpora_of,
-    map_places,
+    has_known_letters,
+    map_labels,
     neighbour_counts,
-    of_known_letters,
     replaced_text,
 )
 from rnnjax.settings import HParams, Spec, TaskSpec
@@ -34,7 +41,7 @@ TASK = TASKS["grammar"](SETTINGS, None)
 TEXT = ids_to_text(TASK.train_N, TASK.vocabulary)
 V = len(TASK.vocabulary)
 SPEC = Spec(task=SETTINGS, inputs=V, outputs=V, hidden=V, activation="identity")
-_, LEXICON = lexicon_of(SPEC)
+_, LEXICON = task_lexicon(SPEC)
 MAN, LION = LEXICON.words.index("man"), LEXICON.words.index("lion")
 
 
@@ -66,18 +73,18 @@ def test_the_novel_strings_are_novel_and_of_one_length() -> None:
 
 
 def test_six_of_the_strings_have_letters_that_are_read() -> None:
-    known = [string for string, known in zip(NOVEL, of_known_letters(TEXT), strict=True) if known]
+    known = [string for string, known in zip(NOVEL, has_known_letters(TEXT), strict=True) if known]
     assert known == ["vup", "wug", "fep", "bim", "tob", "nal"]
 
 
 def test_the_map_names_every_word_and_both_zogs() -> None:
-    places = map_places()
+    places = map_labels()
     assert [word for word, _ in places] == [*LEXICON.words, "zog for man", "zog for lion"]
     assert [kind for _, kind in places[:35]] == [LEXICON.names[i] for i in LEXICON.categories_W]
 
 
 def test_corpora_have_the_novel_word_where_the_known_one_was() -> None:
-    corpora = corpora_of(SPEC, TEXT, TASK.vocabulary, LEXICON)
+    corpora = build_corpora(SPEC, TEXT, TASK.vocabulary, LEXICON)
     said_XN = np.array(list(TASK.vocabulary))[corpora.ids_XTB].reshape(3, -1)
     assert corpora.same_positions == 1
     for corpus, word, last in ((0, MAN, "n"), (1, MAN, "g"), (2, LION, "g"), (2, MAN, "n")):
@@ -112,7 +119,7 @@ def test_vectors_in_place_are_read_after_their_contexts() -> None:
         [[place[letter] for letter in context] for context in ("ab", "cb", "cb", "de", "de", "de")]
     ).T
     strings_SL = np.array([[place[letter] for letter in string] for string in ("fg", "hh")])
-    found = vectors_in_place(SPEC, HParams(), letters(echo=0.5), contexts_TP, strings_SL, words=2)
+    found = in_place_vectors(SPEC, HParams(), letters(echo=0.5), contexts_TP, strings_SL, words=2)
     expected = np.zeros((2, 2, V))
     for (s, w, letter), value in {
         (0, 0, "g"): 1, (0, 0, "f"): 0.5, (0, 0, "b"): 0.25, (0, 0, "a"): 0.125 / 3, (0, 0, "c"): 0.25 / 3,
@@ -138,7 +145,7 @@ def test_a_network_of_letters_is_all_spelling() -> None:
     assert found["zog_shift"] == pytest.approx(np.nan, nan_ok=True), "man and lion end alike too"
     assert found["halves_deviation"] == pytest.approx(0, abs=1e-6)
     assert found["same_positions"] == 1
-    assert found["map_x"].shape == found["map_y"].shape == (37,)
+    assert found["map"].shape == (37, 2)
 
 
 def planted(categories: float, own: float) -> np.ndarray:
@@ -154,7 +161,7 @@ def whole_of(known_WH: np.ndarray) -> np.ndarray:
 
 
 def test_zog_in_the_place_of_man_by_context_alone() -> None:
-    found = of_place(whole_of(planted(3.0, 0.5)), LEXICON)
+    found = in_context_metrics(whole_of(planted(3.0, 0.5)), LEXICON)
     similar = [name for name in found if name.startswith("similarity")]
     assert len(similar) == 6
     assert [found[name] for name in similar] == pytest.approx([1] * 6)
@@ -173,7 +180,7 @@ def test_zog_by_spelling_alone() -> None:
     whole[1, :, MAN] = whole[2, :, LION] = known[LEXICON.words.index("dog")]
     whole[0, 3, :2] = 0
     whole[0, 3, 0, 0], whole[0, 3, 1, :2] = 2, [0.5, 0.75**0.5]
-    found = of_place(whole, LEXICON)
+    found = in_context_metrics(whole, LEXICON)
     assert (found["neighbours_human"], found["neighbours_animal_lion"]) == (0, 1)
     assert (found["neighbours_human_raw"], found["neighbours_animal_lion_raw"]) == (0, 1)
     assert found["zog_shift"] == 0
@@ -190,7 +197,7 @@ def test_the_factorial_of_planted_vectors(context: bool, share: float) -> None:
     words = [LEXICON.words.index(word) for word in REPLACED]
     food = [LEXICON.words.index(word) for word in ("bread", "apple", "milk", "cookie", "cake")] * 2
     in_place = np.broadcast_to(known[words][None] if context else known[food][:, None], (10, 10, known.shape[1]))
-    found = of_factorial(in_place, known, LEXICON, np.arange(10) > 3)
+    found = factorial_metrics(in_place, known, LEXICON, np.arange(10) > 3)
     shares = [found[name] for name in ("string_share", "word_share", "string_share_known", "word_share_known")]
     assert shares == pytest.approx([share, 1 - share] * 2)
     for name in ("neighbours_human_strings", "neighbours_animal_strings", "probe_human", "probe_animal"):
@@ -202,7 +209,7 @@ def test_strings_of_known_letters_have_shares_of_their_own() -> None:
     known = planted(3.0, 0.5)
     in_place = np.repeat(known[None, [LEXICON.words.index(word) for word in REPLACED]], 10, axis=0)
     in_place[:4] = known[:4, None]  # only the first four strings go by themselves
-    found = of_factorial(in_place, known, LEXICON, np.arange(10) > 3)
+    found = factorial_metrics(in_place, known, LEXICON, np.arange(10) > 3)
     assert (found["string_share_known"], found["word_share_known"]) == pytest.approx((0, 1))
     assert found["string_share"] > 0.1
 
@@ -210,13 +217,13 @@ def test_strings_of_known_letters_have_shares_of_their_own() -> None:
 def test_the_probe_of_strings_has_not_seen_the_word_itself() -> None:
     """Vectors that only name the word: a string with the vector of man is told to be of the largest OTHER category."""
     known = planted(0.0, 1.0)
-    assert held_for(known[[MAN, MAN]], known, MAN, LEXICON) == 0
-    assert held_for(planted(1.0, 0.1)[[MAN, LION]], planted(1.0, 0.1), MAN, LEXICON) == 0.5
+    assert share_classified_as(known[[MAN, MAN]], known, MAN, LEXICON) == 0
+    assert share_classified_as(planted(1.0, 0.1)[[MAN, LION]], planted(1.0, 0.1), MAN, LEXICON) == 0.5
 
 
 def test_pairs_by_hand() -> None:
     angles = np.deg2rad([0.0, 60.0, 90.0])
-    found = of_pairs(np.stack([np.cos(angles), np.sin(angles)], axis=1), np.array([0, 0, 1]), "_x")
+    found = pair_metrics(np.stack([np.cos(angles), np.sin(angles)], axis=1), np.array([0, 0, 1]), "_x")
     assert found["same_category_mean_x"] == pytest.approx(0.5)
     assert found["cross_category_mean_x"] == pytest.approx(3**0.5 / 4)
     assert found["cross_category_p95_x"] == pytest.approx(0.95 * 3**0.5 / 2)

@@ -11,7 +11,7 @@ import pytest
 from rnnjax.probes.dynamics.reservoir import (
     ECHO_STEPS,
     capacity,
-    distance,
+    carry_distance,
     echo,
     growth,
     held_out_correlation,
@@ -32,7 +32,7 @@ def spec_of(**fields: Any) -> Spec:
 
 def task() -> Task:
     ids = np.random.default_rng(0).integers(V, size=900, dtype=np.int32)
-    return Task(ids[:600], ids[600:], next_step, V, V, loss="cross_entropy", levels={})
+    return Task(ids[:600], ids[600:], next_step, V, V, loss="cross_entropy", reference_losses={})
 
 
 def values_of(probe: Probe, spec: Spec, hp: HParams, params: Params | None = None) -> dict[str, np.ndarray]:
@@ -106,7 +106,7 @@ def test_echo_of_a_network_that_never_forgets() -> None:
 
 def test_echo_looks_at_the_whole_carry() -> None:
     one, other = (jnp.zeros((2, 2)), jnp.zeros((2, 1))), (jnp.array([[2.0, 0], [0, 0]]), jnp.array([[1.0], [3.0]]))
-    np.testing.assert_allclose(distance(one, other), [5**0.5, 3], rtol=1e-6)
+    np.testing.assert_allclose(carry_distance(one, other), [5**0.5, 3], rtol=1e-6)
 
 
 @pytest.mark.parametrize("gain", [1.05, 0.9, 2.0, 1.0])

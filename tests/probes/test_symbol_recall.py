@@ -12,13 +12,13 @@ from rnnjax.errors import BadInput, NotApplicable
 from rnnjax.probes.memory.symbol_recall import (
     LAGS,
     WARM_UP,
-    bins,
-    by_lag,
-    guess_accuracy,
-    guesses,
+    bin_means,
     horizon,
     horizon_over_untrained,
     memory,
+    ngram_accuracy,
+    ngram_predictions,
+    spread_lags,
     symbol_windows,
 )
 from rnnjax.settings import HParams, Spec, TaskSpec
@@ -86,7 +86,7 @@ def test_guesses_are_those_of_a_counter() -> None:
         followers = Counter(targets[contexts == context].tolist()) or Counter(targets.tolist())
         best = max(followers.values())
         by_hand.append({target for target, count in followers.items() if count == best})
-    found = guesses(contexts, targets, asked)
+    found = ngram_predictions(contexts, targets, asked)
     assert all(guess in likeliest for guess, likeliest in zip(found.tolist(), by_hand, strict=True))
 
 
@@ -94,8 +94,8 @@ def test_the_baseline_of_a_periodic_text_knows_all() -> None:
     """In "abcdabcd" three symbols tell every one before, and so does one; a text of another order does not help."""
     cycle = np.arange(4_000) % V
     _, held_out = symbol_windows(register_spec(), copy_task()._replace(validation_N=cycle))
-    assert (guess_accuracy(cycle, held_out) == 1).all()
-    backwards = guess_accuracy(cycle[::-1], held_out)
+    assert (ngram_accuracy(cycle, held_out) == 1).all()
+    backwards = ngram_accuracy(cycle[::-1], held_out)
     assert backwards.max() < 0.5, "no context of three is known: the likeliest symbol is guessed"
 
 
@@ -144,9 +144,9 @@ def test_horizon_over_the_untrained_network() -> None:
 
 
 def test_bins_are_means_of_what_was_measured() -> None:
-    values = by_lag(np.arange(len(LAGS), dtype=float)[None])
+    values = spread_lags(np.arange(len(LAGS), dtype=float)[None])
     assert values.shape == (1, 51)
-    found = bins("memory", values)
+    found = bin_means("memory", values)
     assert {name: float(value[0]) for name, value in found.items()} == {
         "memory_1_3": 1.0,
         "memory_4_7": 4.5,

@@ -16,7 +16,7 @@ def test_streams_are_pieces_side_by_side() -> None:
 
 def test_word_labels_by_hand() -> None:
     """The last word is cut by the end of the text, "oxen" is not asked for."""
-    labels = words.word_labels("ox go oxen ox go ox ox go", {"ox": 0, "go": 1}, halves_of=0)
+    labels = words.word_labels("ox go oxen ox go ox ox go", {"ox": 0, "go": 1}, split_word=0)
     shown = {name: "".join("-" if label < 0 else str(label) for label in each) for name, each in labels.items()}
     assert shown == {
         "last": "-0--1-------0--1--0--0---",
@@ -54,20 +54,20 @@ def test_neighbours_are_by_angle_and_nearest_first() -> None:
 def test_two_way_of_additive_data(string: float, word: float) -> None:
     """v_sw = a_s + b_w with effects of known size: unit vectors that add up to zero."""
     of_string, of_word = (np.stack([np.eye(3)[0], -np.eye(3)[0]] * n) for n in (2, 3))
-    shares = words.two_way(5.0 + string * of_string[:, None] + word * of_word[None])
+    shares = words.two_way_anova_shares(5.0 + string * of_string[:, None] + word * of_word[None])
     expected = string**2 / (string**2 + word**2)
     assert [*shares.values()] == pytest.approx([expected, 1 - expected, 0], abs=1e-12)
 
 
 def test_two_way_of_an_interaction_and_of_nothing() -> None:
     crossed = np.array([[[1.0], [-1.0]], [[-1.0], [1.0]]])
-    assert [*words.two_way(crossed).values()] == pytest.approx([0, 0, 1])
-    assert np.isnan([*words.two_way(np.ones((2, 3, 4))).values()]).all()
+    assert [*words.two_way_anova_shares(crossed).values()] == pytest.approx([0, 0, 1])
+    assert np.isnan([*words.two_way_anova_shares(np.ones((2, 3, 4))).values()]).all()
 
 
 def test_two_way_of_noise_is_what_the_degrees_of_freedom_say() -> None:
     """(S-1), (W-1) and (S-1)(W-1) of SW-1."""
-    shares = words.two_way(RNG.normal(size=(5, 7, 20_000)))
+    shares = words.two_way_anova_shares(RNG.normal(size=(5, 7, 20_000)))
     assert [*shares.values()] == pytest.approx([4 / 34, 6 / 34, 24 / 34], rel=0.02)
 
 
@@ -101,7 +101,7 @@ def test_the_probe_finds_planted_categories_in_unseen_words() -> None:
     words_N = np.repeat(np.arange(8), [30, 1, 5, 9, 2, 40, 3, 3])
     direction = RNG.normal(size=(3, 20))
     features = 3 + direction[KINDS[words_N]] + 0.1 * RNG.normal(size=(len(words_N), 20))
-    assert words.left_out_accuracy(features, words_N, KINDS).tolist() == [1] * 8
+    assert words.leave_word_out_accuracy(features, words_N, KINDS).tolist() == [1] * 8
 
 
 def test_the_probe_does_not_learn_single_words() -> None:
@@ -110,7 +110,7 @@ def test_the_probe_does_not_learn_single_words() -> None:
     On all words together the same features would tell everything.
     """
     words_N = np.repeat(np.arange(8), 10)
-    shares = words.left_out_accuracy(np.eye(8)[words_N], words_N, np.array([0, 0, 0, 0, 1, 1, 2, 2]))
+    shares = words.leave_word_out_accuracy(np.eye(8)[words_N], words_N, np.array([0, 0, 0, 0, 1, 1, 2, 2]))
     assert shares.tolist() == [1, 1, 1, 1, 0, 0, 0, 0]
 
 
@@ -118,7 +118,7 @@ def test_the_probe_is_ridge_regression_without_the_word() -> None:
     """Oracle: weighted least squares with the penalty as further rows, refitted for each word."""
     words_N = RNG.integers(7, size=120)  # the last word does not occur
     features = RNG.normal(size=(120, 6)) + 0.8 * KINDS[words_N][:, None]
-    found = words.left_out_accuracy(features, words_N, KINDS)
+    found = words.leave_word_out_accuracy(features, words_N, KINDS)
     scaled = (features - features.mean(axis=0)) / features.std()
     for word in range(7):
         rest = words_N != word

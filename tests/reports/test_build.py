@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from finished import made_up
 
-from rnnjax.analysis.results import ArmResult
+from rnnjax.analysis.results import ArmResult, DataSummary
 from rnnjax.analysis.statistics import Interval
 from rnnjax.config import load as config
 from rnnjax.config.schema import Study
@@ -14,9 +14,11 @@ from rnnjax.errors import BadInput
 from rnnjax.reports.build import against_baseline
 from rnnjax.reports.document import Table
 from rnnjax.reports.methods import data_line, data_table
-from rnnjax.reports.summary import unit_among
+from rnnjax.settings import TaskSpec
 from rnnjax.studies.dry_run import check_recorded
-from rnnjax.studies.run import load_study_tasks
+from rnnjax.studies.group import task_metadata
+from rnnjax.studies.load_results import parse_data
+from rnnjax.studies.prepare import load_study_tasks
 
 FILE = """
 question = "What do other data do?"
@@ -54,12 +56,17 @@ def arms(study: Study) -> list[ArmResult]:
     return [made_up(arm, arm.seeds(study.seeds)) for arm in study.arms]
 
 
-def test_a_variant_of_a_task_is_told_by_what_is_its_own(study: Study) -> None:
+def data(study: Study) -> dict[TaskSpec, DataSummary]:
     tasks, _ = load_study_tasks(study)
+    return {spec: parse_data(task_metadata(task, 1)) for spec, task in tasks.items()}
+
+
+def test_a_variant_of_a_task_is_told_by_what_is_its_own(study: Study) -> None:
+    tasks = data(study)
     (table,) = data_table(tasks)
     assert [row[:4] for row in table.rows] == [["series", 400, 40, None], ["series with scale 100", 400, 40, None]]
     scaled = dict(zip(table.columns, table.rows[1], strict=True))
-    assert tasks[study.arms[-1].spec.task].levels.items() <= scaled.items()
+    assert tasks[study.arms[-1].spec.task].reference_losses.items() <= scaled.items()
     assert data_line(study, tasks) == (
         "2 sets of data: the last table has them, with the losses that are possible on them. "
         "12 seeds per arm (42 to 53), the same in every arm; some arms only the first 4."
@@ -67,7 +74,7 @@ def test_a_variant_of_a_task_is_told_by_what_is_its_own(study: Study) -> None:
 
 
 def test_one_task_for_all_is_told_in_a_sentence(study: Study) -> None:
-    (spec, task), *_ = load_study_tasks(study)[0].items()
+    (spec, task), *_ = data(study).items()
     assert data_table({spec: task}) == []
     assert data_line(study, {spec: task}).startswith("Task series: 400 steps to train on, 40 held out. Levels in ")
 
@@ -83,11 +90,14 @@ def test_the_baseline_is_compared_with_what_reads_the_same(study: Study, arms: l
     assert "Arms with another task or other data, left out: 1." in found.note
 
 
-def test_losses_in_different_units_have_none_in_common(arms: list[ArmResult]) -> None:
-    one, other = arms[0]._replace(loss_unit="nats per character"), arms[1]._replace(loss_unit="squared units")
-    assert unit_among("final_loss", [one, one]) == "nats per character"
-    assert unit_among("final_loss", [one, other]) == unit_among("loss_ratio", [one]) == ""
-    assert unit_among("steps_to_1.5", [one, other]) == "optimizer steps"
+def test_interval_and_p_value_of_a_row_agree(study: Study, arms: list[ArmResult]) -> None:
+    """One method: p < 0.05 exactly where the interval excludes 0, whatever the distance from the baseline."""
+    baseline = arms[0].metrics["final_loss"]
+    noise = np.random.default_rng(3).normal(0, 1, 12) ** 3  # skewed: two methods would disagree here
+    for shift in np.linspace(0.0, 3.0, 40):
+        moved = arms[1]._replace(metrics=arms[1].metrics | {"final_loss": baseline + noise + shift})
+        ((_, interval, p_value, _),) = against_baseline(study, [arms[0], moved, *arms[2:]]).rows
+        assert (p_value < 0.05) == (interval.low > 0 or interval.high < 0), shift
 
 
 def test_a_map_has_been_measured_where_its_coordinates_have(tmp_path: Path) -> None:
@@ -95,8 +105,8 @@ def test_a_map_has_been_measured_where_its_coordinates_have(tmp_path: Path) -> N
     path.write_text("question = 'q'\n[[figures]]\nform = 'map'\nmetric = 'map'\ntitle = 't'\n")
     study = config.load_study(path)
     arm = made_up(study.arms[0], study.seeds)
-    check_recorded(study, [arm._replace(probes={"map_x": np.zeros((1, 1, 2)), "map_y": np.zeros((1, 1, 2))})])
-    with pytest.raises(BadInput, match="figures: 'map_x' was not measured in arm base"):
+    check_recorded(study, [arm._replace(probes={"map": np.zeros((1, 1, 3, 2))})])
+    with pytest.raises(BadInput, match="figures: 'map' was not measured in arm base"):
         check_recorded(study, [arm])
 
 

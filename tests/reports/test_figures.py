@@ -9,20 +9,14 @@ import pytest
 
 from rnnjax.analysis.results import ArmResult
 from rnnjax.analysis.statistics import mean_interval
-from rnnjax.reports.arm_styles import inked
-from rnnjax.reports.figures import (
-    FAMOUS_SEED,
-    MOST_POINTS,
-    Drawing,
-    interval_figure,
-    lag_figure,
-    line_figure,
-    map_figure,
-    probe_figure,
-)
+from rnnjax.reports.arm_styles import styled
+from rnnjax.reports.figures.curves import MAX_POINTS, lag_figure, line_figure, probe_figure
+from rnnjax.reports.figures.intervals import interval_figure
+from rnnjax.reports.figures.maps import map_figure
+from rnnjax.reports.figures.traces import REFERENCE_SEED, CaptionedFigure
 
 NAMES = ("orthogonal", "random/0.1", "random/0.3", "xavier_normal")
-SEEDS = np.array([FAMOUS_SEED, 7, 8, 9, 10, 11])
+SEEDS = np.array([REFERENCE_SEED, 7, 8, 9, 10, 11])
 ROW_STEPS = 50 * np.arange(1, 801)
 PROBE_STEPS = np.array([0, 30, 1000, 40_000])
 
@@ -51,8 +45,8 @@ def _arm(name: str, diverged: int = 0) -> ArmResult:
 
 ARMS = [_arm(name, diverged) for name, diverged in zip(NAMES, (0, 0, 2, 6), strict=True)]
 
-FIGURES: dict[str, Callable[[list[ArmResult]], Drawing]] = {
-    "line": lambda arms: line_figure(arms, "loss", log_x=True, median=True, levels={"floor": 1.0}),
+FIGURES: dict[str, Callable[[list[ArmResult]], CaptionedFigure]] = {
+    "line": lambda arms: line_figure(arms, "loss", log_x=True, levels={"floor": 1.0}),
     "line, log y": lambda arms: line_figure(arms, "loss", log_y=True, levels={"floor": 1.0}),
     "probe": lambda arms: probe_figure(arms, "spectral_radius"),
     "lag": lambda arms: lag_figure(arms, "gradient_decay"),
@@ -99,7 +93,7 @@ def test_the_band_is_the_interval_over_the_seeds_that_have_not_diverged() -> Non
     arm = ARMS[2]
     figure = line_figure([arm], "loss").figure
     low, high, line = (trace for trace in figure.data if trace.mode == "lines")
-    assert line.x.size <= MOST_POINTS and line.x[0] == ROW_STEPS[0] and line.x[-1] == ROW_STEPS[-1]
+    assert line.x.size <= MAX_POINTS and line.x[0] == ROW_STEPS[0] and line.x[-1] == ROW_STEPS[-1]
     for i, kept in ((0, slice(None)), (-1, slice(0, 4))):
         wanted = mean_interval(arm.rows["loss"][kept, i])
         assert (line.y[i], low.y[i], high.y[i]) == pytest.approx(wanted[:3], rel=1e-5)
@@ -112,7 +106,7 @@ def test_a_cross_stands_where_a_seed_diverged() -> None:
     (crosses,) = (trace for trace in figure.data if trace.marker.symbol == "x-thin")
     assert crosses.name == "random/0.3"
     assert list(crosses.customdata) == [f"seed {seed} diverged at step 20,000" for seed in SEEDS[-2:]]
-    assert (np.abs(crosses.x - 20_000) < ROW_STEPS[-1] / MOST_POINTS + 50).all()
+    assert (np.abs(crosses.x - 20_000) < ROW_STEPS[-1] / MAX_POINTS + 50).all()
 
 
 def test_the_untrained_network_has_a_place_on_the_logarithmic_axis() -> None:
@@ -142,7 +136,7 @@ def test_every_seed_is_a_point_and_seed_42_a_ring() -> None:
     figure = interval_figure(ARMS, "final_loss").figure
     arm = ARMS[2]
     points, ring, bar = (trace for trace in figure.data if trace.name == arm.name)
-    assert points.x.size == SEEDS.size - 1 and list(ring.customdata) == [FAMOUS_SEED]
+    assert points.x.size == SEEDS.size - 1 and list(ring.customdata) == [REFERENCE_SEED]
     assert ring.marker.symbol == "circle-open" and ring.x[0] == arm.metrics["final_loss"][0]
     wanted = mean_interval(arm.metrics["final_loss"][:4])
     assert bar.x[0] + bar.error_x.array[0] == pytest.approx(wanted.high)
@@ -152,7 +146,7 @@ def test_every_seed_is_a_point_and_seed_42_a_ring() -> None:
 
 def test_a_caption_names_the_ring_only_where_there_is_one() -> None:
     elsewhere = [arm._replace(seeds=arm.seeds + 1000) for arm in ARMS]
-    assert f"ring: seed {FAMOUS_SEED};" in interval_figure(ARMS, "final_loss").caption
+    assert f"ring: seed {REFERENCE_SEED};" in interval_figure(ARMS, "final_loss").caption
     assert "ring" not in interval_figure(elsewhere, "final_loss").caption
 
 
@@ -181,24 +175,24 @@ def test_a_name_is_no_markup() -> None:
 def test_an_arm_that_is_alone_in_its_family_keeps_its_whole_name() -> None:
     """Where a family has several arms its name stands over them, and each is called by the rest."""
     arms = [_arm(name) for name in ("orthogonal,gain=1", "normal,gain=0.1", "normal,gain=0.3")]
-    labels = [ink.label for _, ink in inked(arms)]
+    labels = [style.label for _, style in styled(arms)]
     assert labels == ["orthogonal, gain=1", "gain=0.1", "gain=0.3"]
 
 
-PLACES = [("boy", "HUMAN"), ("cat", "ANIMAL"), ("girl", "HUMAN"), ("<zog>", "novel")]
+LABELS = [("boy", "HUMAN"), ("cat", "ANIMAL"), ("girl", "HUMAN"), ("<zog>", "novel")]
 
 
 def _mapped(lost: int = 0) -> ArmResult:
     """An arm with a map at two probes: its first `lost` seeds have none."""
-    planes = {f"map_{axis}": np.arange(6 * 2 * 4).reshape(6, 2, 4) + shift for axis, shift in (("x", 0.0), ("y", 0.5))}
-    for values in planes.values():
-        values[:lost, 1] = np.nan
-    return _arm("trained")._replace(probe_steps=PROBE_STEPS[:2], probes=planes)
+    x_nQP = np.arange(6.0 * 2 * 4).reshape(6, 2, 4)
+    points_nQP2 = np.stack([x_nQP, x_nQP + 0.5], axis=-1)
+    points_nQP2[:lost, 1] = np.nan
+    return _arm("trained")._replace(probe_steps=PROBE_STEPS[:2], probes={"map": points_nQP2})
 
 
 @pytest.mark.parametrize(("lost", "row"), [(0, 0), (2, 2)])
 def test_a_map_is_that_of_seed_42_or_of_the_first_that_is_left(lost: int, row: int) -> None:
-    drawing = map_figure(_mapped(lost), "map", PLACES)
+    drawing = map_figure(_mapped(lost), "map", LABELS)
     groups = {trace.name: trace for trace in drawing.figure.data}
     first = 8 * row + 4  # the last probe's
     assert groups["HUMAN"].x.tolist() == [first, first + 2]
@@ -211,11 +205,11 @@ def test_a_map_is_that_of_seed_42_or_of_the_first_that_is_left(lost: int, row: i
 
 
 def test_a_map_looks_for_seed_42_wherever_it_is() -> None:
-    drawing = map_figure(_mapped()._replace(seeds=SEEDS[::-1]), "map", PLACES)
-    assert f"seed {FAMOUS_SEED}, one run of 6" in drawing.caption
+    drawing = map_figure(_mapped()._replace(seeds=SEEDS[::-1]), "map", LABELS)
+    assert f"seed {REFERENCE_SEED}, one run of 6" in drawing.caption
     assert drawing.figure.data[0].x.tolist() == [44, 46]
 
 
 def test_a_map_without_a_run_is_empty() -> None:
-    drawing = map_figure(_mapped(6), "map", PLACES)
+    drawing = map_figure(_mapped(6), "map", LABELS)
     assert not drawing.figure.data and "no run left" in drawing.caption

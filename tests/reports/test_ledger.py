@@ -1,4 +1,4 @@
-"""The ledger: what the summaries say, and the README says the same."""
+"""The ledger: what the summaries say, and docs/ledger.md has the same."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from finished import finish
 
 from rnnjax.analysis.statistics import Interval
 from rnnjax.errors import BadInput, DamagedState
-from rnnjax.reports.document_json import read_page
+from rnnjax.reports.document_json import read_report
 from rnnjax.reports.ledger import BEGIN, END, Entry, block, read_entries, write_ledger
 
 ROOT = Path(__file__).parents[2]
@@ -20,18 +20,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_entry_says_what_the_page_says(folder: Path) -> None:
-    entry, page = read_entries([folder])[0], read_page(folder)
+    entry, page = read_entries([folder])[0], read_report(folder)
     assert entry.statements == page.statements
     assert (entry.name, entry.title, entry.question) == ("grid", page.title, page.question)
     assert (entry.runs, entry.diverged) == (18 * 12, 1)
     assert [s.verdict for s in entry.statements] == ["confirmed", "refuted"]
 
 
-def test_the_readme_says_what_the_results_say() -> None:
-    """`python scripts/report.py results/* --ledger README.md` writes it."""
+def test_the_page_has_the_verdicts_of_the_results() -> None:
+    """`python scripts/report.py results/* --ledger docs/ledger.md` writes it."""
     entries = read_entries(sorted((ROOT / "results").iterdir()))
-    readme = (ROOT / "README.md").read_text()
-    assert readme.split(BEGIN + "\n")[1].split(END)[0] == block(entries, ROOT)
+    page = (ROOT / "docs" / "ledger.md").read_text()
+    assert page.split(BEGIN + "\n")[1].split(END)[0] == block(entries, ROOT / "docs")
 
 
 def test_the_table_counts_links_and_names_every_statement(folder: Path) -> None:

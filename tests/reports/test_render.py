@@ -23,15 +23,16 @@ from rnnjax.reports.document import (
     Cost,
     Explorer,
     GridCell,
-    Page,
     Question,
+    Report,
     Sample,
     Settings,
     Statement,
     Table,
 )
-from rnnjax.reports.figures import Drawing
-from rnnjax.reports.render import coded, numbers, shown, visible, write_report
+from rnnjax.reports.figures.traces import CaptionedFigure
+from rnnjax.reports.formatting import escape_controls, format_interval, format_value
+from rnnjax.reports.render import backticks_to_code, write_report
 
 HOSTILE = "</script><script>alert(1)</script><!-- <script> -->\"' onload=x"
 LOSS = Interval(1.1234, 1.1011, 1.1457, 32, "t, 95%")
@@ -69,11 +70,11 @@ class _Nodes(HTMLParser):
         self.text += data
 
 
-def _page(word: str = "word", figures: int = 2) -> Page:
+def _page(word: str = "word", figures: int = 2) -> Report:
     """A page that has this word wherever a word can come from outside."""
     figure = go.Figure(go.Scatter(x=[1, 2], y=[1.0, math.nan], name=word), layout={"meta": {"dark": {}}, "title": word})
     table = Table("loss", f"Loss {word}", ["arm", "loss", word], [[word, LOSS, 7], ["none", None, math.nan]], word)
-    return Page(
+    return Report(
         title=f"Title {word}",
         question=f"Question {word}?",
         statements=[
@@ -85,7 +86,7 @@ def _page(word: str = "word", figures: int = 2) -> Page:
         hypothesis=f"Hypothesis {word}",
         protocol=[f"Protocol {word}"],
         settings=Settings({word: {"gain": 1.5}, "other": {"gain": math.inf, word: word}}, {"corpus": word, "H": 64}),
-        figures=[Drawing(f"Figure {word}", f"Caption {word}", figure)] * figures,
+        figures=[CaptionedFigure(f"Figure {word}", f"Caption {word}", figure)] * figures,
         tables=[table],
         samples=[Sample(word, decoder, step, word) for decoder in ("greedy", word) for step in (0, 3000)],
         questions=[Question(f"Asked {word}?", f"Answered {word}: 1.5 [1.2, 1.8], n = 32.")],
@@ -94,7 +95,7 @@ def _page(word: str = "word", figures: int = 2) -> Page:
     )
 
 
-def _full(word: str = "word") -> Page:
+def _full(word: str = "word") -> Report:
     """With the chapters that few reports have."""
     cells = [GridCell([0, 0], [LAST, word], word, 1, True), GridCell([1, 0], [None, 7], word, 2, False)]
     grid = Explorer([Choice(word, [word, "b"])], Choice("rows", [word]), [word, "size"], "lowest", cells, word)
@@ -102,7 +103,7 @@ def _full(word: str = "word") -> Page:
     return _page(word)._replace(explorer=grid, contradictions=[said])
 
 
-def _written(folder: Path, page: Page) -> tuple[str, str]:
+def _written(folder: Path, page: Report) -> tuple[str, str]:
     write_report(folder, page)
     return (folder / "report.html").read_text(), (folder / "report.md").read_text()
 
@@ -119,8 +120,8 @@ def test_hostile_words_make_no_node(tmp_path: Path) -> None:
 
 
 def test_backticks_make_code_and_nothing_else() -> None:
-    assert coded("say `--set a=<b>` & `x`") == "say <code>--set a=&lt;b&gt;</code> &amp; <code>x</code>"
-    assert coded("one ` alone") == "one ` alone"
+    assert backticks_to_code("say `--set a=<b>` & `x`") == "say <code>--set a=&lt;b&gt;</code> &amp; <code>x</code>"
+    assert backticks_to_code("one ` alone") == "one ` alone"
 
 
 def test_a_table_without_rows_is_its_note(tmp_path: Path) -> None:
@@ -260,7 +261,7 @@ def test_unseen_characters_are_spelled_out(tmp_path: Path) -> None:
     word = "a\x1b[31m\u202eb\x00\u2066\x85\ud800 c\td\u00e9"
     page, markdown = _written(tmp_path, _page(word))
     spelled = "a\\x1b[31m\\u202eb\\x00\\u2066\\x85\\ud800 c\td\u00e9"
-    assert visible(word) == spelled and visible("a\nb") == "a\nb"
+    assert escape_controls(word) == spelled and escape_controls("a\nb") == "a\nb"
     assert not re.search(
         "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page.split("plotly.js v")[0] + markdown
     )
@@ -290,15 +291,15 @@ def test_unseen_characters_are_spelled_out(tmp_path: Path) -> None:
     ],
 )
 def test_numbers_have_the_digits_they_deserve(value: object, wanted: str) -> None:
-    assert shown(value) == wanted
+    assert format_value(value) == wanted
 
 
 def test_the_three_numbers_of_an_interval_have_equal_decimals() -> None:
-    assert numbers(LOSS) == ["1.123", "1.101", "1.146"]
+    assert format_interval(LOSS) == ["1.123", "1.101", "1.146"]
 
 
 def test_an_empty_page_is_a_page(tmp_path: Path) -> None:
-    page = Page("T", "Q", [], "H", [], Settings({}, {}), [], [], [], [], [], Cost({}, "none"))
+    page = Report("T", "Q", [], "H", [], Settings({}, {}), [], [], [], [], [], Cost({}, "none"))
     html, markdown = _written(tmp_path, page)
     assert "No statement is judged here." in html and "No statement is judged here." in markdown
 

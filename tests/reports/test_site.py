@@ -149,10 +149,10 @@ def test_without_scripts_nothing_is_hidden_but_what_needs_them(path: Path) -> No
 def test_a_contradiction_links_to_statements_of_any_study(site: Path) -> None:
     """A statement of this page first, else one of another."""
     assert '<a href="#statement-1"><code>grid/low</code></a>' in (site / "grid" / "index.html").read_text()
-    from rnnjax.reports.document_json import read_page
+    from rnnjax.reports.document_json import read_report
     from rnnjax.reports.render import html
 
-    page = read_page(site.parent / "results" / "grid")
+    page = read_report(site.parent / "results" / "grid")
     assert '<a href="../b/index.html#statement-7">' in html(page, {"elsewhere/x": "../b/index.html#statement-7"})
 
 

@@ -8,7 +8,7 @@ import pytest
 from browser import CHROMIUM, Browser
 from finished import finish
 
-from rnnjax.reports.document_json import read_page
+from rnnjax.reports.document_json import read_report
 from rnnjax.reports.ledger import read_entries
 from rnnjax.reports.render import write_report
 from rnnjax.reports.site import write_site
@@ -23,7 +23,7 @@ LEDGER = "[...document.querySelectorAll('.ledger tbody tr')].filter(row => row.c
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("site")
     folder = finish(root / "grid")
-    write_report(folder, read_page(folder))
+    write_report(folder, read_report(folder))
     write_site(root / "lab", read_entries([folder]))
     return root / "lab"
 

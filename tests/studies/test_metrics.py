@@ -1,36 +1,20 @@
 """One number per seed from curves that can be worked out by hand."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
-from rnnjax.analysis.results import (
-    ArmResult,
-    at_probe_steps,
+from rnnjax.analysis.results import ArmResult
+from rnnjax.metrics import resolve_unit
+from rnnjax.studies.metrics import (
     curve_metrics,
+    derived_metrics,
     exponential_smoothing,
-    is_text,
     norm_metrics,
-    per_seed,
     rise_indicators,
-    select_arms,
+    training_metrics,
+    with_metrics,
 )
-
-
-def arm(name: str = "a", **fields: Any) -> ArmResult:
-    """Two seeds, two rows, three probes."""
-    defaults = {
-        "axes": {},
-        "seeds": np.array([42, 43]),
-        "row_steps": np.array([5, 10]),
-        "rows": {},
-        "probe_steps": np.array([0, 5, 10]),
-        "probes": {},
-        "diverged_at": np.array([-1, -1]),
-        "metrics": {},
-    }
-    return ArmResult(name, **(defaults | fields))
+from rnnjax.training.state import StepMetrics
 
 
 def test_means_weigh_rows_by_their_steps() -> None:
@@ -84,68 +68,6 @@ def test_smoothing_is_that_of_single_steps() -> None:
     assert curve_metrics(losses, losses, np.cumsum(steps))["smooth_loss"] == pytest.approx([value], rel=1e-12)
 
 
-PROBED = arm(
-    probes={"norm": np.array([[1.0, 2.0, 3.0], [4.0, 5.0, np.nan]]), "rare": np.array([[7.0, np.nan, np.nan]] * 2)},
-    metrics={"loss": np.array([0.1, 0.2])},
-)
-
-
-@pytest.mark.parametrize(
-    ("metric", "expected"),
-    [
-        ("loss", [0.1, 0.2]),
-        ("norm", [3.0, np.nan]),  # the last one, diverged or not
-        ("norm@0", [1.0, 4.0]),
-        ("norm@4", [2.0, 5.0]),
-        ("norm@1e9", [3.0, np.nan]),
-        ("rare", [7.0, 7.0]),  # only steps at which the probe was taken
-        ("rare@10", [7.0, 7.0]),
-    ],
-)
-def test_seed_values(metric: str, expected: list[float]) -> None:
-    np.testing.assert_array_equal(per_seed(PROBED, metric), expected)
-
-
-def test_a_metric_shadows_the_probe_of_its_name_but_at_a_step() -> None:
-    both = PROBED._replace(metrics={"norm": np.array([8.0, 9.0])})
-    assert per_seed(both, "norm").tolist() == [8, 9]
-    assert per_seed(both, "norm@5").tolist() == [2, 5]
-
-
-@pytest.mark.parametrize("metric", ["unknown", "unknown@3", "loss@3"])
-def test_an_unknown_metric_is_a_key_error(metric: str) -> None:
-    with pytest.raises(KeyError):
-        per_seed(PROBED, metric)
-
-
-def test_arms_are_named_by_patterns_in_the_order_of_the_study() -> None:
-    arms = [arm("normal_1"), arm("orthogonal"), arm("normal_2")]
-    assert [one.name for one in select_arms(arms, ["orth*", "normal_?", "normal_1"])] == [
-        "normal_1",
-        "orthogonal",
-        "normal_2",
-    ]
-    with pytest.raises(KeyError, match="'xavier'"):
-        select_arms(arms, ["*", "xavier"])
-    with pytest.raises(KeyError):
-        select_arms(arms, ["Normal_1"])
-
-
-@pytest.mark.parametrize("lags", [(), (4,)])
-def test_a_probe_is_shown_where_it_was_taken(lags: tuple[int, ...]) -> None:
-    values = np.full((2, 3, *lags), np.nan)
-    values[:, 0], values[1, 2] = 1.0, 2.0  # at step 10 one of the two had diverged
-    shown = at_probe_steps(arm(probes={"decay": values, "other": np.zeros((2, 3))}), "decay")
-    assert shown.probe_steps.tolist() == [0, 10]
-    assert list(shown.probes) == ["decay"]
-    np.testing.assert_array_equal(shown.probes["decay"], values[:, [0, 2]])
-
-
-def test_texts_are_told_by_their_name() -> None:
-    assert is_text("text_greedy")
-    assert not is_text("distinct_4_greedy")
-
-
 def test_rises_of_a_loss_counted_by_hand() -> None:
     """The first row has none before it; a rise of a twentieth is not yet a sharp one."""
     loss = np.array([[1.0, 1.04, 1.04, 0.5, 0.53, 0.2], [1.0, 2.0, np.nan, np.nan, np.nan, np.nan]])
@@ -154,3 +76,33 @@ def test_rises_of_a_loss_counted_by_hand() -> None:
     assert found["sharp_rise"][0].tolist() == [0, 0, 0, 0, 1, 0]
     assert found["rise"][1, :2].tolist() == found["sharp_rise"][1, :2].tolist() == [0, 1]
     assert np.isnan(found["rise"][1, 2:]).all()
+
+
+def probed(unit_dead_nQH: list, diverged_at: list[int]) -> ArmResult:
+    """An arm with a probe at steps 0, 5 and 10, and a flat loss."""
+    values = np.array(unit_dead_nQH, float)
+    n, steps = len(values), np.array([5, 10])
+    rows = {name: np.ones((n, 2)) for name in StepMetrics._fields}
+    seeds, at = np.arange(n), np.array(diverged_at)
+    return ArmResult("a", {}, seeds, steps, rows, np.array([0, 5, 10]), {"unit_dead": values}, at, {})
+
+
+def test_a_derived_metric_does_not_depend_on_the_company() -> None:
+    """Of a run that is not finite at the last point nothing is known, also where it is alone."""
+    dead = [[[1.0, 0.0]], [[0.0, 0.0]], [[np.nan, np.nan]]]
+    lost = [[step[0] for step in dead]]
+    alive = [[[1.0, 0.0], [0.0, 0.0], [0.0, 1.0]]]
+    together = derived_metrics(probed(lost + alive, [7, -1]))["unit_recovery"]
+    np.testing.assert_array_equal(together, [np.nan, 1.0])
+    np.testing.assert_array_equal(derived_metrics(probed(lost, [7]))["unit_recovery"], [np.nan])
+
+
+def test_every_metric_that_no_probe_measures_is_described() -> None:
+    arm = probed([[[1.0], [0.0], [0.0]]], [-1])._replace(probes={})
+    found = with_metrics(arm, {"chance": 3.0, "unigram": 2.0}, {"parameters": 4})
+    assert found.metrics.keys() | found.rows.keys() <= training_metrics().keys()
+    assert all(found.info[name].definition for name in found.metrics)
+    assert found.info["final_loss"].unit == "nats per character"
+    series = with_metrics(arm._replace(loss="squared_error"), {}, {})
+    assert series.info["final_loss"].unit == "squared units of the target" and "steps_to_1" not in series.metrics
+    assert all(resolve_unit(metric, loss) for metric in training_metrics().values() for loss in ("cross_entropy",))

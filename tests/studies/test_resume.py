@@ -30,8 +30,11 @@ from rnnjax.errors import AllDiverged, Stopped
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.files import read_npz
 from rnnjax.studies import group as training
-from rnnjax.studies import run as lab
+from rnnjax.studies import run as run_module
 from rnnjax.studies.group import GroupTrainer
+from rnnjax.studies.load_results import load_results
+from rnnjax.studies.prepare import prepare_study
+from rnnjax.studies.run import run_study
 from rnnjax.training import parallel as sweep
 
 ROOT = Path(__file__).parents[2]
@@ -132,11 +135,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def compiled_once() -> Iterator[None]:
     """The attempts of a study share what is a pure function of it; the real processes below make all of it anew."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lab, "prepare", once(lab.prepare_study, key=lambda study: repr(study.config)))
+        patch.setattr(run_module, "prepare_study", once(prepare_study, key=lambda study: repr(study.config)))
         patch.setattr(
-            sweep, "program", once(sweep.compile_program, key=lambda runs, data, rows, held_out: (tuple(runs), rows))
+            sweep,
+            "compile_program",
+            once(sweep.compile_program, key=lambda runs, data, rows, held_out: (tuple(runs), rows)),
         )
-        patch.setattr(sweep, "start", once(sweep.init_states, key=tuple))
+        patch.setattr(sweep, "init_states", once(sweep.init_states, key=tuple))
         probes = {name: once(probe, key=lambda spec, task: spec) for name, probe in diagnostics.PROBES.items()}
         patch.setattr(diagnostics, "PROBES", probes)
         yield
@@ -158,7 +163,7 @@ class Killed(BaseException):
 
 
 def run(file: Path, out: Path, resume: bool = False) -> Path:
-    lab.run_study(config.load_study(file), out, resume=resume)
+    run_study(config.load_study(file), out, resume=resume)
     return out
 
 
@@ -200,7 +205,7 @@ def test_the_study_is_what_it_should_be(whole: Path) -> None:
     found = arrays(whole)
     assert (found["diverged_at"] >= 0).tolist() == [False] * 6 + [True] * 3
     assert found["row_steps"].tolist() == [*range(10, 201, 10), 205]
-    assert np.isfinite(found["loss"][:3]).all() and np.isfinite(found["validation_loss"][:3, [0, -1]]).all()
+    assert np.isfinite(found["rows/loss"][:3]).all() and np.isfinite(found["probes/validation_loss"][:3, [0, -1]]).all()
     assert not repeated_events(whole, found["row_steps"])
 
 
@@ -225,7 +230,7 @@ def test_resume_after_the_last_step_repeats_no_event(
 ) -> None:
     out = tmp_path / "out"
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(lab, "conclude", raising(Killed()))
+        patch.setattr(run_module, "analyse", raising(Killed()))
         run(tiny, out)
     run(tiny, out, resume=True)
     assert differences(out, whole) == []
@@ -338,6 +343,25 @@ def test_where_all_runs_diverge_there_is_a_report_and_exit_code_5(tmp_path: Path
     assert error.value.exit_code == 5
     assert (out / "report.html").exists() and (out / "DONE.json").exists()
     assert no_constants((out / "summary.json").read_text())["arms"][0]["diverged"] == 3
+    for resume in (False, True):  # repeating the command repeats its answer
+        with pytest.raises(AllDiverged, match="every run diverged"):
+            run(file, out, resume=resume)
+
+
+def test_texts_of_one_symbol_are_kept(tmp_path: Path) -> None:
+    """Networks that write only the symbol of id 0 have samples like all others: the plan says what was taken."""
+    file = tmp_path / "silent.toml"
+    file.write_text(
+        "question = 'q'\nseeds = 2\n[base]\nhidden = 3\nwindow = 5\nsteps = 20\nblock = 2\ntask.name = 'text'\n"
+        "task.path = 'spaces.txt'\n[probes]\ntext = 2\n"
+    )
+    (tmp_path / "spaces.txt").write_text(" " * 1_000 + "a" + " " * 500)
+    with contextlib.chdir(tmp_path):
+        run(file, tmp_path / "out")
+    results = load_results(tmp_path / "out")
+    assert not results.arms[0].probes["text_greedy"].any(), "the case is one"
+    written = (tmp_path / "out" / "samples" / "base.txt").read_text()
+    assert written.count("--- greedy, step 0") == written.count("--- greedy, step 20") == 2
 
 
 # ------------------------------------------------------------------------------------------------- in real processes

@@ -21,9 +21,9 @@ from rnnjax.errors import BadInput
 from rnnjax.networks.beam_search import beam_search
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec, TaskSpec
-from rnnjax.studies import run as lab
 from rnnjax.studies.group import task_metadata
 from rnnjax.studies.load_networks import LoadedNetwork, load_network
+from rnnjax.studies.run import run_study
 from rnnjax.studies.sampling import (
     SamplingOptions,
     check_series_options,
@@ -59,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study of two arms with seeds 42 and 43."""
     place = tmp_path_factory.mktemp("speak")
     (place / "tiny.toml").write_text(STUDY)
-    lab.run_study(config.load_study(place / "tiny.toml"), place / "out")
+    run_study(config.load_study(place / "tiny.toml"), place / "out")
     return place / "out"
 
 
@@ -265,9 +265,9 @@ def test_a_run_folder_of_a_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """From a study to the CSV rows; the task stands in for another."""
     monkeypatch.setitem(TASKS, "grammar", lambda settings, source: SERIES)
     (tmp_path / "tiny.toml").write_text(
-        "question = 'q'\nseeds = 2\n[base]\nhidden = 3\nwindow = 4\nsteps = 4\nrecord_every = 2\nblock = 2\n"
+        "question = 'q'\nseeds = 2\n[base]\nhidden = 3\nwindow = 4\nsteps = 4\nlog_every = 2\nblock = 2\n"
     )
-    lab.run_study(config.load_study(tmp_path / "tiny.toml"), tmp_path / "out")
+    run_study(config.load_study(tmp_path / "tiny.toml"), tmp_path / "out")
     found = load_network(tmp_path / "out", None, 43)
     assert (found.spec.inputs, found.spec.loss) == (2, "squared_error")
     assert (found.columns, found.target_mean_O, found.target_scale_O) == (("load", "a,b"), (10.0, -3.0), (2.0, 0.5))
@@ -330,14 +330,14 @@ def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         ("--beam 3 --length-penalty nan", "--length-penalty: got nan; expected number in 0..5"),
         ("--beam 3 --length-penalty inf", "--length-penalty: got inf; expected number in 0..5"),
         ("--beam 3 --length-penalty -1", "--length-penalty: got -1.0; expected number in 0..5"),
-        ("--length-penalty 1", "--length-penalty: got no --beam; expected one, whose texts it ranks"),
-        ("--beam 3 --top-k 2", "--beam: got --top-k too; expected only one of the two"),
-        ("--beam 3 --top-p 0.5", "--beam: got --top-p too; expected only one of the two"),
-        ("--beam 3 --temperature 2", "--beam: got --temperature too; expected only one of the two"),
-        ("--beam 3 --greedy", "--beam: got --greedy too; expected only one of the two"),
-        ("--beam 3 --random 0", "--beam: got --random too; expected only one of the two"),
-        ("--greedy --temperature 2", "--greedy: got --temperature too; expected only one of the two"),
-        ("--greedy --top-k 2", "--greedy: got --top-k too; expected only one of the two"),
+        ("--length-penalty 1", "--length-penalty requires --beam"),
+        ("--beam 3 --top-k 2", "--beam and --top-k are mutually exclusive"),
+        ("--beam 3 --top-p 0.5", "--beam and --top-p are mutually exclusive"),
+        ("--beam 3 --temperature 2", "--beam and --temperature are mutually exclusive"),
+        ("--beam 3 --greedy", "--beam and --greedy are mutually exclusive"),
+        ("--beam 3 --random 0", "--beam and --random are mutually exclusive"),
+        ("--greedy --temperature 2", "--greedy and --temperature are mutually exclusive"),
+        ("--greedy --top-k 2", "--greedy and --top-k are mutually exclusive"),
     ],
 )
 def test_a_bad_option_is_refused_before_the_folder_is_read(

@@ -12,18 +12,19 @@ from zlib import crc32
 
 import numpy as np
 import pytest
-from finished import MACHINE
+from finished import results_of
 
+from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
-from rnnjax.analysis.results import RISES, ArmResult, select_arms
+from rnnjax.analysis.results import ArmResult, select_arms
 from rnnjax.analysis.verdicts import judge_claim
 from rnnjax.config import load as config
 from rnnjax.config.schema import Arm, Study
-from rnnjax.reports.build import page
+from rnnjax.reports.build import build_report
 from rnnjax.reports.document import VERDICTS
 from rnnjax.reports.summary import summary
-from rnnjax.studies import run as lab
 from rnnjax.studies.dry_run import requested_metrics
+from rnnjax.studies.metrics import RISES
 from rnnjax.training.state import StepMetrics
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +82,7 @@ def made_up(study: Study, arm: Arm) -> ArmResult:
     at_a_step = {name.partition("@")[0] for name in names if "@" in name and "-" not in name.partition("@")[2]}
     probes = {name: rng.uniform(0.1, 1, (n, len(POINTS))) for name in at_a_step | drawn["probe"]}
     probes |= {name: rng.uniform(0.1, 1, (n, len(POINTS), LAGS)) for name in drawn["lag"]}
-    probes |= {f"map_{axis}": rng.uniform(0.1, 1, (n, len(POINTS), 37)) for axis in "xy"}
+    probes |= {"map": rng.uniform(0.1, 1, (n, len(POINTS), 37, 2))}
     return ArmResult(
         name=arm.name,
         axes=arm.axes,
@@ -92,17 +93,20 @@ def made_up(study: Study, arm: Arm) -> ArmResult:
         probes=probes,
         diverged_at=np.full(n, -1),
         metrics={name: rng.uniform(0.1, 1, n) for name in plain | {"final_loss"}},
+        labels={"map": [(f"word {i}", "a" if i < 35 else "novel") for i in range(37)]},
     )
 
 
 def named_arms(study: Study, patterns: list[str]) -> list[Arm]:
-    return select_arms(study.arms, patterns)  # type: ignore[type-var, arg-type]
+    return select_arms(study.arms, patterns)
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_a_study_can_be_judged_and_written_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every rule finds its arms, pairs, weights and axes; every statement gets one verdict with a number behind it."""
-    thorough = stats._resample  # 10,000 resamples for each of some thousand intervals; the numbers mean nothing here
+    thorough = (
+        bootstrap._resample
+    )  # 10,000 resamples for each of some thousand intervals; the numbers mean nothing here
     monkeypatch.setattr(stats, "_resample", lambda *arguments: thorough(*arguments[:-1], 200))
     study = config.load_study(path)
     arms = [made_up(study, arm) for arm in study.arms]
@@ -112,9 +116,9 @@ def test_a_study_can_be_judged_and_written_up(path: Path, monkeypatch: pytest.Mo
         assert all(measurements for _, _, measurements in judgement.criteria), judgement.claim.id
         for _, _, measurements in judgement.criteria:
             assert all(math.isfinite(one.interval.estimate) for one in measurements), judgement.claim.id
-    summary(study, arms, judgements)
-    tasks, _ = lab.load_study_tasks(study)
-    written = page(study, arms, judgements, tasks, {"train": 1.0}, MACHINE)
+    results = results_of(study, arms)
+    summary(results, judgements)
+    written = build_report(results, judgements)
     assert len(written.statements) == len(study.file.claims)
     assert all(answer.answer for answer in [*written.questions, *written.contradictions])
 

@@ -5,21 +5,25 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnjax.analysis.results import ArmResult
+from rnnjax.analysis.results import ArmResult, Results
 from rnnjax.analysis.verdicts import judge_claim
 from rnnjax.config import load as config
 from rnnjax.config.schema import Arm, Study
-from rnnjax.reports.build import page
-from rnnjax.reports.document import Page
-from rnnjax.reports.document_json import write_page
+from rnnjax.metrics import resolve_unit
+from rnnjax.reports.build import build_report
+from rnnjax.reports.document import Report
+from rnnjax.reports.document_json import write_report_json
 from rnnjax.reports.summary import summary
 from rnnjax.storage.files import write_text
 from rnnjax.storage.manifest import to_results_json
-from rnnjax.studies.run import load_study_tasks
+from rnnjax.studies.group import task_metadata
+from rnnjax.studies.load_results import parse_data
+from rnnjax.studies.metrics import training_metrics
+from rnnjax.studies.prepare import load_study_tasks
 from rnnjax.studies.validation import check_names
 
 GRID = Path(__file__).parent / "grid.toml"
-MACHINE = {"machine": {"devices": {"count": 2, "kinds": ["cpu"]}, "versions": {"jax": "0"}}}
+MACHINE = {"seconds": {"train": 1.5}, "machine": {"devices": {"count": 2, "kinds": ["cpu"]}, "versions": {"jax": "0"}}}
 BEST = "hidden=64,tanh,window=50"  # and hidden=64,tanh,window=25 is not told apart from it
 FAILING = "hidden=64,relu,window=50"  # one run of it diverges
 
@@ -44,20 +48,30 @@ def made_up(arm: Arm, seeds: list[int]) -> ArmResult:
     metrics = {"final_loss": loss_n, "horizon": horizon_n, "parameters": np.full(len(seeds), size), "failed": failed_n}
     diverged_at = np.where(failed_n > 0, 50, -1)
     steps = np.array([100])
-    return ArmResult(arm.name, arm.axes, np.array(seeds), steps, {}, steps, {}, diverged_at, metrics)
+    info = {name: resolve_unit(metric, "cross_entropy") for name, metric in training_metrics().items()}
+    known = (arm.name, arm.axes, np.array(seeds), steps, {}, steps, {}, diverged_at, metrics)
+    return ArmResult(*known, info=info)
 
 
-def grid_page() -> Page:
+def results_of(study: Study, arms: list[ArmResult]) -> Results:
+    """As if `load_results` had read these arms."""
+    tasks, _ = load_study_tasks(study)
+    data = {spec: parse_data(task_metadata(task, 1)) for spec, task in tasks.items()}
+    return Results(study, arms, data, MACHINE)
+
+
+def grid_page() -> Report:
     """The report of the made-up grid."""
     study, arms = grid()
     judgements = [judge_claim(claim, arms) for claim in study.file.claims]
-    return page(study, arms, judgements, load_study_tasks(study)[0], {"train": 1.5}, MACHINE)
+    return build_report(results_of(study, arms), judgements)
 
 
 def finish(folder: Path) -> Path:
     """What a finished study leaves of the made-up grid, as far as the lab reads it."""
     study, arms = grid()
     judgements = [judge_claim(claim, arms) for claim in study.file.claims]
-    write_text(folder / "summary.json", json.dumps(to_results_json(summary(study, arms, judgements))))
-    write_page(folder, grid_page())
+    written = summary(results_of(study, arms), judgements)
+    write_text(folder / "summary.json", json.dumps(to_results_json(written)))
+    write_report_json(folder, grid_page())
     return folder

@@ -12,7 +12,7 @@ from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
-from rnnjax.studies import run as lab
+from rnnjax.studies.prepare import prepare_study
 from rnnjax.training.batching import sequential_window
 from rnnjax.training.loss import window_losses
 from rnnjax.training.state import init_state
@@ -196,8 +196,8 @@ def test_probes_of_the_arms_left_out_are_no_mistake(tmp_path: Path) -> None:
     path = tmp_path / "two.toml"
     axes = "[[axes]]\ntask.name = ['grammar', 'series']\n[probes]\nbatches = 1\nvalidation = 1\n"
     path.write_text("question = '?'\nseeds = 1\n[base]\nhidden = 3\nwindow = 4\nsteps = 4\n" + axes)
-    assert len(lab.prepare_study(load_study(path)).study.arms) == 2
-    assert [arm.name for arm in lab.prepare_study(load_study(path, patterns=["grammar"])).study.arms] == ["grammar"]
+    assert len(prepare_study(load_study(path)).study.arms) == 2
+    assert [arm.name for arm in prepare_study(load_study(path, patterns=["grammar"])).study.arms] == ["grammar"]
     path.write_text(path.read_text().replace(", 'series'", ""))
     with pytest.raises(BadInput, match="probes.batches: task.name: got 'grammar'; expected 'series'"):
-        lab.prepare_study(load_study(path))
+        prepare_study(load_study(path))

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnjax.keys import Purpose, key_for
 from rnnjax.networks.cells import CELLS
 from rnnjax.networks.initializers import INITIALIZERS
+from rnnjax.networks.keys import Purpose, key_for
 from rnnjax.networks.model import build_network
 from rnnjax.networks.sampling import sample
 from rnnjax.settings import HParams, Spec

@@ -1,4 +1,4 @@
-"""The rules by which numbers judge a statement: each turns a criterion into measurements, see `measurement`.
+"""The rules that judge a claim: each turns a criterion into measurements, see `measurement`.
 
 A rule is one function and one line of `RULES`.
 """
@@ -8,6 +8,7 @@ from itertools import product
 
 import numpy as np
 
+from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
 from rnnjax.analysis.measurement import (
     CONFIRMED,
@@ -21,7 +22,7 @@ from rnnjax.analysis.measurement import (
     paired_finite,
     probability_measurement,
 )
-from rnnjax.analysis.results import ArmResult, per_seed, select_arms
+from rnnjax.analysis.results import ArmResult, direction, per_seed, select_arms
 from rnnjax.analysis.rules.associations import correlation_rule, variance_share_rule
 from rnnjax.analysis.rules.effects import (
     additive_rule,
@@ -66,7 +67,7 @@ def tolerance_range(criterion: Criterion) -> tuple[float, float]:
 
 
 def number_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
-    """A number stated from one run: it lies where 95% of single seeds lie, or the mean within `tolerance` of it."""
+    """`expected` lies in the 95% prediction interval of one seed, or within `tolerance` of the mean over seeds."""
     low, high = tolerance_range(criterion)
     found = []
     for arm in select_arms(arms, criterion.arms):
@@ -83,9 +84,8 @@ def number_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measure
 def difference_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
     """The paired difference between `arms` and `compared_to` lies in [low, high]; intervals hold for all pairs at once.
 
-    With `compared_metric` that is what is taken of `compared_to`, and an arm is compared with itself where it is on
-    both
-    sides. With `matched` only arms that agree in these fields make a pair.
+    With `compared_metric`, that metric of `compared_to` is compared, and an arm on both sides is compared with itself.
+    With `matched`, only arms that agree in these fields form a pair.
     """
     pairs = list(compared_pairs(criterion, arms))
     other = criterion.compared_metric or criterion.metric
@@ -94,7 +94,7 @@ def difference_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Mea
         raise TooFew("two arms have no seed in common that did not diverge")
     if criterion.scale == "relative":
         values = [relative_pairs(a, b) for a, b in values]
-    intervals = stats.paired_differences(SEED, values)
+    intervals = bootstrap.paired_differences(SEED, values)
     words = f" {criterion.compared_metric}" if criterion.compared_metric else ""
     return [
         measure_interval(f"{a.name} - {b.name}{words}", interval, criterion.low, criterion.high)
@@ -128,16 +128,16 @@ def compared_pairs(criterion: Criterion, arms: Sequence[ArmResult]) -> Iterable[
 def best_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
     """Among `arms` and `compared_to` together, the arm with the lowest (or highest) mean is one of `arms`.
 
-    A bootstrap chance: confirmed from `low` on (0.95 if not given), refuted at 0.05 and below. An arm
-    of which every run diverged cannot win; of the others those seeds are compared at which none diverged.
+    Judged by a bootstrap probability: confirmed from `low` on (default 0.95), refuted at 0.05 and below. An arm of
+    which every run diverged cannot win; the other arms are compared at the seeds at which none of them diverged.
     """
     entered = select_arms(arms, [*criterion.arms, *criterion.compared_to])
     contenders = [arm for arm in entered if len(finite_values(per_seed(arm, criterion.metric)))]
     if not contenders:
         raise TooFew("every run of every arm diverged")
     values = common_seeds([per_seed(arm, criterion.metric) for arm in contenders])
-    sign = -1 if criterion.prefers == "highest" else 1
-    winner = stats.best_arm(SEED, sign * values)
+    sign = direction(criterion.prefers)
+    winner = bootstrap.best_arm(SEED, sign * values)
     favoured = {arm.name for arm in select_arms(arms, criterion.arms)}
     chance = sum(p for arm, p in zip(contenders, winner.probability_A, strict=True) if arm.name in favoured)
     return [
@@ -158,7 +158,7 @@ def share_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurem
 def explained_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
     """The share of the variance of a metric that a cubic in the logarithm of another explains lies in [low, high].
 
-    `expected` and `tolerance`, where given, keep only the runs whose explaining value is within that range.
+    `expected` and `tolerance`, where given, keep only the runs whose value of `explained_by` is within that range.
     """
     chosen = select_arms(arms, criterion.arms)
     x = np.concatenate([per_seed(arm, criterion.explained_by) for arm in chosen])
@@ -167,7 +167,7 @@ def explained_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Meas
     if criterion.expected is not None:
         low, high = tolerance_range(criterion)
         kept &= (low <= x) & (x <= high)
-    interval = stats.explained_share(SEED, np.log(x[kept]), y[kept])
+    interval = bootstrap.explained_share(SEED, np.log(x[kept]), y[kept])
     return [
         measure_interval(f"{criterion.metric} by log {criterion.explained_by}", interval, criterion.low, criterion.high)
     ]

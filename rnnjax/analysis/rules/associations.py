@@ -1,4 +1,4 @@
-"""Rules about what goes with what: two metrics over all runs, and what the variance of several is made of.
+"""Rules on associations: rank correlation of two metrics over all runs, and variance decomposition.
 
 As in `rules`, each is a function (criterion, arms) -> measurements.
 """
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import scipy.stats
 
-from rnnjax.analysis import statistics as stats
+from rnnjax.analysis import bootstrap
 from rnnjax.analysis.measurement import SEED, Measurement, common_seeds, measure_interval
 from rnnjax.analysis.results import ArmResult, per_seed, select_arms
 from rnnjax.analysis.statistics import FEWEST_FOR_BOOTSTRAP, Interval, TooFew
@@ -21,9 +21,9 @@ FLAT = 1e-12  # of a variance that is 1: what lies below is rounding
 def correlation_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
     """Spearman's rank correlation of `metric` with `explained_by` over all runs of the arms lies in [low, high].
 
-    With `given`, the partial one: of what is left of both ranks when that metric's rank is taken out by least squares,
+    With `controlling_for`, the partial correlation given that metric z:
     (r_xy - r_xz r_yz) / sqrt((1 - r_xz^2) (1 - r_yz^2)). Runs are resampled as if independent, so the interval is only
-    approximate where one arm or seed gives several.
+    approximate where one arm or seed contributes several runs.
     """
     chosen = select_arms(arms, criterion.arms)
     names = [
@@ -41,7 +41,7 @@ def correlation_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Me
     def statistic(runs: np.ndarray, axis: int) -> np.ndarray:  # runs [..., n]: the axis is always the last
         return partial_correlation(scipy.stats.rankdata(np.moveaxis(table[:, runs.astype(int)], 0, -2), axis=-1))
 
-    interval = stats.bootstrap_interval(SEED, np.arange(table.shape[1]), statistic)
+    interval = bootstrap.bootstrap_interval(SEED, np.arange(table.shape[1]), statistic)
     words = f", given {criterion.controlling_for}" if criterion.controlling_for else ""
     words += f", runs of {len(chosen)} arms as if independent"
     return [
@@ -69,9 +69,10 @@ def partial_correlation(rows: np.ndarray) -> np.ndarray:
 
 
 def variance_share_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
-    """The share of the variance that `share_of` explains, one of `variance_decomposition`, lies in [low, high].
+    """The share of the variance that the component `share_of` explains lies in [low, high].
 
-    `metric` and those of `beside` are the columns of the table, such as the loop rates of several decoders.
+    The columns of a two-way table are `metric` and `other_metrics`, its rows the arms; see `variance_decomposition`.
+    Columns are metrics of one kind, such as the loop rates of several decoders.
     """
     columns = [criterion.metric, *criterion.other_metrics]
     interval = variance_shares(select_arms(arms, criterion.arms), columns)[criterion.share_of]
@@ -98,7 +99,7 @@ def variance_shares(
         def statistic(seeds: np.ndarray, axis: int) -> np.ndarray:  # seeds [..., n]: the axis is always the last
             return variance_decomposition(values_nAD, seeds.astype(int), levels)[part]
 
-        return stats.bootstrap_interval(SEED, np.arange(len(values_nAD)), statistic)
+        return bootstrap.bootstrap_interval(SEED, np.arange(len(values_nAD)), statistic)
 
     return {part: of(part) for part in [*PARTS, *factors]}
 

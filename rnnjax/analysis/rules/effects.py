@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import scipy.stats
 
+from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
 from rnnjax.analysis.measurement import (
     SEED,
@@ -25,9 +26,10 @@ from rnnjax.config.schema import Criterion
 
 
 def contrast_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
-    """sum_p w_p mean_p lies in [low, high], mean_p over the arms of pattern p; with `over`, the ratio of two such sums.
+    """sum_p w_p mean_p lies in [low, high], mean_p over the arms of pattern p; with `divided_by`, a ratio.
 
-    With scale "log" it is the metric's logarithm that is averaged, so that a difference is a relative one.
+    `divided_by` holds the weights of the denominator. With scale "log" the logarithm of the metric is averaged, so that
+    differences are relative.
     """
     groups = [[per_seed(arm, criterion.metric) for arm in select_arms(arms, [pattern])] for pattern in criterion.arms]
     sizes = np.cumsum([0, *map(len, groups)])
@@ -56,11 +58,11 @@ def ratio_interval(above_n: np.ndarray, below_n: np.ndarray) -> Interval:
         chosen = seeds.astype(int)
         return above_n[chosen].mean(axis=axis) / below_n[chosen].mean(axis=axis)
 
-    return stats.bootstrap_interval(SEED, np.arange(len(above_n)), statistic)
+    return bootstrap.bootstrap_interval(SEED, np.arange(len(above_n)), statistic)
 
 
 def trend_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
-    """How a metric goes along an axis over several arms, seed by seed: the mean over seeds lies in [low, high].
+    """The trend of a metric along an axis over several arms, per seed: its mean over seeds lies in [low, high].
 
     scale "log": slope of log(metric) on log(axis); "difference": change of the metric per doubling of the axis;
     "rank": Spearman's correlation.
@@ -100,7 +102,7 @@ def interaction_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Me
 
 
 def spread_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
-    """The standard deviation of a metric over seeds lies in [low, high]; its interval is that of normal values."""
+    """The standard deviation of a metric over seeds lies in [low, high]; its interval assumes normal values."""
     found = []
     for arm in select_arms(arms, criterion.arms):
         interval = stats.deviation_interval(finite_values(per_seed(arm, criterion.metric)))
@@ -109,13 +111,13 @@ def spread_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measure
 
 
 def largest_factor_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
-    """Among `factors`, the first is the one whose arms' means lie furthest apart: a bootstrap chance, as in `best`."""
+    """Among `factors`, the first has the largest range of arm means: a bootstrap probability, as in `best`."""
     groups = [
         [per_seed(arm, criterion.metric) for arm in select_arms(arms, names)] for names in criterion.factors.values()
     ]
     sizes = np.cumsum([0, *map(len, groups)])
     table = common_seeds([of_arm for group in groups for of_arm in group])
-    means = stats.resampled_means(SEED, table)
+    means = bootstrap.resampled_means(SEED, table)
     ranges = np.stack([np.ptp(means[a:b], axis=0) for a, b in pairwise(sizes)])
     chance = np.mean(ranges.argmax(axis=0) == 0)
     names = list(criterion.factors)
@@ -124,15 +126,15 @@ def largest_factor_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list
 
 
 def additive_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
-    """The cell that the effects of single factors predict to be lowest is the lowest: a bootstrap chance, as in `best`.
+    """The arm predicted to be lowest by adding single-factor effects is the lowest; judged as in `best`.
 
-    Predicted: the baseline (`compared_to`) plus, for each of `axes`, what the arm differs from it that differs in that
-    alone.
+    Prediction: the baseline (`compared_to`) plus, for each of `axes`, the difference between the baseline and the arm
+    that differs from it in that axis only.
     """
     cells = select_arms(arms, criterion.arms)
     [baseline] = select_arms(arms, criterion.compared_to)
     table = common_seeds([per_seed(arm, criterion.metric) for arm in cells])
-    means = stats.resampled_means(SEED, table)
+    means = bootstrap.resampled_means(SEED, table)
     by_axes = {tuple(arm.axes[axis] for axis in criterion.axes): row for row, arm in enumerate(cells)}
     origin = tuple(baseline.axes[axis] for axis in criterion.axes)
     base = means[by_axes[origin]]

@@ -1,4 +1,4 @@
-"""How far back the learning signal reaches, and what the state's own dynamics do to it."""
+"""Decay of gradients by lag, and Jacobians of the state."""
 
 from functools import partial
 from typing import Any
@@ -9,7 +9,8 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from rnnjax.keys import key_for
+from rnnjax.metrics import Metric
+from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
@@ -17,12 +18,36 @@ from rnnjax.training.losses import LOSSES
 from rnnjax.training.state import TrainState
 from rnnjax.types import Carry, Params, Probe, Task, WindowData, no_summary
 
-LAGS = 49  # the longest lag that is measured: position 50 of a window, counted from 1 at its end
+LAGS = 49  # the longest measured lag: position 50 of a window, counted from 1 at its end
 NAMED_LAGS = (4, 5, 12, 16, 24, 49)  # whose decay is a metric
-WARM_UP = 16  # symbols read before, so that a window's state is not its start
+WARM_UP = 16  # symbols read before, so that states do not depend on the initial state
 WINDOWS = 256
 JACOBIAN_STEPS = 18
 JACOBIAN_WINDOWS = 8
+
+REACHES = {"reach_0.1": 0.1, "reach_0.05": 0.05}  # of the decay by lag
+DECAY_SOURCE = "Bengio et al. 1994, IEEE Trans. Neural Networks 5:157; Pascanu et al. 2013, arXiv:1211.5063"
+DECAY = "log10 of the geometric mean over windows of |d l_t / d c_{t-k}| / |d l_t / d c_t|, c the carry"
+GRADIENT_METRICS = {
+    "gradient_decay": Metric(f"{DECAY}, by lag k", kind="lag", source=DECAY_SOURCE),
+    **{f"gradient_decay_{lag}": Metric(f"{DECAY}, at lag k = {lag}", source=DECAY_SOURCE) for lag in NAMED_LAGS},
+    **{
+        name: Metric(
+            f"the largest lag k such that the gradient decay is at least {threshold:g} at every lag up to k",
+            unit="{symbols}",
+            source=DECAY_SOURCE,
+        )
+        for name, threshold in REACHES.items()
+    },
+}
+JACOBIAN_METRICS = {
+    f"jacobian_{name}": Metric(
+        f"the geometric mean over windows of the {name} singular value of the product of {JACOBIAN_STEPS} step "
+        "Jacobians d c_t / d c_{t-1}",
+        source="Pascanu et al. 2013, arXiv:1211.5063",
+    )
+    for name in ("largest", "mean")
+}
 
 
 def gradient_lags(spec: Spec, hp: HParams, params: Params, windows: WindowData, lags: int) -> Array:
@@ -31,7 +56,7 @@ def gradient_lags(spec: Spec, hp: HParams, params: Params, windows: WindowData, 
     l_t is the loss of a window's last step only and c the whole carry of the network, so for an LSTM (c, h) together.
 
     Args:
-        windows: [1, T, W, ...] with T > lags; what stands before the last lags + 1 steps is read first.
+        windows: [1, T, W, ...] with T > lags; the steps before the last lags + 1 are read first.
     """
     model = build_network(spec, hp)
     inputs_TW, targets_W = windows.inputs_WTB[0], windows.targets_WTB[0, -1]
@@ -43,12 +68,12 @@ def gradient_lags(spec: Spec, hp: HParams, params: Params, windows: WindowData, 
         nudges = jax.tree.map(lambda leaf: jnp.zeros((lags + 1, *leaf.shape)), carry)
         gradient = jax.grad(partial(nudged_loss, spec, model, params, carry, inputs_T, target))
         leaves = jax.tree.leaves(gradient(nudges))
-        return norm_of_rows(jnp.concatenate([leaf.reshape(lags + 1, -1) for leaf in leaves], axis=1))[::-1]
+        return row_norms(jnp.concatenate([leaf.reshape(lags + 1, -1) for leaf in leaves], axis=1))[::-1]
 
     return jax.vmap(norms, in_axes=(0, 1, 0))(carry, inputs_TW[split:], targets_W)
 
 
-def norm_of_rows(rows: Array) -> Array:
+def row_norms(rows: Array) -> Array:
     """Euclidean norms [L] of rows [L, ...], scaled: in float32 the square of 1e-20 is 0 and that of 1e20 infinite."""
     largest = jnp.maximum(jnp.max(jnp.abs(rows), axis=1, keepdims=True), jnp.finfo(rows.dtype).tiny)
     return largest[:, 0] * jnp.linalg.norm(rows / largest, axis=1)
@@ -69,13 +94,13 @@ def nudged_loss(
 
 def reach(decay_L: Array, threshold: float) -> Array:
     """The largest lag k such that the decay is at least `threshold` at every lag up to k."""
-    return jnp.sum(jnp.cumprod(decay_L >= threshold)) - 1.0  # a float: only those can say "not measured"
+    return jnp.sum(jnp.cumprod(decay_L >= threshold)) - 1.0  # a float, so that NaN can be "not measured"
 
 
 def gradients(spec: Spec, task: Task) -> Probe:
     """Decay by lag, decay(k) = geometric mean over 256 windows of |d l_t / d h_{t-k}| / |d l_t / d h_t|, and its reach.
 
-    Values: gradient_decay [50] as log10, gradient_decay_4 to _49, reach_0.1 and reach_0.05 (lags).
+    Values: see GRADIENT_METRICS.
     Source: Bengio et al. 1994; Pascanu et al. 2013, arXiv:1211.5063.
     """
     require_unidirectional(spec)
@@ -90,23 +115,22 @@ def gradients(spec: Spec, task: Task) -> Probe:
         return {
             "gradient_decay": decay_L,
             **{f"gradient_decay_{lag}": decay_L[lag] for lag in NAMED_LAGS},
-            "reach_0.1": reach(10**decay_L, 0.1),
-            "reach_0.05": reach(10**decay_L, 0.05),
+            **{name: reach(10**decay_L, threshold) for name, threshold in REACHES.items()},
         }
 
-    return Probe(measure, no_summary)
+    return Probe(measure, no_summary, GRADIENT_METRICS)
 
 
 def state_jacobian(spec: Spec, hp: HParams, params: Params, inputs_T: Array, steps: int) -> Array:
-    """d c_t / d c_{t-steps} as a matrix, along a trajectory that reads inputs_T from the start state."""
+    """d c_t / d c_{t-steps} as a matrix, along a trajectory that reads inputs_T from the initial state."""
     model = build_network(spec, hp)
 
-    def walk(carry: Carry, inputs_T: Array) -> Carry:
+    def run(carry: Carry, inputs_T: Array) -> Carry:
         return jax.lax.scan(lambda carry, x: (model.step(params, carry, x), None), carry, inputs_T)[0]
 
     start = jax.tree.map(lambda leaf: leaf[0], model.carry(params, key_for(hp, "evaluation"), 1))
-    flat, unflatten = ravel_pytree(walk(start, inputs_T[:-steps]))
-    return jax.jacfwd(lambda c: ravel_pytree(walk(unflatten(c), inputs_T[-steps:]))[0])(flat)
+    flat, unflatten = ravel_pytree(run(start, inputs_T[:-steps]))
+    return jax.jacfwd(lambda c: ravel_pytree(run(unflatten(c), inputs_T[-steps:]))[0])(flat)
 
 
 def jacobian(spec: Spec, task: Task) -> Probe:
@@ -118,8 +142,8 @@ def jacobian(spec: Spec, task: Task) -> Probe:
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
-        of_window = partial(state_jacobian, spec, hp, state.params, steps=JACOBIAN_STEPS)
-        return {"jacobian": jax.vmap(of_window, in_axes=1)(jnp.asarray(inputs_TW))}
+        window_jacobian = partial(state_jacobian, spec, hp, state.params, steps=JACOBIAN_STEPS)
+        return {"jacobian": jax.vmap(window_jacobian, in_axes=1)(jnp.asarray(inputs_TW))}
 
     def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         singular_RWH = np.linalg.svd(values["jacobian"], compute_uv=False)
@@ -128,4 +152,4 @@ def jacobian(spec: Spec, task: Task) -> Probe:
             "jacobian_mean": np.exp(np.mean(np.log(np.mean(singular_RWH, axis=2)), axis=1)),
         }
 
-    return Probe(measure, summarise)
+    return Probe(measure, summarise, JACOBIAN_METRICS)

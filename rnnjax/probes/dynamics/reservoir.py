@@ -1,4 +1,4 @@
-"""The recurrent part by itself, as a system that is driven: what it holds, what it forgets, whether it grows.
+"""The recurrent layers as a driven system: memory capacity, echo state property, growth without input.
 
 Source of the first two: Jaeger 2001, GMD Reports 148 (echo states) and 152 (memory capacity).
 """
@@ -10,27 +10,59 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.keys import key_for
+from rnnjax.metrics import Metric
+from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
-from rnnjax.probes.dynamics.gradients import norm_of_rows
+from rnnjax.probes.dynamics.gradients import row_norms
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.state import TrainState
 from rnnjax.types import Carry, Probe, Task, no_summary
 
-SEED = 20_010  # of the input that all runs have in common
-STREAMS, WARM_UP, STEPS = 16, 200, 256  # of that input: half of the streams are fitted, half are scored
-NOISE_FLOOR = 1e-5  # of the mean square of a unit: what lies below is rounding, not memory
+SEED = 20_010  # of the input, the same for all runs
+STREAMS, WARM_UP, STEPS = 16, 200, 256  # of that input: half of the streams are fitted, half are tested
+NOISE_FLOOR = 1e-5  # of the mean square of a unit: values below are rounding errors
 ECHO_STEPS, ECHO_WINDOWS = 200, 16
 GROWTH_STEPS, GROWTH_STARTS = 500, 8
-SMALLEST, LARGEST = 1e-30, 1e30  # between these a state's size has a logarithm in single precision
+SMALLEST, LARGEST = 1e-30, 1e30  # norms with a logarithm in single precision
+
+CAPACITY_SOURCE = "Jaeger 2001, GMD Report 152"
+CAPACITY_METRICS = {
+    "memory_capacity": Metric(
+        "sum over lags k = 1 ... 2H of r^2(k), r(k) the held-out correlation of the input s_{t-k} with its best linear "
+        "readout of h_t",
+        unit="inputs",
+        better="higher",
+        source=CAPACITY_SOURCE,
+    ),
+    "capacity_by_lag": Metric(
+        "r^2(k), the squared held-out correlation of the input s_{t-k} with its best linear readout of h_t, by lag k",
+        better="higher",
+        kind="lag",
+        source=CAPACITY_SOURCE,
+    ),
+}
+ECHO_METRICS = {
+    "echo_distance": Metric(
+        f"mean |c - c'| after {ECHO_STEPS} steps of the same training text, over |c - c'| of the two random initial "
+        "states, c the carry",
+        source="Jaeger 2001, GMD Report 148",
+    ),
+}
+GROWTH_METRICS = {
+    "growth_rate": Metric(
+        f"least-squares slope of log |h_t| over {GROWTH_STEPS} steps without input, mean over {GROWTH_STARTS} random "
+        "initial states",
+        unit="per time step",
+    ),
+}
 
 
 def capacity(spec: Spec, task: Task) -> Probe:
     """Linear memory capacity: sum over k = 1..2H of r^2(k), inputs s_t independent and uniform in [-1, 1].
 
-    r(k) correlates s_{t-k} with its best linear reading of h_t, a ridge regression that is fitted on 2,048 steps and
-    scored on 2,048 others. The network hears s_t a; a is a fixed unit vector in the space of its inputs. A linear
+    r(k) correlates s_{t-k} with its best linear readout of h_t, a ridge regression fitted on 2,048 steps and
+    scored on 2,048 others. The network reads s_t a; a is a fixed unit vector in the space of its inputs. A linear
     system of H units holds H inputs at most, the present one (k = 0) among them.
 
     Values: memory_capacity (inputs), capacity_by_lag [2H + 1] from k = 0 on.
@@ -55,7 +87,7 @@ def capacity(spec: Spec, task: Task) -> Probe:
         by_lag_RL = held_out_correlation(**values).astype(np.float32)
         return {"memory_capacity": by_lag_RL[:, 1:].sum(axis=1), "capacity_by_lag": by_lag_RL}
 
-    return Probe(measure, summarise)
+    return Probe(measure, summarise, CAPACITY_METRICS)
 
 
 def moments(h_TBH: Array, targets_TBL: Array) -> dict[str, Array]:
@@ -72,7 +104,7 @@ def moments(h_TBH: Array, targets_TBL: Array) -> dict[str, Array]:
 def held_out_correlation(states: np.ndarray, crossed: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """r^2 [R, L] on the second half of ridge regressions fitted on the first, from the `moments` [R, 2, ...].
 
-    A reading that goes against its target on the second half has found nothing: 0.
+    0 for a readout that is negatively correlated with its target on the second half.
     """
     states, crossed = states.astype(np.float64), crossed.astype(np.float64)
     floor_R = NOISE_FLOOR * np.trace(states[:, 0], axis1=1, axis2=2) / states.shape[-1]
@@ -83,10 +115,10 @@ def held_out_correlation(states: np.ndarray, crossed: np.ndarray, targets: np.nd
 
 
 def echo(spec: Spec, task: Task) -> Probe:
-    """echo_distance: |c - c'| after 200 steps of the same training text, relative to the start, for two start states.
+    """echo_distance: |c - c'| after 200 steps of the same training text, relative to the start, for two initial states.
 
-    c is the whole carry; its numbers start independent and uniform in [-1, 1]. Mean over 16 places of the text. Near 0:
-    the state is an echo of the input, whatever it was before. Below about 1e-7 it is rounding.
+    c is the whole carry; its initial values are independent and uniform in [-1, 1]. Mean over 16 windows of the text.
+    Near 0 the state is a function of the input alone (echo state property). Below about 1e-7 it is rounding error.
     """
     require_unidirectional(spec)
     inputs_TB = spread_windows(task.make_sequence(task.train_N), ECHO_STEPS, ECHO_WINDOWS).inputs_WTB[0]
@@ -96,32 +128,32 @@ def echo(spec: Spec, task: Task) -> Probe:
         model, params = build_network(spec, hp), state.params
         key = key_for(hp, "evaluation")
         like = model.carry(params, key, ECHO_WINDOWS)
-        starts = [drawn(one, like, jax.random.uniform, minval=-1.0) for one in jax.random.split(key)]
+        starts = [random_carry(part, like, jax.random.uniform, minval=-1.0) for part in jax.random.split(key)]
         ends = [model.apply(params, start, jnp.asarray(inputs_TB))[0] for start in starts]
-        return {"echo_distance": jnp.mean(distance(*ends) / distance(*starts))}
+        return {"echo_distance": jnp.mean(carry_distance(*ends) / carry_distance(*starts))}
 
-    return Probe(measure, no_summary)
+    return Probe(measure, no_summary, ECHO_METRICS)
 
 
-def drawn(key: Array, like: Carry, draw: Callable[..., Array], **how: float) -> Carry:
-    """A carry of independent numbers, of the shapes of another."""
+def random_carry(key: Array, like: Carry, draw: Callable[..., Array], **options: float) -> Carry:
+    """A carry of independent random values, with the shapes and dtypes of another."""
     leaves, tree = jax.tree.flatten(like)
     keys = jax.random.split(key, len(leaves))
-    values = [draw(one, leaf.shape, leaf.dtype, **how) for one, leaf in zip(keys, leaves, strict=True)]
+    values = [draw(part, leaf.shape, leaf.dtype, **options) for part, leaf in zip(keys, leaves, strict=True)]
     return jax.tree.unflatten(tree, values)
 
 
-def distance(one: Carry, other: Carry) -> Array:
+def carry_distance(first: Carry, second: Carry) -> Array:
     """|c - c'|_2 of B streams."""
-    gaps = jax.tree.map(jnp.subtract, one, other)
-    return norm_of_rows(jnp.concatenate([leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(gaps)], axis=1))
+    gaps = jax.tree.map(jnp.subtract, first, second)
+    return row_norms(jnp.concatenate([leaf.reshape(len(leaf), -1) for leaf in jax.tree.leaves(gaps)], axis=1))
 
 
 def growth(spec: Spec, task: Task) -> Probe:
     """growth_rate: slope of log |h_t| per step over 500 steps without input, from a normal start of length about 1.
 
-    Least squares, mean over 8 starts; steps at which |h_t| left 1e-30..1e30 do not count. The biases stay, so a network
-    that settles down to them has a rate near 0.
+    Least squares, mean over 8 starts; steps with |h_t| outside 1e-30..1e30 do not count. Biases are kept, so a network
+    that converges to a fixed point has a rate near 0.
     """
     del task
     require_unidirectional(spec)
@@ -130,17 +162,17 @@ def growth(spec: Spec, task: Task) -> Probe:
         del step
         model, key = build_network(spec, hp), key_for(hp, "evaluation")
         like = model.carry(state.params, key, GROWTH_STARTS)
-        start = jax.tree.map(lambda leaf: leaf / spec.hidden**0.5, drawn(key, like, jax.random.normal))
-        silence_TBD = jnp.zeros((GROWTH_STEPS, GROWTH_STARTS, spec.inputs))
-        h_TBH = model.apply(state.params, start, silence_TBD)[2]
-        sizes_TB = norm_of_rows(h_TBH.reshape(-1, h_TBH.shape[-1])).reshape(h_TBH.shape[:2])
+        start = jax.tree.map(lambda leaf: leaf / spec.hidden**0.5, random_carry(key, like, jax.random.normal))
+        zeros_TBD = jnp.zeros((GROWTH_STEPS, GROWTH_STARTS, spec.inputs))
+        h_TBH = model.apply(state.params, start, zeros_TBD)[2]
+        sizes_TB = row_norms(h_TBH.reshape(-1, h_TBH.shape[-1])).reshape(h_TBH.shape[:2])
         return {"growth_rate": jnp.mean(jax.vmap(slope_of_logarithm, in_axes=1)(sizes_TB))}
 
-    return Probe(measure, no_summary)
+    return Probe(measure, no_summary, GROWTH_METRICS)
 
 
 def slope_of_logarithm(sizes_T: Array) -> Array:
-    """The least-squares slope of log(size) per step, where the size has one; NaN with fewer than two such steps."""
+    """The least-squares slope of log(size) per step, over steps with a finite logarithm; NaN with fewer than two."""
     counts_T = (sizes_T > SMALLEST) & (sizes_T < LARGEST)
     logs_T = jnp.log(jnp.where(counts_T, sizes_T, 1))
     steps_T = jnp.arange(len(sizes_T)) - jnp.sum(jnp.arange(len(sizes_T)) * counts_T) / jnp.sum(counts_T)

@@ -1,15 +1,27 @@
-"""The recurrent kernel as a linear map: its eigenvalues, its norm, how far it is from normal."""
+"""The recurrent kernel as a linear map: eigenvalues, norm, departure from normality."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
+from rnnjax.metrics import Metric, suffixed_metrics
 from rnnjax.networks.model import build_layers
 from rnnjax.settings import HParams, Spec
 from rnnjax.training.state import TrainState
 from rnnjax.types import OpaqueCell, Params, Probe, Task
+
+SPECTRUM_METRICS = {
+    "spectral_radius": Metric("max |lambda|, lambda the eigenvalues of the recurrent kernel W"),
+    "eigenvalue_departure": Metric("max ||lambda| - 1|, lambda the eigenvalues of the recurrent kernel W"),
+    "spectral_norm": Metric("the largest singular value of the recurrent kernel W"),
+    "henrici": Metric(
+        "sqrt(|W|_F^2 - sum |lambda|^2) / |W|_F, the departure of the recurrent kernel W from normality, in [0, 1]",
+        source="Henrici 1962, Numerische Mathematik 4:24",
+    ),
+}
 
 
 def spectrum_of(kernels_RHH: np.ndarray) -> dict[str, np.ndarray]:
@@ -34,16 +46,16 @@ def spectrum_of(kernels_RHH: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def recurrent_kernels(spec: Spec, params: Params) -> dict[str, Any]:
-    """The square blocks [..., H, H] of a network's recurrent kernels, by what tells them apart: "", "_forget_layer_1".
+    """The square blocks [..., H, H] of a network's recurrent kernels, by suffix: "", "_forget_layer_1".
 
     Raises:
-        NotApplicable: the cell cannot be taken apart.
+        NotApplicable: an opaque cell, whose step has no recurrent kernel.
     """
     cells = build_layers(spec, HParams())
     found = {}
     for layer, cell in cells.items():
         if isinstance(cell, OpaqueCell):
-            raise NotApplicable(f"cell: got '{spec.cell}'; expected one of ours for a probe of the recurrent kernel")
+            raise NotApplicable(f"cell: got '{spec.cell}'; expected a native cell for a probe of the recurrent kernel")
         for number, gate in enumerate(cell.gates):
             suffix = (f"_{gate}" if len(cell.gates) > 1 else "") + (f"_{layer}" if len(cells) > 1 else "")
             block = slice(number * spec.hidden, (number + 1) * spec.hidden)
@@ -52,13 +64,13 @@ def recurrent_kernels(spec: Spec, params: Params) -> dict[str, Any]:
 
 
 def spectrum(spec: Spec, task: Task) -> Probe:
-    """`spectrum_of` the recurrent kernel over training; of each gate's block and each layer's, where there are several.
+    """`spectrum_of` the recurrent kernel over training; of the blocks of each gate and layer, where there are several.
 
     The eigenvalues are NumPy's: XLA has none on TPU, and its batched LAPACK calls can hang when several CPU devices run
     at once.
     """
     del task
-    recurrent_kernels(spec, {})
+    blocks = recurrent_kernels(spec, {})
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del hp, step
@@ -71,4 +83,18 @@ def spectrum(spec: Spec, task: Task) -> Probe:
             for name, numbers in spectrum_of(kernels_RHH).items()
         }
 
-    return Probe(measure, summarise)
+    return Probe(measure, summarise, spectrum_metrics(blocks))
+
+
+def spectrum_metrics(suffixes: Iterable[str]) -> dict[str, Metric]:
+    """SPECTRUM_METRICS of each block of the recurrent kernels, by the suffixes of `recurrent_kernels`."""
+    return {
+        name: metric
+        for suffix in suffixes
+        for name, metric in suffixed_metrics(SPECTRUM_METRICS, suffix, block_name(suffix)).items()
+    }
+
+
+def block_name(suffix: str) -> str:
+    """A description of a block, "" for a network with a single block."""
+    return f"W is the block {suffix[1:]}" if suffix else ""

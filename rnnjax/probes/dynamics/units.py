@@ -1,4 +1,4 @@
-"""What the hidden units do: how far they swing, how often they are saturated, which of them are dead and come back."""
+"""Statistics of hidden units: range, saturation, dead units and their recovery."""
 
 from collections.abc import Callable
 
@@ -7,16 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.keys import key_for
+from rnnjax.metrics import Metric
+from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network
-from rnnjax.probes.facts.constant import fixed
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import held_out_window
 from rnnjax.training.state import TrainState
-from rnnjax.types import Params, Probe, Task, WindowData, no_summary
+from rnnjax.types import Facts, Params, Probe, Task, WindowData, no_summary
 
-STATES = 5_000  # held-out steps that are read at most
-NEAR_BOUND = 0.95  # in saturation: as near as this to 1 or -1 (tanh, softsign), to 1 or 0 (sigmoid)
+STATES = 5_000  # maximum of held-out steps
+NEAR_BOUND = 0.95  # saturated: |h| above it (tanh, softsign), h above it or below 1 minus it (sigmoid)
 LARGE = 5.0  # of a unit without an upper bound
 WITH_ACTIVATION = ("elman", "leaky")  # the h of any other cell is bounded like tanh
 
@@ -24,6 +24,30 @@ SATURATED: dict[str, Callable[[Array], Array]] = {
     "tanh": lambda h: jnp.abs(h) > NEAR_BOUND,
     "softsign": lambda h: jnp.abs(h) > NEAR_BOUND,
     "sigmoid": lambda h: (h < 1 - NEAR_BOUND) | (h > NEAR_BOUND),
+}
+
+UNIT_METRICS = {
+    "hidden_mean": Metric("mean of the hidden values of the last layer over held-out steps and units"),
+    "hidden_std": Metric("standard deviation of the hidden values of the last layer over held-out steps and units"),
+    "hidden_low": Metric("smallest hidden value of the last layer over held-out steps and units"),
+    "hidden_high": Metric("largest hidden value of the last layer over held-out steps and units"),
+    "state_norm": Metric("mean |h|_2 of the last layer over held-out steps"),
+    "saturated_share": Metric(
+        "share of hidden values with |h| > 0.95 (tanh, softsign), with h < 0.05 or h > 0.95 (sigmoid); 0 for an "
+        "unbounded activation"
+    ),
+    "stuck_share": Metric("share of units that are saturated at every held-out step"),
+    "zero_share": Metric("share of hidden values that are exactly 0"),
+    "dead_share": Metric("share of units with h = 0 at every held-out step"),
+    "large_share": Metric(f"share of hidden values with |h| > {LARGE:g}"),
+    "unit_dead": Metric("1 for a unit with h = 0 at every held-out step, else 0; by unit", kind="lag"),
+}
+IDENTITY_METRICS = {
+    "tanh_identity": Metric("max |tanh x - (2 s(2x) - 1)| on 20,001 points of [-20, 20], s the logistic sigmoid"),
+    "steepest_sigmoid": Metric("max of s', s the logistic sigmoid, by central differences"),
+    "steepest_tanh": Metric("max of tanh', by central differences"),
+    "slope_ratio": Metric("max of tanh' over max of s', s the logistic sigmoid"),
+    "quarter_power_16": Metric("0.25^16"),
 }
 
 
@@ -40,11 +64,11 @@ def units(spec: Spec, task: Task) -> Probe:
         del step
         return unit_statistics(held_out_states(spec, hp, state.params, held_out), kind)
 
-    return Probe(measure, no_summary)
+    return Probe(measure, no_summary, UNIT_METRICS)
 
 
 def first_states(data: WindowData, states: int) -> WindowData:
-    """The first steps of one long stream, or the first of many windows: at most so many, but one window at least."""
+    """The first steps of a single stream, or the first of many windows: at most `states`, but at least one window."""
     _, steps, streams = data.inputs_WTB.shape[:3]
     if streams == 1:
         return jax.tree.map(lambda leaf: leaf[:, :states], data._replace(target_scale_O=None))
@@ -73,7 +97,7 @@ def unit_statistics(h_NH: Array, kind: str) -> dict[str, Array]:
 
     Args:
         kind: one of `activations.ACTIVATIONS`.
-    Returns: NaN for all of a network that has left the finite numbers.
+    Returns: NaN for all where a state is not finite.
     """
     saturated_NH = SATURATED.get(kind, jnp.zeros_like)(h_NH).astype(bool)
     unit_dead = jnp.all(h_NH == 0, axis=0).astype(float)
@@ -95,40 +119,34 @@ def unit_statistics(h_NH: Array, kind: str) -> dict[str, Array]:
 
 
 def recovered(unit_dead_nQH: np.ndarray) -> np.ndarray:
-    """Share [n] of the units found dead at an earlier look that fire again at the last one.
+    """Share [n] of the units dead at an earlier measurement that are active again at the last one.
 
-    NaN where none was dead, or where a run is not finite at the last look.
+    NaN where none was dead, or where a run is not finite at the last measurement.
 
     Args:
-        unit_dead_nQH: 1 = dead, 0 = fires, NaN = not looked at that point.
+        unit_dead_nQH: 1 = dead, 0 = active, NaN = not finite; at the points at which the probe was taken.
     """
-    looked_Q = ~np.isnan(unit_dead_nQH).all(axis=(0, 2))
-    *earlier, last_nH = np.moveaxis(unit_dead_nQH[:, looked_Q], 1, 0)
-    once_nH = np.any(np.stack([np.zeros_like(last_nH), *earlier]) == 1, axis=0)
-    count_n = once_nH.sum(axis=1)
-    again_n = (once_nH & (last_nH == 0)).sum(axis=1)
+    *earlier, last_nH = np.moveaxis(unit_dead_nQH, 1, 0)
+    dead_before_nH = np.any(np.stack([np.zeros_like(last_nH), *earlier]) == 1, axis=0)
+    count_n = dead_before_nH.sum(axis=1)
+    recovered_n = (dead_before_nH & (last_nH == 0)).sum(axis=1)
     known_n = (count_n > 0) & ~np.isnan(last_nH).any(axis=1)
-    return np.where(known_n, again_n / np.maximum(count_n, 1), np.nan)
+    return np.where(known_n, recovered_n / np.maximum(count_n, 1), np.nan)
 
 
-def identities(spec: Spec, task: Task) -> Probe:
-    """What holds of the nonlinearities whatever is trained, in float64, s being the logistic sigmoid.
-
-    tanh_identity      max |tanh x - (2 s(2x) - 1)| on 20,001 points of [-20, 20]
-    steepest_sigmoid   max s'; steepest_tanh, max tanh'; both at 0 by central differences; slope_ratio, their ratio
-    quarter_power_16   0.25^16
-    """
+def identities(spec: Spec, task: Task) -> Facts:
+    """Identities of the nonlinearities in float64, independent of any network: IDENTITY_METRICS."""
     del spec, task
     x = np.linspace(-20, 20, 20_001)
     slope, steeper = steepest(logistic), steepest(np.tanh)
-    known = {
+    values = {
         "tanh_identity": np.max(np.abs(np.tanh(x) - (2 * logistic(2 * x) - 1))),
         "steepest_sigmoid": slope,
         "steepest_tanh": steeper,
         "slope_ratio": steeper / slope,
         "quarter_power_16": 0.25**16,
     }
-    return fixed(known)
+    return Facts(values, IDENTITY_METRICS)
 
 
 def logistic(x: np.ndarray) -> np.ndarray:

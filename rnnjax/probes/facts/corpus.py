@@ -1,69 +1,81 @@
-"""What is known of the text itself, whatever reads it."""
+"""Facts of a text that no network determines: loops of its n-gram tables, lengths of its sentences."""
 
 from collections import Counter, defaultdict
 
 import numpy as np
 
 from rnnjax.errors import NotApplicable
-from rnnjax.probes.facts.constant import fixed
+from rnnjax.metrics import Metric
 from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_TAIL, PROMPT_LENGTH, PROMPTS
 from rnnjax.probes.numerics.repetition import trailing_period
 from rnnjax.settings import Spec
 from rnnjax.tasks.grammar import Grammar, sentence_probabilities
 from rnnjax.tasks.windows import spread_windows
-from rnnjax.types import Probe, Task
+from rnnjax.types import Facts, Task
 
 ORDERS = range(3, 9)  # of the n-gram tables
 
-Followers = dict[tuple[int, ...], int]  # some characters -> the one that follows them most often
+Followers = dict[tuple[int, ...], int]  # some characters -> the character that follows them most often
+
+NGRAM_METRICS = {
+    f"ngram_loop_rate_{n}": Metric(
+        f"share of greedy texts of the {n}-gram table of the training text that end in a loop: the last {LOOP_TAIL} of "
+        f"{LENGTH} characters have a period of at most {LONGEST_PERIOD}"
+    )
+    for n in ORDERS
+}
+SENTENCE_METRICS = {
+    "sentence_length": Metric("mean length of the grammar's sentences, with the space after them", unit="characters"),
+    "sentence_length_90": Metric(
+        "the length that 90% of the grammar's sentences do not exceed, with the space after them", unit="characters"
+    ),
+}
 
 
-def corpus(spec: Spec, task: Task) -> Probe:
-    """Of a text: ngram_loop_rate_n, n = 3 ... 8, how often a table of n-grams loops when it writes greedily, judged as
-    a network's texts are in `text`: 500 characters after 32 held-out prompts.
-
-    Of the grammar's sentences, in characters with the space: sentence_length, the mean, and sentence_length_90, the
-    length that 90% of them do not exceed.
+def corpus(spec: Spec, task: Task) -> Facts:
+    """Facts of a text: NGRAM_METRICS, judged like the texts of a network in the probe `text` (500 characters after 32
+    held-out prompts); of the grammar also SENTENCE_METRICS.
 
     Raises:
         NotApplicable: another task.
     """
     if spec.task.name not in ("grammar", "text"):
-        raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text, of which something is known")
+        raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text")
     prompts_TP = spread_windows(task.make_sequence(task.validation_N), PROMPT_LENGTH, PROMPTS).inputs_WTB[0]
-    known = {f"ngram_loop_rate_{n}": ngram_loop_rate(task.train_N, prompts_TP.T, n) for n in ORDERS}
-    known |= sentence_lengths(spec.task.determiner_probability) if spec.task.name == "grammar" else {}
-    return fixed(known)
+    loops = {f"ngram_loop_rate_{n}": ngram_loop_rate(task.train_N, prompts_TP.T, n) for n in ORDERS}
+    if spec.task.name == "text":
+        return Facts(loops, NGRAM_METRICS)
+    return Facts(loops | sentence_lengths(spec.task.determiner_probability), NGRAM_METRICS | SENTENCE_METRICS)
 
 
 def sentence_lengths(determiner: float) -> dict[str, float]:
     """The mean length and the ninth decile of the grammar's sentences."""
-    known = sentence_probabilities(Grammar(determiner=determiner))
-    lengths, chances = np.array(list(map(len, known))), np.array(list(known.values()))
+    sentences = sentence_probabilities(Grammar(determiner=determiner))
+    lengths, probabilities = np.array(list(map(len, sentences))), np.array(list(sentences.values()))
     order = np.argsort(lengths)
-    longest_90 = lengths[order][np.searchsorted(np.cumsum(chances[order]), 0.9)]
-    return {"sentence_length": float(lengths @ chances), "sentence_length_90": float(longest_90)}
+    longest_90 = lengths[order][np.searchsorted(np.cumsum(probabilities[order]), 0.9)]
+    return {"sentence_length": float(lengths @ probabilities), "sentence_length_90": float(longest_90)}
 
 
 def ngram_loop_rate(text_N: np.ndarray, prompts_PT: np.ndarray, n: int) -> float:
     """The share of continuations by the n-gram table of a text that end in a loop."""
     tables = [followers(text_N.tolist(), length) for length in range(n)]
-    written = np.array([continued(tables, prompt, LENGTH) for prompt in prompts_PT.tolist()])
-    return float(np.mean(trailing_period(written, LONGEST_PERIOD, LOOP_TAIL) > 0))
+    ids = np.array([greedy_continuation(tables, prompt, LENGTH) for prompt in prompts_PT.tolist()])
+    return float(np.mean(trailing_period(ids, LONGEST_PERIOD, LOOP_TAIL) > 0))
 
 
 def followers(text: list[int], length: int) -> Followers:
-    """What follows each context of so many characters most often; of equals, the one that followed first."""
+    """The most frequent character after each context of the given length; of equals, the first to occur."""
     counts: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
     for end in range(length, len(text)):
         counts[tuple(text[end - length : end])][text[end]] += 1
     return {context: counter.most_common(1)[0][0] for context, counter in counts.items()}
 
 
-def continued(tables: list[Followers], prompt: list[int], length: int) -> list[int]:
-    """So many characters after a prompt, each the likeliest after the longest known context."""
-    written = list(prompt)
+def greedy_continuation(tables: list[Followers], prompt: list[int], length: int) -> list[int]:
+    """The given number of characters after a prompt, each the likeliest after the longest context that occurs."""
+    ids = list(prompt)
     for _ in range(length):
-        contexts = (tuple(written[len(written) - size :]) for size in reversed(range(len(tables))))
-        written.append(next(tables[len(one)][one] for one in contexts if one in tables[len(one)]))
-    return written[len(prompt) :]
+        contexts = (tuple(ids[len(ids) - size :]) for size in reversed(range(len(tables))))
+        ids.append(next(tables[len(end)][end] for end in contexts if end in tables[len(end)]))
+    return ids[len(prompt) :]

@@ -1,8 +1,8 @@
-"""What stands in the documentation and the literature: nothing is measured, so that a statement can be judged by it."""
+"""Facts of documentation and literature: not measured here, so that claims that depend on them can be judged."""
 
-from rnnjax.probes.facts.constant import fixed
+from rnnjax.metrics import Metric
 from rnnjax.settings import Spec
-from rnnjax.types import Probe, Task
+from rnnjax.types import Facts, Task
 
 FACTS = {
     "torch_takes_tanh": 1.0,
@@ -12,15 +12,26 @@ FACTS = {
     "he_recurrent": 0.0,
 }
 
+TORCH_SOURCE = "documentation of torch.nn.RNN, torch 2.13"
+LITERATURE_METRICS = {
+    **{
+        f"torch_takes_{name}": Metric(
+            f'1 if `torch.nn.RNN(nonlinearity="{name}")` is accepted, 0 if it is a ValueError', source=TORCH_SOURCE
+        )
+        for name in ("tanh", "relu", "sigmoid")
+    },
+    "glorot_recurrent": Metric(
+        "1 if the initialisation of Glorot and Bengio was derived for or tested on recurrent networks, else 0",
+        source="Glorot and Bengio 2010, AISTATS 9:249",
+    ),
+    "he_recurrent": Metric(
+        "1 if the initialisation of He et al. was derived for or tested on recurrent networks, else 0",
+        source="He et al. 2015, arXiv:1502.01852",
+    ),
+}
 
-def documented(spec: Spec, task: Task) -> Probe:
-    """1 where it is so, 0 where it is not, the same for every run.
 
-    torch_takes_x       `torch.nn.RNN(nonlinearity="x")` is accepted; its documentation has tanh and relu, and another
-                        word is a ValueError (torch 2.13; tests/diagnostics/test_documented.py tries it)
-    glorot_recurrent    the scheme of Glorot and Bengio 2010 was derived for, or tried on, recurrent networks; it was
-                        derived for and tried on feed-forward ones
-    he_recurrent        likewise He et al. 2015, arXiv:1502.01852
-    """
+def documented(spec: Spec, task: Task) -> Facts:
+    """FACTS: 1 where a statement of LITERATURE_METRICS holds, else 0. tests/probes/test_literature.py tries torch's."""
     del spec, task
-    return fixed(FACTS)
+    return Facts(FACTS, LITERATURE_METRICS)

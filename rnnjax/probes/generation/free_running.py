@@ -1,4 +1,6 @@
-"""What a network writes when it runs free, and whether that is language or a loop."""
+"""Free-running generation: loops, repetition and validity of the texts."""
+
+from collections.abc import Iterable
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +8,8 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.keys import key_for
+from rnnjax.metrics import Metric, suffixed_metrics
+from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import require_unidirectional
 from rnnjax.networks.sampling import sample
 from rnnjax.probes.numerics.repetition import compression_ratio, distinct, trailing_period
@@ -21,19 +24,36 @@ PROMPT_LENGTH = 25
 LENGTH = 500
 LONGEST_PERIOD, LOOP_TAIL = 50, 200  # a text loops if its last 200 characters have a period of at most 50
 TEMPERATURES = {"greedy": 0.0, "sampled": 1.0}
+CONDITIONS = {"greedy": "greedy decoding", "sampled": "sampled at temperature 1"}
+
+LOOP = f"the last {LOOP_TAIL} characters have a period of at most {LONGEST_PERIOD}"
+LOOP_METRICS = {
+    "loop_rate": Metric(f"share of the generated texts that end in a loop: {LOOP}", better="lower"),
+    "period": Metric(f"mean period of the generated texts that end in a loop ({LOOP}), NaN without", unit="characters"),
+}
+TEXT_METRICS = LOOP_METRICS | {
+    "distinct_4": Metric(
+        "share of distinct 4-grams of a generated text, mean over texts", source="Li et al. 2016, arXiv:1510.03055"
+    ),
+    "zlib_ratio": Metric("zlib bytes over UTF-8 bytes of a generated text, mean over texts"),
+    "text": Metric("ids of the text generated after the first prompt", kind="text"),
+}
+MEASURES = {
+    "valid_words": "share of the words of a generated text that are in the training text or the grammar's lexicon",
+    "valid_sentences": "share of the words of a generated text that belong to complete sentences of the grammar",
+}
 
 
 def text(spec: Spec, task: Task) -> Probe:
     """500 characters after each of 32 held-out prompts, greedy and at temperature 1.
 
-    Values, for each decoder d: text_d [500] ids after the first prompt, loop_rate_d, period_d (mean over the texts that
-    loop), distinct_4_d, zlib_ratio_d, and the task's own measures such as valid_words_d.
+    Values: see TEXT_METRICS, with a suffix for the decoder, and the task's `text_measures`.
     """
     require_unidirectional(spec)
     if not task.vocabulary:
-        raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text for a probe of what a network writes")
+        raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text for a probe of generated text")
     prompts_TP = spread_windows(task.make_sequence(task.validation_N), PROMPT_LENGTH, PROMPTS).inputs_WTB[0]
-    measures_of = task.text_measures or no_measures
+    measure_text = task.text_measures or no_measures
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         key = jax.random.fold_in(key_for(hp, "samples"), step)
@@ -42,10 +62,10 @@ def text(spec: Spec, task: Task) -> Probe:
             for name, t in TEMPERATURES.items()
         }
 
-    def of_run(ids_PN: np.ndarray) -> dict[str, float]:
+    def run_values(ids_PN: np.ndarray) -> dict[str, float]:
         periods = trailing_period(ids_PN, LONGEST_PERIOD, LOOP_TAIL)
         texts = [ids_to_text(ids_N, task.vocabulary) for ids_N in ids_PN]
-        measures = [measures_of(written) for written in texts]
+        measures = [measure_text(text) for text in texts]
         return {
             "loop_rate": float(np.mean(periods > 0)),
             "period": float(np.mean(periods[periods > 0])) if np.any(periods) else np.nan,
@@ -56,12 +76,25 @@ def text(spec: Spec, task: Task) -> Probe:
     def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         summary: dict[str, np.ndarray] = {}
         for decoder, ids_RPN in values.items():
-            runs = [of_run(ids_PN) for ids_PN in ids_RPN]
+            runs = [run_values(ids_PN) for ids_PN in ids_RPN]
             summary |= {f"{name}_{decoder}": np.array([run[name] for run in runs], np.float32) for name in runs[0]}
             summary[f"text_{decoder}"] = ids_RPN[:, 0].astype(np.uint16)
         return summary
 
-    return Probe(measure, summarise)
+    return Probe(measure, summarise, text_metrics(measure_text(" " * LENGTH)))
+
+
+def text_metrics(measures: Iterable[str]) -> dict[str, Metric]:
+    """TEXT_METRICS and those of the task's measures, for each decoder."""
+    described = {
+        name: Metric(f"{MEASURES.get(name, f'{name} of a generated text')}, mean over texts", better="higher")
+        for name in measures
+    }
+    return {
+        name: metric
+        for decoder, condition in CONDITIONS.items()
+        for name, metric in suffixed_metrics(TEXT_METRICS | described, f"_{decoder}", condition).items()
+    }
 
 
 def no_measures(text: str) -> dict[str, float]:

@@ -1,1 +1,1 @@
-"""Probes of what a state retains: recall of earlier symbols, linear readouts."""
+"""Probes of the memory of states: recall of earlier symbols, linear readouts."""

@@ -1,10 +1,10 @@
-"""How well a straight cut tells two clouds of states apart: a linear discriminant without a solver of LAPACK's."""
+"""Linear separability of two sets of states: Fisher's discriminant without LAPACK."""
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-RIDGE = 0.01  # of the mean variance: a direction that never varies must not decide
+RIDGE = 0.01  # of the mean variance: a direction without variance must not dominate
 ITERATIONS = 50
 
 
@@ -42,14 +42,14 @@ def area(first_N: Array, second_N: Array) -> Array:
 
 
 def separation(first_NPH: Array, second_NPH: Array) -> Array:
-    """The area under the ROC curve of a linear classifier that has not seen the prompts it is tested on.
+    """The area under the ROC curve of a linear classifier, tested on prompts that it was not fitted on.
 
     Args:
         first_NPH, second_NPH: states at N steps after each of P prompts. The first half of the prompts is fitted, the
-            second half tested: neighbours in one text are alike, and must not stand on both sides.
+            second half tested: states of one text are correlated and must not be in both halves.
 
     Returns:
-        0.5 where nothing tells them apart, 1 where everything does.
+        0.5 for sets that cannot be separated, 1 for a perfect separation.
     """
     half = first_NPH.shape[1] // 2
     fit, test = (

@@ -11,11 +11,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-SMALLEST_DEVIATION = 1e-6  # of a feature: a unit that never moves is kept as zeros
+SMALLEST_DEVIATION = 1e-6  # of a feature: a constant unit becomes zeros
 
 
 class Scale(NamedTuple):
-    """How features are standardised: by their mean and deviation where they are fitted."""
+    """Standardisation of features by the mean and the standard deviation of the fitted data."""
 
     mean_F: Array
     deviation_F: Array
@@ -26,8 +26,8 @@ class Scale(NamedTuple):
         return jnp.concatenate([standard_NF, jnp.ones((len(x_NF), 1), x_NF.dtype)], axis=1)
 
 
-def scale_of(x_NF: Array) -> Scale:
-    """The mean and the deviation of each column."""
+def feature_scale(x_NF: Array) -> Scale:
+    """The mean and the standard deviation of each column."""
     return Scale(jnp.mean(x_NF, axis=0), jnp.maximum(jnp.std(x_NF, axis=0), SMALLEST_DEVIATION))
 
 
@@ -56,9 +56,9 @@ def logistic(x_NF: Array, targets_NL: Array, classes: int, penalty: float, itera
     """Multinomial logistic regressions of L targets on the same features: weights [F, L, V].
 
     Each minimises -mean over N of log softmax(x W)[target] + penalty / 2 |W|^2. Its Hessian lies below that of
-    B = X'X / (2 N) + penalty for each class, whatever W is; so W - B^-1 gradient never overshoots, and no step has a
-    length to choose. Nesterov's momentum takes the place of most of the steps. Runs are fitted one after the other
-    under `vmap`: the chances of a single run fill a core's cache already.
+    B = X'X / (2 N) + penalty for each class, whatever W is; so W - B^-1 gradient never overshoots, and no step size has
+    to be chosen. Nesterov's momentum reduces the number of steps. Runs are fitted sequentially under `vmap`: the
+    probabilities of a single run fill the cache of a core.
 
     Source: Boehning 1992, Ann. Inst. Statist. Math. 44:197; Nesterov 1983, Soviet Math. Dokl. 27:372.
     """
@@ -76,9 +76,9 @@ def descend(x_NF: Array, targets_NL: Array, classes: int, penalty: float, iterat
     def step(weights: tuple[Array, Array], k: Array) -> tuple[tuple[Array, Array], None]:
         now_KF, before_KF = weights
         ahead_KF = now_KF + k / (k + 3) * (now_KF - before_KF)
-        # the states last: a softmax is then sums of long rows, which a core takes many at a time
-        chances_LVN = jax.nn.softmax((ahead_KF @ x_NF.T).reshape(-1, classes, count), axis=1)
-        slope_KF = chances_LVN.reshape(-1, count) @ x_NF / count - hits_KF + penalty * ahead_KF
+        # states on the last axis: the softmax then sums along long rows, which vectorises
+        probabilities_LVN = jax.nn.softmax((ahead_KF @ x_NF.T).reshape(-1, classes, count), axis=1)
+        slope_KF = probabilities_LVN.reshape(-1, count) @ x_NF / count - hits_KF + penalty * ahead_KF
         return (ahead_KF - slope_KF @ precondition_FF, now_KF), None
 
     zeros_KF = jnp.zeros_like(hits_KF)
@@ -86,5 +86,5 @@ def descend(x_NF: Array, targets_NL: Array, classes: int, penalty: float, iterat
 
 
 def logits(x_NF: Array, weights_FLV: Array) -> Array:
-    """What fitted weights say: [N, L, V]."""
+    """x W for fitted weights: [N, L, V]."""
     return jnp.einsum("nf,flv->nlv", x_NF, weights_FLV)

@@ -1,4 +1,4 @@
-"""Texts that repeat themselves: the period a text ends in, the share of distinct n-grams, how well it compresses.
+"""Repetition in texts: period of the final loop, share of distinct n-grams, compression ratio.
 
 Vectorised NumPy over P texts of N characters: a study reads some 300,000 texts of 500 characters.
 """
@@ -23,7 +23,7 @@ def trailing_period(ids_PN: np.ndarray, longest: int = 64, shortest_tail: int = 
     """
     _check_ids(ids_PN, fewest=max(3 * longest, shortest_tail))
     periods_P = np.zeros(len(ids_PN), np.int64)
-    for period in range(longest, 0, -1):  # downwards: the smallest one is written last
+    for period in range(longest, 0, -1):  # downwards: the smallest period is written last
         tail_PL = ids_PN[:, -max(3 * period, shortest_tail) :]
         periods_P[(tail_PL[:, period:] == tail_PL[:, :-period]).all(axis=1)] = period
     return periods_P

@@ -1,4 +1,4 @@
-"""What an update does, and what it would have done without the clip."""
+"""Effects of the next updates, with and without the clip of the gradient norm."""
 
 import math
 from dataclasses import replace
@@ -10,6 +10,7 @@ import numpy as np
 import optax
 from jax import Array
 
+from rnnjax.metrics import Metric
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.loss import evaluate_loss
@@ -18,18 +19,39 @@ from rnnjax.training.state import TrainState
 from rnnjax.training.step import apply_gradient, compute_gradient
 from rnnjax.types import Params, Probe, Task, WindowData, no_summary
 
-STEPS = 64  # that are looked at
-HARM = 0.1  # nats (or squared units): a rise of the held-out loss by more is harm
+STEPS = 64  # measured
+HARM = 0.1  # nats (or squared units): a larger rise of the held-out loss is harm
 HELD_OUT = 512  # steps of held-out data, at least one window
 
+UPDATE_METRICS = {
+    "counterfactual_harm": Metric(
+        f"share of the clipped steps whose unclipped update raises the held-out loss by more than {HARM:g}"
+    ),
+    "harm_unclipped": Metric(
+        f"share of the steps with a norm below the clip threshold that raise the held-out loss by more than {HARM:g}",
+        better="lower",
+    ),
+    "mean_counterfactual_change": Metric(
+        "mean change of the held-out loss by the clipped steps, had they not been clipped", unit="{loss}"
+    ),
+    "clipped_change": Metric("mean change of the held-out loss by the clipped steps", unit="{loss}", better="lower"),
+    "clip_exact": Metric("largest ||clipped gradient| - clip_norm| over the clipped steps"),
+    "clip_cosine": Metric("smallest cosine of the gradient before and after the clip of its norm, over clipped steps"),
+    "elementwise_cosine": Metric(
+        "smallest cosine of the gradient and the gradient with elements clipped at their root mean square, over "
+        "clipped steps"
+    ),
+    "rate_ratio": Metric("|update at a tenth of the learning rate| / |update| of the first step"),
+}
 
-class Seen(NamedTuple):
-    """One step as the probe sees it; arrays [STEPS + 1] after the scan."""
+
+class StepComparison(NamedTuple):
+    """One step with and without the clip of the norm; arrays [STEPS + 1] after the scan."""
 
     loss: Array  # held-out, before the step
-    free_loss: Array  # held-out, after the step without the clip of the norm; inf where that is not finite
+    unclipped_loss: Array  # held-out, after the step without the clip of the norm; inf where that is not finite
     clipped: Array  # bool: the norm was above the threshold
-    counted: Array  # bool: the run has taken the step
+    taken: Array  # bool: the run has taken the step
     clip_error: Array  # | |clipped gradient| - clip_norm |
     cosine: Array  # of the clipped and the raw gradient
     elementwise_cosine: Array  # of the raw gradient and one whose elements are clipped at their root mean square
@@ -39,65 +61,62 @@ class Seen(NamedTuple):
 def updates(spec: Spec, task: Task) -> Probe:
     """The next 64 steps of a run, each taken with and without the clip of the norm from the same state.
 
-    The run is trained along, by the steps that it will indeed take: so clipped and other steps come as often and from
-    such states as in its training, and each counterfactual departs from the run by one step only. A step is judged
-    by the change of the held-out loss, over some 512 characters read from the start state.
+    The run is advanced by its actual next steps: so clipped and unclipped steps are as frequent, and start from the
+    same states, as in training, and each counterfactual differs from the run by a single step. The effect of a step is
+    the change of the held-out loss, over some 512 characters read from the initial state.
 
-    Values: counterfactual_harm, the share of clipped steps whose unclipped update raises the held-out loss by more than
-    0.1; harm_unclipped, the same share of the steps below the threshold, of the same 64, which match them in
-    state; mean_counterfactual_change and clipped_change, the mean changes by the clipped steps without and with their
-    clip; clip_exact, the largest | |clipped g| - clip_norm |; clip_cosine and elementwise_cosine, the smallest cosine
-    of g and g clipped by its norm or, at their root mean square, its elements; rate_ratio, |update at a tenth of the
-    rate| / |update| of the first step. NaN where there is no such step.
+    Values: see UPDATE_METRICS; NaN where there is no such step. The steps below the threshold are taken from the same
+    64, so they match the clipped ones in state.
 
     Raises:
         BadInput: the held-out part is shorter than one window.
     """
     data = task_windows(task, task.train_N, spec.batch, spec.window)
-    held_out = spread(held_out_window(task, spec.window, carried=False), max(1, HELD_OUT // spec.window))
+    held_out = select_windows(held_out_window(task, spec.window, carried=False), max(1, HELD_OUT // spec.window))
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
 
-        def look(state: TrainState, _: None) -> tuple[TrainState, Seen]:
-            return one_step(spec, hp, data, held_out, state)
+        def compare(state: TrainState, _: None) -> tuple[TrainState, StepComparison]:
+            return compare_step(spec, hp, data, held_out, state)
 
-        return shares(jax.lax.scan(look, state, None, STEPS + 1)[1])  # one more: its loss follows the last step
+        # One step more than is measured: its loss is that after the last measured step.
+        return update_metrics(jax.lax.scan(compare, state, None, STEPS + 1)[1])
 
-    return Probe(measure, no_summary)
+    return Probe(measure, no_summary, UPDATE_METRICS)
 
 
-def spread(held_out: WindowData, windows: int) -> WindowData:
-    """At most so many of the windows [1, T, B, ...] that lie side by side, evenly spaced."""
+def select_windows(held_out: WindowData, windows: int) -> WindowData:
+    """At most the given number of the windows [1, T, B, ...] along axis 2, evenly spaced."""
     streams = held_out.inputs_WTB.shape[2]
     chosen = np.linspace(0, streams - 1, min(windows, streams)).astype(int)
-    kept = jax.tree.map(lambda leaf: jnp.asarray(leaf[:, :, chosen]), held_out._replace(target_scale_O=None))
-    return kept._replace(target_scale_O=held_out.target_scale_O)
+    selected = jax.tree.map(lambda leaf: jnp.asarray(leaf[:, :, chosen]), held_out._replace(target_scale_O=None))
+    return selected._replace(target_scale_O=held_out.target_scale_O)
 
 
-def one_step(
+def compare_step(
     spec: Spec, hp: HParams, data: WindowData, held_out: WindowData, state: TrainState
-) -> tuple[TrainState, Seen]:
-    """(the run one step on, what was seen)."""
+) -> tuple[TrainState, StepComparison]:
+    """(the state after the step, the comparison)."""
     gradient = compute_gradient(spec, hp, data, state)
     after, row = apply_gradient(spec, hp, state, gradient)
-    free, _ = apply_gradient(spec, hp._replace(clip_norm=math.inf), state, gradient)
+    unclipped, _ = apply_gradient(spec, hp._replace(clip_norm=math.inf), state, gradient)
     _, slower = apply_gradient(spec, hp._replace(learning_rate=hp.learning_rate / 10), state, gradient)
-    both = jax.tree.map(lambda *leaves: jnp.stack(leaves), state.params, free.params)
-    loss, free_loss = jax.vmap(lambda params: evaluate_loss(spec, hp, params, held_out))(both)
-    seen = Seen(
+    candidates = jax.tree.map(lambda *leaves: jnp.stack(leaves), state.params, unclipped.params)
+    loss, unclipped_loss = jax.vmap(lambda params: evaluate_loss(spec, hp, params, held_out))(candidates)
+    comparisons = StepComparison(
         loss=loss,
-        free_loss=jnp.where(free.alive & jnp.isfinite(free_loss), free_loss, jnp.inf),
+        unclipped_loss=jnp.where(unclipped.alive & jnp.isfinite(unclipped_loss), unclipped_loss, jnp.inf),
         clipped=row.clip_share > 0,
-        counted=after.alive,
+        taken=after.alive,
         rate_ratio=slower.update_norm / row.update_norm,
-        **of_clips(spec, hp, gradient.gradient),
+        **clip_statistics(spec, hp, gradient.gradient),
     )
-    return after, seen
+    return after, comparisons
 
 
-def of_clips(spec: Spec, hp: HParams, raw: Params) -> dict[str, Array]:
-    """How the two clips leave the norm and the direction of a gradient."""
+def clip_statistics(spec: Spec, hp: HParams, raw: Params) -> dict[str, Array]:
+    """Norm and direction of a gradient after each of the two clips."""
     size = sum(leaf.size for leaf in jax.tree.leaves(raw))
     by_element = hp._replace(clip_norm=math.inf, clip_value=optax.tree.norm(raw) / size**0.5)
     clipped = clipped_gradient(spec, hp, raw)
@@ -110,7 +129,7 @@ def of_clips(spec: Spec, hp: HParams, raw: Params) -> dict[str, Array]:
 
 
 def clipped_gradient(spec: Spec, hp: HParams, gradient: Params) -> Params:
-    """What the clips leave of a gradient: plain descent at a rate of -1 adds exactly that."""
+    """The gradient after the clips: the update of gradient descent at a learning rate of -1."""
     plain = build_optimizer(replace(spec, optimizer="sgd"), hp, -1.0)
     return plain.update(gradient, plain.init(gradient))[0]
 
@@ -120,20 +139,20 @@ def cosine(first: Params, second: Params) -> Array:
     return optax.tree.vdot(first, second) / (optax.tree.norm(first) * optax.tree.norm(second))
 
 
-def shares(seen: Seen) -> dict[str, Array]:
-    """The values of the probe from the steps it has seen; NaN where none of a kind was among them."""
-    change, free_change = jnp.diff(seen.loss), (seen.free_loss - seen.loss)[:-1]
-    seen = jax.tree.map(lambda leaf: leaf[:-1], seen)
-    clipped, others = seen.clipped & seen.counted, ~seen.clipped & seen.counted
+def update_metrics(comparisons: StepComparison) -> dict[str, Array]:
+    """UPDATE_METRICS from the comparisons of all steps; NaN where no step is of a kind."""
+    change, unclipped_change = jnp.diff(comparisons.loss), (comparisons.unclipped_loss - comparisons.loss)[:-1]
+    comparisons = jax.tree.map(lambda leaf: leaf[:-1], comparisons)
+    clipped, others = comparisons.clipped & comparisons.taken, ~comparisons.clipped & comparisons.taken
     return {
-        "counterfactual_harm": mean_where(clipped, free_change > HARM),
+        "counterfactual_harm": mean_where(clipped, unclipped_change > HARM),
         "harm_unclipped": mean_where(others, change > HARM),
-        "mean_counterfactual_change": mean_where(clipped & jnp.isfinite(free_change), free_change),
+        "mean_counterfactual_change": mean_where(clipped & jnp.isfinite(unclipped_change), unclipped_change),
         "clipped_change": mean_where(clipped, change),
-        "clip_exact": largest_where(clipped, seen.clip_error),
-        "clip_cosine": -largest_where(clipped, -seen.cosine),
-        "elementwise_cosine": -largest_where(clipped, -seen.elementwise_cosine),
-        "rate_ratio": seen.rate_ratio[0],
+        "clip_exact": largest_where(clipped, comparisons.clip_error),
+        "clip_cosine": -largest_where(clipped, -comparisons.cosine),
+        "elementwise_cosine": -largest_where(clipped, -comparisons.elementwise_cosine),
+        "rate_ratio": comparisons.rate_ratio[0],
     }
 
 

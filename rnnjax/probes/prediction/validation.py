@@ -1,14 +1,21 @@
-"""What a network gives on data it was not trained on."""
+"""The held-out loss."""
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from rnnjax.metrics import Metric
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import held_out_window
 from rnnjax.training.loss import evaluate_loss
 from rnnjax.training.state import TrainState
 from rnnjax.types import Probe, Task, no_summary
+
+VALIDATION_METRICS = {
+    "validation_loss": Metric(
+        "mean loss on the held-out part, the state carried or reset as in training", unit="{loss}", better="lower"
+    ),
+}
 
 
 def validation(spec: Spec, task: Task) -> Probe:
@@ -23,4 +30,4 @@ def validation(spec: Spec, task: Task) -> Probe:
         del step
         return {"validation_loss": evaluate_loss(spec, hp, state.params, jax.tree.map(jnp.asarray, held_out))}
 
-    return Probe(measure, no_summary)
+    return Probe(measure, no_summary, VALIDATION_METRICS)

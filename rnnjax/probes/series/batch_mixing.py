@@ -1,4 +1,4 @@
-"""Whether the series of a batch are told apart, and whether they are kept apart."""
+"""Separation of the series of a batch: distances of outputs, and derivatives across series."""
 
 from typing import Any
 
@@ -8,25 +8,38 @@ import jax.numpy as jnp
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.keys import key_for
+from rnnjax.metrics import Metric
+from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows, task_windows
 from rnnjax.training.state import TrainState
 from rnnjax.types import Params, Probe, Task, no_summary
 
-SERIES = 10  # of the small batches; as many as in the example of document 003
+SERIES = 10  # of the small batches
+
+BATCH_METRICS = {
+    "mixing": Metric(
+        "largest |d sum_t y_ti / d x_sj|, series i the last of a training batch and j any other: 0 unless a network "
+        "reads other series on its way through this one"
+    ),
+    "single_step_distance": Metric(
+        f"smallest |y_i - y_j| of the outputs for {SERIES} series of one step each, drawn from N(0, 1)",
+        better="higher",
+    ),
+    "unstarted_gap": Metric(
+        f"largest difference between the states of an untrained tanh network (Flax's `nn.RNN` of a `SimpleCell`) on "
+        f"{SERIES} held-out windows, read without an initial state and from zeros"
+    ),
+    "unstarted_distance": Metric(
+        f"smallest |h_T - h_T'| between {SERIES} held-out windows, read by an untrained tanh network without an "
+        "initial state"
+    ),
+}
 
 
 def batches(spec: Spec, task: Task) -> Probe:
-    """Numbers of small batches of series.
-
-    mixing                largest |d sum_t y_ti / dx_sj|, series i being the last of a training batch and j any other: 0
-                          unless a network reads other series on its way through one
-    single_step_distance  smallest |y_i - y_j| among 10 series of one step each, drawn from N(0, 1)
-    unstarted_gap         largest difference of the states of an untrained tanh network (Flax's `nn.RNN` of a
-                          `SimpleCell`) on 10 held-out windows, read without a start state and from zeros
-    unstarted_distance    smallest |h_T - h_T'| among these windows, read without a start state
+    """Separation of the series of small batches. Values: see BATCH_METRICS.
 
     Raises:
         NotApplicable: no series. BadInput: the series is shorter than a batch or a window.
@@ -40,27 +53,27 @@ def batches(spec: Spec, task: Task) -> Probe:
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
         model, key = build_network(spec, hp), key_for(hp, "evaluation")
-        drawn_1BD = jax.random.normal(key, (1, SERIES, spec.inputs))
+        noise_1BD = jax.random.normal(key, (1, SERIES, spec.inputs))
         start = model.carry(state.params, key, SERIES)
         return {
             "mixing": mixing(model, hp, state.params, jnp.asarray(inputs_TBD), task.axes_swapped),
-            "single_step_distance": smallest_distance(model.apply(state.params, start, drawn_1BD)[1][-1]),
-            **unstarted(spec.hidden, key, jnp.asarray(held_out_TBD)),
+            "single_step_distance": smallest_distance(model.apply(state.params, start, noise_1BD)[1][-1]),
+            **untrained_state_metrics(spec.hidden, key, jnp.asarray(held_out_TBD)),
         }
 
-    return Probe(measure, no_summary)
+    return Probe(measure, no_summary, BATCH_METRICS)
 
 
 def mixing(model: Model, hp: HParams, params: Params, inputs_TBD: Array, swapped: bool) -> Array:
-    """How much of the other series of a batch the predictions of its last one answer to, see `batches`."""
+    """Largest derivative of the predictions of the last series to the inputs of any other, see BATCH_METRICS."""
     start = model.carry(params, key_for(hp, "evaluation"), inputs_TBD.shape[1])
-    series = 0 if swapped else 1  # the axis that numbers the series
+    series = 0 if swapped else 1  # the axis of the series
 
-    def of_last(inputs_TBD: Array) -> Array:
+    def last_series_sum(inputs_TBD: Array) -> Array:
         outputs_TBO = model.apply(params, start, inputs_TBD)[1]
         return jnp.sum(jnp.take(outputs_TBO, -1, axis=series))
 
-    slopes_TBD = jax.grad(of_last)(inputs_TBD)
+    slopes_TBD = jax.grad(last_series_sum)(inputs_TBD)
     others_TBD = jax.lax.slice_in_dim(slopes_TBD, 0, -1, axis=series)
     return jnp.max(jnp.abs(others_TBD), initial=0)
 
@@ -71,9 +84,9 @@ def smallest_distance(rows_BO: Array) -> Array:
     return jnp.min(jnp.where(jnp.eye(len(rows_BO), dtype=bool), jnp.inf, gaps_BB))
 
 
-def unstarted(hidden: int, key: Array, inputs_TBD: Array) -> dict[str, Array]:
-    """A tanh network that is given no start state, against one that is given zeros."""
-    # Flax's own start is orthogonal by a QR factorisation, which hangs on several CPU devices.
+def untrained_state_metrics(hidden: int, key: Array, inputs_TBD: Array) -> dict[str, Array]:
+    """States of an untrained tanh network without an initial state and from zeros, see BATCH_METRICS."""
+    # Flax's default initializer is orthogonal by a QR factorisation, which hangs on several CPU devices.
     cell = nn.SimpleCell(hidden, recurrent_kernel_init=nn.initializers.lecun_normal())
     layer = nn.RNN(cell, time_major=True)
     variables = layer.init(key, inputs_TBD)

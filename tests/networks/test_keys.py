@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from rnnjax.keys import STREAMS, key_for
+from rnnjax.networks.keys import STREAMS, key_for
 from rnnjax.settings import HParams
 
 

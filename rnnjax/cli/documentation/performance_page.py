@@ -1,0 +1,63 @@
+"""docs/performance.md: the speed tables, from results/bench/quick.json."""
+
+from pathlib import Path
+from typing import Any
+
+from rnnjax.cli.documentation.markdown import page, table
+from rnnjax.storage.files import read_json
+
+CONTENDERS = {  # in the benchmark -> in the table
+    "rnnjax": "rnnjax",
+    "plain_vmap": "plain `vmap`",
+    "flax": "Flax + optax, one run at a time",
+    "torch": "torch, one run at a time",
+    "torch_bmm": "torch, seeds batched",
+}
+NAMES = {"elman": "Elman", "lstm": "LSTM", "gru": "GRU"}
+DETAILS = """\
+Larger tables: [scaling](../results/bench/scaling.md) (the cost of a run is flat from 16 to 256 runs),
+[tuning](../results/bench/tuning.md) (the gain of each design decision), and every size in
+[full_elman](../results/bench/full_elman.md) and [full_gated](../results/bench/full_gated.md), measured with an earlier
+width of blocks. A single large LSTM with a batch of 32 is faster in torch: rnnjax is designed for many runs.
+
+## On your machine
+
+    pip install -e '.[bench]'
+    python scripts/bench.py
+
+On a CPU the commands use each core as one device and cache compiled programs in `~/.cache/rnnjax` (the environment
+variable `RNNJAX_CACHE` sets another folder; empty disables the cache). The setting `block` is the number of runs that a
+device advances together; the default fills the cache of a core. For one or two runs set `block` to 1."""
+
+
+def performance_page(path: Path) -> str:
+    """The page. Raises DamagedState where the benchmark cannot be read."""
+    results = read_json(path)
+    machine = results["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    introduction = (
+        f"Time of one optimizer step of one run in microseconds; 64 runs, {machine['cores']} CPU cores "
+        f"({machine['cpu']}), all contenders in turns in one process ([all numbers](../results/bench/quick.md)). "
+        f"Peak share: of the cores' matrix-product peak. Versions: {versions}."
+    )
+    return page("Performance", introduction, speed_table(results["timings"]), DETAILS)
+
+
+def speed_table(timings: list[dict[str, Any]]) -> str:
+    """One row per network: the median time of each contender."""
+    networks = dict.fromkeys((row["cell"], row["hidden"], row["batch"]) for row in timings)
+    header = ["network", CONTENDERS["rnnjax"], "peak share", *list(CONTENDERS.values())[1:]]
+    return table(header, [speed_row(timings, *network) for network in networks])
+
+
+def speed_row(timings: list[dict[str, Any]], cell: str, hidden: int, batch: int) -> list[str]:
+    rows = {
+        row["contender"]: row for row in timings if (row["cell"], row["hidden"], row["batch"]) == (cell, hidden, batch)
+    }
+    times = [format_time(rows[name]["microseconds"]) for name in CONTENDERS]
+    share = f"{rows['rnnjax']['share_of_peak']:.0%}"
+    return [f"{NAMES[cell]}, H = {hidden}, batch {batch}", times[0], share, *times[1:]]
+
+
+def format_time(microseconds: float) -> str:
+    return f"{microseconds:,.1f}" if microseconds < 100 else f"{microseconds:,.0f}"
