@@ -11,9 +11,9 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import BadInput
+from rnnjax.networks.cells import build_spec_cell
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_layers, build_network
-from rnnjax.probes.dynamics.units import WITH_ACTIVATION
 from rnnjax.settings import HParams, Spec
 from rnnjax.training.step import mask_frozen
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
@@ -77,7 +77,7 @@ def from_spec(spec: Spec, hp: HParams) -> ModelAdapter:
         step=None if spec.bidirectional else step,
         initial_carry=lambda params, inputs: model.carry(params, key_for(hp, "evaluation"), inputs.shape[1]),
         units=units,
-        activation=spec.activation if spec.cell in WITH_ACTIVATION else "tanh",
+        activation=build_spec_cell(spec, hp).activation,
         mask_gradient=partial(mask_frozen, hp),
         no_gradient=("start",),
     )

@@ -8,6 +8,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.metrics import Metric
+from rnnjax.networks.cells import build_spec_cell
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
@@ -18,7 +19,6 @@ from rnnjax.types import Facts, Params, Probe, Task, WindowData, no_summary
 STATES = 5_000  # maximum of held-out steps
 NEAR_BOUND = 0.95  # saturated: |h| above it (tanh, softsign), h above it or below 1 minus it (sigmoid)
 LARGE = 5.0  # of a unit without an upper bound
-WITH_ACTIVATION = ("elman", "leaky")  # the h of any other cell is bounded like tanh
 
 SATURATED: dict[str, Callable[[Array], Array]] = {
     "tanh": lambda h: jnp.abs(h) > NEAR_BOUND,
@@ -58,11 +58,11 @@ def units(spec: Spec, task: Task) -> Probe:
         BadInput: the held-out part is shorter than one window.
     """
     held_out = first_states(held_out_window(task, spec.window, spec.carry == "carried"), STATES)
-    kind = spec.activation if spec.cell in WITH_ACTIVATION else "tanh"
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
-        return unit_statistics(held_out_states(spec, hp, state.params, held_out), kind)
+        activation = build_spec_cell(spec, hp).activation
+        return unit_statistics(held_out_states(spec, hp, state.params, held_out), activation)
 
     return Probe(measure, no_summary, UNIT_METRICS)
 
