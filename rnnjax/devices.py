@@ -58,7 +58,7 @@ def read_limit(path: Path) -> int | None:
 
 @contextlib.contextmanager
 def _refused_settings() -> Iterator[None]:
-    """Turns JAX's refusal of an environment variable into BadInput."""
+    """Turns a ValueError of JAX about an environment variable into BadInput."""
     try:
         yield
     except ValueError as error:
@@ -66,14 +66,14 @@ def _refused_settings() -> Iterator[None]:
 
 
 def _refuse_absent_devices() -> None:
-    """Raises BadInput where the platform asked for is not there; nothing falls back to another one in silence."""
+    """Raises BadInput where the requested platform is missing; there is no silent fallback to another."""
     import jax
 
     try:
         jax.devices()
     except (RuntimeError, AssertionError):  # the second where JAX has no plug-in for a platform that it knows
-        asked = os.environ.get("JAX_PLATFORMS", "")
+        requested = os.environ.get("JAX_PLATFORMS", "")
         jax.config.update("jax_platforms", "cpu")
         here = ", ".join(f"{device.platform}:{device.id}" for device in jax.devices())
-        what = "GPU" if asked in GPUS else "such device"
-        raise BadInput(f"JAX_PLATFORMS={asked}: no {what} found; devices: {here}") from None
+        what = "GPU" if requested in GPUS else "such device"
+        raise BadInput(f"JAX_PLATFORMS={requested}: no {what} found; devices: {here}") from None

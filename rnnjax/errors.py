@@ -1,4 +1,4 @@
-"""What can go wrong outside our own code: each error is one line for the user and one exit code for the shell."""
+"""Errors of the environment and of input: each is one line for the user and one exit code for the shell."""
 
 
 class RnnjaxError(Exception):
@@ -14,7 +14,7 @@ class BadInput(RnnjaxError):
 
 
 class NotApplicable(BadInput):
-    """A probe that has nothing to look at: a study leaves it out where it can be taken in other arms."""
+    """A probe that does not apply to an arm; a study leaves it out there if it applies to other arms."""
 
 
 class FolderRefused(RnnjaxError):

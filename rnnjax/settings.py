@@ -125,7 +125,7 @@ class Spec:
 
     @property
     def program(self) -> "Spec":
-        """This spec without what only decides how a run starts: specs that agree here share one training program."""
+        """This spec with default initializers: specs that agree here share one training program."""
         return replace(self, **{name: getattr(Spec, name) for name in START_FIELDS})
 
 

@@ -1,4 +1,4 @@
-"""The words every layer shares: the axis legend and the contracts of what can be swapped.
+"""Shared types: the axis legend, and the interfaces of cells, tasks and probes.
 
 Axis letters, used as suffixes of arrays of rank >= 2; time comes first (`inputs_TB`):
 
@@ -55,35 +55,31 @@ class OpaqueCell(NamedTuple):
 
 
 class LabelledSequence(NamedTuple):
-    """A sequence to learn from: what a network reads at each place and what it should then say."""
+    """A sequence to learn from: the input and the target of each step."""
 
     inputs_N: np.ndarray  # [N] int32 ids, or [N, D] float32
     targets_N: np.ndarray  # [N] int32 ids, or [N, O] float32
     loss_mask_N: np.ndarray | None = None  # [N] 1 where the loss counts, else 0; None = everywhere
     valid_N: np.ndarray | None = None  # [N] false where a sequence has already ended; None = nowhere
-    example_length: int = (
-        1  # windows start at multiples of this: the length of an example, 1 where the sequence is one piece
-    )
+    example_length: int = 1  # windows start at multiples of it; 1 where the sequence is not made of examples
 
 
 class WindowData(NamedTuple):
-    """Pairs cut into windows; in a stream [:, :, b] the end of window w is followed by the start of window w + 1."""
+    """A sequence cut into windows; in a stream [:, :, b] window w + 1 continues window w."""
 
     inputs_WTB: np.ndarray  # int32 ids, or float32 [W, T, B, D]
     targets_WTB: np.ndarray  # int32 ids, or float32 [W, T, B, O]
     loss_mask_WTB: np.ndarray | None = None  # as in `LabelledSequence`
     valid_WTB: np.ndarray | None = None
-    target_scale_O: np.ndarray | None = (
-        None  # a prediction times this is in the target's own unit; None = it already is
-    )
+    target_scale_O: np.ndarray | None = None  # a prediction times this is in the unit of the target; None = 1
 
 
 class Task(NamedTuple):
-    """What there is to learn, with what is known about it exactly."""
+    """Data to learn from, with its exact reference losses."""
 
     train_N: np.ndarray  # [N] int32 ids, or [N, ...] float32
     validation_N: np.ndarray  # held out, of the same kind
-    make_sequence: Callable[[np.ndarray], LabelledSequence]  # of one of the two
+    make_sequence: Callable[[np.ndarray], LabelledSequence]  # of train_N or validation_N
     inputs: int  # D, or how many ids there are
     outputs: int  # O
     loss: str  # of one prediction, one of `losses.LOSSES`
@@ -91,7 +87,7 @@ class Task(NamedTuple):
     vocabulary: str = ""  # of a text: the character of id i is vocabulary[i]
     text_measures: Callable[[str], dict[str, float]] | None = None  # of a generated text, "valid_words" in [0, 1] ...
     columns: tuple[str, ...] = ()  # of a series: its names
-    target_mean_O: tuple[float, ...] = ()  # of a series: what was taken from each column of what the network is to say
+    target_mean_O: tuple[float, ...] = ()  # of a series: was subtracted from each column of the targets
     target_scale_O: tuple[float, ...] = ()  # and then divided by
     last_only: bool = False  # the loss counts at the last step of each window only
     grammar: Any = None  # of a text that a `grammar.Grammar` made: it

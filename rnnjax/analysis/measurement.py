@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnjax.analysis import statistics as stats
+from rnnjax.analysis import bootstrap
 from rnnjax.analysis.statistics import Interval
 from rnnjax.config.schema import Criterion
 
@@ -68,4 +68,4 @@ def probability_measurement(criterion: Criterion, what: str, chance: float, n: i
 
 def mean_over_seeds(values_n: np.ndarray) -> Interval:
     """The mean over seeds: BCa from 10 on, Student's t below."""
-    return stats.paired_difference(SEED, values_n, np.zeros_like(values_n))
+    return bootstrap.paired_difference(SEED, values_n, np.zeros_like(values_n))

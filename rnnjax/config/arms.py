@@ -23,13 +23,13 @@ def check_count(file: StudyFile, where: str, max_runs: int) -> None:
     """Raises BadInput for an axis without values or more runs than allowed; before any list of them is made."""
     seeds = file.seeds if is_integer(file.seeds) else len(file.seeds) if isinstance(file.seeds, list) else 1
     tables = [(min(seeds, seed_limit(table, where) or seeds), axis_fields(table)) for table in file.axes]
-    runs = sum(of_arm * math.prod(axis_lengths(fields, where)) for of_arm, fields in tables) if tables else seeds
+    runs = sum(arm_seeds * math.prod(axis_lengths(fields, where)) for arm_seeds, fields in tables) if tables else seeds
     if runs > max_runs:
         raise BadInput(f"{where}: {runs:,} runs; limit {max_runs:,} (--max-runs)")
 
 
 def axis_fields(table: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a table of axes, without what it says about its arms."""
+    """The fields of a table of axes, without `seeds`."""
     return {name: values for name, values in flatten(table).items() if name != "seeds"}
 
 
@@ -73,7 +73,7 @@ def expand_axes(file: StudyFile, where: str) -> list[Arm]:
 
 
 def select_arms(file: StudyFile, arms: list[Arm], patterns: Sequence[str]) -> tuple[StudyFile, list[Arm]]:
-    """A study without the arms that no pattern names, and without what is said of these.
+    """A study with only the arms that a pattern names, and without the items about the others.
 
     Raises:
         BadInput: a pattern that names no arm.
@@ -85,12 +85,12 @@ def select_arms(file: StudyFile, arms: list[Arm], patterns: Sequence[str]) -> tu
     left = [arm for arm in arms if arm.name in kept]
 
     def known(items: Any) -> Any:
-        """What shows arms, with those that are left."""
+        """Items that show arms, with the selected arms only."""
         shorter = [replace(item, arms=[p for p in item.arms if matching_names(left, [p])]) for item in items]
         return [item for item in shorter if item.arms]
 
     def judged(claim: Claim) -> Claim:
-        """What judges arms, where all of them are left: among fewer, another could be the best."""
+        """A claim with the criteria whose arms are all selected: among fewer arms another could be the best."""
         return replace(claim, criteria=[one for one in claim.criteria if matching_names(arms, one.patterns()) <= kept])
 
     showing = ("figures", "tables", "contradictions", "questions", "advice")
@@ -153,7 +153,7 @@ def last_word(name: str) -> str:
 
 
 def format_number(number: float) -> str:
-    """Six digits where they say it all."""
+    """Six digits where these are exact, else all."""
     return f"{number:g}" if float(f"{number:g}") == number else str(number)
 
 

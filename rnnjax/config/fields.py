@@ -15,7 +15,7 @@ from rnnjax.config.descriptions import field_descriptions
 from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Spec, TaskSpec
 
-DERIVED = ("task", "inputs", "outputs", "loss", "seed")  # not for the user to set one by one
+DERIVED = ("task", "inputs", "outputs", "loss", "seed")  # follow from the task, or belong to a run
 
 
 class Field(NamedTuple):

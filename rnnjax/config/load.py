@@ -1,4 +1,4 @@
-"""From a TOML file and `--set` to a `Study`, or to one line that says what is wrong. Imports no JAX."""
+"""From a TOML file and `--set` to a `Study`, or to one line with the mistake. Imports no JAX."""
 
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -69,7 +69,7 @@ def parse_override(text: str) -> tuple[str, Any]:
 
 
 def validate_tables(table: dict[str, Any], where: str) -> StudyFile:
-    """The file's own tables; fields of base and axes are checked by `checked`."""
+    """The file's own tables; fields of base and axes are checked by `validate_field`."""
     try:
         return TypeAdapter(StudyFile).validate_python(table)
     except ValidationError as error:
@@ -107,9 +107,9 @@ def nested_tables(kind: type) -> dict[str, type]:
 
 
 def scale_steps(arms: list[Arm], file: StudyFile, asked: dict[str, Any], where: str) -> list[Arm]:
-    """Arms that differ in their steps, in proportion to what is asked of the base's; each at least one.
+    """Arms with their steps scaled as those of the base are by `--set steps`; each at least one step.
 
-    Their names stay, because the statements know them by these.
+    Their names stay, because claims name arms by them.
     """
     if not asked:
         return arms
@@ -123,7 +123,7 @@ def scale_steps(arms: list[Arm], file: StudyFile, asked: dict[str, Any], where: 
 
 
 def describe_overrides(file: StudyFile, asked: dict[str, Any], seeds: int | None, patterns: Sequence[str]) -> str:
-    """What is asked otherwise than the file has it: "steps 5,000 instead of 30,000, 8 seeds instead of 32"."""
+    """The departures from the file: "steps 5,000 instead of 30,000, 8 seeds instead of 32"."""
 
     def words(value: Any) -> str:
         return f"{value:,}" if type(value) is int else format_input(value)
@@ -152,7 +152,7 @@ def check_saves(study: Study, where: str) -> None:
 
 
 def check_size(study: Study, where: str) -> None:
-    """Raises BadInput for what this machine cannot hold."""
+    """Raises BadInput for a study that does not fit into memory."""
     available = available_memory()
     for name, (needed, what) in required_memory(study).items():
         if needed > available:
@@ -162,7 +162,7 @@ def check_size(study: Study, where: str) -> None:
 
 
 def required_memory(study: Study) -> dict[str, tuple[int, str]]:
-    """The bytes of what grows with each setting, at least."""
+    """A lower bound of the bytes that each setting needs."""
     specs, runs = [arm.spec for arm in study.arms], sum(len(arm.seeds(study.seeds)) for arm in study.arms)
     hidden, block = max(spec.hidden for spec in specs), max(spec.block for spec in specs) or 1
     rows = max(-(-spec.steps // spec.log_every) for spec in specs)
@@ -186,7 +186,7 @@ def required_memory(study: Study) -> dict[str, tuple[int, str]]:
 
 
 def resolved_settings(study: Study) -> dict[str, Any]:
-    """All that decides a study's numbers, as plain values: every arm in full, the seeds, the probes."""
+    """Everything that decides the numbers of a study, as plain values: every arm in full, the seeds, the probes."""
     arms = {
         arm.name: asdict(arm.spec)
         | {k: v for k, v in arm.hp._asdict().items() if k != "seed"}

@@ -61,7 +61,7 @@ class Criterion:
     text: str = ""  # one sentence that states this criterion
 
     def patterns(self) -> list[str]:
-        """Of all arms that it is about."""
+        """The patterns of all its arms."""
         return [*self.arms, *self.compared_to, *(name for names in self.factors.values() for name in names)]
 
 
@@ -219,9 +219,9 @@ class Arm(NamedTuple):
     hp: HParams  # its seed is set per run
     max_seeds: int | None = None  # only the study's first ones, where an arm needs fewer; None = all
 
-    def seeds(self, of_study: list[int]) -> list[int]:
-        """The seeds that this arm is run with."""
-        return of_study[: self.max_seeds]
+    def seeds(self, study_seeds: list[int]) -> list[int]:
+        """The seeds of this arm."""
+        return study_seeds[: self.max_seeds]
 
 
 class Study(NamedTuple):

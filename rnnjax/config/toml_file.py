@@ -1,4 +1,4 @@
-"""Criterion a TOML file: everything that can be wrong with it before its meaning, each as one line. Imports no JAX."""
+"""Reading a TOML file: each mistake of the file or its syntax is one line. Imports no JAX."""
 
 import difflib
 import re
@@ -14,7 +14,7 @@ MAX_DEPTH = 32  # nested tables or arrays
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file, with every way in which that can fail as one line."""
+    """The tables of a TOML file. Raises BadInput, one line, for a file that cannot be read or parsed."""
     raw = read_limited(path)
     if len(raw) > MAX_BYTES:
         raise BadInput(f"{path}: config larger than 1 MB")
@@ -25,12 +25,12 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def read_limited(path: Path) -> bytes:
-    """The bytes of a regular file, and no more than it takes to see that there are too many."""
+    """The bytes of a regular file, at most one more than allowed."""
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise BadInput(f"{path}: is a directory; expected a TOML file")
-        if not stat.S_ISREG(mode):  # a pipe would make us wait, and /dev/zero has no end
+        if not stat.S_ISREG(mode):  # a pipe would block, and /dev/zero has no end
             raise BadInput(f"{path}: is not a regular file; expected a TOML file")
         with path.open("rb") as file:
             return file.read(MAX_BYTES + 1)
@@ -77,13 +77,13 @@ def locate_error(message: str, text: str, path: Path) -> str:
 
 def nesting_depth(value: Any) -> int:
     """How deep tables and arrays are nested; without recursion, because the value is the user's."""
-    level, layer = 0, [value]
+    depth, layer = 0, [value]
     while layer:
-        level += 1
+        depth += 1
         layer = [
             item
             for outer in layer
             if isinstance(outer, dict | list)
             for item in (outer.values() if isinstance(outer, dict) else outer)
         ]
-    return level
+    return depth

@@ -5,7 +5,9 @@ import numpy as np
 from rnnjax.analysis.results import ArmResult
 from rnnjax.doctor.diagnosis import Check, Examination, Finding
 from rnnjax.doctor.indicators import Curve, Sign
-from rnnjax.reports.figures import CaptionedFigure, interval_figure, lag_figure, line_figure
+from rnnjax.reports.figures.curves import lag_figure, line_figure
+from rnnjax.reports.figures.intervals import interval_figure
+from rnnjax.reports.figures.traces import CaptionedFigure
 
 NAME = "examined"
 BY_STEP = "optimizer steps"  # the axis of a curve of training

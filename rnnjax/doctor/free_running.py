@@ -10,7 +10,7 @@ from jax import Array
 
 from rnnjax.doctor.adapters import Subject
 from rnnjax.doctor.batch import Batch, is_ids
-from rnnjax.networks.generation import sample_id
+from rnnjax.networks.sampling import sample_id
 from rnnjax.probes.generation.free_running import LONGEST_PERIOD, LOOP_TAIL
 from rnnjax.probes.numerics.repetition import trailing_period
 from rnnjax.types import Carry, Params

@@ -12,8 +12,9 @@ from rnnjax.doctor.indicators import Floor
 from rnnjax.doctor.inputs import Patient, of_spec
 from rnnjax.doctor.training_curves import Record
 from rnnjax.settings import HParams, Spec
+from rnnjax.tasks.entropy import carried_floor, window_floor
 from rnnjax.tasks.recall import copy_floor
-from rnnjax.tasks.windows import carried_floor, task_windows, window_floor
+from rnnjax.tasks.windows import task_windows
 from rnnjax.types import Params, Task, WindowData
 
 STREAMS = 64  # windows that a network is examined on

@@ -16,7 +16,7 @@ from rnnjax.doctor.indicators import Floor
 from rnnjax.doctor.observations import Objective, looks
 from rnnjax.errors import BadInput
 from rnnjax.settings import Spec
-from rnnjax.training.step import window_losses
+from rnnjax.training.loss import window_losses
 from rnnjax.types import Carry, Params, WindowData
 
 

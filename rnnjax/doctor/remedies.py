@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnjax.analysis import statistics as stats
+from rnnjax.analysis import bootstrap
 from rnnjax.analysis.statistics import Interval
 from rnnjax.doctor.conditions import CONDITIONS, Comparison, Condition
 from rnnjax.errors import DamagedState
@@ -56,7 +56,7 @@ def effect_of(condition: Condition, folders: dict[str, Path]) -> Effect:
         pair = paired(arms, asked)
     except (KeyError, TypeError) as error:
         raise DamagedState(f"cannot read {path}: it has not measured what {condition.name} asks ({error})") from error
-    difference = stats.paired_difference(SEED, *pair) if len(pair[0]) > 1 else None
+    difference = bootstrap.paired_difference(SEED, *pair) if len(pair[0]) > 1 else None
     return Effect(asked.study, asked.says, difference, float(np.mean(pair[1])) if difference else None)
 
 

@@ -1,7 +1,7 @@
 """Recurrent cells: each is a linear recurrence and an elementwise gate, see `types.Cell`.
 
-Throughout, u = x W + b is what the input says and r = h R what the state says, both [G*H], one block of H for each
-gate in the order of `Cell.gates`; s is the logistic sigmoid and * elementwise.
+Throughout, u = x W + b is the projected input and r = h R the recurrent input, both [G*H], one block of H for each gate
+in the order of `Cell.gates`; s is the logistic sigmoid and * elementwise.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def leaky(spec: Spec, hp: HParams) -> Cell:
 def minimal(spec: Spec, hp: HParams) -> Cell:
     """Minimal gated unit: f = s(u_f + r_f), n = tanh(u_n + f * (r_n + b_n)), h' = (1 - f) n + f h; the carry is h [H].
 
-    As Flax's MGUCell: the gate acts after the product, and an open one keeps, where the paper's renews.
+    As Flax's MGUCell: the gate acts after the product, and f = 1 keeps the state, where it replaces it in the paper.
     Source: Zhou et al. 2016, arXiv:1603.09420.
     """
 
@@ -97,8 +97,8 @@ def lstm(spec: Spec, hp: HParams) -> Cell:
 
     def init(key: Array) -> Params:
         params = cell.init(key)
-        of_forget = jnp.arange(4 * spec.hidden) // spec.hidden == gates.index("forget")
-        return params | {"bias": jnp.where(of_forget, hp.forget_bias, params["bias"])}
+        is_forget = jnp.arange(4 * spec.hidden) // spec.hidden == gates.index("forget")
+        return params | {"bias": jnp.where(is_forget, hp.forget_bias, params["bias"])}
 
     def carry() -> Carry:
         return jnp.zeros(spec.hidden), jnp.zeros(spec.hidden)
@@ -113,14 +113,14 @@ def build_cell(
     gate: Callable[[Params, Carry, Array, Array], Carry],
     gate_init: Callable[[], Params] = dict,
 ) -> Cell:
-    """A cell whose carry is h, from its gate: each block of a kernel is drawn by itself, as the initializer says."""
+    """A cell whose carry is h, from its gate; each block of a kernel is drawn by the initializer on its own."""
     starts = [
         lookup(INITIALIZERS, getattr(spec, field), field) for field in ("kernel_initializer", "recurrent_initializer")
     ]
 
     def blocks(start: Callable[..., Array], key: Array, rows: int, gain: Any) -> Array:
         keys = jax.random.split(key, len(gates)) if len(gates) > 1 else [key]
-        return jnp.concatenate([start(one, (rows, spec.hidden), jnp.asarray(gain)) for one in keys], axis=1)
+        return jnp.concatenate([start(gate_key, (rows, spec.hidden), jnp.asarray(gain)) for gate_key in keys], axis=1)
 
     def init(key: Array) -> Params:
         kernel_key, recurrent_key = jax.random.split(key)
@@ -144,14 +144,14 @@ def build_cell(
 
 
 def input_projection(kernel_DG: Array, x: Array) -> Array:
-    """x W for a vector x [D]; for an id, an integer scalar, the row that its one-hot vector would pick."""
+    """x W for a vector x [D]; for an id, an integer scalar, the row of W with that number."""
     if jnp.issubdtype(x.dtype, jnp.integer):
         return kernel_DG.at[x].get(mode="promise_in_bounds")
     return x @ kernel_DG
 
 
 def with_layer_norm(cell: Cell) -> Cell:
-    """The cell with u = g_u * standard(x W) + b and r = g_r * standard(h R), each gate's block by itself.
+    """The cell with u = g_u * standard(x W) + b and r = g_r * standard(h R), each block of a gate on its own.
 
     standard(v) has mean 0 and variance 1 over the H units; the scales g and the bias b are learned.
     Source: Ba et al. 2016, arXiv:1607.06450.

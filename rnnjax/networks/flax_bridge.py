@@ -1,6 +1,6 @@
-"""Flax's recurrent cells here, and ours in Flax.
+"""Bridge to Flax: its recurrent cells as cells here, and cells from here as Flax modules.
 
-`from_flax(nn.LSTMCell)` is a factory as those in `cells.CELLS`: enter it there and a study can name it. `to_flax(gru,
+`from_flax(nn.LSTMCell)` is a factory as those in `cells.CELLS`: registered there, a study can name it. `to_flax(gru,
 features=64)` is an `nn.RNNCellBase`, for `nn.RNN` and `nn.Bidirectional`.
 """
 
@@ -23,11 +23,11 @@ def from_flax(make: Callable[..., nn.RNNCellBase]) -> Callable[[Spec, HParams], 
 
     Args:
         make: called with features=H, returns the module: `nn.GRUCell` or `partial(MyCell, my_setting=3)`. Its carry may
-            be any tree and its output y [H] anything that it computes; it must not draw random numbers.
+            be any tree and its output y [H] any function of it; it must not draw random numbers.
 
     Returns:
         A factory (spec, hp) -> cell. The carry is (the module's carry, its last y), and the output is y. The settings
-        `activation`, `*_initializer`, `*_gain`, `layer_norm` and `dropout` are the module's own affair.
+        `activation`, `*_initializer`, `*_gain`, `layer_norm` and `dropout` have no effect on the module.
     """
 
     def factory(spec: Spec, hp: HParams) -> OpaqueCell:
@@ -51,7 +51,7 @@ def from_flax(make: Callable[..., nn.RNNCellBase]) -> Callable[[Spec, HParams], 
 
 
 class FlaxCell(nn.RNNCellBase):
-    """A cell of ours as a Flax module; made by `to_flax`. Its parameters are the cell's, under "cell"."""
+    """A cell from here as a Flax module; made by `to_flax`. Its parameters are those of the cell, under "cell"."""
 
     factory: Callable[[Spec, HParams], Cell | OpaqueCell]
     spec: Spec
@@ -85,7 +85,7 @@ class FlaxCell(nn.RNNCellBase):
 def to_flax(
     factory: Callable[[Spec, HParams], Cell | OpaqueCell], features: int, hp: HParams | None = None, **settings: Any
 ) -> FlaxCell:
-    """A cell of ours for `nn.RNN`, with `seq_lengths`, `return_carry` and `reverse` as Flax has them.
+    """A cell from here for `nn.RNN`, which adds `seq_lengths`, `return_carry` and `reverse`.
 
     Args:
         factory: such as `cells.gru`. features: H. hp: gains, forget bias, leak. settings: other fields of `Spec`.

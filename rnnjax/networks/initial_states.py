@@ -1,4 +1,4 @@
-"""The state of a network where nothing is carried over: each start maps (key, hp, the cell's own start) to a carry."""
+"""Initial states, where no state is carried over: functions of (key, hp, the zero carry of the cell) to a carry."""
 
 import jax
 import jax.numpy as jnp
@@ -10,17 +10,17 @@ from rnnjax.types import Carry
 
 
 def zero_state(key: Array, hp: HParams, carry: Carry) -> Carry:
-    """The cell's own start."""
+    """The zero carry of the cell."""
     return carry
 
 
 def constant_state(key: Array, hp: HParams, carry: Carry) -> Carry:
-    """Every number of the state is initial_state_scale."""
+    """Every element is initial_state_scale."""
     return jax.tree.map(lambda leaf: jnp.full_like(leaf, 1) * hp.initial_state_scale, carry)
 
 
 def random_state(key: Array, hp: HParams, carry: Carry) -> Carry:
-    """Every number of the state is drawn from N(0, initial_state_scale^2), anew for every key."""
+    """Every element is drawn from N(0, initial_state_scale^2), anew for every key."""
     leaves, structure = jax.tree.flatten(carry)
     keys = jax.random.split(key, len(leaves))
     drawn = [hp.initial_state_scale * jax.random.normal(k, leaf.shape) for k, leaf in zip(keys, leaves, strict=True)]
@@ -28,7 +28,7 @@ def random_state(key: Array, hp: HParams, carry: Carry) -> Carry:
 
 
 def fixed_state(key: Array, hp: HParams, carry: Carry) -> Carry:
-    """Drawn as `random_state`, but once for a run: from its seed, whatever the key."""
+    """As `random_state`, but drawn once for a run: from its seed, whatever the key."""
     return random_state(key_for(hp, "fixed start"), hp, carry)
 
 
@@ -37,5 +37,5 @@ INITIAL_STATES = {
     "constant": constant_state,
     "random": random_state,
     "fixed": fixed_state,
-    "learned": random_state,  # what it is before it is learned: a parameter, the same for every stream
+    "learned": random_state,  # before training; it is a parameter, the same for every stream
 }

@@ -1,8 +1,7 @@
-"""How a kernel starts: each initializer maps (key, shape, gain) to a matrix [fan_in, fan_out].
+"""Kernel initializers: functions of (key, shape, gain) to a matrix [fan_in, fan_out].
 
-`gain` multiplies the named distribution, so "off" is 1; for `scaled_normal` it is the standard deviation, for
-`scaled_uniform` the
-half-width and for `normal_with_radius` the spectral radius itself.
+`gain` multiplies the named distribution, so its neutral value is 1; for `scaled_normal` it is the standard deviation,
+for `scaled_uniform` the half-width and for `normal_with_radius` the spectral radius itself.
 """
 
 import jax
@@ -14,7 +13,7 @@ POWER_SQUARINGS = 21
 
 
 def orthogonal(key: Array, shape: Shape, gain: Array) -> Array:
-    """gain * Q with Q Haar-distributed: every singular value is `gain`; of a larger Q the part that fits the shape.
+    """gain * Q with Q Haar-distributed: every singular value is `gain`; a rectangle is cut from a larger Q.
 
     Q is a product of Householder reflections of Gaussian vectors, which is what a QR factorisation of a Gaussian matrix
     gives. It is written out because XLA's batched calls of LAPACK can hang on several CPU devices, and TPUs have none.
@@ -65,9 +64,9 @@ def identity_kernel(key: Array, shape: Shape, gain: Array) -> Array:
 
 
 def cyclic_shift(key: Array, shape: Shape, gain: Array) -> Array:
-    """gain * the permutation that hands unit i's value on to unit i + 1, and the last one's to the first.
+    """gain * the permutation matrix that sends unit i to unit i + 1, and the last unit to the first.
 
-    An orthogonal kernel without chance: the ring of a simple cycle reservoir. Of a larger ring the part that fits.
+    A deterministic orthogonal kernel: the ring of a simple cycle reservoir. A rectangle is cut from a larger ring.
     Source: Rodan & Tino 2011, IEEE Trans. Neural Netw. 22:131.
     """
     del key
@@ -75,7 +74,7 @@ def cyclic_shift(key: Array, shape: Shape, gain: Array) -> Array:
 
 
 def zero_kernel(key: Array, shape: Shape, gain: Array) -> Array:
-    """0, whatever the gain: a recurrent kernel that is none."""
+    """0, whatever the gain: no recurrence."""
     del key
     return 0 * gain * jnp.ones(shape)
 

@@ -35,26 +35,25 @@ def build_network(spec: Spec, hp: HParams) -> Model:
     """The network of a spec: its cell in layers, each reading the outputs of the one below, and y_t = h_t W_hy + b_y.
 
     `apply(params, carry, x, mask_TB=None, dropout_key=None)` reads a window x, ids [T, B] or vectors x_TBD, and returns
-    the carry after it, the outputs y_TBO and the last layer's h_TBH ([T, B, 2H] where it reads both ways). Steps at
-    which the mask is false hold the carry and show 0. Without a key nothing is dropped. `step` and `readout` are the
-    same
-    for one stream and one step; a network that reads both ways has none.
+    the carry after it, the outputs y_TBO and the last layer's h_TBH ([T, B, 2H] if bidirectional). Steps at which the
+    mask is false keep the carry and output 0. Without a key there is no dropout. `step` and `readout` do the same for
+    one stream and one step; a bidirectional network has neither.
     """
     cells = build_layers(spec, hp)
 
     def init(key: Array) -> Params:
         cell_key, readout_key = jax.random.split(key)
-        # The first layer has the key itself: how deep a network is does not change how its first layer starts.
+        # The first layer has the key itself: its initial kernels do not depend on the number of layers.
         keys = {name: jax.random.fold_in(cell_key, 1 + i) if i else cell_key for i, name in enumerate(cells)}
         width = spec.hidden * (1 + spec.bidirectional)
         initializer = lookup(INITIALIZERS, spec.kernel_initializer, "kernel_initializer")
         kernel = initializer(readout_key, (width, spec.outputs), jnp.asarray(hp.kernel_gain))
         params = {name: cell.init(keys[name]) for name, cell in cells.items()}
         readout = {"kernel": kernel, "bias": jnp.zeros(spec.outputs)}
-        learned = {"start": starts(jax.random.fold_in(key, 2), 1)} if spec.initial_state == "learned" else {}
+        learned = {"start": initial_states(jax.random.fold_in(key, 2), 1)} if spec.initial_state == "learned" else {}
         return params | {"readout": readout} | learned
 
-    def starts(key: Array, streams: int) -> Carry:
+    def initial_states(key: Array, streams: int) -> Carry:
         zero = {name: cell.carry() for name, cell in cells.items()}
         zero = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (streams, *leaf.shape)), zero)
         return lookup(INITIAL_STATES, spec.initial_state, "initial_state")(key, hp, zero)
@@ -62,7 +61,7 @@ def build_network(spec: Spec, hp: HParams) -> Model:
     def carry(params: Params, key: Array, streams: int) -> Carry:
         if spec.initial_state == "learned":
             return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (streams, *leaf.shape[1:])), params["start"])
-        return starts(key, streams)
+        return initial_states(key, streams)
 
     def apply(
         params: Params, carry: Carry, x: Array, mask_TB: Array | None = None, dropout_key: Array | None = None
@@ -70,21 +69,21 @@ def build_network(spec: Spec, hp: HParams) -> Model:
         keep = dropout_masks(spec, hp, list(cells), x.shape[1], dropout_key)
         after, h_TBH = {}, x
         for layer in range(spec.layers):
-            read = []
+            directions = []
             for direction in (FORWARD, BACKWARD) if spec.bidirectional else (FORWARD,):
                 name = f"{direction}_{layer}"
                 turn = partial(flip_sequences, mask_TB=mask_TB) if direction == BACKWARD else lambda x: x
                 after[name], outputs = unroll(cells[name], params[name], carry[name], turn(h_TBH), mask_TB, keep[name])
-                read.append(turn(outputs))
-            h_TBH = jnp.concatenate(read, axis=-1)
+                directions.append(turn(outputs))
+            h_TBH = jnp.concatenate(directions, axis=-1)
         outputs_TBO = jax.vmap(jax.vmap(partial(linear_readout, params["readout"])))(h_TBH)
         return after, outputs_TBO, h_TBH
 
     def step(params: Params, carry: Carry, x: Array) -> Carry:
-        after, heard = {}, x
+        after, layer_input = {}, x
         for name, cell in cells.items():
-            after[name] = cell.step(params[name], carry[name], heard)
-            heard = cell.hidden_state(after[name])
+            after[name] = cell.step(params[name], carry[name], layer_input)
+            layer_input = cell.hidden_state(after[name])
         return after
 
     def readout(params: Params, carry: Carry) -> Array:
@@ -95,18 +94,20 @@ def build_network(spec: Spec, hp: HParams) -> Model:
 
 
 def build_layers(spec: Spec, hp: HParams) -> dict[str, Cell | OpaqueCell]:
-    """The cells of a network by name: what each reads is known from its layer."""
-    ways = (FORWARD, BACKWARD) if spec.bidirectional else (FORWARD,)
-    above = replace(spec, inputs=spec.hidden * len(ways))
+    """The cells of a network by name, each with the number of inputs of its layer."""
+    directions = (FORWARD, BACKWARD) if spec.bidirectional else (FORWARD,)
+    above = replace(spec, inputs=spec.hidden * len(directions))
     return {
-        f"{way}_{layer}": build_spec_cell(above if layer else spec, hp) for layer in range(spec.layers) for way in ways
+        f"{direction}_{layer}": build_spec_cell(above if layer else spec, hp)
+        for layer in range(spec.layers)
+        for direction in directions
     }
 
 
 def require_unidirectional(spec: Spec) -> None:
-    """Raises BadInput for a network that has no single direction of time."""
+    """Raises BadInput for a bidirectional network."""
     if spec.bidirectional:
-        raise BadInput("bidirectional: got true; expected false for a network that is walked step by step")
+        raise BadInput("bidirectional: got true; expected false for a network that is run step by step")
 
 
 def linear_readout(params: Params, h: Array) -> Array:
@@ -117,7 +118,7 @@ def linear_readout(params: Params, h: Array) -> Array:
 def dropout_masks(
     spec: Spec, hp: HParams, names: list[str], streams: int, key: Array | None
 ) -> dict[str, Array | None]:
-    """For each layer m_BH / (1 - rate) with m ~ Bernoulli(1 - rate), one draw for a whole window; None where off.
+    """For each layer m_BH / (1 - rate) with m ~ Bernoulli(1 - rate), one draw for a whole window; None without dropout.
 
     Source: Gal and Ghahramani 2016, arXiv:1512.05287.
     """
@@ -125,4 +126,6 @@ def dropout_masks(
         return dict.fromkeys(names)
     keep = 1 - hp.dropout_rate
     drawn = {name: jax.random.fold_in(key, i) for i, name in enumerate(names)}
-    return {name: jax.random.bernoulli(one, keep, (streams, spec.hidden)) / keep for name, one in drawn.items()}
+    return {
+        name: jax.random.bernoulli(layer_key, keep, (streams, spec.hidden)) / keep for name, layer_key in drawn.items()
+    }

@@ -1,8 +1,8 @@
-"""The one place where time passes: a cell is scanned over a window, forwards and, by hand, backwards.
+"""Scan of a cell over a window, with a custom backward pass.
 
-Reverse-mode through a plain scan adds an [H, G*H] outer product to the recurrent kernel's gradient at every step. Here
-the reverse scan only walks the elementwise gate back and stacks the gradients of r = h W; the kernel's gradient is then
-ONE matrix product over all T*B steps.
+Reverse mode through a plain scan adds an [H, G*H] outer product to the recurrent kernel's gradient at every step. Here
+the reverse scan differentiates the elementwise gate only and stacks the gradients of r = h W; the kernel's gradient is
+then ONE matrix product over all T*B steps.
 """
 
 from functools import partial
@@ -28,7 +28,7 @@ def unroll(
     Args:
         params: of the cell. carry: leaves [B, ...], the state before the window.
         x: inputs x_TBD, or ids [T, B] of symbols.
-        mask_TB: false where a sequence has ended: its carry is held and its output 0.
+        mask_TB: false where a sequence has ended: its carry is kept and its output 0.
         dropout_BH: multiplies h before the recurrent product, the same at every step; none for an opaque cell.
 
     Returns:
@@ -47,7 +47,7 @@ def unroll(
 
 
 def flip_sequences(x: Array, mask_TB: Array | None) -> Array:
-    """The first `length` steps of each stream [T, B, ...] in reverse, where its mask is true; what follows stays."""
+    """Each stream [T, B, ...] with the steps where its mask is true in reverse order; the steps after these stay."""
     if mask_TB is None:
         return x[::-1]
     step_TB = jnp.broadcast_to(jnp.arange(x.shape[0])[:, None], mask_TB.shape)
@@ -59,7 +59,7 @@ def flip_sequences(x: Array, mask_TB: Array | None) -> Array:
 def scan_opaque_cell(
     cell: OpaqueCell, params: Params, carry: Carry, x: Array, mask_TB: Array | None
 ) -> tuple[Carry, Array]:
-    """A scan that autodiff walks back, for a cell that cannot be taken apart."""
+    """A scan differentiated by JAX, for a cell that cannot be taken apart."""
 
     def step(carry: Carry, inputs: tuple[Array, Array | None]) -> tuple[Carry, Array]:
         x_B, mask_B = inputs
@@ -112,7 +112,7 @@ def recurrence(
 def recurrence_forward(
     cell: Cell, learned: Params, carry: Carry, input_TBG: Array, mask_TB: Array | None, dropout_BH: Array | None
 ) -> tuple[Any, Any]:
-    """The walk, keeping what each step came to and what it heard: all that the way back cannot have otherwise."""
+    """The scan, and the residuals of the backward pass: every carry and every recurrent input."""
 
     def step(carry: Carry, inputs: tuple[Array, Array | None]) -> tuple[Carry, tuple[Carry, Array]]:
         r_BG = recurrent_input(cell, learned["kernel"], carry, dropout_BH)
@@ -129,7 +129,7 @@ def recurrence_forward(
 def recurrence_backward(cell: Cell, residuals: Any, gradients: tuple[Carry, Array]) -> tuple[Any, ...]:
     """Reverse scan over the gates, then one product for the recurrent kernel.
 
-    A gate is computed again on the way back: its elementwise work costs less than storing and reading its derivatives.
+    Gates are recomputed in the backward pass: their elementwise work costs less than storing their derivatives.
     """
     learned, carry, after_TB, input_TBG, r_TBG, mask_TB, dropout_BH = residuals
     d_end, d_h_TBH = gradients
@@ -141,11 +141,11 @@ def recurrence_backward(cell: Cell, residuals: Any, gradients: tuple[Carry, Arra
 
     def step(state: tuple[Carry, Params], inputs: Any) -> Any:
         (d_carry, d_gate), (d_after, before, u_BG, r_BG, mask_B) = state, inputs
-        back = jax.vjp(partial(gated_step, cell, mask_B=mask_B), learned["gate"], before, u_BG, r_BG)[1]
-        d_gate_now, d_carry, d_u_BG, d_r_BG = back(jax.tree.map(jnp.add, d_carry, d_after))
-        (d_heard,) = jax.vjp(through, before)[1](d_r_BG)
-        stacked = (d_u_BG,) if d_u_BG is d_r_BG else (d_u_BG, d_r_BG)  # one and the same where the gate adds u and r
-        return jax.tree.map(jnp.add, (d_carry, d_gate), (d_heard, d_gate_now)), stacked
+        gate_vjp = jax.vjp(partial(gated_step, cell, mask_B=mask_B), learned["gate"], before, u_BG, r_BG)[1]
+        d_gate_now, d_carry, d_u_BG, d_r_BG = gate_vjp(jax.tree.map(jnp.add, d_carry, d_after))
+        (d_recurrent,) = jax.vjp(through, before)[1](d_r_BG)
+        stacked = (d_u_BG,) if d_u_BG is d_r_BG else (d_u_BG, d_r_BG)  # the same array where the gate adds u and r
+        return jax.tree.map(jnp.add, (d_carry, d_gate), (d_recurrent, d_gate_now)), stacked
 
     start = d_end, jax.tree.map(jnp.zeros_like, learned["gate"])
     inputs_T = d_after_TB, before_TB, input_TBG, r_TBG, mask_TB

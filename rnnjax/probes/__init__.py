@@ -39,7 +39,7 @@ from rnnjax.probes.words.categories import categories
 from rnnjax.probes.words.novel_words import novel_words
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
-from rnnjax.training.step import init_state
+from rnnjax.training.state import init_state
 from rnnjax.types import Facts, Probe, Task
 
 PROBES: dict[str, Callable[[Spec, Task], Probe | Facts]] = {

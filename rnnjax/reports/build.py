@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
 from rnnjax.analysis.conventions import compare_conventions
 from rnnjax.analysis.measurement import common_seeds, paired_finite
@@ -24,7 +25,10 @@ from rnnjax.analysis.statistics import estimate_mean
 from rnnjax.analysis.verdicts import Judgement
 from rnnjax.config.schema import AdviceSpec, ContradictionSpec, FigureSpec, QuestionSpec, Study, TableSpec
 from rnnjax.reports import document as pages
-from rnnjax.reports.figures import CaptionedFigure, interval_figure, lag_figure, line_figure, map_figure, probe_figure
+from rnnjax.reports.figures.curves import lag_figure, line_figure, probe_figure
+from rnnjax.reports.figures.intervals import interval_figure
+from rnnjax.reports.figures.maps import map_figure
+from rnnjax.reports.figures.traces import CaptionedFigure
 from rnnjax.reports.formatting import format_value
 from rnnjax.reports.grid_explorer import explorer
 from rnnjax.reports.methods import data_line, data_table, settings
@@ -269,7 +273,7 @@ def near_ties(values: dict[str, np.ndarray], ranked: Sequence[str], sign: int) -
     table = sign * common_seeds([values[name] for name in ranked])
     if table.shape[1] < FEWEST:
         return [f"too few seeds to tell ({table.shape[1]})"]
-    chances = stats.best_arm(SEED, table).probability_A
+    chances = bootstrap.best_arm(SEED, table).probability_A
     return [name for name, chance in zip(ranked[1:], chances[1:], strict=True) if chance > 0.05]
 
 

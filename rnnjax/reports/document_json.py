@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from rnnjax.analysis.statistics import NO_INTERVAL, Interval
 from rnnjax.errors import DamagedState
 from rnnjax.reports.document import Report, check
-from rnnjax.reports.figures import CaptionedFigure
+from rnnjax.reports.figures.traces import CaptionedFigure
 from rnnjax.storage.files import read_json, write_text
 
 NAME = "page.json"

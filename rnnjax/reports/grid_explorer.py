@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
 from rnnjax.analysis.results import ArmResult, direction, per_seed, select_arms, shared_unit
 from rnnjax.config.schema import ExplorerSpec
@@ -72,7 +73,7 @@ def ranking(values: Sequence[np.ndarray], best: str) -> tuple[list[int | None], 
     counts = {len(values[i]) for i in placed}
     if len(counts) != 1 or min(counts) < stats.FEWEST_FOR_BOOTSTRAP:
         return ranks, [i in placed for i in range(len(values))]
-    chances = stats.best_arm(SEED, sign * np.stack([values[i] for i in placed])).probability_A
+    chances = bootstrap.best_arm(SEED, sign * np.stack([values[i] for i in placed])).probability_A
     close = {i for i, chance in zip(placed, chances, strict=True) if chance > LEAST_CHANCE or i == order[0]}
     return ranks, [i in close for i in range(len(values))]
 

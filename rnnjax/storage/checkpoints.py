@@ -5,15 +5,13 @@
     FOLDER/<step>.damaged    a step that did not verify when an older one was restored
 
 Orbax writes and reads the arrays; which steps there are, which are kept and what is trusted is decided here. Its
-CheckpointManager loads flipped bytes without a word, takes any folder with a number for its latest step (and deletes
+CheckpointManager loads flipped bytes without an error, takes any folder with a number for its latest step (and deletes
 it in time), and answers False where it does not save; so we use the plain, synchronous Checkpointer under it.
-Not promised: power loss. One process at a time: the run folder's lock sees to that.
+Not promised: power loss. One process at a time, by the lock of the run folder.
 """
 
 import contextlib
 import gc
-import hashlib
-import json
 import logging
 import os
 import re
@@ -26,16 +24,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
 from rnnjax.errors import DamagedState, FolderRefused, StorageFailed
+from rnnjax.storage.tree_digest import Leaves, Tree, leaf_digest, named_leaves, rebuild_tree, sha256_of_json
 
 _LOG = logging.getLogger(__name__)
 FORMAT = 1  # of the checks; raise it when an older rnnjax could not read what is written
-Tree = Any  # nested dicts, tuples and flax structs of arrays
-Leaves = dict[str, Any]  # path -> leaf, sorted by path
 
 
 class _Damaged(Exception):
@@ -48,7 +44,7 @@ class Checkpoints:
     Args:
         folder: made at the first save.
         keep: the newest `keep` steps stay; more than one, because the newest may turn out to be damaged.
-        note: told in one line about everything that was skipped or set aside.
+        note: called with one line for each thing that was skipped or set aside.
     """
 
     def __init__(self, folder: Path, keep: int = 3, note: Callable[[str], None] = _LOG.warning) -> None:
@@ -73,7 +69,7 @@ class Checkpoints:
             StorageFailed: the disk is full, read-only or gone (the older steps stay good), or `step` is not newer
                 than the newest step there.
         """
-        leaves = {name: np.asarray(leaf) for name, leaf in _named_leaves(tree).items()}
+        leaves = {name: np.asarray(leaf) for name, leaf in named_leaves(tree).items()}
         arrays = {name: leaf for name, leaf in leaves.items() if leaf.size}  # orbax refuses arrays without elements
         items = ocp.args.Composite(state=ocp.args.PyTreeSave(arrays), checks=ocp.args.JsonSave(_checks(step, leaves)))
         with self._storing(f"cannot save step {step} to {self.folder}"):
@@ -92,12 +88,12 @@ class Checkpoints:
             FolderRefused: the checkpoint has other leaves, shapes or dtypes; nothing is ever cast.
             DamagedState: there are steps and none verifies, or one is from a newer rnnjax or leads outside.
         """
-        found = self._newest(_named_leaves(like))
+        found = self._newest(named_leaves(like))
         if found is None:
             return None
         step, values, damage = found
         self._set_aside(damage, step)
-        return step, _rebuild_tree(like, values)
+        return step, rebuild_tree(like, values)
 
     def read(self) -> tuple[int, dict[str, np.ndarray]] | None:
         """The newest step that verifies, as its leaves by path, changing nothing on the disk: for readers.
@@ -148,7 +144,7 @@ class Checkpoints:
             shutil.rmtree(self.folder / str(step))
 
     def _set_aside(self, damage: dict[int, str], good: int) -> None:
-        """Renames the steps that did not verify. Only now: while none does, they stay for a person to look at."""
+        """Renames the steps that did not verify. Only now: while none does, they stay for a person to examine."""
         for step, reason in damage.items():
             moved = _move(self.folder / str(step), "damaged")
             self._note(f"step {step}: {reason}; using step {good}; moved to {moved}")
@@ -162,7 +158,7 @@ class Checkpoints:
             _check_tree(table, expected)
         values = self._arrays(folder, table)
         for name, entry in table.items():
-            if _entry(values[name]) != entry:
+            if leaf_digest(values[name]) != entry:
                 raise _Damaged(f"leaf {name} damaged")
         return values
 
@@ -193,45 +189,14 @@ class Checkpoints:
             raise StorageFailed(f"{what}: {_storage_reason(error)}") from error
 
 
-def state_digest(tree: Tree) -> str:
-    """One sha256 over all leaves in the order of their paths (path, dtype, shape, bytes): equal means bitwise equal."""
-    entries = {name: _entry(np.asarray(leaf)) for name, leaf in _named_leaves(tree).items()}
-    return _sha256_of_json(entries)
-
-
-def _named_leaves(tree: Tree) -> Leaves:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    named = {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
-    assert len(named) == len(leaves), "two leaves share one path"
-    return dict(sorted(named.items()))
-
-
-def _rebuild_tree(like: Tree, values: dict[str, np.ndarray]) -> Tree:
-    def placed(path: Any, leaf: Any) -> Any:
-        value = values[jax.tree_util.keystr(path, simple=True, separator="/")]
-        return value if isinstance(leaf, np.ndarray | np.generic) else jax.device_put(value, leaf.sharding)
-
-    return jax.tree_util.tree_map_with_path(placed, like)
-
-
-def _entry(array: np.ndarray) -> dict[str, Any]:
-    """What must be equal for two leaves to be bitwise the same."""
-    raw = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
-    return {"shape": list(array.shape), "dtype": array.dtype.name, "sha256": hashlib.sha256(raw.data).hexdigest()}
-
-
 def _checks(step: int, leaves: dict[str, np.ndarray]) -> dict[str, Any]:
     return _seal_metadata(
-        {"format": FORMAT, "step": step, "leaves": {name: _entry(leaf) for name, leaf in leaves.items()}}
+        {"format": FORMAT, "step": step, "leaves": {name: leaf_digest(leaf) for name, leaf in leaves.items()}}
     )
 
 
 def _seal_metadata(body: dict[str, Any]) -> dict[str, Any]:
-    return {**body, "seal": _sha256_of_json(body)}
-
-
-def _sha256_of_json(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return {**body, "seal": sha256_of_json(body)}
 
 
 def _open_metadata(checks: Any, step: int) -> dict[str, Any]:
@@ -250,9 +215,9 @@ def _check_tree(table: dict[str, Any], expected: Leaves) -> None:
     wanted = {name: f"{tuple(leaf.shape)} {np.dtype(leaf.dtype).name}" for name, leaf in expected.items()}
     got = {name: f"{tuple(entry['shape'])} {entry['dtype']}" for name, entry in table.items()}
     for name in sorted(wanted.keys() | got.keys()):
-        has, says = got.get(name, "missing"), wanted.get(name, "no such leaf")
-        if has != says:
-            raise FolderRefused(f"checkpoint has {name} {has}, config says {says}")
+        stored, configured = got.get(name, "missing"), wanted.get(name, "no such leaf")
+        if stored != configured:
+            raise FolderRefused(f"checkpoint has {name} {stored}, config says {configured}")
 
 
 def _is_ours(folder: Path) -> bool:
@@ -266,7 +231,7 @@ def _check_links(folder: Path) -> None:
 
 
 def _move(path: Path, word: str) -> str:
-    """Renames `path` to a free name that says why, and returns that name."""
+    """Renames `path` to a free name with the reason in it, and returns that name."""
     names = (f"{path.name}.{word}{suffix}" for suffix in ("", *(f".{n}" for n in range(2, 1000))))
     name = next(name for name in names if not os.path.lexists(path.with_name(name)))
     path.rename(path.with_name(name))
@@ -276,7 +241,7 @@ def _move(path: Path, word: str) -> str:
 @contextlib.contextmanager
 def _quiet_orbax() -> Iterator[None]:
     """Keeps orbax's tracebacks off the terminal: it logs errors that it also raises, and when one leaf has failed, the
-    threads of the others report to an event loop that is closed by then, or leave futures that nobody asks.
+    threads of the others report to an event loop that is closed by then, or leave futures that nobody awaits.
     """
     loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
     levels, hook = [logger.level for logger in loggers], sys.unraisablehook

@@ -1,8 +1,8 @@
 """The curves in TensorBoard, one run per arm: a view, which can be written again from the metrics file at any time.
 
 tensorboardX's `SummaryWriter` hands its events to a thread. When the disk is full that thread dies, and the next call,
-or the end of the process, waits for it for ever. Here the same records are written by the caller's thread: what fails,
-fails at once and by name. Two more habits make a resumed run read as one:
+or the end of the process, blocks. Here the same records are written by the caller's thread: an error is raised at once
+and by name. Two more habits make a resumed run read as one:
 
 - Each attempt has a file of its own, named after its number instead of the time: TensorBoard reads files in the order
   of their names, and time orders nothing within one second or after the clock was set back.
@@ -192,5 +192,5 @@ def _final(metrics: dict[str, float]) -> dict[str, float]:
 
 
 def _plain(value: Any) -> bool | int | float | str:
-    """What the HParams page can show: JSON knows no infinity."""
+    """A value for the HParams page, whose JSON has no infinity."""
     return value if isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)) else str(value)

@@ -38,7 +38,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turns the system's refusal to write into one line that names `path` and the reason."""
+    """Turns an OSError into StorageFailed, one line with `path` and the reason."""
     try:
         yield
     except OSError as error:
@@ -74,7 +74,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file says. Raises DamagedState."""
+    """The value of a JSON file. Raises DamagedState."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""The manifest of a run: its config, its data and the machine that it ran on; and who may go on with it.
+"""The manifest of a run: config, data and machine; and the checks of these when the run is resumed.
 
 The same config on the same machine gives the same bits (promise P1); so both are kept, and compared on resume.
 """
@@ -33,7 +33,7 @@ ISA_PREFIXES = ("sse4", "avx", "fma", "amx", "asimd", "sve")  # the flags by whi
 
 
 def machine_fingerprint() -> dict[str, Any]:
-    """What must agree for two runs of one config to be bitwise equal.
+    """The properties of a machine that must agree for two runs of one config to be bitwise equal.
 
     Returns:
         {"versions", "commit", "platform", "devices", "numerics"}; "numerics" holds JAX's settings as they are in
@@ -56,7 +56,7 @@ def git_commit(folder: Path = HERE) -> str:
     """The commit of rnnjax, "-dirty" appended if files were changed since; empty outside rnnjax's own repository.
 
     Installed in an environment inside another project's checkout, the package's folder belongs to that repository, if
-    to any; its commit says nothing about rnnjax.
+    to any; its commit does not identify rnnjax.
     """
     top = _git(folder, "rev-parse", "--show-toplevel")
     tracked = _git(folder, "ls-files", Path(__file__).name)
@@ -112,7 +112,7 @@ def first_attempt(new: Manifest) -> Manifest:
 
 
 def next_attempt(folder: Path, old: Manifest, new: Manifest, note: Callable[[str], None]) -> Manifest:
-    """The manifest of a run that is resumed; `one_machine` says whether the promise of equal bits still holds."""
+    """The manifest of a run that is resumed; `one_machine` is true while all its attempts ran on one machine."""
     changed = _changed(old["machine"], new["machine"], "this one")
     if changed:
         note(f"{folder} was made on another machine ({changed}): its result is not bitwise that of one machine")
@@ -120,7 +120,7 @@ def next_attempt(folder: Path, old: Manifest, new: Manifest, note: Callable[[str
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a run folder, for any reader; None if there is none of ours.
+    """The manifest of a run folder, for any reader; None if there is none written by rnnjax.
 
     Raises:
         DamagedState: it cannot be read, or is from a newer rnnjax. FolderRefused: from an older one.
@@ -194,7 +194,7 @@ def _plain(value: Any, not_finite: Callable[[float], Any]) -> Any:
 
 
 def config_hash(config: dict[str, Any]) -> str:
-    """The sha256 by which configs are told apart; the order of the fields does not matter."""
+    """The sha256 of a config; the order of the fields does not matter."""
     return hashlib.sha256(_canonical(to_config_json(config)).encode()).hexdigest()
 
 

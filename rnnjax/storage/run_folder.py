@@ -1,4 +1,4 @@
-"""The run folder: who may write into it, and what the manifest says. Its layout is in the README.
+"""The run folder: its lock, its manifest and the checks before a run is opened. Its layout is in the README.
 
 One process holds a folder for as long as it works on it (`flock` on OUT/.lock; a kill frees it at once). Not
 promised: locks on NFS.
@@ -41,7 +41,7 @@ class RunFolder:
     """A run folder that this process holds, as a context manager. Made by `open_run`.
 
     Attributes:
-        path: the folder. manifest: what manifest.json says. finished: DONE.json is there.
+        path: the folder. manifest: the content of manifest.json. finished: DONE.json is there.
         attempt: 1 for the first opening, one more for each resume.
     """
 
@@ -175,7 +175,7 @@ def lock_file(file: IO[bytes]) -> None:
 
 
 def _write_owner(lock: IO[bytes]) -> None:
-    """Says in the lock file who holds it, for the message to the next one."""
+    """Writes the owner of the lock into its file, for the message of a refused process."""
     since = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     with files.storage_errors(Path(lock.name)):
         lock.truncate(0)
@@ -184,7 +184,7 @@ def _write_owner(lock: IO[bytes]) -> None:
 
 
 def _existing_manifest(folder: Path, new: Manifest, resume: bool, strict: bool) -> Manifest | None:
-    """The manifest of the run that is there already, if there is one; raises if this one may not go on with it."""
+    """The manifest of an existing run, if there is one; raises if this run may not continue it."""
     old = read_manifest(folder)
     if old is None:
         _check_foreign_files(folder)

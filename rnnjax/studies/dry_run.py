@@ -30,8 +30,8 @@ from rnnjax.studies.metrics import (
 )
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training import parallel as sweep
-from rnnjax.training import step as train
-from rnnjax.training.step import StepMetrics
+from rnnjax.training import state as train
+from rnnjax.training.state import StepMetrics
 from rnnjax.types import Task
 
 KEPT_STEPS = 4  # checkpoints on the disk at once: three, and the one being written

@@ -16,8 +16,9 @@ from rnnjax.errors import Stopped
 from rnnjax.metrics import resolve_unit
 from rnnjax.probes import applicable, outline
 from rnnjax.settings import Spec
-from rnnjax.storage.checkpoints import Checkpoints, state_digest
+from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.run_folder import RunFolder
+from rnnjax.storage.tree_digest import state_digest
 from rnnjax.studies.load_results import Recorded, arm_result, to_arrays
 from rnnjax.studies.metrics import describe_values, network_sizes
 from rnnjax.studies.plan import next_stop, probe_points, regular_points
@@ -26,7 +27,7 @@ from rnnjax.studies.signals import Interruption
 from rnnjax.studies.tensorboard import TensorBoardLogger, rows_by_arm
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training import parallel as sweep
-from rnnjax.training.step import StepMetrics
+from rnnjax.training.state import StepMetrics
 from rnnjax.types import Facts, Probe, Task
 
 LONGEST_RECORD = 60  # rows of one chunk

@@ -12,8 +12,9 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import BadInput
-from rnnjax.networks.generation import Truncation, beam_search, forecast, sample
+from rnnjax.networks.beam_search import beam_search
 from rnnjax.networks.model import require_unidirectional
+from rnnjax.networks.sampling import Truncation, forecast, sample
 from rnnjax.reports.formatting import escape_controls
 from rnnjax.studies.load_networks import LoadedNetwork, load_network
 from rnnjax.tasks.text import ids_to_text, text_to_ids

@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnjax.analysis.results import decode_ids
 from rnnjax.storage.event_files import ArmCurves
-from rnnjax.training.step import StepMetrics
+from rnnjax.training.state import StepMetrics
 
 
 class TensorBoardLogger:

@@ -9,7 +9,7 @@ Begin reading: `windows.py` (how a sequence is cut), then `text.py` or `grammar.
 from collections.abc import Callable
 
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.grammar import grammar_task
+from rnnjax.tasks.grammar_task import grammar_task
 from rnnjax.tasks.recall import recall_task
 from rnnjax.tasks.series import series_task
 from rnnjax.tasks.text import text_task

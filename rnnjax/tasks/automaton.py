@@ -1,4 +1,4 @@
-"""The words and sentences of a grammar as tables that symbols lead through, to judge many texts at once.
+"""Automata of the words and sentences of a grammar, to judge many texts at once.
 
 NumPy over S texts of N symbols: what a loop over Python strings would need seconds for takes milliseconds.
 """
@@ -12,18 +12,18 @@ import numpy as np
 
 from rnnjax.tasks.grammar import Grammar, grammar_vocabulary, sentence_probabilities, word_categories
 
-START, ACCEPT, REJECT = 0, 1, 2  # places of every automaton: the last two are never left
+START, ACCEPT, REJECT = 0, 1, 2  # states of every automaton: the last two are never left
 
 
 class Automaton(NamedTuple):
-    """The beginnings of some strings; those that can only go on alike share a place."""
+    """The prefixes of some strings; those with the same continuations share a state."""
 
-    transitions_AV: np.ndarray  # int32: the place after each of A places and a symbol
-    surprisal_AV: np.ndarray  # -log p(symbol | place), nats; inf where nothing goes on like this
+    transitions_AV: np.ndarray  # int32: the state after each of A states and a symbol
+    surprisal_AV: np.ndarray  # -log p(symbol | state), nats; inf where no string continues so
 
 
 class Language(NamedTuple):
-    """What is needed to judge texts of a grammar."""
+    """The automata of a grammar."""
 
     words: Automaton  # of the lexicon, with the space that ends each
     sentences: Automaton
@@ -31,7 +31,7 @@ class Language(NamedTuple):
 
 
 class Verdicts(NamedTuple):
-    """What S texts of N symbols are, as numbers that can be averaged; NaN where nothing is judged."""
+    """Judgements of S texts of N symbols, as numbers that can be averaged; NaN where nothing is judged."""
 
     wrong_words_SN: np.ndarray  # at the space that ends a word: 1 where it is not in the lexicon, else 0
     wrong_sentences_SN: np.ndarray  # there too: 1 where it belongs to no complete sentence, else 0
@@ -50,7 +50,7 @@ def build_language(grammar: Grammar) -> Language:
 
 
 def build_automaton(strings: Mapping[str, float], letters: str) -> Automaton:
-    """The smallest automaton of strings with their weights; none of them begins another."""
+    """The smallest automaton of strings with their weights; no string is a prefix of another."""
     weights: defaultdict[str, float] = defaultdict(float)
     longer: defaultdict[str, set[str]] = defaultdict(set)
     for string, weight in strings.items():
@@ -58,17 +58,17 @@ def build_automaton(strings: Mapping[str, float], letters: str) -> Automaton:
             weights[string[:end]] += weight
             longer[string[:end]].add(string[: end + 1])
         weights[string] += weight
-    places = dict.fromkeys(strings, ACCEPT)
+    states = dict.fromkeys(strings, ACCEPT)
     rows: dict[tuple[tuple[int, int, float], ...], int] = {}
-    for said in sorted(longer, key=len, reverse=True):
-        turns = [(letters.index(one[-1]), places[one], round(weights[one] / weights[said], 12)) for one in longer[said]]
-        places[said] = rows.setdefault(tuple(sorted(turns)), REJECT + 1 + len(rows)) if said else START
+    for prefix in sorted(longer, key=len, reverse=True):
+        turns = [(letters.index(s[-1]), states[s], round(weights[s] / weights[prefix], 12)) for s in longer[prefix]]
+        states[prefix] = rows.setdefault(tuple(sorted(turns)), REJECT + 1 + len(rows)) if prefix else START
         root = tuple(sorted(turns))
     return word_tables({**rows, root: START}, len(letters))
 
 
 def word_tables(rows: Mapping[tuple[tuple[int, int, float], ...], int], symbols: int) -> Automaton:
-    """Rows of (symbol, next place, probability) by the place at which they stand."""
+    """The tables of an automaton, from rows of (symbol, next state, probability) by state."""
     transitions_AV = np.full((max(REJECT, *rows.values()) + 1, symbols), REJECT, np.int32)
     transitions_AV[ACCEPT] = ACCEPT
     surprisal_AV = np.full(transitions_AV.shape, np.inf, np.float32)
@@ -80,7 +80,7 @@ def word_tables(rows: Mapping[tuple[tuple[int, int, float], ...], int], symbols:
 
 
 def word_lengths(known: Automaton, ids_SN: np.ndarray, texts: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Of the string that begins at each (text, start): its symbols; 0 where none does, -1 where the text ends first."""
+    """The length of the string that begins at each (text, start); 0 where none does, -1 where the text ends first."""
     found, places = np.full(len(starts), -1), np.full(len(starts), START)
     open_, length = np.arange(len(starts)), 0
     while len(open_):
@@ -115,8 +115,8 @@ def judge_texts(known: Language, ids_SN: np.ndarray, first_S: np.ndarray) -> Ver
         texts = texts[place_S[texts] < ids_SN.shape[1]]
     surprisal_SN = text_surprisal(known.sentences, ids_SN, whole_SN)
     places_N = np.arange(ids_SN.shape[1])
-    told_SN = (ids_SN == known.space) & (first_S[:, None] <= places_N) & (places_N < stop_S[:, None])
-    wrong_sentences_SN[told_SN] = np.isnan(surprisal_SN)[told_SN]
+    judged_SN = (ids_SN == known.space) & (first_S[:, None] <= places_N) & (places_N < stop_S[:, None])
+    wrong_sentences_SN[judged_SN] = np.isnan(surprisal_SN)[judged_SN]
     return Verdicts(wrong_words_SN, wrong_sentences_SN, surprisal_SN, whole_SN)
 
 

@@ -1,4 +1,4 @@
-"""A CSV file as columns of numbers: what is wrong with one is said in one line, with the place where it stands."""
+"""A CSV file as columns of numbers; each mistake is one line with its place in the file."""
 
 import csv
 import difflib

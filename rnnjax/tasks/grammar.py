@@ -1,16 +1,16 @@
-"""A small template grammar that knows itself: every probability and every level of its text is exact.
+"""Template grammar with exact probabilities: of each sentence, of each character, and the entropy rate of its text.
 
 A text is a row of independent sentences, each followed by one space. A sentence takes one template, all equally
-likely, and says each part as one word of its category, all equally likely; a part "DET+..." has "the" before it with
-probability `determiner`. What makes the text exact is that no sentence begins another: an intransitive verb ends its
-sentence, any other verb takes one object, so whoever has read from the start knows where each sentence ends.
+likely, and each part becomes one word of its category, all equally likely; a part "DET+..." has "the" before it with
+probability `determiner`. The text is exact because no sentence is a prefix of another: an intransitive verb ends its
+sentence, any other verb takes one object, so a reader from the start knows where each sentence ends.
 
 Source: the kind of grammar is that of Elman 1990, Cognitive Science 14:179; the templates are ours.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import pairwise, product
 from math import prod
 from typing import NamedTuple
@@ -19,13 +19,9 @@ import numpy as np
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.text import text_to_ids
-from rnnjax.tasks.windows import next_step, reference_losses
-from rnnjax.types import Task
 
 DETERMINER = "the"
-OPTIONAL = "DET+"  # before a category: the determiner may be said
-
+OPTIONAL = "DET+"  # before a category: an optional determiner
 LEXICON = (
     ("NOUN_HUMAN", ("boy", "girl", "man", "woman", "king", "queen")),
     ("NOUN_ANIMAL", ("cat", "dog", "lion", "bird", "fish", "mouse")),
@@ -35,7 +31,6 @@ LEXICON = (
     ("VERB_TRAN", ("chase", "eat", "see", "break", "read", "move")),
     ("VERB_PERCEPT", ("smell", "hear", "watch")),
 )
-
 # Humans, animals and objects differ in what they do and in what is done to them: a word's category can be learned from
 # its company alone, as subject (which verbs, which objects) and as object (after which subjects and verbs).
 TEMPLATES = (
@@ -59,44 +54,12 @@ TEMPLATES = (
 
 
 class Grammar(NamedTuple):
-    """What decides a language; hashable, so that its tables are made once. `_replace` a field for a variant."""
+    """The definition of a language; hashable, so that its tables are made once. `_replace` a field for a variant."""
 
     lexicon: tuple[tuple[str, tuple[str, ...]], ...] = LEXICON  # category, its words
     templates: tuple[str, ...] = TEMPLATES
-    determiner: float = TaskSpec.determiner_probability  # probability that an optional "the" is said
+    determiner: float = TaskSpec.determiner_probability  # probability of each optional "the"
     extra_letters: str = ""  # of the vocabulary: no word has them
-
-
-def grammar_task(settings: TaskSpec, source: str | None) -> Task:
-    """`characters` characters to train on, and round(characters * validation) more, drawn apart from them.
-
-    The level "floor" is the grammar's entropy rate: the least mean loss that a predictor with the whole past in its
-    state can expect on new text. The loss on one finite text may lie a little below, and far below it where that text
-    is learned by heart.
-
-    Args:
-        settings: `characters`, `corpus_seed`, `determiner`, `extra_letters` and `validation` are used.
-        source: not used; a grammar needs no file.
-    Raises:
-        BadInput: fewer than 3 characters, or extra letters that are no letters or said twice.
-    """
-    grammar = build_grammar(settings)
-    train_rng, validation_rng = np.random.default_rng(settings.corpus_seed).spawn(2)
-    letters = grammar_vocabulary(grammar)
-    train_N = text_to_ids(generate_text(grammar, settings.characters, train_rng), letters)
-    held_out = generate_text(grammar, round(settings.characters * settings.validation), validation_rng)
-    return Task(
-        train_N=train_N,
-        validation_N=text_to_ids(held_out, letters),
-        make_sequence=next_step,
-        inputs=len(letters),
-        outputs=len(letters),
-        loss="cross_entropy",
-        vocabulary=letters,
-        reference_losses=reference_losses(train_N, len(letters)) | {"floor": entropy_rate(grammar)},
-        text_measures=partial(grammar_measures, grammar),
-        grammar=grammar,
-    )
 
 
 def build_grammar(settings: TaskSpec) -> Grammar:
@@ -127,44 +90,44 @@ def generate_text(grammar: Grammar, characters: int, rng: np.random.Generator) -
 
 @lru_cache(maxsize=16)
 def sentence_probabilities(grammar: Grammar) -> Mapping[str, float]:
-    """Every sentence that can be said, with its probability; the space that ends a sentence belongs to it.
+    """Every sentence with its probability; the space that ends a sentence belongs to it.
 
     The table is held in memory: 8,484 sentences in the built-in grammar, and with ten times the words a thousand times
     as many.
 
     Raises:
-        ValueError: a sentence begins another one; the exact levels need ends that can be known.
+        ValueError: a sentence is a prefix of another; the exact probabilities need ends that can be known.
     """
     lexicon = dict(grammar.lexicon)
     probabilities: defaultdict[str, float] = defaultdict(float)
     for template in grammar.templates:
         parts = [list(_sentence_part(grammar.determiner, lexicon, part)) for part in template.split()]
-        for said in product(*parts):
-            sentence = "".join(words for words, _ in said)
-            probabilities[sentence] += prod(probability for _, probability in said) / len(grammar.templates)
+        for choice in product(*parts):
+            sentence = "".join(words for words, _ in choice)
+            probabilities[sentence] += prod(probability for _, probability in choice) / len(grammar.templates)
     _check_sentence_ends(sorted(probabilities))
     return {sentence: probability for sentence, probability in probabilities.items() if probability > 0}
 
 
 def _check_sentence_ends(in_order: list[str]) -> None:
-    """In sorted order a sentence that begins another one stands right before such a one."""
+    """In sorted order a sentence that is a prefix of others stands right before one of them."""
     for one, other in pairwise(in_order):
         if other.startswith(one):
             raise ValueError(f"the sentence {one!r} begins {other!r}: where a sentence ends could not be known")
 
 
 def _sentence_part(determiner: float, lexicon: Mapping[str, tuple[str, ...]], part: str) -> Iterator[tuple[str, float]]:
-    """What can be said for one part of a template, with the probability of each."""
+    """The words for one part of a template, with the probability of each."""
     words = lexicon[part.removeprefix(OPTIONAL)]
-    silent = 1 - determiner if part.startswith(OPTIONAL) else 1.0
+    omitted = 1 - determiner if part.startswith(OPTIONAL) else 1.0
     for word in words:
-        yield f"{word} ", silent / len(words)
-        yield f"{DETERMINER} {word} ", (1 - silent) / len(words)
+        yield f"{word} ", omitted / len(words)
+        yield f"{DETERMINER} {word} ", (1 - omitted) / len(words)
 
 
 @lru_cache(maxsize=16)
 def sentence_prefixes(grammar: Grammar) -> Mapping[str, float]:
-    """The probability that a sentence begins like this, for every beginning of every sentence; "" has 1."""
+    """The probability that a sentence has a prefix, for every prefix of every sentence; "" has 1."""
     probabilities: defaultdict[str, float] = defaultdict(float)
     for sentence, probability in sentence_probabilities(grammar).items():
         for length in range(len(sentence) + 1):
@@ -185,69 +148,25 @@ def entropy_rate(grammar: Grammar) -> float:
 def total_surprisal(grammar: Grammar, text: str) -> np.ndarray:
     """-log p of each character of a text given all before it, in nats: [N]; inf from the first impossible one on."""
     known = sentence_prefixes(grammar)
-    said = _open_sentence(grammar, text)
-    likely = [known.get(now + letter, 0.0) / known.get(now, 1.0) for now, letter in zip(said, text, strict=False)]
+    prefixes = _open_sentence(grammar, text)
+    likely = [known.get(now + letter, 0.0) / known.get(now, 1.0) for now, letter in zip(prefixes, text, strict=False)]
     with np.errstate(divide="ignore"):
         return -np.log(likely)
 
 
 def _open_sentence(grammar: Grammar, text: str) -> Iterator[str]:
-    """What has been said of the current sentence: before each character of a text, and at its end."""
+    """The prefix of the current sentence: before each character of a text, and at its end."""
     known, whole = sentence_prefixes(grammar), sentence_probabilities(grammar)
-    said = ""
-    yield said
+    prefix = ""
+    yield prefix
     for character in text:
-        if said in known:  # what is impossible stays so, whatever follows
-            said += character
-        if said in whole:
-            said = ""
-        yield said
+        if prefix in known:  # an impossible prefix stays impossible
+            prefix += character
+        if prefix in whole:
+            prefix = ""
+        yield prefix
 
 
 def word_places(grammar: Grammar, text: str) -> np.ndarray:
-    """How many words of its sentence stand before the one that each character of a text belongs to: int [N]."""
-    return np.array([said.count(" ") for said, _ in zip(_open_sentence(grammar, text), text, strict=False)], int)
-
-
-def grammar_measures(grammar: Grammar, text: str) -> dict[str, float]:
-    """What is measured of a generated text: {"valid_words", "valid_sentences"}."""
-    return {"valid_words": valid_word_share(grammar, text), "valid_sentences": valid_sentence_share(grammar, text)}
-
-
-def valid_word_share(grammar: Grammar, text: str) -> float:
-    """Share of the words of a text that are in the lexicon; the first and last may be cut and do not count.
-
-    Words are what stands between single spaces, so a double space is a word that is wrong. 0 where there is no word.
-    """
-    words, known = text.split(" ")[1:-1], word_categories(grammar)
-    return sum(word in known for word in words) / len(words) if words else 0.0
-
-
-def valid_sentence_share(grammar: Grammar, text: str) -> float:
-    """Share of the words of a text that belong to complete sentences; the first and last word do not count.
-
-    The text is read from left to right: a sentence that starts at a word is taken whole, otherwise the word is skipped.
-    Words of a good beginning that the end of the text cuts are not judged. So the grammar's own text has 1 if it is
-    read from the space before a sentence, and a little less from the middle of one. 0 where no word is judged.
-    """
-    words = text.split(" ")[1:-1]
-    position = covered = 0
-    known, whole = sentence_prefixes(grammar), sentence_probabilities(grammar)
-    while (length := _sentence_length(known, whole, words, position)) is not None:
-        covered += length
-        position += length or 1
-    return covered / position if position else 0.0
-
-
-def _sentence_length(
-    known: Mapping[str, float], whole: Mapping[str, float], words: list[str], position: int
-) -> int | None:
-    """In words, of the sentence that begins at a word; 0 where none does; None where the text ends before it does."""
-    said = ""
-    for end in range(position, len(words)):
-        said += words[end] + " "
-        if said in whole:
-            return end + 1 - position
-        if said not in known:
-            return 0
-    return None
+    """The number of words before that of each character of a text, in its sentence: int [N]."""
+    return np.array([prefix.count(" ") for prefix, _ in zip(_open_sentence(grammar, text), text, strict=False)], int)

@@ -1,6 +1,6 @@
-"""Two problems of memory whose every level is exact: say again what was heard, and add what was marked.
+"""Memory tasks with exact reference losses: the copy task and the adding problem.
 
-In both what is to be remembered is independent of all else, so only a state that carries it over can help.
+In both the values to be remembered are independent of all other inputs, so only a state that carries them helps.
 """
 
 import math
@@ -11,7 +11,7 @@ import numpy as np
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.windows import chance_loss
+from rnnjax.tasks.entropy import chance_loss
 from rnnjax.types import LabelledSequence, Task
 
 VALUE, MARKER, TARGET, COUNTED, MASK = range(5)  # the columns of the adding problem
@@ -26,12 +26,12 @@ def recall_task(settings: TaskSpec, source: str | None) -> Task:
 def copy_task(settings: TaskSpec) -> Task:
     """target_t = input_{t - lag}, the inputs independent and equally likely letters.
 
-    Drawn are `characters` letters to train on, and round(characters * validation) more, apart from them. The level
-    "floor" is that of a state carried along, which knows all after its first `lag` steps; see `copy_floor` for one
-    that is reset.
+    Drawn are `characters` letters to train on, and round(characters * validation) more, apart from them. The
+    reference loss "floor" is that of a carried state, which has every target after its first `copy_delay` steps; see
+    `copy_floor` for a state that is reset.
 
     Args:
-        settings: `characters`, `corpus_seed`, `validation`, `lag` and `symbols` are used.
+        settings: `characters`, `corpus_seed`, `validation`, `copy_delay` and `symbols` are used.
     Raises:
         BadInput: one of the two parts is no longer than the lag.
     """
@@ -65,8 +65,8 @@ def copy_pairs(lag: int, ids_N: np.ndarray) -> LabelledSequence:
 def copy_floor(lag: int, window: int, symbols: int) -> float:
     """min(lag, window) / window * log V: the floor of copying, in nats, of a state that is reset at every window.
 
-    The first `lag` targets of a window stand before it, where no input of the window tells of them; each later one has
-    been an input.
+    The first `lag` targets of a window are inputs before it, unknown to a state that was reset; each later target is an
+    input of the window.
     """
     return min(lag, window) / window * chance_loss(symbols)
 
@@ -78,7 +78,7 @@ def adding_task(settings: TaskSpec) -> Task:
     second, else 0. An example ends after n steps, n uniform in ceil(shortest * length) ... length, and is filled with
     zeros up to `length`. Drawn are `examples` to train on, and round(examples * validation), at least 1, apart.
 
-    The level "chance" is the loss of the best constant, 1. `train_N` has the five columns named above; with the
+    The reference loss "chance" is that of the best constant, 1. `train_N` has the five columns named above; with the
     default `length`, which is meant for series, it takes 200 MB.
 
     Args:

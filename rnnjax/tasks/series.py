@@ -1,7 +1,7 @@
-"""A series of numbers as a task: the next row is to be said from those before it.
+"""A series of numbers as a task: the next row is predicted from those before it.
 
-All levels are mean squared errors in the series' own units: after `scale` and `offset`, before it is standardised, and
-before it is rounded to float32.
+All reference losses are mean squared errors in the units of the series: after `scale` and `offset`, before it is
+standardised, and before it is rounded to float32.
 """
 
 from functools import partial
@@ -22,7 +22,7 @@ SMALLEST, LARGEST = 1e-18, 1e18  # float32 holds the square of what lies between
 
 
 class Series(NamedTuple):
-    """What is trained on and what is held out, float64, in rows of time."""
+    """The training part and the held-out part, float64, a row for each time step."""
 
     columns: tuple[str, ...]
     train_ND: np.ndarray
@@ -34,21 +34,21 @@ def series_task(settings: TaskSpec, source: str | None) -> Task:
 
     Of a file the last `validation` share is held out. Generated are `length` steps to train on and round(length *
     validation) more: where the future follows from the past they go on from there; where it is drawn they are a draw
-    apart. So what is held out has never been seen, and does not depend on `redundancy`.
+    apart. So the held-out part shares nothing with the training part, and does not depend on `redundancy`.
 
-    With redundancy r the training part is its first N // r rows, said r times. Mean and deviation are those of the
-    training part; said once or r times, they are the same numbers.
+    With redundancy r the training part is its first N // r rows, r times. Mean and deviation are those of the training
+    part, which do not depend on the repetition.
 
-    With `standardise` = "targets" a network reads the numbers as they are, and only what it is to say is standardised.
+    With `standardise` = "targets" a network reads the numbers as they are; only the targets are standardised.
 
-    The level "floor" is the variance of what is new at each step: no predictor can expect less on a new draw, and one
+    The reference loss "floor" is the variance of the innovations: no predictor can expect less on a new draw, and one
     finite draw may lie a little below. It is 0 where the future follows from enough of the past, and not known for a
-    file. The other levels are those of `held_out_reference_losses`.
+    file. The others are those of `held_out_reference_losses`.
 
     Args:
         settings: `series`, `length`, `corpus_seed`, `columns`, `validation`, `scale`, `offset`, `redundancy`,
-            `standardise`, `readout` and `axes` are used.
-        source: the text of a CSV file, see `table.read_table`; None for a generated series. "sunspots" is a file.
+            `standardise`, `loss_steps` and `time_axis` are used.
+        source: the text of a CSV file, see `csv_table.read_table`; None for a generated series. "sunspots" is a file.
     Raises:
         BadInput: a file that is no table of numbers, columns without a file, too few rows, a column that does not
             vary, or values too large or too small for float32.
@@ -85,11 +85,11 @@ def next_row_pairs(mean_D: np.ndarray, unit_D: np.ndarray, values_ND: np.ndarray
 def held_out_reference_losses(train_ND: np.ndarray, validation_ND: np.ndarray) -> dict[str, float]:
     """The squared error, mean over held-out rows and columns, of three simple predictors.
 
-    "chance" always says the mean of the training part; "persistence" says the row before; "linear" is `linear_error`,
+    "chance" predicts the mean of the training part, "persistence" the row before; "linear" is `linear_error`,
     absent where there are too few rows. The first held-out row is read only.
     """
     predicted_ND = {"chance": train_ND.mean(axis=0), "persistence": validation_ND[:-1]}
-    found = {name: float(np.mean((validation_ND[1:] - said) ** 2)) for name, said in predicted_ND.items()}
+    found = {name: float(np.mean((validation_ND[1:] - prediction) ** 2)) for name, prediction in predicted_ND.items()}
     columns = train_ND.shape[1]
     order = min(ORDER, (len(train_ND) - 1) // (columns + 1), len(validation_ND) - 1)  # no more numbers than equations
     return found | ({"linear": linear_error(train_ND, validation_ND, order)} if order else {})

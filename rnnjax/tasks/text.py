@@ -1,7 +1,7 @@
 """Any text as a task: its vocabulary, its ids, its split, and the share of real words in what a network writes.
 
-Reading the file (encoding, byte-order mark, line ends, binary refusal) is the shell's work; refused here is only what
-makes no sense as a task.
+Reading the file (encoding, byte-order mark, line ends, binary refusal) is the work of `studies.datasets`; refused here
+is only a text that cannot be a task.
 """
 
 import re
@@ -13,7 +13,8 @@ import numpy as np
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks.default_text import MARKDOWN, MARKDOWN_VALIDATION
-from rnnjax.tasks.windows import next_step, reference_losses
+from rnnjax.tasks.entropy import reference_losses
+from rnnjax.tasks.windows import next_step
 from rnnjax.types import Task
 
 VOCABULARY_LIMIT = 65_535
@@ -26,8 +27,8 @@ def text_task(settings: TaskSpec, source: str | None) -> Task:
     Without a source the text is MARKDOWN + MARKDOWN_VALIDATION, whose last tenth is the second: with the default split
     a network trains on all 4,044 characters of MARKDOWN, which are 7 batches of 32 streams with windows of 16.
 
-    There is no level "floor": the entropy rate of somebody's text is not known, and the floor of its own windows
-    (`windows.window_floor`) holds for the training text only. A loss on unseen text has no floor that could be stated.
+    There is no reference loss "floor": the entropy rate of a given text is not known, and the floor of its windows
+    (`entropy.window_floor`) holds for the training text only.
 
     Raises:
         BadInput: the text is empty, has one distinct character, more than 65,535, or a lone surrogate, or leaves
@@ -53,14 +54,14 @@ def text_task(settings: TaskSpec, source: str | None) -> Task:
 
 
 def word_measures(words: frozenset[str], text: str) -> dict[str, float]:
-    """What is measured of a generated text: {"valid_words"}."""
+    """The measures of a generated text: {"valid_words"}."""
     return {"valid_words": known_word_share(words, text)}
 
 
 def known_word_share(words: frozenset[str], text: str) -> float:
     """Share of the whole words of a text that are among the given ones; 0 where the text has no whole word."""
-    spoken = WHOLE_WORD.findall(text)
-    return sum(word in words for word in spoken) / len(spoken) if spoken else 0.0
+    whole = WHOLE_WORD.findall(text)
+    return sum(word in words for word in whole) / len(whole) if whole else 0.0
 
 
 def text_to_ids(text: str, vocabulary: str) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""What is optimised and what is reported.
+"""Losses of one prediction, and their reductions over a window.
 
-A window gives one loss per step and stream. The reduction over steps decides the gradient's scale and coverage; the
-report is always the mean over what counts, in nats per character or squared units of the target, so that runs with
-different reductions and windows can be compared.
+A window gives one loss per step and stream. The optimised reduction over steps decides the gradient's scale and
+coverage; the reported loss is always the mean over the loss mask, in nats per character or squared units of the target,
+so that runs with different reductions and windows can be compared.
 """
 
 import jax
@@ -29,7 +29,7 @@ def sum_loss(losses_T: Array, loss_mask_T: Array | None) -> Array:
 
 
 def mean_loss(losses_T: Array, loss_mask_T: Array | None) -> Array:
-    """The mean over the steps that count: the gradient's scale does not depend on T."""
+    """The mean over the loss mask: the gradient's scale does not depend on T."""
     return jnp.mean(losses_T) if loss_mask_T is None else jnp.sum(losses_T) / jnp.maximum(jnp.sum(loss_mask_T), 1e-6)
 
 
@@ -39,4 +39,4 @@ def last_step_loss(losses_T: Array, loss_mask_T: Array | None) -> Array:
 
 
 REDUCTIONS = {"sum": sum_loss, "mean": mean_loss, "last": last_step_loss}
-"""Of the losses [T] of a window, each the mean over streams of what counts, and the share of streams that count [T]."""
+"""Functions of the losses [T], masked means over streams, and of the loss mask [T], its mean over streams."""

@@ -55,11 +55,11 @@ OPTIMIZERS = {
 
 
 def build_optimizer(spec: Spec, hp: HParams, rate: Array | float) -> optax.GradientTransformation:
-    """Clip each element to +-clip_value (if so set), then the whole by g * min(1, clip_norm / |g|), then -rate * d.
+    """Clip each element to +-clip_value (optional), scale the whole by min(1, clip_norm / |g|), then -rate * d.
 
-    The first is a setting of the program, because turned off by a number it would still cost 5% of a small step.
+    The first clip is a setting of the program, because turned off by a number it would still cost 5% of a small step.
     Source: Mikolov 2012 for the first clip, Pascanu et al. 2013, arXiv:1211.5063, for the second.
     """
-    of_elements = optax.clip(hp.clip_value) if spec.clip_elementwise else optax.identity()
-    of_norm = optax.clip_by_global_norm(hp.clip_norm)
-    return optax.chain(of_elements, of_norm, lookup(OPTIMIZERS, spec.optimizer, "optimizer")(hp), optax.scale(-rate))
+    by_value = optax.clip(hp.clip_value) if spec.clip_elementwise else optax.identity()
+    by_norm = optax.clip_by_global_norm(hp.clip_norm)
+    return optax.chain(by_value, by_norm, lookup(OPTIMIZERS, spec.optimizer, "optimizer")(hp), optax.scale(-rate))

@@ -1,9 +1,9 @@
 """Many runs at once: arms x seeds, grouped by program, laid out in blocks of a fixed width over all devices.
 
 XLA picks other kernels for other batch widths, so the same run in a `vmap` of 8 and in one of 64 differs in the last
-bits and, in time, altogether. Here every device always executes one program of width K (`Spec.block`); a sweep is
-padded with copies of a real run and the padding dropped. A run is therefore bitwise the same alone, in any company and
-at any chunk length, and a sweep of any size needs one compilation and bounded memory.
+bits, and after many steps in all of them. Here every device always executes one program of width K (`Spec.block`); runs
+are padded with copies of the last one and the padding is dropped. A run is therefore bitwise the same alone, beside any
+others and at any chunk length, and any number of runs needs one compilation and bounded memory.
 """
 
 import math
@@ -19,14 +19,16 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
-from rnnjax.training import step as train
+from rnnjax.training.early_stopping import early_stopping_check
+from rnnjax.training.state import StepMetrics, TrainState, init_state
+from rnnjax.training.step import train_chunk
 from rnnjax.types import WindowData
 
 RUN_AXIS = PartitionSpec("runs")
 REPLICATED = PartitionSpec()
 
 Compiled = Callable[..., Any]
-Measure = Callable[[train.TrainState, HParams, Array], dict[str, Array]]  # of one run, at a step
+Measure = Callable[[TrainState, HParams, Array], dict[str, Array]]  # of one run, at a step
 
 
 class Run(NamedTuple):
@@ -59,22 +61,22 @@ WIDEST_BLOCK = 16
 def block_width(spec: Spec) -> int:
     """`spec.block`; where it is 0, the power of two up to 16 whose networks and windows come nearest to a core's cache.
 
-    A wide block spreads the cost of each call over more runs; but every step of time reads all kernels of a block and
-    writes what the way back needs, and memory further away takes longer than the products. The width must not depend on
-    the machine: it is part of a run's numerical identity.
+    A wide block spreads the cost of each call over more runs; but every time step reads all kernels of a block and
+    writes residuals for the backward pass, and memory beyond the cache takes longer than the products. The width must
+    not depend on the machine: it is part of a run's numerical identity.
     """
     params = jax.eval_shape(build_network(spec, HParams()).init, jax.random.key(0))
     kernels = sum(leaf.size for leaf in jax.tree.leaves(params))
-    wide = max(leaf.shape[-1] for leaf in jax.tree.leaves(params))  # G*H: what one step of one stream writes
-    fitting = CACHE_BYTES / (4 * (kernels + spec.window * spec.batch * spec.layers * wide))
+    width = max(leaf.shape[-1] for leaf in jax.tree.leaves(params))  # G*H numbers, written by one step of one stream
+    fitting = CACHE_BYTES / (4 * (kernels + spec.window * spec.batch * spec.layers * width))
     return spec.block or 2 ** round(math.log2(min(max(fitting, 1), WIDEST_BLOCK)))
 
 
 class RunBlocks:
     """Runs functions of one run for R runs, K to a device, a round of D blocks at a time.
 
-    A round takes all devices even where one block would do: XLA compiles other code for a mesh of another size, and a
-    run must not depend on how many others there are.
+    A round takes all devices even where one block would suffice: XLA compiles other code for a mesh of another size,
+    and a run must not depend on the number of others.
     """
 
     def __init__(self, runs: int, width: int, devices: Sequence[jax.Device] | None = None) -> None:
@@ -92,13 +94,13 @@ class RunBlocks:
         runs.
         """
 
-        def of_round(*arguments: Any) -> Any:
+        def run_round(*arguments: Any) -> Any:
             per_run = [i < batched for i in range(len(arguments))]
             block = jax.vmap(function, in_axes=tuple(0 if own else None for own in per_run))
             specs = tuple(RUN_AXIS if own else REPLICATED for own in per_run)
             return jax.shard_map(block, mesh=self.mesh, in_specs=specs, out_specs=RUN_AXIS, check_vma=False)(*arguments)
 
-        return jax.jit(of_round, donate_argnums=donate)
+        return jax.jit(run_round, donate_argnums=donate)
 
     def scatter(self, tree_R: Any) -> list[Any]:
         """[R] leaves -> for each round a tree of [D*K] leaves on the devices; padded with copies of the last run."""
@@ -112,13 +114,13 @@ class RunBlocks:
         return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: self.runs], *host)
 
 
-def init_states(runs: Sequence[Run]) -> train.TrainState:
-    """The states [R] before training: one small program for each way to start, apart from the training program."""
+def init_states(runs: Sequence[Run]) -> TrainState:
+    """The states [R] before training, from one small program for each pair of initializers."""
     states: list[Any] = [None] * len(runs)
     for spec in dict.fromkeys(run.spec for run in runs):
         members = [i for i, run in enumerate(runs) if run.spec == spec]
         blocks = RunBlocks(len(members), block_width(spec))
-        init = blocks.compile(partial(train.init_state, spec))
+        init = blocks.compile(partial(init_state, spec))
         started = blocks.gather([init(hp) for hp in blocks.scatter(stack_hparams([runs[i] for i in members]))])
         for row, i in enumerate(members):
             states[i] = jax.tree.map(lambda leaf, row=row: leaf[row], started)
@@ -130,9 +132,7 @@ class Program(NamedTuple):
 
     blocks: RunBlocks
     hp: list[Any]  # per round, on the devices
-    advance: Callable[
-        [list[Any], int], tuple[list[Any], train.StepMetrics]
-    ]  # states, steps -> states, record [R, rows]
+    advance: Callable[[list[Any], int], tuple[list[Any], StepMetrics]]  # states, steps -> states, record [R, rows]
     check_early_stopping: Callable[[list[Any]], list[Any]]  # states -> states, after a check of the held-out loss
     measure: Callable[[Measure, list[Any], int], dict[str, np.ndarray]]  # probe, states, step -> values [R, ...]
 
@@ -149,19 +149,19 @@ def compile_program(runs: Sequence[Run], data: WindowData, rows: int, held_out: 
     hp = blocks.scatter(stack_hparams(runs))
     data, held_out = jax.device_put((data, held_out), blocks.shared)
 
-    def chunk_of_run(state: train.TrainState, hp: HParams, data: WindowData, steps: Array) -> Any:
-        return train.train_chunk(spec, rows, hp, data, state, steps)
+    def chunk_of_run(state: TrainState, hp: HParams, data: WindowData, steps: Array) -> Any:
+        return train_chunk(spec, rows, hp, data, state, steps)
 
     chunk = blocks.compile(chunk_of_run, batched=2, donate=(0,))
 
-    def advance(states: list[Any], steps: int) -> tuple[list[Any], train.StepMetrics]:
+    def advance(states: list[Any], steps: int) -> tuple[list[Any], StepMetrics]:
         rounds = [chunk(state, hp_round, data, jnp.int32(steps)) for state, hp_round in zip(states, hp, strict=True)]
         written = -(-steps // spec.log_every)
         record = jax.tree.map(lambda leaf: leaf[:, :written], blocks.gather([record for _, record in rounds]))
         return [state for state, _ in rounds], record
 
     check_run = blocks.compile(
-        lambda state, hp, data: train.early_stopping_check(spec, hp, data, state), batched=2, donate=(0,)
+        lambda state, hp, data: early_stopping_check(spec, hp, data, state), batched=2, donate=(0,)
     )
 
     def check_early_stopping(states: list[Any]) -> list[Any]:

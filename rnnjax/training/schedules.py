@@ -1,8 +1,7 @@
-"""How the learning rate changes, and the share of its own words that a network reads: factors of traced lengths.
+"""Schedules of the learning rate and of scheduled sampling, with traced lengths.
 
-A length that is traced can be an axis of a study.
-
-optax has the same schedules, but some of their lengths must be Python numbers.
+A traced length can be an axis of a study. optax has the same schedules, but some of their lengths must be Python
+numbers.
 """
 
 import jax
@@ -42,7 +41,7 @@ SCHEDULES = {
     "step": step_decay,
     "exponential": exponential_decay,
     "cosine": cosine_decay,
-    "plateau": constant_rate,  # the factor is in the state of training: it depends on the held-out loss
+    "plateau": constant_rate,  # its factor is in the state, as it depends on the held-out loss
 }
 
 
@@ -61,13 +60,12 @@ def linear_rise(hp: HParams, step: Array) -> Array:
 
 
 def exponential_rise(hp: HParams, step: Array) -> Array:
-    """1 - exp(-step / sampling_steps): the text's share falls exponentially."""
+    """1 - exp(-step / sampling_steps)."""
     return 1 - jnp.exp(-step / hp.sampling_steps)
 
 
 def inverse_sigmoid_rise(hp: HParams, step: Array) -> Array:
-    """1 - k / (k + exp(step / k)) with k = sampling_steps: a half at step k log k, and within 1% of 1 some 5 k
-    later."""
+    """1 - k / (k + exp(step / k)), k = sampling_steps: 1/2 at step k log k, within 1% of 1 about 5 k later."""
     return jax.nn.sigmoid(step / hp.sampling_steps - jnp.log(hp.sampling_steps))
 
 
@@ -75,11 +73,9 @@ SAMPLING_SCHEDULES = {"linear": linear_rise, "exponential": exponential_rise, "i
 
 
 def sampling_probability_at(name: str, hp: HParams, step: Array) -> Array:
-    """The probability with which a symbol read at a step, counted from 0, is the network's own: sampling_probability
-    * factor.
+    """The probability at a step, counted from 0, that an input is a sample: sampling_probability * factor.
 
-    Source: Bengio et al. 2015, arXiv:1506.03099, section 2.4; its epsilon is 1 - share, and here falls to 1 -
-    sampling_probability
-    in every schedule.
+    Source: Bengio et al. 2015, arXiv:1506.03099, section 2.4; its epsilon is 1 - probability, and here falls to
+    1 - sampling_probability in every schedule.
     """
     return hp.sampling_probability * SAMPLING_SCHEDULES[name](hp, step)

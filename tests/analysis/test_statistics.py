@@ -1,6 +1,5 @@
 """Oracles: closed forms on small numbers, exhaustive search, and the coverage of simulated samples."""
 
-import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +8,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
 
 # 3, 1, 2: mean 2, standard deviation 1, t(2 degrees of freedom, 97.5%) = 4.302653 from the printed tables.
@@ -59,29 +59,36 @@ def test_iqm_reduces_the_axis_it_is_given() -> None:
 
 
 @pytest.mark.parametrize("statistic", [np.mean, np.median, stats.iqm])
-def test_bootstrap_interval_covers(statistic: stats.Statistic) -> None:
+def test_bootstrap_interval_covers(statistic: bootstrap.Statistic) -> None:
     rng = np.random.default_rng(3)
     intervals = [
-        stats.bootstrap_interval(seed, rng.normal(3.0, 2.0, 24), statistic, resamples=500) for seed in range(SAMPLES)
+        bootstrap.bootstrap_interval(seed, rng.normal(3.0, 2.0, 24), statistic, resamples=500)
+        for seed in range(SAMPLES)
     ]
     # Of 24 seeds these cover about 93%; a plain bug (one side, wrong quantile, no scale) is far outside.
     assert 0.90 <= coverage(intervals, np.full(SAMPLES, 3.0)) <= 0.975
 
 
 def test_bootstrap_interval_is_skewed_where_the_data_are() -> None:
-    interval = stats.bootstrap_interval(0, np.random.default_rng(4).exponential(size=30), np.mean)
+    interval = bootstrap.bootstrap_interval(0, np.random.default_rng(4).exponential(size=30), np.mean)
     assert interval.high - interval.estimate > 1.1 * (interval.estimate - interval.low)
     assert interval.method == "BCa bootstrap, 95%"
 
 
 def test_bootstrap_interval_of_constant_data_is_a_point_by_percentile() -> None:
-    assert stats.bootstrap_interval(0, np.full(12, 0.5), np.mean) == (0.5, 0.5, 0.5, 12, "percentile bootstrap, 95%")
-    assert stats.bootstrap_interval(0, np.full(12, 0.1), np.mean)[:3] == pytest.approx((0.1, 0.1, 0.1))
+    assert bootstrap.bootstrap_interval(0, np.full(12, 0.5), np.mean) == (
+        0.5,
+        0.5,
+        0.5,
+        12,
+        "percentile bootstrap, 95%",
+    )
+    assert bootstrap.bootstrap_interval(0, np.full(12, 0.1), np.mean)[:3] == pytest.approx((0.1, 0.1, 0.1))
 
 
 def test_bootstrap_draws_come_from_the_seed_alone() -> None:
     values = np.random.default_rng(5).normal(size=20)
-    first, again, other = (stats.bootstrap_interval(seed, values, np.mean) for seed in (7, 7, 8))
+    first, again, other = (bootstrap.bootstrap_interval(seed, values, np.mean) for seed in (7, 7, 8))
     assert first == again != other
 
 
@@ -105,7 +112,7 @@ def test_share_interval_refuses_impossible_counts(successes: int, n: int) -> Non
 def test_paired_difference_removes_what_the_seeds_share(n: int, method: str) -> None:
     rng = np.random.default_rng(6)
     shared = rng.normal(scale=100.0, size=n)
-    interval = stats.paired_difference(0, shared + 1 + rng.normal(scale=0.1, size=n), shared)
+    interval = bootstrap.paired_difference(0, shared + 1 + rng.normal(scale=0.1, size=n), shared)
     assert 0.8 < interval.low < 1 < interval.high < 1.2
     assert interval.method == method
 
@@ -115,17 +122,17 @@ def test_paired_differences_hold_together() -> None:
     together = np.empty(SAMPLES)
     for trial in range(SAMPLES):  # 6 seeds: Student's intervals, which are exact
         pairs = [(rng.normal(1.0, 1.0, 6), np.zeros(6)) for _ in range(4)]
-        together[trial] = coverage(stats.paired_differences(trial, pairs), np.ones(4)) == 1
+        together[trial] = coverage(bootstrap.paired_differences(trial, pairs), np.ones(4)) == 1
     assert together.mean() == pytest.approx(0.95, abs=0.035)
 
 
 def test_paired_differences_say_what_they_are() -> None:
     rng = np.random.default_rng(8)
     pairs = [(rng.normal(size=12), rng.normal(size=12)) for _ in range(3)]
-    intervals = stats.paired_differences(0, pairs)
+    intervals = bootstrap.paired_differences(0, pairs)
     assert intervals[1].method == "BCa bootstrap, 98.333%, together 95% over 3"
-    assert intervals[1][:3] == stats.paired_difference(0, *pairs[1], confidence=1 - 0.05 / 3)[:3]
-    assert stats.paired_differences(0, []) == []
+    assert intervals[1][:3] == bootstrap.paired_difference(0, *pairs[1], confidence=1 - 0.05 / 3)[:3]
+    assert bootstrap.paired_differences(0, []) == []
 
 
 def test_paired_p_value_is_that_of_the_paired_t_test() -> None:
@@ -151,23 +158,11 @@ def test_equivalence_is_shown_where_the_90_percent_interval_is_inside_the_margin
     assert p_values[1] < 0.05 < p_values[0]
 
 
-def closed_test(p_values: list[float]) -> list[float]:
-    """Holm as a closed test: a hypothesis falls when Bonferroni rejects every set of hypotheses that contains it."""
-    members = range(len(p_values))
-    sets = [s for size in range(1, len(p_values) + 1) for s in itertools.combinations(members, size)]
-    return [max(min(1.0, len(s) * min(p_values[j] for j in s)) for s in sets if i in s) for i in members]
-
-
-@given(st.lists(st.floats(0, 1), max_size=6))
-def test_holm_is_the_closed_bonferroni_test(p_values: list[float]) -> None:
-    assert stats.holm(np.array(p_values)) == pytest.approx(closed_test(p_values))
-
-
 def test_best_arm_is_a_coin_between_equal_arms_and_sure_of_a_clear_one() -> None:
     values_An = np.random.default_rng(11).normal(size=(3, 40))
-    clear = stats.best_arm(0, values_An + np.array([[9.0], [0.0], [9.0]]))
+    clear = bootstrap.best_arm(0, values_An + np.array([[9.0], [0.0], [9.0]]))
     assert clear.arm == 1 and clear.probability_A.tolist() == [0, 1, 0]
-    tied = stats.best_arm(0, values_An[[0, 0, 0, 0]])
+    tied = bootstrap.best_arm(0, values_An[[0, 0, 0, 0]])
     assert tied.probability_A == pytest.approx([0.25] * 4)
 
 
@@ -175,7 +170,7 @@ def test_best_arm_gives_the_normal_probability_of_paired_means() -> None:
     rng = np.random.default_rng(12)
     shared, noise = rng.normal(scale=100.0, size=200), rng.normal(size=200)  # what the seeds share must not count
     gap = (noise - noise.mean()) / noise.std() + 0.8 / np.sqrt(200)  # its mean is 0.8 standard errors
-    best = stats.best_arm(0, np.stack([shared, shared + gap]))
+    best = bootstrap.best_arm(0, np.stack([shared, shared + gap]))
     assert best.probability_A[0] == pytest.approx(scipy.stats.norm.cdf(0.8), abs=0.02)
     assert best.probability_A.sum() == pytest.approx(1)
 
@@ -186,7 +181,7 @@ def test_explained_share_is_the_r_squared_of_polyfit(degree: int) -> None:
     x = rng.uniform(50.0, 60.0, 40)
     y = 1e3 + (x - 55) ** 2 + rng.normal(scale=4.0, size=40)
     residuals = y - np.polynomial.Polynomial.fit(x, y, degree)(x)
-    interval = stats.explained_share(0, x, y, degree)
+    interval = bootstrap.explained_share(0, x, y, degree)
     assert interval.estimate == pytest.approx(1 - residuals.var() / y.var())
     assert 0 <= interval.low < interval.estimate < interval.high <= 1
 
@@ -195,20 +190,20 @@ def test_explained_share_covers() -> None:
     rng = np.random.default_rng(14)
     x = rng.uniform(-1, 1, (40, 50))
     y = x + rng.normal(scale=np.sqrt(1 / 3), size=x.shape)  # var(x) = 1/3: half of the variance is explained
-    intervals = [stats.explained_share(seed, *points, 1) for seed, points in enumerate(zip(x, y, strict=True))]
+    intervals = [bootstrap.explained_share(seed, *points, 1) for seed, points in enumerate(zip(x, y, strict=True))]
     assert coverage(intervals, np.full(40, 0.5)) >= 0.82  # 0.95 less 3.5 deviations
 
 
 def test_explained_share_of_an_exact_cubic_is_one_and_survives_poor_resamples() -> None:
     x = np.repeat([0.0, 1.0, 2.0, 5.0], 3)  # a resample often holds fewer than 4 distinct x
-    assert stats.explained_share(0, x, x**3 - x)[:3] == pytest.approx((1, 1, 1))
-    rare = stats.explained_share(0, x, np.eye(12)[0])  # a resample is often constant
+    assert bootstrap.explained_share(0, x, x**3 - x)[:3] == pytest.approx((1, 1, 1))
+    rare = bootstrap.explained_share(0, x, np.eye(12)[0])  # a resample is often constant
     assert 0 <= rare.low <= rare.estimate <= rare.high <= 1
 
 
 @pytest.mark.parametrize("constant", [0.0, 0.1, 0.3, 0.7, 1 / 3])
 def test_r_squared_of_a_constant_is_zero_whatever_the_rounding(constant: float) -> None:
-    assert stats._r_squared(np.column_stack([np.ones(12), ROW, np.full(12, constant)])) == 0
+    assert bootstrap._r_squared(np.column_stack([np.ones(12), ROW, np.full(12, constant)])) == 0
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -218,16 +213,15 @@ def test_r_squared_of_a_constant_is_zero_whatever_the_rounding(constant: float) 
         ("values", stats.mean_interval),
         ("values", stats.prediction_interval),
         ("values", stats.iqm),
-        ("values", lambda row: stats.bootstrap_interval(0, row, np.mean)),
-        ("first", lambda row: stats.paired_difference(0, row, ROW)),
-        ("second", lambda row: stats.paired_difference(0, ROW, row)),
-        ("first", lambda row: stats.paired_differences(0, [(ROW, ROW), (row, ROW)])),
+        ("values", lambda row: bootstrap.bootstrap_interval(0, row, np.mean)),
+        ("first", lambda row: bootstrap.paired_difference(0, row, ROW)),
+        ("second", lambda row: bootstrap.paired_difference(0, ROW, row)),
+        ("first", lambda row: bootstrap.paired_differences(0, [(ROW, ROW), (row, ROW)])),
         ("first", lambda row: stats.paired_p_value(row, ROW)),
         ("second", lambda row: stats.equivalence_p_value(ROW, row, 1.0)),
-        ("p_values", lambda row: stats.holm(row / 12)),
-        ("values_An", lambda row: stats.best_arm(0, row[None])),
-        ("x", lambda row: stats.explained_share(0, row, ROW)),
-        ("y", lambda row: stats.explained_share(0, ROW, row)),
+        ("values_An", lambda row: bootstrap.best_arm(0, row[None])),
+        ("x", lambda row: bootstrap.explained_share(0, row, ROW)),
+        ("y", lambda row: bootstrap.explained_share(0, ROW, row)),
     ],
 )
 def test_a_diverged_run_is_refused_by_name(name: str, call: Callable[..., object], bad: float) -> None:
@@ -239,18 +233,17 @@ def test_a_diverged_run_is_refused_by_name(name: str, call: Callable[..., object
 @pytest.mark.parametrize(
     ("message", "call"),
     [
-        ("at least 10", lambda: stats.bootstrap_interval(0, np.arange(9.0), np.mean)),
+        ("at least 10", lambda: bootstrap.bootstrap_interval(0, np.arange(9.0), np.mean)),
         ("at least 2", lambda: stats.mean_interval(np.ones(1))),
         ("at least 2", lambda: stats.prediction_interval(np.ones(1))),
         ("one row", lambda: stats.mean_interval(np.ones((3, 3)))),
         ("paired", lambda: stats.paired_p_value(ROW, ROW[1:])),
-        ("paired", lambda: stats.explained_share(0, ROW, ROW[1:])),
+        ("paired", lambda: bootstrap.explained_share(0, ROW, ROW[1:])),
         ("margin", lambda: stats.equivalence_p_value(ROW, ROW, 0.0)),
-        (r"\[0, 1\]", lambda: stats.holm(np.array([0.5, 1.5]))),
-        ("at least 10 seeds", lambda: stats.best_arm(0, np.ones((2, 9)))),
-        ("at least 10 seeds", lambda: stats.best_arm(0, ROW)),
-        ("constant", lambda: stats.explained_share(0, ROW, np.ones(12))),
-        ("distinct", lambda: stats.explained_share(0, np.repeat([1.0, 2.0, 3.0], 4), ROW)),
+        ("at least 10 seeds", lambda: bootstrap.best_arm(0, np.ones((2, 9)))),
+        ("at least 10 seeds", lambda: bootstrap.best_arm(0, ROW)),
+        ("constant", lambda: bootstrap.explained_share(0, ROW, np.ones(12))),
+        ("distinct", lambda: bootstrap.explained_share(0, np.repeat([1.0, 2.0, 3.0], 4), ROW)),
     ],
 )
 def test_bad_arguments_are_refused(message: str, call: Callable[..., object]) -> None:

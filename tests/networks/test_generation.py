@@ -11,11 +11,11 @@ import pytest
 import scipy.special
 import scipy.stats
 
+from rnnjax.networks.beam_search import BeamResult, beam_search
 from rnnjax.networks.cells import CELLS
-from rnnjax.networks.generation import (
-    BeamResult,
+from rnnjax.networks.model import build_network
+from rnnjax.networks.sampling import (
     Truncation,
-    beam_search,
     forecast,
     sample,
     sample_id,
@@ -23,7 +23,6 @@ from rnnjax.networks.generation import (
     softmax_weights,
     truncation_mask,
 )
-from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Params
 

@@ -20,7 +20,7 @@ from rnnjax.probes.words.categories import (
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.grammar import LEXICON
-from rnnjax.training import step as train
+from rnnjax.training import state as train
 from rnnjax.types import Params, Task
 
 SETTINGS = TaskSpec(characters=6_000)

@@ -13,7 +13,8 @@ from rnnjax.probes.optimization.clipping import HELD_OUT, STEPS, updates
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import next_step, task_windows
 from rnnjax.training import batching as order
-from rnnjax.training import step as train
+from rnnjax.training.state import TrainState, init_state
+from rnnjax.training.step import averaged_steps
 from rnnjax.types import Params, Task, WindowData
 
 V, H = 4, 6
@@ -32,9 +33,9 @@ def measured(spec: Spec, hp: HParams, trained: int = 0) -> dict[str, float]:
     """What the probe says of one run after some steps of training."""
 
     def of_run(hp: HParams) -> dict[str, jax.Array]:
-        state = train.init_state(spec, hp)
+        state = init_state(spec, hp)
         data = jax.tree.map(jnp.asarray, train_windows(spec))
-        state, _ = train.averaged_steps(spec, hp, data, state, jnp.int32(trained))
+        state, _ = averaged_steps(spec, hp, data, state, jnp.int32(trained))
         return updates(spec, task()).measure(state, hp, jnp.int32(trained))
 
     batched = jax.tree.map(lambda value: jnp.asarray(value)[None], hp)
@@ -79,7 +80,7 @@ def held_out_loss(params: Params) -> float:
     return float(np.mean(losses))
 
 
-def by_hand(hp: HParams, start: train.TrainState, first: int) -> dict[str, list[float]]:
+def by_hand(hp: HParams, start: TrainState, first: int) -> dict[str, list[float]]:
     """The changes of the held-out loss over the next 64 steps, of clipped and other steps."""
     params, h_H = jax.tree.map(lambda leaf: np.asarray(leaf, float), start.params), np.zeros(H)
     ids, loss = task().train_N, held_out_loss(params)
@@ -110,7 +111,7 @@ def test_counterfactual_updates_are_those_of_a_run_by_hand() -> None:
     hp = HParams(seed=3, learning_rate=1.5, clip_norm=0.9, recurrent_gain=0.5)
     place = np.arange(len(task().train_N) - 1).reshape(-1, 1, 1)
     first = int(order.sequential_window(hp, WindowData(place, place), jnp.int32(0))[0][0][0, 0])
-    expected, values = by_hand(hp, train.init_state(SPEC, hp), first), measured(SPEC, hp)
+    expected, values = by_hand(hp, init_state(SPEC, hp), first), measured(SPEC, hp)
 
     free, others = np.array(expected["free"]), np.array(expected["others"])
     assert min(np.abs(free - HARM).min(), np.abs(others - HARM).min()) > 1e-5, "no change on the brink of harm"

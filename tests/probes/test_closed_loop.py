@@ -12,7 +12,7 @@ from rnnjax.errors import NotApplicable
 from rnnjax.probes.series.closed_loop import closed_loop, closed_loop_values, exact_period, loop_statistics
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
-from rnnjax.training import step as train
+from rnnjax.training import state as train
 from rnnjax.types import Params, Task
 
 STEPS = np.arange(200)

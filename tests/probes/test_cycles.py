@@ -11,7 +11,7 @@ from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.windows import next_step
-from rnnjax.training import step as train
+from rnnjax.training import state as train
 from rnnjax.types import Params, Task
 
 V = 4

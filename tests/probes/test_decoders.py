@@ -24,7 +24,7 @@ from rnnjax.tasks import TASKS
 from rnnjax.tasks.automaton import build_language
 from rnnjax.tasks.grammar import Grammar, grammar_vocabulary, sentence_prefixes, sentence_probabilities
 from rnnjax.tasks.text import ids_to_text, text_to_ids
-from rnnjax.training import step as train
+from rnnjax.training import state as train
 
 GRAMMAR = Grammar()
 KNOWN, LETTERS = build_language(GRAMMAR), grammar_vocabulary(GRAMMAR)

@@ -10,7 +10,8 @@ import pytest
 from rnnjax.probes.optimization.epoch_direction import passes
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import next_step, task_windows
-from rnnjax.training import step as train
+from rnnjax.training.state import init_state
+from rnnjax.training.step import train_step
 from rnnjax.types import Task
 
 V = 4
@@ -21,13 +22,13 @@ SPEC = Spec(inputs=V, outputs=V, hidden=6, window=12, carry="reset")  # four win
 
 def epoch_cosine(rate: float) -> float:
     hp = HParams(learning_rate=rate, clip_norm=np.inf)
-    measure = jax.jit(partial(passes(SPEC, TASK).measure, train.init_state(SPEC, hp), hp))
+    measure = jax.jit(partial(passes(SPEC, TASK).measure, init_state(SPEC, hp), hp))
     return float(measure(jnp.int32(0))["epoch_cosine"])
 
 
 def by_hand(rate: float) -> float:
     hp, data = HParams(learning_rate=rate, clip_norm=np.inf), task_windows(TASK, TASK.train_N, 1, 12)
-    step, state, places = jax.jit(partial(train.train_step, SPEC, hp, data)), train.init_state(SPEC, hp), []
+    step, state, places = jax.jit(partial(train_step, SPEC, hp, data)), init_state(SPEC, hp), []
     for _ in range(3):
         places.append(np.concatenate([np.ravel(leaf) for leaf in jax.tree.leaves(state.params)]))
         for _ in range(4):

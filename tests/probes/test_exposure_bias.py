@@ -10,8 +10,8 @@ import pytest
 from scipy.stats import norm
 
 from rnnjax.errors import NotApplicable
-from rnnjax.networks.generation import prefill
 from rnnjax.networks.model import build_network
+from rnnjax.networks.sampling import prefill
 from rnnjax.probes.generation.errors_by_position import (
     BIN,
     BINS,
@@ -31,7 +31,7 @@ from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.automaton import build_language
 from rnnjax.tasks.grammar import Grammar, entropy_rate, grammar_vocabulary
-from rnnjax.training import step as train
+from rnnjax.training import state as train
 from rnnjax.types import Task
 
 GRAMMAR = Grammar()

@@ -13,7 +13,7 @@ from rnnjax.errors import NotApplicable
 from rnnjax.probes.optimization.gradient_coverage import coverage
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import next_step, task_windows
-from rnnjax.training import step as train
+from rnnjax.training import state as train
 from rnnjax.types import Params, Task
 
 V, H, T, B = 4, 6, 5, 3

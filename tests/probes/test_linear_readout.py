@@ -12,7 +12,7 @@ from rnnjax.probes.memory.linear_readout import occurrences, readout, smoothed_l
 from rnnjax.probes.memory.symbol_recall import WARM_UP, states, symbol_windows
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import next_step
-from rnnjax.training import step as train
+from rnnjax.training import state as train
 from rnnjax.types import Task
 
 V = 4

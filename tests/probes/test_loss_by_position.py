@@ -12,15 +12,9 @@ import pytest
 from rnnjax.errors import NotApplicable
 from rnnjax.probes.prediction.loss_by_position import by_position
 from rnnjax.settings import HParams, Spec
-from rnnjax.tasks.windows import (
-    carried_floor,
-    held_out_loss_bound,
-    next_step,
-    task_windows,
-    window_floor,
-    window_floors,
-)
-from rnnjax.training import step as train
+from rnnjax.tasks.entropy import carried_floor, held_out_loss_bound, window_floor, window_floors
+from rnnjax.tasks.windows import next_step, task_windows
+from rnnjax.training import state as train
 from rnnjax.types import Params, Task
 
 V, H, T, B = 4, 5, 8, 6

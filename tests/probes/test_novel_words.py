@@ -33,7 +33,7 @@ from rnnjax.probes.words.substitution import (
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.text import ids_to_text
-from rnnjax.training import step as train
+from rnnjax.training import state as train
 from rnnjax.types import Params, Probe, Task
 
 SETTINGS = TaskSpec(extra_letters="jxz")

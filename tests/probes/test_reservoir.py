@@ -19,7 +19,7 @@ from rnnjax.probes.dynamics.reservoir import (
 )
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import next_step
-from rnnjax.training import step as train
+from rnnjax.training import state as train
 from rnnjax.types import Params, Probe, Task
 
 H, V = 12, 3

@@ -16,7 +16,7 @@ from rnnjax.probes.series.sensitivity import WINDOWS, responses
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.windows import spread_windows
-from rnnjax.training import step as train
+from rnnjax.training import state as train
 from rnnjax.types import Params
 
 

@@ -23,7 +23,7 @@ from rnnjax.probes.memory.symbol_recall import (
 )
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
-from rnnjax.training import step as train
+from rnnjax.training import state as train
 from rnnjax.types import Params, Task
 
 V, DEPTH = 4, 12

@@ -11,7 +11,7 @@ import pytest
 from rnnjax.probes.dynamics.units import first_states, held_out_states, identities, recovered, unit_statistics, units
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import held_out_window, next_step
-from rnnjax.training import step as train
+from rnnjax.training import state as train
 from rnnjax.types import Params, Task, WindowData
 
 STATES = np.array(  # N = 4 states of H = 5 units

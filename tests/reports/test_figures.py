@@ -10,16 +10,10 @@ import pytest
 from rnnjax.analysis.results import ArmResult
 from rnnjax.analysis.statistics import mean_interval
 from rnnjax.reports.arm_styles import styled
-from rnnjax.reports.figures import (
-    REFERENCE_SEED,
-    CaptionedFigure,
-    interval_figure,
-    lag_figure,
-    line_figure,
-    map_figure,
-    probe_figure,
-)
-from rnnjax.reports.figures.curves import MAX_POINTS
+from rnnjax.reports.figures.curves import MAX_POINTS, lag_figure, line_figure, probe_figure
+from rnnjax.reports.figures.intervals import interval_figure
+from rnnjax.reports.figures.maps import map_figure
+from rnnjax.reports.figures.traces import REFERENCE_SEED, CaptionedFigure
 
 NAMES = ("orthogonal", "random/0.1", "random/0.3", "xavier_normal")
 SEEDS = np.array([REFERENCE_SEED, 7, 8, 9, 10, 11])

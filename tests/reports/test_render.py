@@ -30,7 +30,7 @@ from rnnjax.reports.document import (
     Statement,
     Table,
 )
-from rnnjax.reports.figures import CaptionedFigure
+from rnnjax.reports.figures.traces import CaptionedFigure
 from rnnjax.reports.formatting import escape_controls, format_interval, format_value
 from rnnjax.reports.render import backticks_to_code, write_report
 

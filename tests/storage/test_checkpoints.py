@@ -23,7 +23,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnjax.errors import DamagedState, FolderRefused, StorageFailed
 from rnnjax.storage import checkpoints
-from rnnjax.storage.checkpoints import Checkpoints, state_digest
+from rnnjax.storage.checkpoints import Checkpoints
+from rnnjax.storage.tree_digest import named_leaves, state_digest
 
 SEED = random.SystemRandom().randrange(2**32)
 
@@ -334,7 +335,7 @@ def test_metadata_does_not_lead_outside_row_77(name: str, folder: Path, tmp_path
     plain_files = ocp.Checkpointer(ocp.PyTreeCheckpointHandler(use_ocdbt=False))
     plain_files.save(tmp_path / "outside", {"step": tree_at(400).step})
     shutil.rmtree(folder / "400" / "state")
-    leaves = {name: leaf for name, leaf in checkpoints._named_leaves(tree_at(400)).items() if leaf.size}
+    leaves = {name: leaf for name, leaf in named_leaves(tree_at(400)).items() if leaf.size}
     plain_files.save(folder / "400" / "state", leaves)
     assert restored(folder) == (400, [])  # the layout in which names are paths is read too
     metadata = folder / "400" / "state" / "_METADATA"

@@ -14,7 +14,7 @@ from rnnjax.studies.metrics import (
     training_metrics,
     with_metrics,
 )
-from rnnjax.training.step import StepMetrics
+from rnnjax.training.state import StepMetrics
 
 
 def test_means_weigh_rows_by_their_steps() -> None:

@@ -18,7 +18,7 @@ from rnnjax import devices
 from rnnjax.cli import common as command
 from rnnjax.config import load as config
 from rnnjax.errors import BadInput
-from rnnjax.networks.generation import beam_search
+from rnnjax.networks.beam_search import beam_search
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.studies.group import task_metadata

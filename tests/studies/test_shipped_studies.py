@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from finished import results_of
 
+from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
 from rnnjax.analysis.results import ArmResult, select_arms
 from rnnjax.analysis.verdicts import judge_claim
@@ -24,7 +25,7 @@ from rnnjax.reports.document import VERDICTS
 from rnnjax.reports.summary import summary
 from rnnjax.studies.dry_run import requested_metrics
 from rnnjax.studies.metrics import RISES
-from rnnjax.training.step import StepMetrics
+from rnnjax.training.state import StepMetrics
 
 ROOT = Path(__file__).parents[2]
 STUDIES = sorted((ROOT / "configs" / "studies").glob("*.toml"))
@@ -103,7 +104,9 @@ def named_arms(study: Study, patterns: list[str]) -> list[Arm]:
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_a_study_can_be_judged_and_written_up(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every rule finds its arms, pairs, weights and axes; every statement gets one verdict with a number behind it."""
-    thorough = stats._resample  # 10,000 resamples for each of some thousand intervals; the numbers mean nothing here
+    thorough = (
+        bootstrap._resample
+    )  # 10,000 resamples for each of some thousand intervals; the numbers mean nothing here
     monkeypatch.setattr(stats, "_resample", lambda *arguments: thorough(*arguments[:-1], 200))
     study = config.load_study(path)
     arms = [made_up(study, arm) for arm in study.arms]

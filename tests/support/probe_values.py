@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
-from rnnjax.training import step as train
+from rnnjax.training import state as train
 from rnnjax.types import Params, Probe, Task
 
 H, T = 4, 6

@@ -11,9 +11,8 @@ from rnnjax.tasks.grammar import (
     grammar_vocabulary,
     sentence_prefixes,
     total_surprisal,
-    valid_sentence_share,
-    valid_word_share,
 )
+from rnnjax.tasks.grammar_measures import valid_sentence_share, valid_word_share
 from rnnjax.tasks.text import text_to_ids
 
 GRAMMAR = Grammar()

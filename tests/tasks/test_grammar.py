@@ -12,6 +12,7 @@ import pytest
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks import TASKS, grammar
+from rnnjax.tasks.grammar_measures import grammar_measures, valid_sentence_share
 
 BUILT_IN = grammar.Grammar()
 SMALL = grammar.Grammar(
@@ -214,14 +215,14 @@ def test_measures_of_texts_counted_by_hand() -> None:
         "": (0.0, 0.0),
     }
     for text, (words, sentences) in cases.items():
-        measured = grammar.grammar_measures(BUILT_IN, text)
+        measured = grammar_measures(BUILT_IN, text)
         assert measured == pytest.approx({"valid_words": words, "valid_sentences": sentences}), text
 
 
 def test_the_grammar_finds_its_own_text_valid() -> None:
     text = " " + grammar.generate_text(BUILT_IN, 3_000, np.random.default_rng(1))
-    assert grammar.grammar_measures(BUILT_IN, text) == {"valid_words": 1.0, "valid_sentences": 1.0}
-    assert grammar.valid_sentence_share(BUILT_IN, text[8:]) > 0.98
+    assert grammar_measures(BUILT_IN, text) == {"valid_words": 1.0, "valid_sentences": 1.0}
+    assert valid_sentence_share(BUILT_IN, text[8:]) > 0.98
 
 
 def test_a_sample_of_500_characters_is_measured_in_well_under_a_millisecond() -> None:
@@ -229,7 +230,7 @@ def test_a_sample_of_500_characters_is_measured_in_well_under_a_millisecond() ->
     seconds = []
     for _ in range(20):
         start = time.perf_counter()
-        grammar.grammar_measures(BUILT_IN, text)
+        grammar_measures(BUILT_IN, text)
         seconds.append(time.perf_counter() - start)
     assert min(seconds) < 0.001
 

@@ -15,9 +15,9 @@ import pytest
 
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import cut_windows, next_step
-from rnnjax.training import parallel as sweep
-from rnnjax.training import step as train
-from rnnjax.training.parallel import Run, RunBlocks
+from rnnjax.training.parallel import Run, RunBlocks, compile_program, group_by_program, init_states, stack_hparams
+from rnnjax.training.state import StepMetrics, TrainState, init_state
+from rnnjax.training.step import train_chunk
 from rnnjax.types import WindowData
 
 V = 6
@@ -86,14 +86,14 @@ def counted() -> Iterator[Callable[[], int]]:
 
 
 class Trained(NamedTuple):
-    states: train.TrainState  # leaves [R, ...]
-    record: train.StepMetrics  # leaves [R, rows]
+    states: TrainState  # leaves [R, ...]
+    record: StepMetrics  # leaves [R, rows]
 
 
-def starts_of(runs: list[Run]) -> train.TrainState:
+def starts_of(runs: list[Run]) -> TrainState:
     """States [R, ...] that need no compilation: random parameters, not those of the initializers."""
     rng = np.random.default_rng(2)
-    of_run = jax.eval_shape(partial(train.init_state, runs[0].spec), runs[0].hp)
+    of_run = jax.eval_shape(partial(init_state, runs[0].spec), runs[0].hp)
     empty = jax.tree.map(lambda leaf: np.zeros((len(runs), *leaf.shape), leaf.dtype), of_run)
     return empty.replace(
         params=jax.tree.map(lambda leaf: rng.normal(size=leaf.shape, scale=0.3).astype(leaf.dtype), empty.params),
@@ -104,8 +104,8 @@ def starts_of(runs: list[Run]) -> train.TrainState:
     )
 
 
-def trained(runs: list[Run], chunks: list[int], start: train.TrainState) -> Trained:
-    program = sweep.compile_program(runs, text(runs[0].spec), STEPS)
+def trained(runs: list[Run], chunks: list[int], start: TrainState) -> Trained:
+    program = compile_program(runs, text(runs[0].spec), STEPS)
     states = program.blocks.scatter(start)
     records = []
     for steps in chunks:
@@ -166,7 +166,7 @@ def test_a_run_is_bitwise_the_same_in_any_company(
     rng = np.random.default_rng(seed)
     pool = pool_of(spec)
     start = starts_of(pool)
-    monkeypatch.setattr(sweep, "Blocks", partial(RunBlocks, devices=jax.devices()[:devices]))
+    monkeypatch.setattr("rnnjax.training.parallel.RunBlocks", partial(RunBlocks, devices=jax.devices()[:devices]))
     regrouped = 0
     with counted() as compilations:
         alone = [trained([run], [STEPS], rows(start, [i])) for i, run in enumerate(pool)]
@@ -188,10 +188,10 @@ def test_a_run_is_bitwise_the_same_in_any_company(
 
 def test_starts_are_bitwise_the_same_in_any_company(shared: None) -> None:
     pool = pool_of(SHAPES[0][1])
-    together = sweep.init_states(pool)
-    backwards = sweep.init_states(pool[::-1])
+    together = init_states(pool)
+    backwards = init_states(pool[::-1])
     for i in range(0, POOL, 5):
-        alone = sweep.init_states([pool[i]])
+        alone = init_states([pool[i]])
         assert sha256(row(together, i)) == sha256(row(alone, 0)) == sha256(row(backwards, POOL - 1 - i))
 
 
@@ -199,10 +199,10 @@ def test_canary_a_plain_vmap_is_not_bitwise_the_same() -> None:
     """If one `vmap` over all runs gave the same bits at every width, the tests above would prove nothing."""
     for _, spec in SHAPES:
         pool, data = pool_of(spec), text(spec)
-        start, hp = starts_of(pool), sweep.stack_hparams(pool)
+        start, hp = starts_of(pool), stack_hparams(pool)
 
         def chunk_of_run(state: Any, hp: HParams, spec: Spec = spec, data: WindowData = data) -> Any:
-            return train.train_chunk(spec, STEPS, hp, data, state, jnp.int32(STEPS))[0]
+            return train_chunk(spec, STEPS, hp, data, state, jnp.int32(STEPS))[0]
 
         chunk = jax.jit(jax.vmap(chunk_of_run))
         seen = set()
@@ -216,7 +216,7 @@ def test_canary_a_plain_vmap_is_not_bitwise_the_same() -> None:
 
 def training_compilations(runs: list[Run]) -> int:
     with counted() as compilations:
-        for group in sweep.group_by_program(runs):
+        for group in group_by_program(runs):
             trained(group, [3, 5, 1], starts_of(group))
         return compilations()
 
@@ -230,7 +230,7 @@ def test_one_training_compilation_for_arms_that_differ_in_start_and_numbers() ->
     runs = runs_of(*starts) + runs_of(*starts, learning_rate=0.2, clip_norm=1.0, recurrent_gain=0.7)
     assert training_compilations(runs) == 1
     with counted() as compilations:
-        sweep.init_states(runs)
+        init_states(runs)
         assert compilations() == len(starts), "one for each way to start"
 
 
@@ -254,10 +254,10 @@ def test_one_more_training_compilation_per_point_of_a_spec_axis() -> None:
 def test_groups_are_the_runs_of_one_program_in_the_order_of_the_study() -> None:
     a, b, c = spec_of(), spec_of(hidden=8), spec_of(recurrent_initializer="normal")
     runs = runs_of(a, b, c, seeds=2)
-    first, second = sweep.group_by_program(runs)
+    first, second = group_by_program(runs)
     assert first == [*runs[0:2], *runs[4:6]]
     assert second == runs[2:4]
-    assert sweep.group_by_program([]) == []
+    assert group_by_program([]) == []
 
 
 def test_hyperparameters_are_batched_without_loss() -> None:
@@ -265,7 +265,7 @@ def test_hyperparameters_are_batched_without_loss() -> None:
         Run(0, spec_of(), HParams(seed=2**32 - 1, clip_norm=np.inf)),
         Run(0, spec_of(), HParams(seed=2**31 + 1, learning_rate=0.5)),
     ]
-    hp = sweep.stack_hparams(runs)
+    hp = stack_hparams(runs)
     assert hp.seed.dtype == np.uint32
     assert hp.seed.tolist() == [2**32 - 1, 2**31 + 1], "float32 would round these"
     assert {leaf.dtype for leaf in hp._replace(seed=hp.learning_rate)} == {np.dtype(np.float32)}
@@ -291,14 +291,14 @@ def test_padding_is_a_copy_of_a_real_run_and_is_dropped(runs: int, width: int) -
 
 def test_a_record_has_the_rows_of_its_chunk_and_probes_see_every_run(shared: None) -> None:
     runs = runs_of(spec_of(), seeds=6)
-    program = sweep.compile_program(runs, text(spec_of()), STEPS)
+    program = compile_program(runs, text(spec_of()), STEPS)
     states = program.blocks.scatter(starts_of(runs))
     for steps, written in ((1, 1), (3, 1), (7, 3)):
         states, record = program.advance(states, steps)
         assert {leaf.shape for leaf in record} == {(6, written)}
         assert np.isfinite(record.loss).all()
 
-    def probe(state: train.TrainState, hp: HParams, step: jax.Array) -> dict[str, jax.Array]:
+    def probe(state: TrainState, hp: HParams, step: jax.Array) -> dict[str, jax.Array]:
         return {"seed": hp.seed, "steps": state.step, "asked": step}
 
     values = program.measure(probe, states, 11)

@@ -13,8 +13,10 @@ from rnnjax.errors import BadInput
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
 from rnnjax.studies.prepare import prepare_study
-from rnnjax.training import batching as order
-from rnnjax.training import step as train
+from rnnjax.training.batching import sequential_window
+from rnnjax.training.loss import window_losses
+from rnnjax.training.state import init_state
+from rnnjax.training.step import compute_gradient, train_chunk, train_step
 from rnnjax.types import WindowData
 
 V, T = 5, 6
@@ -35,8 +37,8 @@ def test_what_is_frozen_stays_and_all_else_moves(cell: str) -> None:
     parts = {"kernel": "kernel_trainable", "recurrent_kernel": "recurrent_trainable", "readout": "readout_trainable"}
     for frozen, field in parts.items():
         hp = HParams(seed=1)._replace(**{field: 0.0})
-        before = train.init_state(spec, hp)
-        after, row = train.train_chunk(spec, 3, hp, text(), before, jnp.int32(3))
+        before = init_state(spec, hp)
+        after, row = train_chunk(spec, 3, hp, text(), before, jnp.int32(3))
         leaves = jax.tree_util.tree_leaves_with_path(before.params)
         for (steps, old), new in zip(leaves, jax.tree.leaves(after.params), strict=True):
             path, changed = jax.tree_util.keystr(steps), bool(np.any(old != new))
@@ -50,14 +52,14 @@ def test_what_is_frozen_stays_and_all_else_moves(cell: str) -> None:
 def test_the_norm_is_that_of_what_is_trained() -> None:
     """With all but the readout frozen it is the norm of the readout's own gradient."""
     hp = HParams(seed=1, kernel_trainable=0.0, recurrent_trainable=0.0)
-    state = train.init_state(SPEC, hp)
-    _, row = train.train_step(SPEC, hp, text(), state)
-    window, _ = order.sequential_window(hp, text(), jnp.int32(0))
+    state = init_state(SPEC, hp)
+    _, row = train_step(SPEC, hp, text(), state)
+    window, _ = sequential_window(hp, text(), jnp.int32(0))
 
     def loss(readout: dict) -> jax.Array:
         params = state.params | {"readout": readout}
         _, outputs_TBO, _ = build_network(SPEC, hp).apply(params, state.carry, window.inputs_WTB)
-        return train.window_losses(SPEC, outputs_TBO, window)[0]
+        return window_losses(SPEC, outputs_TBO, window)[0]
 
     gradient = jax.grad(loss)(state.params["readout"])
     norm = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(gradient)))
@@ -66,7 +68,7 @@ def test_the_norm_is_that_of_what_is_trained() -> None:
 
 def test_a_clip_ends_after_its_steps() -> None:
     hp = HParams(seed=1, clip_norm=1e-3, clip_steps=2.0)
-    _, record = train.train_chunk(SPEC, 4, hp, text(), train.init_state(SPEC, hp), jnp.int32(4))
+    _, record = train_chunk(SPEC, 4, hp, text(), init_state(SPEC, hp), jnp.int32(4))
     assert record.clip_share.tolist() == [1, 1, 0, 0]
     np.testing.assert_allclose(record.update_norm[:2], 1e-5, rtol=1e-4)
     np.testing.assert_allclose(record.update_norm[2:], 0.01 * record.gradient_norm[2:], rtol=1e-4)
@@ -78,22 +80,22 @@ def test_a_clip_ends_after_its_steps() -> None:
 def gradient(gradient_window: int) -> jax.Array:
     spec = replace(SPEC, gradient_window=gradient_window, reduction="last")
     hp = HParams(seed=1)
-    state = train.init_state(spec, hp)
-    return train.compute_gradient(spec, hp, text(), state).gradient["layer_0"]["recurrent_kernel"]
+    state = init_state(spec, hp)
+    return compute_gradient(spec, hp, text(), state).gradient["layer_0"]["recurrent_kernel"]
 
 
 def test_a_gradient_is_cut_inside_the_window() -> None:
     """The last step's loss back through two steps only: as from a window of two that starts at the carried state."""
     hp = HParams(seed=1)
-    params = train.init_state(SPEC, hp).params
-    window, _ = order.sequential_window(hp, text(), jnp.int32(0))
+    params = init_state(SPEC, hp).params
+    window, _ = sequential_window(hp, text(), jnp.int32(0))
     model = build_network(SPEC, hp)
 
     def last_loss(kernel: jax.Array) -> jax.Array:
         learned = params | {"layer_0": params["layer_0"] | {"recurrent_kernel": kernel}}
         carry, _, _ = model.apply(params, model.carry(params, jax.random.key(0), 1), window.inputs_WTB[:4])
         _, outputs_TBO, _ = model.apply(learned, carry, window.inputs_WTB[4:])
-        return train.window_losses(
+        return window_losses(
             replace(SPEC, reduction="last"), outputs_TBO, window._replace(targets_WTB=window.targets_WTB[4:])
         )[0]
 
@@ -104,10 +106,8 @@ def test_a_gradient_is_cut_inside_the_window() -> None:
 
 def test_pieces_say_what_the_whole_window_says() -> None:
     hp = HParams(seed=1)
-    whole = train.compute_gradient(SPEC, hp, text(), train.init_state(SPEC, hp))
-    pieces = train.compute_gradient(
-        replace(SPEC, gradient_window=4), hp, text(), train.init_state(SPEC, hp)
-    )  # of 4 and 2 steps
+    whole = compute_gradient(SPEC, hp, text(), init_state(SPEC, hp))
+    pieces = compute_gradient(replace(SPEC, gradient_window=4), hp, text(), init_state(SPEC, hp))  # of 4 and 2 steps
     np.testing.assert_allclose(pieces.loss, whole.loss, rtol=1e-6)
     np.testing.assert_allclose(pieces.carry["layer_0"], whole.carry["layer_0"], atol=1e-6)
 

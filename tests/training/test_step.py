@@ -10,16 +10,20 @@ import numpy as np
 import pytest
 
 from rnnjax.networks.cells import CELLS
-from rnnjax.networks.generation import sample
 from rnnjax.networks.initializers import INITIALIZERS
 from rnnjax.networks.keys import Purpose, key_for
 from rnnjax.networks.model import build_network
+from rnnjax.networks.sampling import sample
 from rnnjax.settings import HParams, Spec
-from rnnjax.training import batching as order
-from rnnjax.training import step as train
+from rnnjax.training.batching import sequential_window
+from rnnjax.training.early_stopping import early_stopping_check
+from rnnjax.training.loss import evaluate_loss, window_losses
 from rnnjax.training.losses import REDUCTIONS, cross_entropy
 from rnnjax.training.optimizers import OPTIMIZERS, build_optimizer
+from rnnjax.training.scheduled_sampling import scheduled_sampling_window
 from rnnjax.training.schedules import sampling_probability_at
+from rnnjax.training.state import TrainState, init_state
+from rnnjax.training.step import train_chunk, train_step
 from rnnjax.types import Params, WindowData
 
 V, H, T, W = 5, 7, 4, 3
@@ -42,7 +46,7 @@ def first_windows(windows: int, float64: bool) -> np.ndarray:
     places = np.arange(windows, dtype=np.int32).reshape(windows, 1, 1)
     with jax.enable_x64(float64):
         first = jax.vmap(
-            lambda seed: order.sequential_window(HParams(seed=seed), WindowData(places, places), jnp.int32(0))[0][0]
+            lambda seed: sequential_window(HParams(seed=seed), WindowData(places, places), jnp.int32(0))[0][0]
         )
         return np.asarray(jax.jit(first)(np.arange(100)))[:, 0, 0]
 
@@ -217,18 +221,18 @@ def compiled(function: Any, *settings: Any) -> Any:
     return jax.jit(partial(function, *settings), compiler_options={"xla_backend_optimization_level": 0})
 
 
-def start_of(spec: Spec, hp: HParams) -> train.TrainState:
+def start_of(spec: Spec, hp: HParams) -> TrainState:
     """What only a later step looks at is set to its default, so that starts are compiled once."""
-    return compiled(train.init_state, replace(spec, reduction="sum", carry="carried", log_every=1))(hp)
+    return compiled(init_state, replace(spec, reduction="sum", carry="carried", log_every=1))(hp)
 
 
 def step_of(spec: Spec) -> Any:
-    return compiled(train.train_step, spec)
+    return compiled(train_step, spec)
 
 
 def chunk_of(spec: Spec, rows: int) -> Any:
     """As the program compiles it."""
-    return jax.jit(partial(train.train_chunk, spec, rows))
+    return jax.jit(partial(train_chunk, spec, rows))
 
 
 def as_numpy(tree: Any) -> Any:
@@ -307,8 +311,8 @@ def test_50_and_50_steps_are_100(cell: str, name: str) -> None:
 
 def test_a_row_is_the_mean_of_its_steps() -> None:
     hp, data = HParams(), text()
-    by_step = compiled(train.train_chunk, spec_of(log_every=1), 7)
-    by_three = compiled(train.train_chunk, spec_of(log_every=3), 4)
+    by_step = compiled(train_chunk, spec_of(log_every=1), 7)
+    by_three = compiled(train_chunk, spec_of(log_every=3), 4)
     start = start_of(spec_of(), hp)
     _, steps = by_step(hp, data, start, jnp.int32(7))
     _, rows = by_three(hp, data, start, jnp.int32(7))
@@ -415,7 +419,7 @@ def test_what_is_counted_and_in_what_unit() -> None:
     own = [(((outputs - targets) * unit) ** 2)[t, b].mean() for t, b in ((2, 0), (0, 1), (1, 1))]
     for reduction, expected in {"sum": sum(seen) / 2, "mean": np.mean(seen), "last": seen[0] / 2}.items():
         spec = spec_of(reduction=reduction, loss="squared_error")
-        optimised, reported = train.window_losses(spec, jnp.asarray(outputs), jax.tree.map(jnp.asarray, window))
+        optimised, reported = window_losses(spec, jnp.asarray(outputs), jax.tree.map(jnp.asarray, window))
         assert optimised == pytest.approx(expected, rel=1e-5)
         assert reported == pytest.approx(np.mean(own), rel=1e-5)
 
@@ -423,7 +427,7 @@ def test_what_is_counted_and_in_what_unit() -> None:
 def test_without_a_unit_everything_counts_as_it_is() -> None:
     outputs, targets = np.random.default_rng(0).normal(size=(2, 3, 2, 1)).astype(np.float32)
     spec = spec_of(reduction="mean", loss="squared_error")
-    optimised, reported = train.window_losses(spec, jnp.asarray(outputs), WindowData(np.zeros((3, 2)), targets))
+    optimised, reported = window_losses(spec, jnp.asarray(outputs), WindowData(np.zeros((3, 2)), targets))
     assert optimised == reported == pytest.approx(((outputs - targets) ** 2).mean(), rel=1e-5)
 
 
@@ -441,17 +445,15 @@ def test_the_clip_of_elements_comes_before_that_of_the_norm() -> None:
 # Looks at the held-out loss
 
 
-def looked(losses: list[float], spec: Spec, hp: HParams, monkeypatch: pytest.MonkeyPatch) -> list[train.TrainState]:
+def looked(losses: list[float], spec: Spec, hp: HParams, monkeypatch: pytest.MonkeyPatch) -> list[TrainState]:
     """The states after looks that find these losses; the parameters of look i are all i."""
     seen = iter(losses)
-    monkeypatch.setattr(train, "evaluate", lambda *_: jnp.float32(next(seen)))
-    state, states = train.init_state(spec, hp), []
+    monkeypatch.setattr("rnnjax.training.early_stopping.evaluate_loss", lambda *_: jnp.float32(next(seen)))
+    state, states = init_state(spec, hp), []
     nothing = WindowData(np.zeros((1, 1, 1)), np.zeros((1, 1, 1)))
     for number in range(len(losses)):
         params = state.params if state.early_stopping.stopped_at >= 0 else numbered(state.params, number)
-        state = train.early_stopping_check(
-            spec, hp, nothing, state.replace(params=params, step=jnp.int32(10 * (number + 1)))
-        )
+        state = early_stopping_check(spec, hp, nothing, state.replace(params=params, step=jnp.int32(10 * (number + 1))))
         states.append(state)
     return states
 
@@ -502,9 +504,9 @@ def test_the_best_parameters_are_taken_at_the_end(monkeypatch: pytest.MonkeyPatc
 
 def test_a_look_at_a_dead_run_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     spec, hp = spec_of(validate_every=10), HParams()
-    monkeypatch.setattr(train, "evaluate", lambda *_: jnp.float32(np.nan))
-    dead = train.init_state(spec, hp).replace(alive=jnp.bool_(False))
-    assert_bitwise(train.early_stopping_check(spec, hp, text(), dead), dead)
+    monkeypatch.setattr("rnnjax.training.early_stopping.evaluate_loss", lambda *_: jnp.float32(np.nan))
+    dead = init_state(spec, hp).replace(alive=jnp.bool_(False))
+    assert_bitwise(early_stopping_check(spec, hp, text(), dead), dead)
 
 
 def test_a_run_that_overfits_stops_at_its_best() -> None:
@@ -512,9 +514,9 @@ def test_a_run_that_overfits_stops_at_its_best() -> None:
     spec = spec_of(optimizer="adam", validate_every=20, steps=400, log_every=20)
     hp = HParams(learning_rate=0.05, patience=4.0)
     data, held_out = text(), WindowData(*(jnp.asarray(leaf[:1]) for leaf in text(batch=8)[:2]))
-    chunk, look = chunk_of(spec, 1), jax.jit(partial(train.early_stopping_check, spec))
-    evaluate = jax.jit(partial(train.evaluate_loss, spec))
-    state, losses, rows = train.init_state(spec, hp), [], []
+    chunk, look = chunk_of(spec, 1), jax.jit(partial(early_stopping_check, spec))
+    evaluate = jax.jit(partial(evaluate_loss, spec))
+    state, losses, rows = init_state(spec, hp), [], []
     for _ in range(20):
         state, row = chunk(hp, data, state, jnp.int32(20))
         losses.append(float(evaluate(hp, state.params, held_out)))
@@ -588,7 +590,7 @@ def test_golden_steps_of_scheduled_sampling(scheduled_sampling: str, schedule: s
     assert replaced > STEPS, "most of what is read is the network's own"
 
 
-def own_loss(spec: Spec, hp: HParams, state: train.TrainState, data: WindowData, params: Params) -> jax.Array:
+def own_loss(spec: Spec, hp: HParams, state: TrainState, data: WindowData, params: Params) -> jax.Array:
     """Oracle: one scan that chooses its input, reads it and has its loss, all inside of what is differentiated."""
     model, window = build_network(spec, hp), (first_window(int(hp.seed), W) + int(state.step)) % W
     chances, uniforms = map(jnp.asarray, chances_of(spec, hp, int(state.step)))
@@ -611,7 +613,7 @@ def own_loss(spec: Spec, hp: HParams, state: train.TrainState, data: WindowData,
 @pytest.mark.parametrize("cell", ["elman", "lstm"])
 def test_the_gradient_is_that_of_a_scan_that_chooses_on_its_way(cell: str) -> None:
     spec, data = spec_of(cell=cell, scheduled_sampling="sampled", batch=3, layers=2), text(3)
-    state = train.init_state(spec, OWN)
+    state = init_state(spec, OWN)
     rng = np.random.default_rng(0)
     state = state.replace(
         step=jnp.int32(2 if first_window(1, W) != 1 else 4),  # not where the text starts anew
@@ -642,7 +644,7 @@ def test_a_share_of_everything_is_the_free_run() -> None:
         OWN._replace(sampling_probability=1.0, sampling_steps=1.0),
     )
     state, window = start_of(spec_of(batch=3), hp).replace(step=jnp.int32(7)), jax.tree.map(lambda x: x[1], text(3))
-    read = train.scheduled_sampling_window(spec, hp, state, jnp.bool_(True), jax.random.key(0), window).inputs_WTB
+    read = scheduled_sampling_window(spec, hp, state, jnp.bool_(True), jax.random.key(0), window).inputs_WTB
     free = sample(spec, hp, state.params, window.inputs_WTB[:1], T - 1, jnp.float32(0), jax.random.key(1))
     np.testing.assert_array_equal(read, np.concatenate([window.inputs_WTB[:1], free]))
 

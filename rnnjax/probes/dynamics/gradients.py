@@ -15,7 +15,7 @@ from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.losses import LOSSES
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Carry, Params, Probe, Task, WindowData, no_summary
 
 LAGS = 49  # the longest measured lag: position 50 of a window, counted from 1 at its end

@@ -16,7 +16,7 @@ from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.dynamics.gradients import row_norms
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Carry, Probe, Task, no_summary
 
 SEED = 20_010  # of the input, the same for all runs

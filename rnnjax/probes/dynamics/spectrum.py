@@ -10,7 +10,7 @@ from rnnjax.errors import NotApplicable
 from rnnjax.metrics import Metric, suffixed_metrics
 from rnnjax.networks.model import build_layers
 from rnnjax.settings import HParams, Spec
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import OpaqueCell, Params, Probe, Task
 
 SPECTRUM_METRICS = {

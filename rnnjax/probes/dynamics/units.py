@@ -12,7 +12,7 @@ from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import held_out_window
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Facts, Params, Probe, Task, WindowData, no_summary
 
 STATES = 5_000  # maximum of held-out steps

@@ -11,14 +11,15 @@ from jax.flatten_util import ravel_pytree
 
 from rnnjax.errors import NotApplicable
 from rnnjax.metrics import Metric, suffixed_metrics
-from rnnjax.networks.generation import beam_search, decode_step, prefill, sample
+from rnnjax.networks.beam_search import beam_search
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
+from rnnjax.networks.sampling import decode_step, prefill, sample
 from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_METRICS, LOOP_TAIL, PROMPTS
 from rnnjax.probes.numerics.repetition import trailing_period
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Carry, Params, Probe, Task
 
 PROMPT = 50  # characters, of a prompt and of the end of the training text

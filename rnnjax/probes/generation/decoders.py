@@ -10,16 +10,17 @@ from jax import Array
 
 from rnnjax.errors import NotApplicable
 from rnnjax.metrics import Metric, suffixed_metrics
-from rnnjax.networks.generation import COMPLETE, Truncation, beam_search, generate_from, prefill
+from rnnjax.networks.beam_search import COMPLETE, beam_search
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
+from rnnjax.networks.sampling import Truncation, generate_from, prefill
 from rnnjax.probes.generation.errors_by_position import PROMPT, TrueTexts, true_texts
 from rnnjax.probes.generation.free_running import LONGEST_PERIOD, LOOP_METRICS, LOOP_TAIL
 from rnnjax.probes.numerics.repetition import trailing_period
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.automaton import REJECT, START, Language, build_language, text_surprisal, word_lengths
 from rnnjax.tasks.windows import spread_windows
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Params, Probe, Task
 
 PROMPTS = 16

@@ -66,7 +66,9 @@ ERROR_METRICS = {
     **POSITION_METRICS,
     "forced_invalid_words_by_bin": Metric(f"{BRANCHED_WORDS}, {BY_BIN}", better="lower", kind="lag"),
     "forced_invalid_words": Metric(f"{BRANCHED_WORDS}, mean over the bins", better="lower"),
-    "exposure_gap": Metric("invalid_words - forced_invalid_words", better="lower", source="arXiv:1905.10617"),
+    "exposure_gap": Metric(
+        "invalid_words - forced_invalid_words", better="lower", source="He et al. 2021, arXiv:1905.10617"
+    ),
     **excess_metrics("", "an invalid word"),
     **excess_metrics("_sentences", "no complete sentence"),
 }

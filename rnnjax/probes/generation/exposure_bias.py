@@ -17,9 +17,9 @@ from jax import Array
 
 from rnnjax.errors import NotApplicable
 from rnnjax.metrics import Metric
-from rnnjax.networks.generation import decode_step, generate_from, prefill
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_network, require_unidirectional
+from rnnjax.networks.sampling import decode_step, generate_from, prefill
 from rnnjax.probes.generation.errors_by_position import (
     BIN,
     BINS,
@@ -36,7 +36,7 @@ from rnnjax.probes.numerics.discriminant import separation
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.automaton import build_language
 from rnnjax.tasks.windows import spread_windows
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Carry, Params, Probe, Task
 
 TEXTS = ("free", "branched", "injected")

@@ -9,14 +9,14 @@ from jax import Array
 
 from rnnjax.errors import NotApplicable
 from rnnjax.metrics import Metric, suffixed_metrics
-from rnnjax.networks.generation import sample
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import require_unidirectional
+from rnnjax.networks.sampling import sample
 from rnnjax.probes.numerics.repetition import compression_ratio, distinct, trailing_period
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.text import ids_to_text
 from rnnjax.tasks.windows import spread_windows
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Probe, Task
 
 PROMPTS = 32
@@ -26,7 +26,7 @@ LONGEST_PERIOD, LOOP_TAIL = 50, 200  # a text loops if its last 200 characters h
 TEMPERATURES = {"greedy": 0.0, "sampled": 1.0}
 CONDITIONS = {"greedy": "greedy decoding", "sampled": "sampled at temperature 1"}
 
-LOOP = f"its last {LOOP_TAIL} characters have a period of at most {LONGEST_PERIOD}"
+LOOP = f"the last {LOOP_TAIL} characters have a period of at most {LONGEST_PERIOD}"
 LOOP_METRICS = {
     "loop_rate": Metric(f"share of the generated texts that end in a loop: {LOOP}", better="lower"),
     "period": Metric(f"mean period of the generated texts that end in a loop ({LOOP}), NaN without", unit="characters"),

@@ -18,7 +18,7 @@ from rnnjax.probes.memory.symbol_recall import (
 from rnnjax.probes.numerics.linear_fits import feature_scale, logistic, logits, ridge
 from rnnjax.settings import HParams, Spec
 from rnnjax.training.losses import LOSSES
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Probe, Task, WindowData
 
 STEPS = 32  # states of each training window

@@ -13,7 +13,7 @@ from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.numerics.linear_fits import feature_scale, logistic, logits
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Params, Probe, Task, WindowData
 
 LAGS = (*range(1, 11), 12, 14, 16, 18, 20, 22, 25, 30, 35, 40, 45, 50)

@@ -13,8 +13,10 @@ from jax import Array
 from rnnjax.metrics import Metric
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import held_out_window, task_windows
+from rnnjax.training.loss import evaluate_loss
 from rnnjax.training.optimizers import build_optimizer
-from rnnjax.training.step import TrainState, apply_gradient, compute_gradient, evaluate_loss
+from rnnjax.training.state import TrainState
+from rnnjax.training.step import apply_gradient, compute_gradient
 from rnnjax.types import Params, Probe, Task, WindowData, no_summary
 
 STEPS = 64  # measured

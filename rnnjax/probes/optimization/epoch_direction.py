@@ -8,7 +8,8 @@ from rnnjax.metrics import Metric
 from rnnjax.probes.optimization.clipping import cosine
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import task_windows
-from rnnjax.training.step import TrainState, train_step
+from rnnjax.training.state import TrainState
+from rnnjax.training.step import train_step
 from rnnjax.types import Params, Probe, Task, no_summary
 
 PASSES_METRICS = {

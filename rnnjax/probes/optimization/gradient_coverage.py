@@ -19,9 +19,11 @@ from rnnjax.probes.optimization.clipping import cosine
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import task_windows
 from rnnjax.training.batching import select_window
+from rnnjax.training.loss import window_loss
 from rnnjax.training.losses import LOSSES, REDUCTIONS
 from rnnjax.training.optimizers import build_optimizer
-from rnnjax.training.step import TrainState, train_step, window_loss
+from rnnjax.training.state import TrainState
+from rnnjax.training.step import train_step
 from rnnjax.types import Carry, Params, Probe, Task, WindowData
 
 TWIN_STEPS = 100  # of gradient descent, with a sum over the window and with a mean

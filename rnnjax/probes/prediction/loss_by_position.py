@@ -13,9 +13,10 @@ from rnnjax.metrics import Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
-from rnnjax.tasks.windows import carried_floors, held_out_loss_bound, task_windows, window_floors
+from rnnjax.tasks.entropy import carried_floors, held_out_loss_bound, window_floors
+from rnnjax.tasks.windows import task_windows
 from rnnjax.training.losses import cross_entropy
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Params, Probe, Task, WindowData
 
 WINDOWS = 1_024  # read at most, the first of each stream

@@ -7,7 +7,8 @@ from jax import Array
 from rnnjax.metrics import Metric
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import held_out_window
-from rnnjax.training.step import TrainState, evaluate_loss
+from rnnjax.training.loss import evaluate_loss
+from rnnjax.training.state import TrainState
 from rnnjax.types import Probe, Task, no_summary
 
 VALIDATION_METRICS = {

@@ -13,7 +13,7 @@ from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows, task_windows
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Params, Probe, Task, no_summary
 
 SERIES = 10  # of the small batches

@@ -8,12 +8,12 @@ from jax import Array
 
 from rnnjax.errors import NotApplicable
 from rnnjax.metrics import Metric
-from rnnjax.networks.generation import forecast
 from rnnjax.networks.model import require_unidirectional
+from rnnjax.networks.sampling import forecast
 from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_TAIL
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Probe, Task
 
 PROMPTS = 16

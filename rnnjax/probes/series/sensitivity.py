@@ -20,7 +20,7 @@ from rnnjax.probes.dynamics.gradients import row_norms
 from rnnjax.probes.dynamics.reservoir import carry_distance, random_carry
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows, swap_axes
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Carry, Params, Probe, Task, WindowData, no_summary
 
 WINDOWS = 64

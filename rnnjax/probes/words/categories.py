@@ -25,7 +25,7 @@ from rnnjax.probes.numerics.word_vectors import (
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.grammar import DETERMINER, Grammar, build_grammar, word_categories, word_places
 from rnnjax.tasks.text import ids_to_text
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Params, Probe, Task
 
 CHARACTERS = 10_000  # of the training text that are read

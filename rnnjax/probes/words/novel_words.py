@@ -31,7 +31,7 @@ from rnnjax.probes.words.substitution import (
 )
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.text import ids_to_text, text_to_ids
-from rnnjax.training.step import TrainState
+from rnnjax.training.state import TrainState
 from rnnjax.types import Params, Probe, Task
 
 OCCURRENCES = 32  # contexts of each replaced word

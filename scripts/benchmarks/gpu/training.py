@@ -15,7 +15,8 @@ from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.windows import task_windows
 from rnnjax.training import parallel
-from rnnjax.training import step as single_run
+from rnnjax.training.state import init_state
+from rnnjax.training.step import train_step
 
 CELL_NAMES = tuple(CELLS)
 LONGEST_RECORD = 400  # rows that one call of `advance` returns at most
@@ -79,8 +80,8 @@ def compiled_step(setting: Setting, runs: int) -> Any:
     task, spec = task_and_spec(setting)
     hp = parallel.stack_hparams([parallel.Run(0, spec, HParams(seed=seed)) for seed in range(runs)])
     data = jax.device_put(task_windows(task, task.train_N, spec.batch, spec.window))
-    states = jax.vmap(partial(single_run.init_state, spec))(hp)
-    step = jax.vmap(lambda hp, data, state: single_run.train_step(spec, hp, data, state), in_axes=(0, None, 0))
+    states = jax.vmap(partial(init_state, spec))(hp)
+    step = jax.vmap(lambda hp, data, state: train_step(spec, hp, data, state), in_axes=(0, None, 0))
     return jax.jit(step).lower(hp, data, states).compile()
 
 

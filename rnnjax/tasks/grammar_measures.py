@@ -1,0 +1,49 @@
+"""Measures of a generated text against the grammar: shares of valid words and of valid sentences."""
+
+from collections.abc import Mapping
+
+from rnnjax.tasks.grammar import Grammar, sentence_prefixes, sentence_probabilities, word_categories
+
+
+def grammar_measures(grammar: Grammar, text: str) -> dict[str, float]:
+    """The measures of a generated text: {"valid_words", "valid_sentences"}."""
+    return {"valid_words": valid_word_share(grammar, text), "valid_sentences": valid_sentence_share(grammar, text)}
+
+
+def valid_word_share(grammar: Grammar, text: str) -> float:
+    """Share of the words of a text that are in the lexicon; the first and last may be cut and do not count.
+
+    Words are what stands between single spaces, so a double space is a word that is wrong. 0 where there is no word.
+    """
+    words, known = text.split(" ")[1:-1], word_categories(grammar)
+    return sum(word in known for word in words) / len(words) if words else 0.0
+
+
+def valid_sentence_share(grammar: Grammar, text: str) -> float:
+    """Share of the words of a text that belong to complete sentences; the first and last word do not count.
+
+    The text is read from left to right: a sentence that starts at a word is taken whole, otherwise the word is skipped.
+    Words of a good beginning that the end of the text cuts are not judged. So the grammar's own text has 1 if it is
+    read from the space before a sentence, and a little less from the middle of one. 0 where no word is judged.
+    """
+    words = text.split(" ")[1:-1]
+    position = covered = 0
+    known, whole = sentence_prefixes(grammar), sentence_probabilities(grammar)
+    while (length := _sentence_length(known, whole, words, position)) is not None:
+        covered += length
+        position += length or 1
+    return covered / position if position else 0.0
+
+
+def _sentence_length(
+    known: Mapping[str, float], whole: Mapping[str, float], words: list[str], position: int
+) -> int | None:
+    """In words, of the sentence that begins at a word; 0 where none does; None where the text ends before it does."""
+    sentence = ""
+    for end in range(position, len(words)):
+        sentence += words[end] + " "
+        if sentence in whole:
+            return end + 1 - position
+        if sentence not in known:
+            return 0
+    return None
