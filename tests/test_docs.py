@@ -1,7 +1,6 @@
 """The pages of docs/ against the code that they describe."""
 
 import re
-from importlib.util import find_spec
 from pathlib import Path
 from typing import get_type_hints
 
@@ -25,9 +24,8 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [ROOT / "README.md", *DOCS.glob("*.md")]}
 GUIDES = {name: (ROOT / name).read_text() for name in ("CONTRIBUTING.md", "CHANGELOG.md")}
+WRITTEN_LATER = {"results/bench/gpu.json"}  # by a command, on a machine that has a GPU
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-OF_METRICS = ("probes.md", "metrics.md")
-METRICS_DESCRIBED = find_spec("rnnjax.studies.metrics") is not None
 
 
 def between(text: str, begin: str, end: str) -> str:
@@ -37,8 +35,6 @@ def between(text: str, begin: str, end: str) -> str:
 @pytest.mark.parametrize("name", PAGES)
 def test_a_generated_page_is_that_of_the_code(name: str) -> None:
     """`python scripts/docs.py` writes it."""
-    if name in OF_METRICS and not METRICS_DESCRIBED:
-        pytest.skip("rnnjax.studies.metrics is not there yet")
     assert (DOCS / name).read_text() == PAGES[name]()
 
 
@@ -79,7 +75,8 @@ def test_every_path_named_is_there(name: str) -> None:
     folders = re.findall(r"(?<![\w/.])(?:scripts|configs|results|tests|docs|rnnjax)/[\w./-]*\w", text)
     modules = re.findall(r"`((?:\w+/)+\w+\.py)`", text)
     places = (ROOT, ROOT / "rnnjax")
-    assert {path for path in [*folders, *modules] if not any((place / path).exists() for place in places)} == set()
+    missing = {path for path in [*folders, *modules] if not any((place / path).exists() for place in places)}
+    assert missing <= WRITTEN_LATER
 
 
 @pytest.mark.parametrize("name", TEXTS)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from rnnjax.cli.documentation.markdown import code, page, table
 from rnnjax.metrics import UNITS_OF_LOSS, Metric
+from rnnjax.probes import all_metrics
+from rnnjax.studies.metrics import training_metrics
 
 INTRODUCTION = """\
 A metric is one number per seed. Study files name it in `metric`:
@@ -18,9 +20,6 @@ Only scalars can be judged. A unit in braces depends on the loss of the task:"""
 
 def metrics_page() -> str:
     """The page: units, metrics of training, one section per probe."""
-    from rnnjax.probes import all_metrics
-    from rnnjax.studies.metrics import training_metrics
-
     names = sorted({name for units in UNITS_OF_LOSS.values() for name in units})
     rows = [[f"`{{{name}}}`", *(units[name] for units in UNITS_OF_LOSS.values())] for name in names]
     units = table(["unit", *map(code, UNITS_OF_LOSS)], rows)

@@ -26,7 +26,6 @@ NOTES = {
     "hp": "An axis over one of these costs no further compilation: the runs share one program.",
     "task": "A task ignores the settings of other tasks; the description begins with the tasks that use the setting.",
 }
-CHOICES = {**setting_tables(), "task.name": TASKS}
 LARGEST = re.compile(r" and <= (2147483647|4294967295)")
 
 
@@ -57,8 +56,9 @@ def type_name(entry: Field) -> str:
 
 def value_range(name: str, entry: Field) -> str:
     """The values that a setting accepts, "" for any of its type."""
-    if name in CHOICES:
-        return ", ".join(CHOICES[name])
+    choices = {**setting_tables(), "task.name": TASKS}  # as they are registered now
+    if name in choices:
+        return ", ".join(choices[name])
     if get_origin(entry.annotation) is not None or hasattr(entry.annotation, "__metadata__"):
         words = LARGEST.sub("", describe_type(entry.annotation))
         return words.removeprefix("one of: ").removeprefix("integer ").removeprefix("number ")
