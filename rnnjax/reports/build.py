@@ -1,4 +1,4 @@
-"""From results to words: the page of the report. Every number in it comes from the data."""
+"""Build the report of a study from its results; every number in it comes from the data."""
 
 from collections.abc import Sequence
 from typing import Any
