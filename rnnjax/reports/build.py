@@ -159,7 +159,7 @@ def every_metric(arms: Sequence[ArmResult]) -> pages.Table:
 
 
 def tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
-    """What the study asks for, then what every study has."""
+    """The tables of the study file, then those of every study."""
     asked = [*nearest_table(study, arms), *chosen_tables(study, arms)]
     compared = [against_baseline(study, arms)] if len(arms) > 1 else []
     return [*asked, *compared, every_metric(arms)]
@@ -224,7 +224,7 @@ def variance_table(table: TableSpec, arms: Sequence[ArmResult]) -> tuple[list[st
 
 
 def samples(study: Study, arms: Sequence[ArmResult], tasks: dict[TaskSpec, Task]) -> list[pages.Sample]:
-    """What the first seed of each arm writes after training."""
+    """Texts of the first seed of each arm after training."""
     return [
         pages.Sample(
             arm.name,
