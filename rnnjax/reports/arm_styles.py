@@ -1,4 +1,4 @@
-"""The colours and marks of arms: the same wherever an arm appears.
+"""Colour and marker of each arm, the same in every figure.
 
 An arm's family is the first part of its name ("random" of "random/0.1"). Families differ in hue and in the shape of
 their marks, the arms of a family in lightness.
@@ -15,7 +15,7 @@ SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "penta
 
 
 class ArmStyle(NamedTuple):
-    """How one arm is drawn wherever it appears."""
+    """Colours, marker and legend label of one arm."""
 
     light: str
     dark: str

@@ -1,4 +1,4 @@
-"""From results to words: the page of the report. Every number in it comes from the data."""
+"""Build the report of a study from its results; every number in it comes from the data."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -167,7 +167,7 @@ def every_metric(arms: Sequence[ArmResult]) -> pages.Table:
 
 
 def tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
-    """What the study asks for, then what every study has."""
+    """The tables of the study file, then those of every study."""
     asked = [*nearest_table(study, arms), *chosen_tables(study, arms)]
     compared = [against_baseline(study, arms)] if len(arms) > 1 else []
     return [*asked, *compared, every_metric(arms)]

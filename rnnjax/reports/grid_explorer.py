@@ -1,4 +1,4 @@
-"""A grid of arms for the reader to explore: what each cell measured, its place, and what ties with the best."""
+"""The grid of a prediction exercise: values, rank and status of each cell, and ties with the best."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,7 @@ FAILED = "failed"  # the metric that becomes a cell's status: 1 where a run fail
 
 
 def explorer(asked: ExplorerSpec, arms: Sequence[ArmResult]) -> pages.Explorer:
-    """The grid of the arms that are asked for; cells stand in the order of the arms."""
+    """The grid of the selected arms; cells are in the order of the arms."""
     chosen = select_arms(arms, asked.arms)
     sides = [side(name, chosen) for name in (*asked.choose, asked.rows)]
     ranks, tied = ranking([per_seed(arm, asked.metrics[0]) for arm in chosen], asked.best)
@@ -45,7 +45,7 @@ def place(arm: ArmResult, sides: Sequence[pages.Choice]) -> list[int]:
 
 
 def value(values_n: np.ndarray) -> pages.Cell:
-    """The mean with its interval; of what is the same for every run, such as a number of parameters, that number."""
+    """The mean with its interval; a value that all runs share, as the number of parameters, as a plain number."""
     if np.isfinite(values_n).all() and np.ptp(values_n) == 0:
         only = float(values_n[0])
         return int(only) if only.is_integer() else only
@@ -79,7 +79,7 @@ def ranking(values: Sequence[np.ndarray], best: str) -> tuple[list[int | None], 
 
 
 def note(cells: int, tied: Sequence[bool]) -> str:
-    """How many cells besides the best may be it."""
+    """The number of cells that are not told apart from the best, as a sentence."""
     others = max(sum(tied) - 1, 0)
     return (
         f"{others} of the {cells - 1} others are not told apart from the best: their bootstrap chance of "

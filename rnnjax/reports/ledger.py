@@ -1,4 +1,4 @@
-"""The ledger: every statement of every study with its verdict, read from summary.json, and its table in a README."""
+"""The ledger: all statements of all studies with their verdicts, from summary.json, as a table in a README."""
 
 import os
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ BEGIN, END = "<!-- ledger -->", "<!-- end of ledger -->"
 
 
 class Entry(NamedTuple):
-    """A study as the ledger shows it."""
+    """A study in the ledger."""
 
     folder: Path
     title: str
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
 
 def read_entries(folders: Sequence[Path]) -> list[Entry]:
-    """The studies among the folders; what holds no results is passed over, so that `results/*` may be asked for.
+    """The studies among the folders; folders without results are skipped, so that `results/*` is a valid argument.
 
     Raises:
         BadInput: no such path, none with results, or two of one name. DamagedState: a summary that cannot be read.

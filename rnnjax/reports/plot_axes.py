@@ -1,4 +1,4 @@
-"""Empty figures: their axes, the named levels across them, and the colours that they change to on a dark page."""
+"""Empty figures: axes, reference lines, and the map from light to dark colours."""
 
 import html
 from collections.abc import Mapping, Sequence

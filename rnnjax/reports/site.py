@@ -1,4 +1,4 @@
-"""The lab as a site: a front page with the ledger, a page for each study, and one plotly script that they share.
+"""All studies as a static site: a front page with the ledger, a page per study, one shared plotly script.
 
 It needs no server and no network: DIR/index.html, DIR/<study>/index.html with its tables, DIR/plotly.min.js.
 """
@@ -17,7 +17,7 @@ from rnnjax.storage.files import write_text
 
 
 def write_site(out: Path, entries: Sequence[Entry]) -> None:
-    """Write the site of these studies; pages of other studies that are there already are left alone.
+    """Write the site of these studies; existing pages of other studies are kept.
 
     Raises:
         BadInput: a study without page.json. DamagedState: its page cannot be read, or is of another run than its
@@ -38,7 +38,7 @@ def write_site(out: Path, entries: Sequence[Entry]) -> None:
 
 
 def read_study_report(entry: Entry) -> Report:
-    """A study's page, which must be of the same run as its summary."""
+    """The report in a study's folder, which must be of the same run as its summary."""
     if not (entry.folder / NAME).is_file():
         raise BadInput(f"{entry.folder}: has no {NAME}, which this version writes; run the study again")
     page = read_report(entry.folder)

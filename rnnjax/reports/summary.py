@@ -1,4 +1,4 @@
-"""The verdicts and numbers of a study in short: summary.json, and the words that the report shares with it."""
+"""summary.json: verdicts and metrics of a study; and the phrases that the report shares with it."""
 
 from collections.abc import Sequence
 from typing import Any

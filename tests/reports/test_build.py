@@ -1,4 +1,4 @@
-"""What a report says of its data and of its baseline."""
+"""The data and the baseline in a report."""
 
 from pathlib import Path
 
