@@ -170,3 +170,13 @@ def test_what_is_dropped_is_heard_by_the_recurrent_kernel_alone() -> None:
     assert_close(model.apply(params, start, IDS_TB, None, KEY)[2], expected)
     assert_close(model.apply(params, start, IDS_TB)[2], whole)
     assert not np.allclose(expected, whole)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [("elman", "relu"), ("leaky", "relu"), ("gru", "tanh"), ("lstm", "tanh"), ("flax_gru", "tanh")],
+)
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_a_cell_has_the_activation_that_bounds_its_state(cell: str, expected: str, layer_norm: bool) -> None:
+    spec = Spec(cell=cell, activation="relu", inputs=3, hidden=4, layer_norm=layer_norm)
+    assert build_spec_cell(spec, HParams()).activation == expected

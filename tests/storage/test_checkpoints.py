@@ -353,13 +353,13 @@ SAVER = """
 import os, sys, random, signal, time
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_checkpoints import Checkpoints, digest, tree_at, DIGESTS
+from test_checkpoints import Checkpoints, state_digest, tree_at, DIGESTS
 draw = random.Random(int(sys.argv[3]))
 
-def save_for_ever(answer):
+def save_until_killed(answer):
     with Checkpoints(Path(sys.argv[1])) as saved:
         step, tree = saved.restore(tree_at(0)) or (0, tree_at(0))
-        os.write(answer, f"restored {step} {digest(tree) == DIGESTS[step]}\\n".encode())
+        os.write(answer, f"restored {step} {state_digest(tree) == DIGESTS[step]}\\n".encode())
         while True:
             step += 20
             saved.save(step, tree_at(step))
@@ -369,7 +369,7 @@ for _ in range(6):  # a fork of a process that has not started JAX saves the sec
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
-        save_for_ever(writer)
+        save_until_killed(writer)
     os.close(writer)
     with os.fdopen(reader) as answers:
         lines = [answers.readline() for _ in range(draw.randint(1, 5))]
