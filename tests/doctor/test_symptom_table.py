@@ -1,4 +1,4 @@
-"""The table of symptoms: what it names is there, and the README says what the studies measured."""
+"""The table of symptoms: its conditions exist, and the README has the measured effects."""
 
 from pathlib import Path
 
