@@ -138,5 +138,5 @@ def test_a_users_file_reaches_the_diagnostic_run(
 ) -> None:
     path = tmp_path / "my file's.csv"
     monkeypatch.setattr(sys, "argv", ["doctor.py", f"--{kind}", str(path)])
-    study = script.diagnostic(script.arguments())
+    study = script.diagnostic_study(script.arguments())
     assert study.arms[0].spec.task.path == str(path) and study.arms[0].spec.task.name == kind

@@ -44,8 +44,6 @@ def last_loss(outputs_TBO: Any, batch: Batch) -> Any:
 def indicators(
     radius: float = 1.0, objective: Any = mean_loss, apply: Any = linear, input_gain: float = 1.0
 ) -> Indicators:
-    radius: float = 1.0, objective: Any = mean_loss, apply: Any = linear, input_gain: float = 1.0
-) -> Indicators:
     params = {"recurrent": jnp.asarray(radius * TURN), "input": jnp.full(1, input_gain)[None]}
     carry = jnp.zeros((STREAMS, WIDTH))
     measure = partial(measure_network, from_apply(apply, whole=False), True, objective, BATCH, BATCH)
