@@ -76,8 +76,8 @@ def test_one_network_in_every_form(adapter: Any, params: Any, carry: Any) -> Non
     close = partial(np.testing.assert_allclose, atol=1e-6)
     close(adapter.apply(params, carry, jnp.asarray(BATCH[0]))[1], expected)
     assert can_step(adapter, params, carry, jnp.asarray(BATCH[0]))
-    after, said = adapter.step(params, carry, jnp.asarray(BATCH[0][0]))
-    close(said, expected[0])
+    after, outputs_BO = adapter.step(params, carry, jnp.asarray(BATCH[0][0]))
+    close(outputs_BO, expected[0])
     close(adapter.units(after), jax.tree.leaves(after)[0])
 
 
@@ -244,8 +244,8 @@ def test_the_terminal_obeys_no_words(found: Diagnosis) -> None:
 
 
 def test_findings_in_words(found: Diagnosis) -> None:
-    said = "The loss has risen above its minimum, and 2 more that may follow from it."
-    assert headline(found) == said
+    expected_text = "The loss has risen above its minimum, and 2 more that may follow from it."
+    assert headline(found) == expected_text
     assert coverage_summary(found).startswith("3 conditions checked; not applicable or not measured: diverged, ")
     ends = [format_evidence(finding).split(": ")[1] for finding in found.findings]
     assert ends == ["2 [-4, 9], n = 2 runs", "-5 [-5, -5], n = 3 streams", "0.9, n = 1"]
@@ -259,13 +259,13 @@ def test_an_examination_is_printed_in_words(found: Diagnosis) -> None:
 
 
 def test_one_fault_has_no_more_behind_it_and_a_floor_is_said() -> None:
-    for values, said in (
+    for values, expected_text in (
         ({"rise": 3.0}, "The loss has risen above its minimum."),
         ({"above_floor": 0.0, "rise": 0.0}, "No fault found. The loss is at its floor."),
         ({"above_floor": 0.0}, "No fault found. The loss is at its floor. No training curves were examined."),
     ):
         indicators = {name: Indicator(np.array([value]), "network") for name, value in values.items()}
-        assert headline(judge_indicators(Indicators(indicators, {}, {}), known_effects())) == said
+        assert headline(judge_indicators(Indicators(indicators, {}, {}), known_effects())) == expected_text
 
 
 def test_a_drawing_says_its_limit_and_how_many_it_is_of(found: Diagnosis) -> None:

@@ -1,4 +1,4 @@
-"""What is looked at, on linear networks whose every answer is known."""
+"""Observations and indicators of linear networks with closed-form answers."""
 
 from functools import partial
 from typing import Any
@@ -28,7 +28,7 @@ BATCH = Batch(X[:-1], X[1:])
 
 
 def linear(params: Any, h_BH: Any, x_BD: Any) -> Any:
-    """h' = h W + x; it says h'."""
+    """h' = h W + x; the output is h'."""
     h_BH = h_BH @ params["recurrent"] + x_BD * params["input"]
     return h_BH, h_BH
 
@@ -41,11 +41,13 @@ def last_loss(outputs_TBO: Any, batch: Batch) -> Any:
     return jnp.mean((outputs_TBO[-1] - batch.targets[-1]) ** 2)
 
 
-def indicators(radius: float = 1.0, objective: Any = mean_loss, apply: Any = linear, heard: float = 1.0) -> Indicators:
-    params = {"recurrent": jnp.asarray(radius * TURN), "input": jnp.full(1, heard)[None]}
+def indicators(
+    radius: float = 1.0, objective: Any = mean_loss, apply: Any = linear, input_gain: float = 1.0
+) -> Indicators:
+    params = {"recurrent": jnp.asarray(radius * TURN), "input": jnp.full(1, input_gain)[None]}
     carry = jnp.zeros((STREAMS, WIDTH))
-    look = partial(measure_network, from_apply(apply, whole=False), True, objective, BATCH, BATCH)
-    found = jax.vmap(lambda params: look(params, carry, carry, carry))(jax.tree.map(lambda leaf: leaf[None], params))
+    measure = partial(measure_network, from_apply(apply, whole=False), True, objective, BATCH, BATCH)
+    found = jax.vmap(lambda params: measure(params, carry, carry, carry))(jax.tree.map(lambda leaf: leaf[None], params))
     return window_indicators(jax.device_get(found), BATCH, BATCH, Floor(0.5))
 
 
@@ -58,8 +60,8 @@ def test_the_smallest_window_says_what_it_can() -> None:
     """Of one step and one stream: nothing about other steps and streams."""
     params = {"recurrent": jnp.asarray(TURN)[None], "input": jnp.ones((1, 1, 1))}
     batch, carry = Batch(X[:1, :1], X[1:2, :1]), jnp.zeros((1, 1, WIDTH))
-    look = partial(measure_network, from_apply(linear, whole=False), True, mean_loss, batch, None)
-    found = window_indicators(jax.device_get(jax.vmap(look)(params, carry, carry, carry)), batch, None, None)
+    measure = partial(measure_network, from_apply(linear, whole=False), True, mean_loss, batch, None)
+    found = window_indicators(jax.device_get(jax.vmap(measure)(params, carry, carry, carry)), batch, None, None)
     assert not {"memory", "last_step", "gradient_decay", "gap"} & set(found.values)
     assert found.values["row_leak"].values_n == 0
 
@@ -102,14 +104,14 @@ def test_an_effect_at_one_step_of_one_stream_is_seen() -> None:
     rows[0, :, 2], rows[0, 0, 4] = 2, 1
     times[0, 4], times[0, 5, 3], times[0, 3, 1] = 2, 0.5, 0.25
     found = dependence_indicators({"changed_by_row": rows, "changed_by_time": times})
-    seen = {"row_leak": 0.5, "memory": 0.25, "future": 0.125, "input_independent": 0}
+    expected = {"row_leak": 0.5, "memory": 0.25, "future": 0.125, "input_independent": 0}
     assert {name: indicator.values_n.tolist() for name, indicator in found.items()} == {
-        name: [at] for name, at in seen.items()
+        name: [at] for name, at in expected.items()
     }
 
 
 def test_no_input_no_answer() -> None:
-    found = indicators(heard=0.0)
+    found = indicators(input_gain=0.0)
     assert found.values["input_independent"].values_n == 1 and np.isnan(found.values["memory"].values_n).all()
 
 
@@ -136,9 +138,9 @@ def test_numbers_that_stand_still_tell_who_is_deaf() -> None:
         from_apply(lambda params, carry, x: (carry, params * x), whole=False),
         jnp.ones((STEPS, STREAMS, 1)),
     )
-    for heard in (1.0, 0.0):
-        changes = output_changes(adapter, heard, (), still, heard * still).values()
-        assert [bool(change.max() > 0) for change in changes] == 2 * [heard > 0]
+    for input_gain in (1.0, 0.0):
+        changes = output_changes(adapter, input_gain, (), still, input_gain * still).values()
+        assert [bool(change.max() > 0) for change in changes] == 2 * [input_gain > 0]
 
 
 def test_spread_of_known_predictions() -> None:
@@ -153,9 +155,9 @@ def test_spread_of_known_predictions() -> None:
     assert np.mean(spread(Batch(ids, ids), certain) ** 2) == pytest.approx(1, rel=1e-4)
     assert spread(Batch(ids, ids), 0 * certain) == pytest.approx(0, abs=1e-4)
     last = jnp.zeros((STEPS, STREAMS)).at[-1].set(1)
-    said = jnp.where(last[..., None] > 0, targets, 100.0)
-    assert np.mean(spread(Batch(targets, said, last), targets) ** 2) == pytest.approx(1, rel=1e-4)
-    assert np.mean(spread(Batch(targets, targets, last), said) ** 2) == pytest.approx(1, rel=1e-4)
+    outputs_TBO = jnp.where(last[..., None] > 0, targets, 100.0)
+    assert np.mean(spread(Batch(targets, outputs_TBO, last), targets) ** 2) == pytest.approx(1, rel=1e-4)
+    assert np.mean(spread(Batch(targets, targets, last), outputs_TBO) ** 2) == pytest.approx(1, rel=1e-4)
 
 
 def test_probabilities_are_told_from_logits() -> None:
@@ -231,7 +233,7 @@ def size(batch: Batch) -> float:
 def test_data_that_are_raw() -> None:
     assert size(Batch(1000 * X, X)) > 2.5 and size(BATCH) < 0.5
     ids = RNG.integers(3, size=(STEPS, STREAMS))
-    assert size(Batch(ids, 1000 * X)) > 2.5, "numbers to say, symbols to read"
+    assert size(Batch(ids, 1000 * X)) > 2.5, "numbers as targets, symbols as inputs"
     assert "size" not in data_indicators(Batch(ids, ids))
     events = np.zeros((200, 10, 1))
     events[::50, 3] = 1
@@ -241,8 +243,8 @@ def test_data_that_are_raw() -> None:
     assert size(Batch(X, 1000 * X * (1 - last[..., None]) + X * last[..., None], last)) < 0.5
 
 
-def seen_losses() -> dict[str, Any]:
-    """What looks see where the loss is 2, and 3 on what was held out."""
+def constant_losses() -> dict[str, Any]:
+    """Observations with a loss of 2, and 3 on held-out data."""
     per_stream = {"loss": 2.0, "fresh_loss": 2.0, "held_out_loss": 3.0, "spread": 1.0, "distribution": 0.0}
     found = {name: np.full((1, STREAMS), value) for name, value in per_stream.items()} | {"finite": np.ones(1)}
     return found | dict.fromkeys(("changed_by_row", "changed_by_time"), np.ones((1, STEPS, STREAMS)))
@@ -250,13 +252,13 @@ def seen_losses() -> dict[str, Any]:
 
 def test_of_targets_that_stand_still_no_loss_is_a_share() -> None:
     for targets, known in ((X[1:], True), (np.ones_like(X[1:]), False)):
-        values = window_indicators(seen_losses(), Batch(X[:-1], targets), BATCH, None).values
+        values = window_indicators(constant_losses(), Batch(X[:-1], targets), BATCH, None).values
         shares = [np.isfinite(values[name].values_n).all() for name in ("loss_over_chance", "stale", "gap")]
         assert shares == 3 * [known]
 
 
 def test_a_floor_is_held_against_the_loss_that_it_is_of() -> None:
-    found = seen_losses()
+    found = constant_losses()
     for floor, above in ((Floor(1.6), 0.25), (Floor(1.6, held_out=True), 0.875), (Floor(4.0), -0.5)):
         values = window_indicators(found, BATCH, BATCH, floor).values["above_floor"].values_n
         assert values == pytest.approx(np.full(STREAMS, above))
@@ -268,7 +270,7 @@ def test_gradients_are_judged_four_steps_back(logs: list[int]) -> None:
     """Or by as many as there are, times 4 over their number."""
     norms = np.broadcast_to(10.0 ** np.array(logs)[::-1, None], (1, len(logs), STREAMS))
     units = {"state_gradients": norms, "saturated": np.zeros((1, STREAMS)), "dead": np.zeros(1)}
-    values = window_indicators(seen_losses() | units, BATCH, BATCH, None).values
+    values = window_indicators(constant_losses() | units, BATCH, BATCH, None).values
     assert values["gradient_decay"].values_n == pytest.approx(np.full(STREAMS, -4))
 
 
@@ -325,7 +327,7 @@ def test_a_text_that_goes_astray_drifts() -> None:
 
 
 def test_only_what_can_be_read_runs_free() -> None:
-    """Whatever is said, an id or a row, must be one that the network reads, and be said of the next step."""
+    """Each output, an id or a row, must be a valid input, and each target the next input."""
     ids = RNG.integers(3, size=(STEPS, STREAMS))
     assert [can_run_free(Batch(ids[:-1], ids[1:]), outputs) for outputs in (2, 3)] == [False, True]
     assert [can_run_free(BATCH, outputs) for outputs in (WIDTH - 1, WIDTH, WIDTH + 1)] == [False, True, False]

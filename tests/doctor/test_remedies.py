@@ -1,4 +1,4 @@
-"""What a remedy is said to change is what the results say, never typed in."""
+"""Effects of remedies are computed from results, never typed in."""
 
 import json
 from pathlib import Path

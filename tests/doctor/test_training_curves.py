@@ -1,4 +1,4 @@
-"""What curves of training say, on built curves."""
+"""Indicators of training curves, on constructed curves."""
 
 from typing import Any
 

@@ -1,6 +1,6 @@
 """Measure the doctor: how often a planted fault is found and named first, how often a healthy network gets an alarm.
 
-The seeds are none of those with which its limits were chosen.
+The seeds differ from those with which its limits were chosen.
 """
 
 import argparse
@@ -59,7 +59,7 @@ def measure_healthy(cell: str, task: str, seeds: Sequence[int]) -> dict[str, Any
 
 
 def summary(measured: dict[str, Any]) -> str:
-    """The sums in words. Most faults are planted in the same networks, so no interval goes over all of them."""
+    """Totals as text, without an interval: most faults are planted in the same networks."""
     faults = [row for row in measured["faults"] if row["name"] != "floor"]
     lines = []
     if faults:
@@ -90,7 +90,7 @@ def to_markdown(measured: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    asked = arguments()
+    options = arguments()
     devices.prepare()
     from benchmarks.doctor.planted_faults import (  # imports JAX, which must be set up first
         AT_FLOOR,
@@ -99,22 +99,22 @@ def main() -> None:
         HEALTHY_TASKS,
     )
 
-    seeds = range(FIRST_SEED, FIRST_SEED + asked.seeds)
-    chosen = [case for case in (*FAULTS, AT_FLOOR) if not asked.only or case.name in asked.only]
-    some = range(FIRST_SEED, FIRST_SEED + asked.healthy)
-    kinds = [(cell, task) for task in HEALTHY_TASKS for cell in HEALTHY_CELLS] if asked.healthy else []
+    seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
+    chosen = [case for case in (*FAULTS, AT_FLOOR) if not options.only or case.name in options.only]
+    some = range(FIRST_SEED, FIRST_SEED + options.healthy)
+    kinds = [(cell, task) for task in HEALTHY_TASKS for cell in HEALTHY_CELLS] if options.healthy else []
     measured: dict[str, list[Any]] = {"faults": [], "healthy": []}
     for case in chosen:
         measured["faults"].append(measure_fault(case, seeds))
-        write_results(asked.out, measured)
+        write_results(options.out, measured)
     for cell, task in kinds:
         measured["healthy"].append(measure_healthy(cell, task, some))
-        write_results(asked.out, measured)
-    print(summary(measured) + f"done: {asked.out / 'casebook.md'}")
+        write_results(options.out, measured)
+    print(summary(measured) + f"done: {options.out / 'casebook.md'}")
 
 
 def write_results(out: Path, measured: dict[str, Any]) -> None:
-    """casebook.json and casebook.md of what has been measured so far."""
+    """Write casebook.json and casebook.md of the results so far."""
     from rnnjax.storage.files import write_json, write_text
 
     write_json(out / "casebook.json", measured)
