@@ -106,8 +106,8 @@ PAIRS = [
 def test_contract_of_a_probe(name: str, network: dict[str, Any]) -> None:
     """Numbers with a run axis; that of a run does not come from its neighbours.
 
-    Probes that read the grammar's words have theirs in diagnostics/test_novel_words.py, those of a series in
-    diagnostics/test_responses.py.
+    Probes that read the grammar's words have theirs in test_novel_words.py, those of a series in
+    test_sensitivity.py.
     """
     spec = spec_of(**network)
     if name == "spectrum" and spec.cell.startswith("flax"):

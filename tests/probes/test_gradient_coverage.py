@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rnnjax.errors import NotApplicable
-from rnnjax.probes.optimization.gradient_coverage import coverage
+from rnnjax.probes.optimization.gradient_coverage import coverage, last_loop_item
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import next_step, task_windows
 from rnnjax.training import state as train
@@ -95,7 +95,13 @@ def test_a_sum_is_a_mean_with_a_longer_rate() -> None:
     for reduction in WEIGHTS:
         assert measured(reduction)["sum_mean_difference"] < 1e-5
         assert measured(reduction)["accumulated_difference"] < 1e-5
-        assert measured(reduction)["loop_keeps_last"] == 1
+
+
+def test_a_loop_with_an_empty_body_keeps_the_last_item() -> None:
+    """The same for every run; nothing is compiled for it."""
+    values = coverage(SPEC, task()).summarise({"sum_cosine": np.ones(3, np.float32)})
+    assert values["loop_keeps_last"].tolist() == [1, 1, 1]
+    assert last_loop_item([5, 7]) == 7
 
 
 def test_a_cell_that_cannot_be_taken_apart_is_looked_at_too() -> None:

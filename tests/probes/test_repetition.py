@@ -134,6 +134,6 @@ def test_no_texts_give_no_answers() -> None:
 
 def test_a_study_of_300_000_texts_takes_seconds() -> None:
     texts = np.random.default_rng(3).integers(0, 24, (2_000, 500), dtype=np.int32)
-    start = time.perf_counter()
+    start = time.process_time()
     loops.trailing_period(texts), loops.distinct(texts)
-    assert (time.perf_counter() - start) / 2_000 < 150e-6  # seconds a text; measured 10e-6
+    assert (time.process_time() - start) / 2_000 < 150e-6  # seconds a text; measured 10e-6

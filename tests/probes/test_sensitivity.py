@@ -143,16 +143,16 @@ def test_without_recurrence_the_axes_make_no_difference() -> None:
     assert found[0] != pytest.approx(found[1], rel=1e-2)
 
 
-@pytest.mark.parametrize("axes", ["right", "swapped"])
-def test_only_swapped_axes_mix_series(axes: str) -> None:
+@pytest.mark.parametrize("axis", ["time", "batch"])
+def test_only_swapped_axes_mix_series(axis: str) -> None:
     """There d y_last / d x_s = K R^(T-1-s) v for the series s that were read before it."""
-    task = task_of(axes=axes)
+    task = task_of(time_axis=axis)
     spec = spec_of(task)
     params = random_params(spec)
     values = values_of(batches(spec, task), spec, params)
     kernel, recurrent, _, out, _ = linear(params)
     slopes = [(kernel @ np.linalg.matrix_power(recurrent, k) @ out).item() for k in range(1, T)]
-    assert values["mixing"] == (pytest.approx(np.abs(slopes).max(), rel=1e-4) if axes == "swapped" else 0)
+    assert values["mixing"] == (pytest.approx(np.abs(slopes).max(), rel=1e-4) if axis == "batch" else 0)
 
 
 def test_small_batches_are_told_apart() -> None:
