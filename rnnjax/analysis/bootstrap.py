@@ -25,6 +25,7 @@ from rnnjax.analysis.statistics import (
 
 Statistic = Callable[..., np.ndarray]  # statistic(values, axis=-1) reduces the last axis, as np.mean does
 
+BOOTSTRAP_SEED = 0  # of the resamples behind every interval of a report
 BATCH_ELEMENTS = 10**6  # numbers resampled at once: 8 MB an array
 
 

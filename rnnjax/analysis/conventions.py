@@ -7,11 +7,10 @@ import numpy as np
 
 from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
+from rnnjax.analysis.bootstrap import BOOTSTRAP_SEED
 from rnnjax.analysis.results import ArmResult, per_seed, select_arms
 from rnnjax.analysis.statistics import Interval, TooFew
 from rnnjax.config.schema import ConventionComparison, ReferenceValue
-
-SEED = 0  # of the bootstrap
 
 
 class Convention(NamedTuple):
@@ -33,7 +32,9 @@ def compare_conventions(nearest: ConventionComparison, arms: Sequence[ArmResult]
     distances = {name: convention_distance(nearest.numbers, of_name) for name, of_name in values.items()}
     fewest = min(map(len, distances.values()))
     try:
-        chances = bootstrap.best_arm(SEED, np.stack([one[:fewest] for one in distances.values()])).probability_A
+        chances = bootstrap.best_arm(
+            BOOTSTRAP_SEED, np.stack([one[:fewest] for one in distances.values()])
+        ).probability_A
     except TooFew:
         chances = np.full(len(distances), np.nan)
     found = [

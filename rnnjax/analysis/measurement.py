@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnjax.analysis import bootstrap
+from rnnjax.analysis.bootstrap import BOOTSTRAP_SEED
 from rnnjax.analysis.statistics import Interval
 from rnnjax.config.schema import Criterion
 
 CONFIRMED, REFUTED, UNRESOLVED = "confirmed", "refuted", "unresolved"
 CONFIDENCE = 0.95  # of a bootstrap chance, where a criterion does not say how sure it must be
-SEED = 0  # of the bootstrap
 
 
 class Measurement(NamedTuple):
@@ -68,4 +68,4 @@ def probability_measurement(criterion: Criterion, what: str, chance: float, n: i
 
 def mean_over_seeds(values_n: np.ndarray) -> Interval:
     """The mean over seeds: BCa from 10 on, Student's t below."""
-    return bootstrap.paired_difference(SEED, values_n, np.zeros_like(values_n))
+    return bootstrap.paired_difference(BOOTSTRAP_SEED, values_n, np.zeros_like(values_n))

@@ -66,7 +66,7 @@ def main() -> None:
     if asked.remedies is not None:
         write_remedies(asked.remedies, [entry.folder for entry in entries])
     if asked.symptoms is not None:
-        write_symptoms(asked.symptoms)
+        rewrite_symptom_table(asked.symptoms)
     if not any((asked.site, asked.ledger, asked.judge, asked.remedies, asked.symptoms)):
         rewrite_reports(entries)
 
@@ -79,7 +79,7 @@ def write_remedies(path: Path, folders: list[Path]) -> None:
     print(f"done: {path}")
 
 
-def write_symptoms(path: Path) -> None:
+def rewrite_symptom_table(path: Path) -> None:
     """The doctor's symptom table."""
     from rnnjax.doctor import symptom_table as symptoms
 

@@ -72,7 +72,7 @@ def expand_axes(file: StudyFile, where: str) -> list[Arm]:
     return arms
 
 
-def select_arms(file: StudyFile, arms: list[Arm], patterns: Sequence[str]) -> tuple[StudyFile, list[Arm]]:
+def keep_arms(file: StudyFile, arms: list[Arm], patterns: Sequence[str]) -> tuple[StudyFile, list[Arm]]:
     """A study with only the arms that a pattern names, and without the items about the others.
 
     Raises:

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from rnnjax.checks import format_input
-from rnnjax.config.arms import check_count, expand_axes, seed_list, select_arms
+from rnnjax.config.arms import check_count, expand_axes, keep_arms, seed_list
 from rnnjax.config.fields import FIELDS, flatten, unknown_field, validate_field
 from rnnjax.config.renamed import SINCE
 from rnnjax.config.schema import COUNT, LIST, Arm, Study, StudyFile
@@ -49,7 +49,7 @@ def load_study(
     check_count(file, where, max_runs)
     arms = scale_steps(expand_axes(file, where), file, shorter, where)
     if patterns:
-        file, arms = select_arms(file, arms, patterns)
+        file, arms = keep_arms(file, arms, patterns)
     study = Study(path.stem, file, arms, seed_list(file, where), {}, complete=not patterns, overrides=overrides)
     check_saves(study, where)
     check_size(study, where)

@@ -15,11 +15,11 @@ from rnnjax.settings import HParams, Spec
 Text = Annotated[str, MinLen(1)]
 Number = Annotated[float, Strict()]
 PositiveInt = Annotated[int, Strict(), Ge(1)]
-Points = Annotated[int, Strict(), Ge(1), Le(10_000)]
+PointCount = Annotated[int, Strict(), Ge(1), Le(10_000)]
 Steps = Annotated[list[Annotated[int, Strict(), Ge(0)]], MinLen(1)]
 COUNT, LIST = "count of points", "list of steps"  # the two forms of what a probe is asked for, as pydantic calls them
 ProbeSteps = Annotated[
-    Annotated[Points, Tag(COUNT)] | Annotated[Steps, Tag(LIST)],
+    Annotated[PointCount, Tag(COUNT)] | Annotated[Steps, Tag(LIST)],
     Discriminator(lambda value: LIST if isinstance(value, list) else COUNT),
 ]
 STRICT = {"extra": "forbid"}

@@ -9,7 +9,7 @@ from rnnjax.config.schema import Arm, Study, StudyFile
 from rnnjax.errors import DamagedState
 from rnnjax.settings import HParams, Spec, TaskSpec
 
-NAME = "study.json"
+STUDY_FILE = "study.json"
 ELSEWHERE = {"base", "axes"}  # the settings of every arm stand in the manifest, in full
 
 
@@ -29,7 +29,7 @@ def study_from_json(tree: Mapping[str, Any], config: dict[str, Any]) -> Study:
         known = {name: tree[name] for name in ("name", "seeds", "complete", "overrides")}
     except (KeyError, TypeError, AttributeError, ValidationError) as error:
         reason = str(error).splitlines()[0]
-        raise DamagedState(f"{NAME}: does not describe a study of this version ({reason})") from error
+        raise DamagedState(f"{STUDY_FILE}: does not describe a study of this version ({reason})") from error
     return Study(**known, file=file, arms=arms, config=config)
 
 

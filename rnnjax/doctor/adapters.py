@@ -49,7 +49,7 @@ def make_adapter(network: Any, hp: HParams | None = None, whole: bool = False) -
     if isinstance(network, Cell | OpaqueCell):
         return from_cell(network)
     if isinstance(network, nn.Module):
-        return from_flax(network)
+        return adapt_flax_module(network)
     if callable(network):
         return from_apply(network, whole)
     expected = "a Spec, a cell, a Flax module or a function apply(params, carry, x)"
@@ -96,7 +96,7 @@ def from_cell(cell: Cell | OpaqueCell) -> ModelAdapter:
     return ModelAdapter(partial(scan_steps, step), step, initial_carry, jax.vmap(cell.hidden_state))
 
 
-def from_flax(module: nn.Module) -> ModelAdapter:
+def adapt_flax_module(module: nn.Module) -> ModelAdapter:
     """A Flax cell or module called as (carry, x) -> (carry, y), with its variables or only its parameters."""
 
     def step(params: Params, carry: Carry, x: Array) -> tuple[Carry, Array]:

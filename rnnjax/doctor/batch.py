@@ -102,7 +102,7 @@ def check_outputs(name: str, batch: Batch, width: int) -> None:
         )
 
 
-def step_losses(batch: Batch, outputs_TBO: Array) -> Array:
+def batch_step_losses(batch: Batch, outputs_TBO: Array) -> Array:
     """The loss of every step and stream [T, B], in nats or squared units of the target."""
     targets = jnp.asarray(batch.targets)
     if batch.target_scale_O is not None:
@@ -113,7 +113,7 @@ def step_losses(batch: Batch, outputs_TBO: Array) -> Array:
 
 def stream_losses(batch: Batch, outputs_TBO: Array) -> Array:
     """The mean loss of each stream [B] over the steps that count."""
-    losses_TB = step_losses(batch, outputs_TBO)
+    losses_TB = batch_step_losses(batch, outputs_TBO)
     if batch.loss_mask_TB is None:
         return jnp.mean(losses_TB, axis=0)
     loss_mask_TB = jnp.asarray(batch.loss_mask_TB)
@@ -128,7 +128,7 @@ def masked_mean(batch: Batch, values_TB: Array) -> Array:
     return jnp.sum(values_TB * loss_mask_TB, axis=0) / jnp.mean(jnp.sum(loss_mask_TB, axis=0))
 
 
-def chance_loss(batch: Batch) -> float:
+def batch_chance_loss(batch: Batch) -> float:
     """The loss of the best constant prediction: the entropy of the target frequencies, or the target variance."""
     targets = np.asarray(batch.targets)[boolean_mask(batch)]
     if is_ids(targets):

@@ -9,7 +9,7 @@ from rnnjax.reports.figures.curves import lag_figure, line_figure
 from rnnjax.reports.figures.intervals import interval_figure
 from rnnjax.reports.figures.traces import CaptionedFigure
 
-NAME = "network"
+ARM_NAME = "network"
 BY_STEP = "optimizer steps"  # the x axis of a training curve
 
 
@@ -57,4 +57,4 @@ def indicator_figure(finding: Finding, indicator: Indicator, check: Check) -> Ca
 def as_arm_result(n: int) -> ArmResult:
     """An empty arm of n runs, as `reports.figures` requires it."""
     none = np.zeros(1, int)
-    return ArmResult(NAME, {}, np.arange(1, n + 1), none, {}, none, {}, np.full(n, -1), {})
+    return ArmResult(ARM_NAME, {}, np.arange(1, n + 1), none, {}, none, {}, np.full(n, -1), {})

@@ -10,7 +10,7 @@ from jax import Array
 
 from rnnjax.doctor.adapters import ModelAdapter
 from rnnjax.doctor.batch import Batch, is_ids
-from rnnjax.doctor.indicators.free_running import LENGTH
+from rnnjax.doctor.indicators.free_running import GENERATED_LENGTH
 from rnnjax.networks.sampling import sample_id
 from rnnjax.types import Carry, Params
 
@@ -26,7 +26,7 @@ def can_run_free(batch: Batch, outputs: int) -> bool:
 
 def generate_texts(adapter: ModelAdapter, prompts_TP: Array, uniforms_NP: Array, params: Params, carry: Carry) -> Array:
     """The ids [2, N, P] after P prompts, greedy and sampled at temperature 1."""
-    start = prefill(adapter, params, carry, prompts_TP)
+    start = read_prompts(adapter, params, carry, prompts_TP)
 
     def generate(temperature: Array) -> Array:
         def step(state: tuple[Carry, Array], uniform_P: Array) -> Any:
@@ -40,15 +40,15 @@ def generate_texts(adapter: ModelAdapter, prompts_TP: Array, uniforms_NP: Array,
 
 def generate_series(adapter: ModelAdapter, prompts_TPD: Array, params: Params, carry: Carry) -> Array:
     """The forecast [N, P, D] after P prompts."""
-    start = prefill(adapter, params, carry, prompts_TPD)
+    start = read_prompts(adapter, params, carry, prompts_TPD)
 
     def step(state: tuple[Carry, Array], _: None) -> Any:
         return adapter.step(params, *state), state[1]  # type: ignore[misc]
 
-    return jax.lax.scan(step, start, length=LENGTH)[1]
+    return jax.lax.scan(step, start, length=GENERATED_LENGTH)[1]
 
 
-def prefill(adapter: ModelAdapter, params: Params, carry: Carry, prompts: Array) -> tuple[Carry, Array]:
+def read_prompts(adapter: ModelAdapter, params: Params, carry: Carry, prompts: Array) -> tuple[Carry, Array]:
     """The carry after the prompts [T, P, ...], and the last outputs [P, O]."""
     streams = prompts.shape[1]
     carry = jax.tree.map(lambda leaf: leaf[:streams] if jnp.ndim(leaf) else leaf, carry)

@@ -12,7 +12,7 @@ from jax import Array
 from rnnjax.doctor import free_running
 from rnnjax.doctor.adapters import ModelAdapter, can_step
 from rnnjax.doctor.batch import Batch, is_ids
-from rnnjax.doctor.indicators.free_running import LENGTH, series_indicators, text_indicators
+from rnnjax.doctor.indicators.free_running import GENERATED_LENGTH, series_indicators, text_indicators
 from rnnjax.doctor.indicators.types import Floor
 from rnnjax.doctor.observations import Objective, measure_network
 from rnnjax.errors import BadInput
@@ -119,7 +119,7 @@ def free_running_values(setup: ExaminationInput, carry: Carry, outputs: int) -> 
     streams = min(free_running.STREAMS, batch.inputs.shape[1])
     prompts = batch.inputs[:, :streams]
     if is_ids(batch.inputs):
-        uniforms_NP = jax.random.uniform(jax.random.key(0), (LENGTH, streams))
+        uniforms_NP = jax.random.uniform(jax.random.key(0), (GENERATED_LENGTH, streams))
         generate = jax.vmap(partial(free_running.generate_texts, setup.adapter), in_axes=(None, None, 0, 0))
         return text_indicators(batch, np.asarray(jax.jit(generate)(prompts, uniforms_NP, params, carry)))
     forecast = jax.vmap(partial(free_running.generate_series, setup.adapter), in_axes=(None, 0, 0))

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from rnnjax.doctor.adapters import ModelAdapter, is_float
-from rnnjax.doctor.batch import Batch, masked_mean, step_losses, stream_losses
+from rnnjax.doctor.batch import Batch, batch_step_losses, masked_mean, stream_losses
 from rnnjax.probes.dynamics.units import SATURATED
 from rnnjax.types import Carry, Params
 
@@ -148,10 +148,10 @@ def state_statistics(adapter: ModelAdapter, batch: Batch, params: Params, carry:
             return carry, (outputs_BO, adapter.units(carry))
 
         _, (outputs_TBO, h_TBH) = jax.lax.scan(step, carry, (inputs, perturbations))
-        return jnp.sum(step_losses(batch, outputs_TBO)[-1]), h_TBH
+        return jnp.sum(batch_step_losses(batch, outputs_TBO)[-1]), h_TBH
 
     gradients, h_TBH = jax.grad(last_loss, has_aux=True)(zeros)
-    return unit_statistics(h_TBH, adapter.activation) | {"state_gradients": scaled_norm(gradients)}
+    return observe_units(h_TBH, adapter.activation) | {"state_gradients": scaled_norm(gradients)}
 
 
 def perturb(carry: Carry, perturbations: Sequence[Array]) -> Carry:
@@ -168,7 +168,7 @@ def scaled_norm(gradients: Sequence[Array]) -> Array:
     return largest * jnp.sqrt(sum(jnp.sum((leaf / largest[..., None]) ** 2, axis=-1) for leaf in flat))
 
 
-def unit_statistics(h_TBH: Array, activation: str) -> dict[str, Array]:
+def observe_units(h_TBH: Array, activation: str) -> dict[str, Array]:
     """saturated [B]: share of states within 0.05 of a bound; dead []: share of units that are 0 at every step.
 
     If the activation is unknown, a unit is taken for tanh if it stays within -1 and 1 and is negative somewhere, for a

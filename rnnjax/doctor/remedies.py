@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnjax.analysis.bootstrap import paired_difference
+from rnnjax.analysis.bootstrap import BOOTSTRAP_SEED, paired_difference
 from rnnjax.analysis.statistics import Interval
 from rnnjax.doctor.conditions import CONDITIONS, Comparison, Condition
 from rnnjax.errors import DamagedState
 from rnnjax.storage.files import read_json, write_json
 
 FILE = "remedies.json"
-SEED = 0  # of the bootstrap
 DIGITS = 6  # of the stored numbers
 NOT_MEASURED = "not measured yet"
 NO_STUDY = "not measured: no study contains this fault"
@@ -68,7 +67,7 @@ def measured_effect(condition: Condition, folders: dict[str, Path]) -> Effect:
         treated, untreated = paired_values(arms, comparison)
     except (KeyError, TypeError) as error:
         raise DamagedState(f"cannot read {path}: no values for the remedy of {condition.name} ({error})") from error
-    difference = paired_difference(SEED, treated, untreated) if len(treated) > 1 else None
+    difference = paired_difference(BOOTSTRAP_SEED, treated, untreated) if len(treated) > 1 else None
     mean = float(np.mean(untreated)) if difference else None
     return Effect(comparison.study, comparison.description, difference, mean)
 

@@ -8,7 +8,7 @@ from rnnjax.doctor.remedies import Effect, known_effects
 from rnnjax.reports.render import render
 from rnnjax.storage.files import replace_between
 
-BEGIN, END = "<!-- symptoms -->", "<!-- end of symptoms -->"
+SYMPTOMS_BEGIN, SYMPTOMS_END = "<!-- symptoms -->", "<!-- end of symptoms -->"
 SYMPTOMS = {  # as a user observes them -> the conditions that may cause them
     "Generated text repeats the same words": ("loops_of_decoder", "loops_of_model", "last_step", "exposure"),
     "The loss does not decrease": (
@@ -23,17 +23,19 @@ SYMPTOMS = {  # as a user observes them -> the conditions that may cause them
 }  # fmt: skip
 
 
-class Row(NamedTuple):
+class SymptomRow(NamedTuple):
     """A condition in the table of symptoms."""
 
     condition: Condition
     effect: Effect
 
 
-def symptom_rows() -> dict[str, list[Row]]:
+def symptom_rows() -> dict[str, list[SymptomRow]]:
     """The possible conditions of each symptom, with the measured effects of their remedies."""
     conditions, effects = {condition.name: condition for condition in CONDITIONS}, known_effects()
-    return {symptom: [Row(conditions[name], effects[name]) for name in names] for symptom, names in SYMPTOMS.items()}
+    return {
+        symptom: [SymptomRow(conditions[name], effects[name]) for name in names] for symptom, names in SYMPTOMS.items()
+    }
 
 
 def render_table() -> str:
@@ -43,4 +45,4 @@ def render_table() -> str:
 
 def write_symptoms(readme: Path) -> None:
     """Write the table between its two marks in a Markdown file. Raises: as `files.replace_between`."""
-    replace_between(readme, BEGIN, END, render_table())
+    replace_between(readme, SYMPTOMS_BEGIN, SYMPTOMS_END, render_table())

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import Array
 
 
-def identity(x: Array) -> Array:
+def linear_activation(x: Array) -> Array:
     """x itself: the cell is then a linear dynamical system."""
     return x
 
@@ -15,5 +15,5 @@ ACTIVATIONS = {
     "relu": jax.nn.relu,
     "sigmoid": jax.nn.sigmoid,
     "softsign": jax.nn.soft_sign,  # x / (1 + |x|)
-    "identity": identity,
+    "identity": linear_activation,
 }

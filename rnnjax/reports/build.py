@@ -7,6 +7,7 @@ import numpy as np
 
 from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
+from rnnjax.analysis.bootstrap import BOOTSTRAP_SEED
 from rnnjax.analysis.conventions import compare_conventions
 from rnnjax.analysis.measurement import common_seeds, paired_finite
 from rnnjax.analysis.results import (
@@ -36,7 +37,6 @@ from rnnjax.reports.methods import data_line, data_table, settings
 from rnnjax.reports.summary import decisive, reasons
 from rnnjax.settings import LOSS_UNITS
 
-SEED = 0  # of the bootstrap
 FEWEST = 10  # seeds for a bootstrap
 EQUIVALENT = 0.05  # of the baseline's mean
 
@@ -90,7 +90,7 @@ def figures_of(study: Study) -> list[FigureSpec]:
 def build_figure(figure: FigureSpec, results: Results) -> CaptionedFigure:
     """A figure of the study; reference losses stand under a loss where all arms in it have the same."""
     chosen, metric = results.select(figure.arms), figure.metric
-    words = (figure.title, figure.unit or shared_unit(chosen, metric), reference_losses(results, figure))
+    words = (figure.title, figure.unit or shared_unit(chosen, metric), shared_reference_losses(results, figure))
     if figure.form == "curve":
         return line_figure(chosen, metric, *words, log_x=figure.log)
     if figure.form == "map":
@@ -104,7 +104,7 @@ def build_figure(figure: FigureSpec, results: Results) -> CaptionedFigure:
     return lag_figure(measured, metric, *words, log_y=figure.log, along=figure.along)
 
 
-def reference_losses(results: Results, figure: FigureSpec) -> dict[str, float] | None:
+def shared_reference_losses(results: Results, figure: FigureSpec) -> dict[str, float] | None:
     """The reference losses that all arms of a figure of a loss have in common; None for another metric."""
     chosen = results.select(figure.arms)
     known = [results.data_by_arm[arm.name].reference_losses for arm in chosen]
@@ -113,7 +113,7 @@ def reference_losses(results: Results, figure: FigureSpec) -> dict[str, float] |
     return known[0] if same and is_loss else None
 
 
-def against_baseline(study: Study, arms: Sequence[ArmResult]) -> pages.Table:
+def against_baseline(study: Study, arms: Sequence[ArmResult]) -> pages.ReportTable:
     """Each arm's final loss minus the baseline's, seed by seed: interval, p-value and equivalence within 5%.
 
     Interval and p-value are one method: Student's t on the paired differences, corrected for the number of rows after
@@ -129,14 +129,14 @@ def against_baseline(study: Study, arms: Sequence[ArmResult]) -> pages.Table:
     }
     enough = {name: pair for name, pair in pairs.items() if len(pair[0]) >= FEWEST}
     compared = stats.paired_t_comparisons(list(enough.values()))
-    rows: list[list[pages.Cell]] = [
+    rows: list[list[pages.TableCell]] = [
         [name, interval, p_value, "yes" if equivalent(*pair) else "not shown"]
         for (name, pair), (interval, p_value) in zip(enough.items(), compared, strict=True)
     ]
     left_out = "".join(f" {name}: fewer than {FEWEST} seeds." for name in pairs if name not in enough)
     if elsewhere:
         left_out += f" Arms with another task or other data, left out: {len(elsewhere)}."
-    return pages.Table(
+    return pages.ReportTable(
         name="baseline",
         title=f"Final loss against the baseline, {baseline.name}",
         columns=["arm", f"difference ({baseline.loss_unit})", "p (paired t)", "equal within 5%"],
@@ -152,7 +152,7 @@ def equivalent(first: np.ndarray, second: np.ndarray) -> bool:
     return stats.equivalence_p_value(first, second, EQUIVALENT * float(second.mean())) < 0.05
 
 
-def every_metric(arms: Sequence[ArmResult]) -> pages.Table:
+def every_metric(arms: Sequence[ArmResult]) -> pages.ReportTable:
     """Every metric of every arm."""
     all_metrics = dict.fromkeys(name for arm in arms for name in arm.metrics)
     nothing = np.array([])  # a metric that an arm does not have: its cell has other gates
@@ -163,28 +163,28 @@ def every_metric(arms: Sequence[ArmResult]) -> pages.Table:
     ]
     units = {name: shared_unit(arms, name) for name in metrics}
     columns = ["arm", "diverged", *(f"{name} ({words})" if words else name for name, words in units.items())]
-    return pages.Table("metrics", "Every metric at the end of training", columns, rows)
+    return pages.ReportTable("metrics", "Every metric at the end of training", columns, rows)
 
 
-def tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
+def tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.ReportTable]:
     """The tables of the study file, then those of every study."""
     asked = [*nearest_table(study, arms), *chosen_tables(study, arms)]
     compared = [against_baseline(study, arms)] if len(arms) > 1 else []
     return [*asked, *compared, every_metric(arms)]
 
 
-def nearest_table(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
+def nearest_table(study: Study, arms: Sequence[ArmResult]) -> list[pages.ReportTable]:
     """Every convention with what it came to beside the documents' numbers, the nearest first."""
     if study.file.conventions is None:
         return []
     numbers = study.file.conventions.numbers
     columns = [f"{number.metric}, stated {number.value:g}" for number in numbers]
-    rows: list[list[pages.Cell]] = [
+    rows: list[list[pages.TableCell]] = [
         [one.name, one.distance, one.chance, *map(estimate_mean, one.values)]
         for one in compare_conventions(study.file.conventions, arms)
     ]
     return [
-        pages.Table(
+        pages.ReportTable(
             "nearest",
             study.file.conventions.text,
             ["convention", "distance", "chance to be nearest", *columns],
@@ -195,27 +195,27 @@ def nearest_table(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
     ]
 
 
-def chosen_tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.Table]:
+def chosen_tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.ReportTable]:
     """The tables that the study asks for."""
     found = []
     for number, table in enumerate(study.file.tables, 1):
         columns, rows = variance_table(table, arms) if table.shares_of else arms_table(table, arms)
-        found.append(pages.Table(f"table-{number}", table.title, columns, rows, table.note))
+        found.append(pages.ReportTable(f"table-{number}", table.title, columns, rows, table.note))
     return found
 
 
-def arms_table(table: TableSpec, arms: Sequence[ArmResult]) -> tuple[list[str], list[list[pages.Cell]]]:
+def arms_table(table: TableSpec, arms: Sequence[ArmResult]) -> tuple[list[str], list[list[pages.TableCell]]]:
     """Columns and rows: the metrics of each arm."""
     chosen = select_arms(arms, table.arms)
     units = [shared_unit(chosen, metric) for metric in table.metrics]
     columns = [f"{m} ({words})" if words else m for m, words in zip(table.metrics, units, strict=True)]
-    rows: list[list[pages.Cell]] = [
+    rows: list[list[pages.TableCell]] = [
         [arm.name, *(estimate_mean(per_seed(arm, metric)) for metric in table.metrics)] for arm in chosen
     ]
     return ["arm", *columns], rows
 
 
-def variance_table(table: TableSpec, arms: Sequence[ArmResult]) -> tuple[list[str], list[list[pages.Cell]]]:
+def variance_table(table: TableSpec, arms: Sequence[ArmResult]) -> tuple[list[str], list[list[pages.TableCell]]]:
     """Columns and rows: `associations.shares` of all metrics together; no rows where that cannot be said."""
     words = {
         "columns": f"which metric: {', '.join(table.metrics)}",
@@ -293,7 +293,7 @@ def near_ties(values: dict[str, np.ndarray], ranked: Sequence[str], sign: int) -
     table = sign * common_seeds([values[name] for name in ranked])
     if table.shape[1] < FEWEST:
         return [f"too few seeds to tell ({table.shape[1]})"]
-    chances = bootstrap.best_arm(SEED, table).probability_A
+    chances = bootstrap.best_arm(BOOTSTRAP_SEED, table).probability_A
     return [name for name, chance in zip(ranked[1:], chances[1:], strict=True) if chance > 0.05]
 
 

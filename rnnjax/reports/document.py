@@ -10,10 +10,10 @@ import plotly.graph_objects as go
 from rnnjax.analysis.statistics import Interval
 
 VERDICTS = {"confirmed": "✓", "refuted": "✗", "unresolved": "?", "not-as-stated": "≠", "definition": "≡"}
-Cell = str | int | float | Interval | None
+TableCell = str | int | float | Interval | None
 
 
-class Settings(NamedTuple):
+class ReportSettings(NamedTuple):
     """The settings of the arms: fields in which they differ, derived ones included, and common fields."""
 
     arms: Mapping[str, Mapping[str, Any]]  # arm -> field -> value
@@ -32,13 +32,13 @@ class Figure(Protocol):
     def figure(self) -> go.Figure: ...
 
 
-class Table(NamedTuple):
+class ReportTable(NamedTuple):
     """A table; `tables/<name>.csv` holds it in full precision."""
 
     name: str  # letters, digits, "_", "-" and "."
     title: str
     columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[TableCell]]
     note: str = ""
 
 
@@ -90,7 +90,7 @@ class GridCell(NamedTuple):
     """One cell of a grid."""
 
     at: Sequence[int]  # index into each choice, and into the rows
-    values: Sequence[Cell]  # one per column
+    values: Sequence[TableCell]  # one per column
     status: str
     rank: int | None  # 1 is best; None: a run without a finite value, so the cell has no rank
     tied: bool  # not told apart from the best cell, which is itself tied
@@ -136,9 +136,9 @@ class Report(NamedTuple):
     statements: Sequence[Statement]
     hypothesis: str
     protocol: Sequence[str]  # paragraphs
-    settings: Settings
+    settings: ReportSettings
     figures: Sequence[Figure]
-    tables: Sequence[Table]
+    tables: Sequence[ReportTable]
     samples: Sequence[Sample]
     questions: Sequence[Question]
     advice: Sequence[str]  # recommendations, one action each

@@ -19,17 +19,17 @@ from rnnjax.reports.document import Report, check
 from rnnjax.reports.figures.traces import CaptionedFigure
 from rnnjax.storage.files import read_json, write_text
 
-NAME = "page.json"
+PAGE_FILE = "page.json"
 
 
 def write_report_json(folder: Path, report: Report) -> None:
     """Write page.json into the folder. Raises StorageFailed."""
-    write_text(folder / NAME, json.dumps(to_plain(report), allow_nan=False, separators=(",", ":")) + "\n")
+    write_text(folder / PAGE_FILE, json.dumps(to_plain(report), allow_nan=False, separators=(",", ":")) + "\n")
 
 
 def read_report(folder: Path) -> Report:
     """The report that `write_report_json` wrote. Raises DamagedState, also for another version's file."""
-    tree = read_json(folder / NAME)
+    tree = read_json(folder / PAGE_FILE)
     try:
         figures = [CaptionedFigure(**each | {"figure": go.Figure(each["figure"])}) for each in tree.pop("figures")]
         report = TypeAdapter(Report, config={"arbitrary_types_allowed": True}).validate_python(
@@ -37,7 +37,7 @@ def read_report(folder: Path) -> Report:
         )
         check(report)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        raise DamagedState(f"cannot read {folder / NAME}: {str(error).splitlines()[0]}") from error
+        raise DamagedState(f"cannot read {folder / PAGE_FILE}: {str(error).splitlines()[0]}") from error
     return report
 
 

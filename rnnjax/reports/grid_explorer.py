@@ -7,12 +7,12 @@ import numpy as np
 
 from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
+from rnnjax.analysis.bootstrap import BOOTSTRAP_SEED
 from rnnjax.analysis.results import ArmResult, direction, per_seed, select_arms, shared_unit
 from rnnjax.config.schema import ExplorerSpec
 from rnnjax.reports import document as pages
 from rnnjax.reports.formatting import format_value
 
-SEED = 0  # of the bootstrap
 LEAST_CHANCE = 0.05  # of being the best, from which on a cell is not told apart from it
 FAILED = "failed"  # the metric that becomes a cell's status: 1 where a run failed, else 0
 
@@ -44,7 +44,7 @@ def place(arm: ArmResult, sides: Sequence[pages.Choice]) -> list[int]:
     return [list(side.values).index(words(arm.axes[side.name])) for side in sides]
 
 
-def value(values_n: np.ndarray) -> pages.Cell:
+def value(values_n: np.ndarray) -> pages.TableCell:
     """The mean with its interval; a value that all runs share, as the number of parameters, as a plain number."""
     if np.isfinite(values_n).all() and np.ptp(values_n) == 0:
         only = float(values_n[0])
@@ -73,7 +73,7 @@ def ranking(values: Sequence[np.ndarray], best: str) -> tuple[list[int | None], 
     counts = {len(values[i]) for i in placed}
     if len(counts) != 1 or min(counts) < stats.FEWEST_FOR_BOOTSTRAP:
         return ranks, [i in placed for i in range(len(values))]
-    chances = bootstrap.best_arm(SEED, sign * np.stack([values[i] for i in placed])).probability_A
+    chances = bootstrap.best_arm(BOOTSTRAP_SEED, sign * np.stack([values[i] for i in placed])).probability_A
     close = {i for i, chance in zip(placed, chances, strict=True) if chance > LEAST_CHANCE or i == order[0]}
     return ranks, [i in close for i in range(len(values))]
 

@@ -11,8 +11,8 @@ from rnnjax.reports.document import VERDICTS, Statement, by_verdict
 from rnnjax.reports.render import render
 from rnnjax.storage.files import read_json, replace_between
 
-NAME = "summary.json"
-BEGIN, END = "<!-- ledger -->", "<!-- end of ledger -->"
+SUMMARY_FILE = "summary.json"
+LEDGER_BEGIN, LEDGER_END = "<!-- ledger -->", "<!-- end of ledger -->"
 
 
 class Entry(NamedTuple):
@@ -39,9 +39,9 @@ def read_entries(folders: Sequence[Path]) -> list[Entry]:
     missing = [folder for folder in folders if not folder.exists()]
     if missing:
         raise BadInput(f"no such folder {str(missing[0])!r}")
-    found = dict.fromkeys(folder.resolve() for folder in folders if (folder / NAME).is_file())
+    found = dict.fromkeys(folder.resolve() for folder in folders if (folder / SUMMARY_FILE).is_file())
     if not found:
-        raise BadInput(f"no {NAME} in {', '.join(map(str, folders))}; expected folders of finished studies")
+        raise BadInput(f"no {SUMMARY_FILE} in {', '.join(map(str, folders))}; expected folders of finished studies")
     names = [folder.name for folder in found]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -51,14 +51,14 @@ def read_entries(folders: Sequence[Path]) -> list[Entry]:
 
 def read_entry(folder: Path) -> Entry:
     """The study of one folder. Raises DamagedState, also for a summary of another version."""
-    tree = read_json(folder / NAME)
+    tree = read_json(folder / SUMMARY_FILE)
     try:
         arms = tree["arms"]
         runs, diverged = (sum(arm[count] for arm in arms) for count in ("runs", "diverged"))
         statements = [statement(claim) for claim in tree["claims"]]
         return Entry(folder, str(tree.get("title", folder.name)), str(tree["question"]), runs, diverged, statements)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedState(f"cannot read {folder / NAME}: got no study of this version ({error!r})") from error
+        raise DamagedState(f"cannot read {folder / SUMMARY_FILE}: got no study of this version ({error!r})") from error
 
 
 def statement(claim: dict[str, Any]) -> Statement:
@@ -71,7 +71,7 @@ def statement(claim: dict[str, Any]) -> Statement:
 
 def write_ledger(readme: Path, entries: Sequence[Entry]) -> None:
     """Put the table of the ledger between its two marks in a Markdown file. Raises: as `files.write_between`."""
-    replace_between(readme, BEGIN, END, block(entries, readme.resolve().parent))
+    replace_between(readme, LEDGER_BEGIN, LEDGER_END, block(entries, readme.resolve().parent))
 
 
 def block(entries: Sequence[Entry], base: Path) -> str:

@@ -40,12 +40,12 @@ def own_names(tasks: dict[TaskSpec, DataSummary]) -> list[str]:
     return names
 
 
-def data_table(tasks: dict[TaskSpec, DataSummary]) -> list[pages.Table]:
+def data_table(tasks: dict[TaskSpec, DataSummary]) -> list[pages.ReportTable]:
     """A row per data set with its sizes and reference losses; empty where all arms share one."""
     if len(tasks) < 2:
         return []
     names = list(dict.fromkeys(name for task in tasks.values() for name in task.reference_losses))
-    rows: list[list[pages.Cell]] = [
+    rows: list[list[pages.TableCell]] = [
         [
             name,
             task.train_length,
@@ -57,10 +57,10 @@ def data_table(tasks: dict[TaskSpec, DataSummary]) -> list[pages.Table]:
         for name, task in zip(own_names(tasks), tasks.values(), strict=True)
     ]
     columns = ["data", "to train on", "held out", "distinct symbols", *names, "losses in"]
-    return [pages.Table("data", "Data sets and reference losses", columns, rows)]
+    return [pages.ReportTable("data", "Data sets and reference losses", columns, rows)]
 
 
-def settings(study: Study) -> pages.Settings:
+def settings(study: Study) -> pages.ReportSettings:
     """Fields in which arms differ, the number of steps read included, and common fields.
 
     Of the task only fields that were set: most belong to other tasks.
@@ -74,7 +74,9 @@ def settings(study: Study) -> pages.Settings:
         for name, value in next(iter(full.values())).items()
         if name not in differing and (name not in usual or value != usual[name])
     }
-    return pages.Settings({arm: {name: values[name] for name in differing} for arm, values in full.items()}, common)
+    return pages.ReportSettings(
+        {arm: {name: values[name] for name in differing} for arm, values in full.items()}, common
+    )
 
 
 def derived(spec: Any) -> dict[str, Any]:

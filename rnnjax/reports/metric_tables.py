@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from rnnjax.reports.document import Settings, Table
+from rnnjax.reports.document import ReportSettings, ReportTable
 
 MAX_COLUMNS = 7  # of a table on the page, the first one included
 METRICS = "metrics"  # name of the table of every metric
@@ -26,7 +26,7 @@ TOPICS: Mapping[str, str] = {  # topic -> words of metric names; a name belongs 
 }
 
 
-def split_table(table: Table, most: int = MAX_COLUMNS) -> list[Table]:
+def split_table(table: ReportTable, most: int = MAX_COLUMNS) -> list[ReportTable]:
     """The table as tables of at most `most` columns that share its first one; unchanged where it is narrow enough."""
     if len(table.columns) <= most:
         return [table]
@@ -43,14 +43,14 @@ def topic(column: str) -> str:
     return next((name for name, known in TOPICS.items() if words & set(known.split())), OTHER)
 
 
-def settings_table(settings: Settings) -> Table | None:
+def settings_table(settings: ReportSettings) -> ReportTable | None:
     """Arms as rows, the fields in which they differ as columns; None where they do not differ."""
     fields = list(dict.fromkeys(field for values in settings.arms.values() for field in values))
     rows = [[arm, *(values.get(field) for field in fields)] for arm, values in settings.arms.items()]
-    return Table("settings", "Settings that differ between arms", ["arm", *fields], rows) if fields else None
+    return ReportTable("settings", "Settings that differ between arms", ["arm", *fields], rows) if fields else None
 
 
-def _chunks(table: Table, columns: Sequence[int], title: str, most: int) -> list[Table]:
+def _chunks(table: ReportTable, columns: Sequence[int], title: str, most: int) -> list[ReportTable]:
     """The first column and these, in tables of nearly equal width."""
     count = -(-len(columns) // (most - 1))
     bounds = np.linspace(0, len(columns), count + 1).round().astype(int)

@@ -23,12 +23,12 @@ from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
 from rnnjax.analysis.statistics import Interval
-from rnnjax.reports.document import VERDICTS, Cell, Figure, Report, Sample, Table, by_verdict, check
+from rnnjax.reports.document import VERDICTS, Figure, Report, ReportTable, Sample, TableCell, by_verdict, check
 from rnnjax.reports.formatting import escape_controls, format_interval, format_value
 from rnnjax.reports.metric_tables import MAX_COLUMNS, settings_table, split_table
 from rnnjax.storage.files import write_text
 
-TEMPLATES = Path(__file__).with_name("templates")
+TEMPLATE_FOLDER = Path(__file__).with_name("templates")
 MARKDOWN_TABLES = 3  # in report.md, of at most `MARKDOWN_ROWS` rows; the others are links to their CSV
 MARKDOWN_ROWS = 40
 MARKDOWN_SAMPLES = 3
@@ -92,7 +92,7 @@ def backticks_to_code(text: str) -> Markup:
 def render(template: str, autoescape: bool, **values: Any) -> str:
     """A template of this package with these values; it may include the package's scripts and styles."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader(TEMPLATE_FOLDER),
         autoescape=autoescape,
         finalize=format_value,
         undefined=jinja2.StrictUndefined,
@@ -110,7 +110,7 @@ def render(template: str, autoescape: bool, **values: Any) -> str:
 
 def _asset(name: str) -> Markup:
     """A script or style of this package."""
-    return Markup((TEMPLATES / name).read_text("utf-8"))
+    return Markup((TEMPLATE_FOLDER / name).read_text("utf-8"))
 
 
 def _context(report: Report) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _last_samples(samples: Sequence[Sample]) -> list[Sample]:
     return [last[i] for i in picked]
 
 
-def _methods(cells: Iterable[Cell]) -> str:
+def _methods(cells: Iterable[TableCell]) -> str:
     """The methods of the intervals among the cells."""
     return "; ".join(dict.fromkeys(cell.method for cell in cells if isinstance(cell, Interval)))
 
@@ -176,12 +176,12 @@ def _code_block(text: str) -> str:
 # CSV
 
 
-def _csv(table: Table) -> str:
+def _csv(table: ReportTable) -> str:
     """Full precision; a column of estimates becomes five: the estimate, low, high, n and method."""
     wide = [any(isinstance(row[i], Interval) for row in table.rows) for i in range(len(table.columns))]
     body = [_wide_row(row, wide) for row in table.rows]
     parts = ["", *(f" {name}" for name in Interval._fields[1:])]
-    header: list[Cell] = [
+    header: list[TableCell] = [
         column + part
         for column, is_wide in zip(table.columns, wide, strict=True)
         for part in parts[: None if is_wide else 1]
@@ -191,15 +191,15 @@ def _csv(table: Table) -> str:
     return out.getvalue()
 
 
-def _wide_row(row: Sequence[Cell], wide: Sequence[bool]) -> list[Cell]:
-    cells: list[Cell] = []
+def _wide_row(row: Sequence[TableCell], wide: Sequence[bool]) -> list[TableCell]:
+    cells: list[TableCell] = []
     for cell, is_wide in zip(row, wide, strict=True):
         parts: list[Any] = list(cell) if isinstance(cell, Interval) else [cell]
         cells += [*parts, *[None] * (len(Interval._fields) - len(parts) if is_wide else 0)]
     return cells
 
 
-def _csv_cell(cell: Cell) -> str:
+def _csv_cell(cell: TableCell) -> str:
     """A text that a spreadsheet would take for a formula gets a quote in front."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""

@@ -10,7 +10,7 @@ from plotly.offline import get_plotlyjs
 
 from rnnjax.errors import BadInput, DamagedState
 from rnnjax.reports.document import Report, by_verdict
-from rnnjax.reports.document_json import NAME, read_report
+from rnnjax.reports.document_json import PAGE_FILE, read_report
 from rnnjax.reports.ledger import Entry
 from rnnjax.reports.render import render, to_html, write_tables
 from rnnjax.storage.files import write_text
@@ -39,11 +39,11 @@ def write_site(out: Path, entries: Sequence[Entry]) -> None:
 
 def read_study_report(entry: Entry) -> Report:
     """The report in a study's folder, which must be of the same run as its summary."""
-    if not (entry.folder / NAME).is_file():
-        raise BadInput(f"{entry.folder}: has no {NAME}, which this version writes; run the study again")
+    if not (entry.folder / PAGE_FILE).is_file():
+        raise BadInput(f"{entry.folder}: has no {PAGE_FILE}, which this version writes; run the study again")
     page = read_report(entry.folder)
     if [(s.id, s.verdict) for s in page.statements] != [(s.id, s.verdict) for s in entry.statements]:
-        raise DamagedState(f"{entry.folder}: {NAME} and summary.json are not of the same run")
+        raise DamagedState(f"{entry.folder}: {PAGE_FILE} and summary.json are not of the same run")
     return page
 
 

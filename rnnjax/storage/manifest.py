@@ -95,7 +95,7 @@ def _cpu() -> dict[str, Any]:
     return {"cpu": fields.get("model name", ""), "isa": sorted(f for f in flags if f.startswith(ISA_PREFIXES))}
 
 
-def identity(config: dict[str, Any], fingerprint: dict[str, Any], data_sha256: str) -> Manifest:
+def run_identity(config: dict[str, Any], fingerprint: dict[str, Any], data_sha256: str) -> Manifest:
     """The part of a manifest by which a run is known."""
     return {
         "rnnjax_format": FORMAT,

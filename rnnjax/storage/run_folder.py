@@ -25,15 +25,15 @@ from rnnjax.storage.manifest import (
     check_same_machine,
     check_same_run,
     first_attempt,
-    identity,
     next_attempt,
     read_manifest,
+    run_identity,
     to_results_json,
     truncate_list,
 )
 
 _LOG = logging.getLogger(__name__)
-NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
+FOLDER_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
 LEFTOVERS = {".lock", ".manifest.json.tmp"}  # of a process that was killed before its manifest was there
 
 
@@ -125,7 +125,7 @@ def open_run(
     check_generator(fingerprint)
     files.check_writable(folder)
     _check_links(folder)
-    new = identity(config, fingerprint, data_sha256)
+    new = run_identity(config, fingerprint, data_sha256)
     with contextlib.ExitStack() as held:  # until the run folder itself holds the lock
         lock = _lock(folder, held) if (folder / ".lock").exists() else None
         old = _existing_manifest(folder, new, resume, strict)
@@ -142,8 +142,8 @@ def open_run(
 
 def check_name(name: str) -> None:
     """Raises BadInput unless `name` can be the name of a run folder on any system and in any shell."""
-    if not re.fullmatch(NAME, name):
-        raise BadInput(f"run name must match {NAME}, got {name[:100]!a}")
+    if not re.fullmatch(FOLDER_NAME, name):
+        raise BadInput(f"run name must match {FOLDER_NAME}, got {name[:100]!a}")
 
 
 def is_finished(folder: Path) -> bool:

@@ -7,8 +7,7 @@ from pathlib import Path
 from rnnjax.analysis.results import Results, decode_ids
 from rnnjax.analysis.verdicts import judge_claim
 from rnnjax.config.schema import Study
-from rnnjax.config.study_json import NAME as STUDY_FILE
-from rnnjax.config.study_json import study_to_json
+from rnnjax.config.study_json import STUDY_FILE, study_to_json
 from rnnjax.errors import BadInput
 from rnnjax.reports.build import build_report
 from rnnjax.reports.document_json import write_report_json

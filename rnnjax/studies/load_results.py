@@ -13,8 +13,7 @@ import numpy as np
 from rnnjax.analysis.results import ArmResult, DataSummary, Results
 from rnnjax.config.fields import flatten
 from rnnjax.config.schema import Study
-from rnnjax.config.study_json import NAME as STUDY_FILE
-from rnnjax.config.study_json import study_from_json
+from rnnjax.config.study_json import STUDY_FILE, study_from_json
 from rnnjax.errors import BadInput, DamagedState
 from rnnjax.metrics import Metric
 from rnnjax.storage.files import read_json, read_npz

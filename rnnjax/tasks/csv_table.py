@@ -13,21 +13,21 @@ DELIMITERS = ("\t", ";", ",")  # the first that the first line has; a comma last
 MOST_SHOWN = 40  # characters of a cell in a message
 
 
-class Table(NamedTuple):
+class CsvTable(NamedTuple):
     """Numbers in rows of time and named columns."""
 
     names: tuple[str, ...]
     values_ND: np.ndarray  # float64
 
 
-class Row(NamedTuple):
+class CsvRow(NamedTuple):
     """The cells of a line, which is numbered from 1."""
 
     line: int
     cells: list[str]
 
 
-def read_table(text: str, columns: str) -> Table:
+def read_table(text: str, columns: str) -> CsvTable:
     """The numbers of a CSV file: commas, semicolons or tabs between cells, a point as decimal sign.
 
     The first line names the columns unless all its cells are numbers; then they are called "1", "2" ...
@@ -42,17 +42,17 @@ def read_table(text: str, columns: str) -> Table:
     names, rows = _column_names(_rows(text))
     places = {name: names.index(name) for name in _choose_columns(names, columns)}
     values = [[_number(row, name, place) for name, place in places.items()] for row in rows]
-    return Table(tuple(places), np.array(values, dtype=np.float64).reshape(-1, len(places)))
+    return CsvTable(tuple(places), np.array(values, dtype=np.float64).reshape(-1, len(places)))
 
 
-def _rows(text: str) -> list[Row]:
+def _rows(text: str) -> list[CsvRow]:
     """Every line; an empty one between others is a gap in time, so it is not skipped."""
     lines = text.rstrip("\r\n").splitlines()
     if not text.strip():
         raise BadInput("task.path: got an empty file; expected rows of numbers")
     reader = csv.reader(lines, delimiter=_delimiter(lines[0]), strict=True)
     try:
-        rows = [Row(reader.line_num, cells) for cells in reader]
+        rows = [CsvRow(reader.line_num, cells) for cells in reader]
     except csv.Error as error:
         raise BadInput(f"task.path: line {reader.line_num}: got {error}; expected cells as in a CSV file") from None
     for row in rows:
@@ -66,7 +66,7 @@ def _delimiter(line: str) -> str:
     return next((sign for sign in DELIMITERS if sign in line), ",")
 
 
-def _column_names(rows: list[Row]) -> tuple[list[str], list[Row]]:
+def _column_names(rows: list[CsvRow]) -> tuple[list[str], list[CsvRow]]:
     """The names of the columns, and the rows that hold numbers."""
     first = rows[0].cells
     if all(_parse_number(cell) is not None for cell in first):
@@ -92,7 +92,7 @@ def _choose_columns(names: list[str], columns: str) -> list[str]:
     return chosen
 
 
-def _number(row: Row, name: str, place: int) -> float:
+def _number(row: CsvRow, name: str, place: int) -> float:
     cell = row.cells[place]
     value = _parse_number(cell)
     if value is not None and math.isfinite(value):

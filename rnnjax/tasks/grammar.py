@@ -33,7 +33,7 @@ LEXICON = (
 )
 # Humans, animals and objects differ in what they do and in what is done to them: a word's category can be learned from
 # its company alone, as subject (which verbs, which objects) and as object (after which subjects and verbs).
-TEMPLATES = (
+SENTENCE_TEMPLATES = (
     "DET+NOUN_HUMAN VERB_INTRAN",
     "DET+NOUN_HUMAN VERB_TRAN DET+NOUN_OBJECT",
     "DET+NOUN_HUMAN VERB_TRAN NOUN_FOOD",
@@ -57,7 +57,7 @@ class Grammar(NamedTuple):
     """The definition of a language; hashable, so that its tables are made once. `_replace` a field for a variant."""
 
     lexicon: tuple[tuple[str, tuple[str, ...]], ...] = LEXICON  # category, its words
-    templates: tuple[str, ...] = TEMPLATES
+    templates: tuple[str, ...] = SENTENCE_TEMPLATES
     determiner: float = TaskSpec.determiner_probability  # probability of each optional "the"
     extra_letters: str = ""  # of the vocabulary: no word has them
 

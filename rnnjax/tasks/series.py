@@ -18,7 +18,7 @@ from rnnjax.tasks.windows import next_step
 from rnnjax.types import LabelledSequence, Task
 
 ORDER = 8  # p, the rows that the linear predictor sees
-SMALLEST, LARGEST = 1e-18, 1e18  # float32 holds the square of what lies between
+SMALLEST_VALUE, LARGEST_VALUE = 1e-18, 1e18  # float32 holds the square of what lies between
 
 
 class Series(NamedTuple):
@@ -169,12 +169,12 @@ def _check_values(series: Series, once_ND: np.ndarray, settings: TaskSpec) -> No
     both_ND = np.concatenate([series.train_ND, series.validation_ND])
     for name, once_N, both_N in zip(series.columns, once_ND.T, both_ND.T, strict=True):
         spread, size = np.ptp(once_N), np.abs(both_N).max()
-        if size > LARGEST:
-            raise BadInput(f"task.scale: got a size of {size:g} in column {name!r}; expected <= {LARGEST:g}")
+        if size > LARGEST_VALUE:
+            raise BadInput(f"task.scale: got a size of {size:g} in column {name!r}; expected <= {LARGEST_VALUE:g}")
         if spread == 0:
             raise BadInput(
                 f"task.columns: got {name!r}, which is {once_N[0]:g} in all {len(once_N):,} rows to train on; "
                 "expected columns that vary"
             )
-        if spread < SMALLEST:
-            raise BadInput(f"task.scale: got a range of {spread:g} in column {name!r}; expected >= {SMALLEST:g}")
+        if spread < SMALLEST_VALUE:
+            raise BadInput(f"task.scale: got a range of {spread:g} in column {name!r}; expected >= {SMALLEST_VALUE:g}")

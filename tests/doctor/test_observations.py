@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rnnjax.doctor.adapters import from_apply
-from rnnjax.doctor.batch import Batch, chance_loss, stream_losses, validate_batch
+from rnnjax.doctor.batch import Batch, batch_chance_loss, stream_losses, validate_batch
 from rnnjax.doctor.free_running import can_run_free
 from rnnjax.doctor.indicators.compute import window_indicators
 from rnnjax.doctor.indicators.data import data_indicators
@@ -17,7 +17,7 @@ from rnnjax.doctor.indicators.dependence import dependence_indicators
 from rnnjax.doctor.indicators.free_running import series_indicators, surprisals, text_indicators
 from rnnjax.doctor.indicators.gradients import coverage_indicators, log_decay
 from rnnjax.doctor.indicators.types import Floor, Indicators
-from rnnjax.doctor.observations import measure_network, output_changes, probability_share, spread, unit_statistics
+from rnnjax.doctor.observations import measure_network, observe_units, output_changes, probability_share, spread
 from rnnjax.errors import BadInput
 
 STEPS, STREAMS, WIDTH = 8, 5, 4
@@ -173,14 +173,14 @@ def test_probabilities_are_told_from_logits() -> None:
 
 def test_units_at_their_bounds_and_dead_ones() -> None:
     h = jnp.broadcast_to(jnp.array([0.99, -0.5, 0.0, 0.01]), (STEPS, STREAMS, 4)).at[0, 0, 0].set(-0.99)
-    found = {kind: unit_statistics(h, kind) for kind in ("tanh", "softsign", "sigmoid", "relu", "")}
+    found = {kind: observe_units(h, kind) for kind in ("tanh", "softsign", "sigmoid", "relu", "")}
     assert found["softsign"]["saturated"].tolist() == found["tanh"]["saturated"].tolist()
     assert found["tanh"]["saturated"].tolist() == [0.25] * STREAMS and found["tanh"]["dead"] == 0.25
     assert found["sigmoid"]["saturated"][1] == pytest.approx(1) and found["sigmoid"]["dead"] == 0
     assert found["relu"]["saturated"].max() == 0 and found["relu"]["dead"] == 0.25
     assert found[""]["saturated"][1] == pytest.approx(0.5)  # the first like tanh, the last like a sigmoid
     assert found[""]["dead"] == 0.25
-    assert unit_statistics(h.at[0, 0, 2].set(0.5), "relu")["dead"] == 0, "it has fired once"
+    assert observe_units(h.at[0, 0, 2].set(0.5), "relu")["dead"] == 0, "it has fired once"
 
 
 def leak(inputs: Any, targets: Any, counted: Any = None) -> float:
@@ -299,8 +299,10 @@ def test_losses_are_of_what_counts_in_the_targets_unit() -> None:
 def test_chance_is_that_of_the_best_constant() -> None:
     ids = np.array([[0, 1], [0, 1], [2, 2], [2, 2]])
     shares = np.array([0.25, 0.25, 0.5])
-    assert chance_loss(Batch(ids, ids)) == pytest.approx(-(shares * np.log(shares)).sum())
-    assert chance_loss(Batch(X, X, None, np.full(WIDTH, 2.0))) == pytest.approx(4 * X.var(axis=(0, 1)).mean(), rel=1e-5)
+    assert batch_chance_loss(Batch(ids, ids)) == pytest.approx(-(shares * np.log(shares)).sum())
+    assert batch_chance_loss(Batch(X, X, None, np.full(WIDTH, 2.0))) == pytest.approx(
+        4 * X.var(axis=(0, 1)).mean(), rel=1e-5
+    )
 
 
 def test_loops_and_drift_of_built_texts() -> None:

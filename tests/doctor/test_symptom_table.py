@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rnnjax.doctor.conditions import NAMES
 from rnnjax.doctor.remedies import known_effects
-from rnnjax.doctor.symptom_table import BEGIN, END, SYMPTOMS, render_table, write_symptoms
+from rnnjax.doctor.symptom_table import SYMPTOMS, SYMPTOMS_BEGIN, SYMPTOMS_END, render_table, write_symptoms
 
 ROOT = Path(__file__).parents[2]
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 def test_the_page_has_the_measured_effects() -> None:
     """`python scripts/report.py results/* --symptoms docs/troubleshooting.md` writes it."""
     page = (ROOT / "docs" / "troubleshooting.md").read_text()
-    assert page.split(BEGIN + "\n")[1].split(END)[0] == render_table()
+    assert page.split(SYMPTOMS_BEGIN + "\n")[1].split(SYMPTOMS_END)[0] == render_table()
 
 
 def test_every_condition_is_behind_one_symptom_at_most() -> None:
@@ -23,7 +23,7 @@ def test_every_condition_is_behind_one_symptom_at_most() -> None:
 
 def test_a_row_has_the_remedy_and_its_effect(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}\nwas here\n{END}\nafter\n")
+    readme.write_text(f"before\n{SYMPTOMS_BEGIN}\nwas here\n{SYMPTOMS_END}\nafter\n")
     write_symptoms(readme)
     text = readme.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "was here" not in text

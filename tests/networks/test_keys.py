@@ -3,15 +3,15 @@
 import jax
 import numpy as np
 
-from rnnjax.networks.keys import STREAMS, key_for
+from rnnjax.networks.keys import RANDOM_STREAMS, key_for
 from rnnjax.settings import HParams
 
 
 def test_the_numbers_of_the_streams_never_change() -> None:
     """May change: never; another number changes every run. A new purpose takes a number that is not used yet."""
     numbers = {"start": 0, "data": 1, "fixed start": 2, "noise": 3, "samples": 4, "evaluation": 5}
-    assert numbers.items() <= STREAMS.items()
-    assert len(set(STREAMS.values())) == len(STREAMS)
+    assert numbers.items() <= RANDOM_STREAMS.items()
+    assert len(set(RANDOM_STREAMS.values())) == len(RANDOM_STREAMS)
 
 
 def test_a_key_is_a_function_of_seed_and_purpose() -> None:

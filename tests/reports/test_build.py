@@ -12,7 +12,7 @@ from rnnjax.config import load as config
 from rnnjax.config.schema import Study
 from rnnjax.errors import BadInput
 from rnnjax.reports.build import against_baseline
-from rnnjax.reports.document import Table
+from rnnjax.reports.document import ReportTable
 from rnnjax.reports.methods import data_line, data_table
 from rnnjax.settings import TaskSpec
 from rnnjax.studies.dry_run import check_recorded
@@ -82,7 +82,7 @@ def test_one_task_for_all_is_told_in_a_sentence(study: Study) -> None:
 
 
 def test_the_baseline_is_compared_with_what_reads_the_same(study: Study, arms: list[ArmResult]) -> None:
-    found: Table = against_baseline(study, arms)
+    found: ReportTable = against_baseline(study, arms)
     by_name = {arm.name: arm.metrics["final_loss"] for arm in arms}
     ((name, interval, *_),) = found.rows
     assert isinstance(interval, Interval)

@@ -9,7 +9,7 @@ from finished import finish
 from rnnjax.analysis.statistics import Interval
 from rnnjax.errors import BadInput, DamagedState
 from rnnjax.reports.document_json import read_report
-from rnnjax.reports.ledger import BEGIN, END, Entry, block, read_entries, write_ledger
+from rnnjax.reports.ledger import LEDGER_BEGIN, LEDGER_END, Entry, block, read_entries, write_ledger
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +31,7 @@ def test_the_page_has_the_verdicts_of_the_results() -> None:
     """`python scripts/report.py results/* --ledger docs/ledger.md` writes it."""
     entries = read_entries(sorted((ROOT / "results").iterdir()))
     page = (ROOT / "docs" / "ledger.md").read_text()
-    assert page.split(BEGIN + "\n")[1].split(END)[0] == block(entries, ROOT / "docs")
+    assert page.split(LEDGER_BEGIN + "\n")[1].split(LEDGER_END)[0] == block(entries, ROOT / "docs")
 
 
 def test_the_table_counts_links_and_names_every_statement(folder: Path) -> None:
@@ -47,16 +47,18 @@ def test_the_table_counts_links_and_names_every_statement(folder: Path) -> None:
 
 def test_only_what_is_between_the_marks_changes(tmp_path: Path, folder: Path) -> None:
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    readme.write_text(f"before\n{LEDGER_BEGIN}\nold\n{LEDGER_END}\nafter\n")
     for _ in range(2):
         write_ledger(readme, read_entries([folder]))
-        head, rest = readme.read_text().split(BEGIN)
-        inside, tail = rest.split(END)
+        head, rest = readme.read_text().split(LEDGER_BEGIN)
+        inside, tail = rest.split(LEDGER_END)
         assert (head, tail) == ("before\n", "\nafter\n")
         assert "old" not in inside and "grid/low" in inside
 
 
-@pytest.mark.parametrize("text", ["", BEGIN, f"{END}\n{BEGIN}", f"{BEGIN}\n{END}\n" * 2])
+@pytest.mark.parametrize(
+    "text", ["", LEDGER_BEGIN, f"{LEDGER_END}\n{LEDGER_BEGIN}", f"{LEDGER_BEGIN}\n{LEDGER_END}\n" * 2]
+)
 def test_a_file_without_the_marks_is_left_alone(tmp_path: Path, folder: Path, text: str) -> None:
     readme = tmp_path / "README.md"
     readme.write_text(text)

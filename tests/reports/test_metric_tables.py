@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rnnjax.reports.document import Settings, Table
+from rnnjax.reports.document import ReportSettings, ReportTable
 from rnnjax.reports.metric_tables import MAX_COLUMNS, METRICS, OTHER, settings_table, split_table, topic
 
 COLUMNS = ["arm", "diverged", "final_loss (nats per character)", "loop_rate_greedy", "spectral_radius@0"]
@@ -12,12 +12,12 @@ COLUMNS += [f"memory_{lag}_{lag + 3}" for lag in range(8)] + ["smooth_loss (nats
 
 
 @pytest.fixture
-def table() -> Table:
+def table() -> ReportTable:
     rows = [[name, *(f"{name}{i}" for i in range(1, len(COLUMNS)))] for name in "ab"]
-    return Table(METRICS, "Every metric", COLUMNS, rows, "note")
+    return ReportTable(METRICS, "Every metric", COLUMNS, rows, "note")
 
 
-def test_every_cell_is_in_exactly_one_part_beside_its_arm(table: Table) -> None:
+def test_every_cell_is_in_exactly_one_part_beside_its_arm(table: ReportTable) -> None:
     parts = split_table(table)
     found = [(row[0], column, cell) for part in parts for row in part.rows
              for column, cell in list(zip(part.columns, row, strict=True))[1:]]  # fmt: skip
@@ -27,7 +27,7 @@ def test_every_cell_is_in_exactly_one_part_beside_its_arm(table: Table) -> None:
     assert all(part.name == METRICS for part in parts), "the CSV holds the whole table"
 
 
-def test_parts_are_named_by_topic_in_the_order_of_the_columns(table: Table) -> None:
+def test_parts_are_named_by_topic_in_the_order_of_the_columns(table: ReportTable) -> None:
     titles = [(part.title, len(part.columns)) for part in split_table(table)]
     assert titles == [
         ("Runs and sizes", 2),
@@ -39,10 +39,10 @@ def test_parts_are_named_by_topic_in_the_order_of_the_columns(table: Table) -> N
     ]
 
 
-def test_other_tables_are_cut_in_order_and_narrow_ones_are_whole(table: Table) -> None:
+def test_other_tables_are_cut_in_order_and_narrow_ones_are_whole(table: ReportTable) -> None:
     first, *_, last = split_table(table._replace(name="table-1"))
     assert first.title == "Every metric (1 of 3)" and first.columns[1] == "diverged" and last.columns[-1] == COLUMNS[-1]
-    narrow = Table(METRICS, "t", COLUMNS[:MAX_COLUMNS], [])
+    narrow = ReportTable(METRICS, "t", COLUMNS[:MAX_COLUMNS], [])
     assert split_table(narrow) == [narrow]
 
 
@@ -62,7 +62,9 @@ def test_the_topic_follows_from_the_words_of_the_name(column: str, wanted: str) 
 
 
 def test_settings_that_differ_are_a_table() -> None:
-    found = settings_table(Settings({"a": {"gain": 1.0}, "b": {"gain": math.inf, "window": 5}}, {"cell": "elman"}))
+    found = settings_table(
+        ReportSettings({"a": {"gain": 1.0}, "b": {"gain": math.inf, "window": 5}}, {"cell": "elman"})
+    )
     assert found is not None
     assert found.columns == ["arm", "gain", "window"] and found.rows == [["a", 1.0, None], ["b", math.inf, 5]]
-    assert settings_table(Settings({"a": {}}, {"cell": "elman"})) is None
+    assert settings_table(ReportSettings({"a": {}}, {"cell": "elman"})) is None

@@ -17,7 +17,6 @@ from rnnjax.analysis.statistics import Interval
 from rnnjax.errors import StorageFailed
 from rnnjax.reports.document import (
     VERDICTS,
-    Cell,
     Choice,
     Contradiction,
     Cost,
@@ -25,10 +24,11 @@ from rnnjax.reports.document import (
     GridCell,
     Question,
     Report,
+    ReportSettings,
+    ReportTable,
     Sample,
-    Settings,
     Statement,
-    Table,
+    TableCell,
 )
 from rnnjax.reports.figures.traces import CaptionedFigure
 from rnnjax.reports.formatting import escape_controls, format_interval, format_value
@@ -74,7 +74,9 @@ class _Nodes(HTMLParser):
 def _page(word: str = "word", figures: int = 2) -> Report:
     """A page that has this word wherever a word can come from outside."""
     figure = go.Figure(go.Scatter(x=[1, 2], y=[1.0, math.nan], name=word), layout={"meta": {"dark": {}}, "title": word})
-    table = Table("loss", f"Loss {word}", ["arm", "loss", word], [[word, LOSS, 7], ["none", None, math.nan]], word)
+    table = ReportTable(
+        "loss", f"Loss {word}", ["arm", "loss", word], [[word, LOSS, 7], ["none", None, math.nan]], word
+    )
     return Report(
         title=f"Title {word}",
         question=f"Question {word}?",
@@ -86,7 +88,9 @@ def _page(word: str = "word", figures: int = 2) -> Report:
         ],
         hypothesis=f"Hypothesis {word}",
         protocol=[f"Protocol {word}"],
-        settings=Settings({word: {"gain": 1.5}, "other": {"gain": math.inf, word: word}}, {"corpus": word, "H": 64}),
+        settings=ReportSettings(
+            {word: {"gain": 1.5}, "other": {"gain": math.inf, word: word}}, {"corpus": word, "H": 64}
+        ),
         figures=[CaptionedFigure(f"Figure {word}", f"Caption {word}", figure)] * figures,
         tables=[table],
         samples=[Sample(word, decoder, step, word) for decoder in ("greedy", word) for step in (0, 3000)],
@@ -103,7 +107,9 @@ def _full(word: str = "word") -> Report:
     cells = [GridCell([0, 0], [LAST, word], word, 1, True), GridCell([1, 0], [None, 7], word, 2, False)]
     grid = Explorer([Choice(word, [word, "b"])], Choice("rows", [word]), [word, "size"], "lowest", cells, word)
     said = Contradiction(f"Twice {word}", ["init/refuted", f"other/{word}"], f"The data {word}")
-    wide = Table("metrics", f"Metrics {word}", ["arm", *(f"{word} {i}" for i in range(9))], [[word, *[LOSS] * 9]], word)
+    wide = ReportTable(
+        "metrics", f"Metrics {word}", ["arm", *(f"{word} {i}" for i in range(9))], [[word, *[LOSS] * 9]], word
+    )
     page = _page(word)
     return page._replace(explorer=grid, contradictions=[said], tables=[*page.tables, wide])
 
@@ -130,7 +136,9 @@ def test_backticks_make_code_and_nothing_else() -> None:
 
 
 def test_a_table_without_rows_is_its_note(tmp_path: Path) -> None:
-    page, markdown = _written(tmp_path, _page()._replace(tables=[Table("none", "Nothing", ["arm"], [], "Too few.")]))
+    page, markdown = _written(
+        tmp_path, _page()._replace(tables=[ReportTable("none", "Nothing", ["arm"], [], "Too few.")])
+    )
     assert "Too few." in page and "<table" not in page.split('id="tables"')[1].split('id="methods"')[0]
     assert "Too few." in markdown and "| arm |" not in markdown.split("## Tables")[1].split("## Methods")[0]
 
@@ -204,11 +212,11 @@ def test_no_table_is_wider_than_a_page_and_none_loses_a_column(tmp_path: Path) -
 
 
 def test_markdown_is_short_whatever_the_study(tmp_path: Path) -> None:
-    rows: list[list[Cell]] = [[f"arm {i}", LOSS, 7] for i in range(40)]
-    tables = [Table(f"t{i}", f"T{i}", ["arm", "loss", "x"], rows) for i in range(9)]
-    tables.append(Table("long", "Long", ["arm", "loss", "x"], rows * 9))
+    rows: list[list[TableCell]] = [[f"arm {i}", LOSS, 7] for i in range(40)]
+    tables = [ReportTable(f"t{i}", f"T{i}", ["arm", "loss", "x"], rows) for i in range(9)]
+    tables.append(ReportTable("long", "Long", ["arm", "loss", "x"], rows * 9))
     samples = [Sample(f"arm {i}", "greedy", 100, "text") for i in range(50)]
-    settings = Settings({f"arm {i}": {"gain": i} for i in range(99)}, {"cell": "elman"})
+    settings = ReportSettings({f"arm {i}": {"gain": i} for i in range(99)}, {"cell": "elman"})
     _, markdown = _written(tmp_path, _page()._replace(tables=tables, samples=samples, settings=settings))
     assert markdown.count("\n") < 300
     assert markdown.count("```text") == 3 and "arm 0, greedy" in markdown and "arm 49, greedy" in markdown
@@ -277,14 +285,14 @@ def test_an_unknown_verdict_and_a_bad_table_name_are_refused(tmp_path: Path) -> 
 
 
 def test_csv_is_exact_and_harmless(tmp_path: Path) -> None:
-    rows: list[list[Cell]] = [
+    rows: list[list[TableCell]] = [
         ["=1+1", LOSS, -3.5],
         ["+x", None, "-4e-3"],
         ["@a,b", LAST, math.nan],
         ["-", None, "\x1b"],
         ["-inf", None, 2],
     ]
-    write_report(tmp_path, _page()._replace(tables=[Table("t", "T", ["=arm", "loss", "x"], rows)]))
+    write_report(tmp_path, _page()._replace(tables=[ReportTable("t", "T", ["=arm", "loss", "x"], rows)]))
     with open(tmp_path / "tables" / "t.csv", newline="") as file:
         header, *body = csv.reader(file)
     assert header == ["'=arm", "loss", "loss low", "loss high", "loss n", "loss method", "x"]
@@ -348,7 +356,7 @@ def test_the_three_numbers_of_an_interval_have_equal_decimals() -> None:
 
 
 def test_an_empty_page_is_a_page(tmp_path: Path) -> None:
-    page = Report("T", "Q", [], "H", [], Settings({}, {}), [], [], [], [], [], Cost({}, "none"))
+    page = Report("T", "Q", [], "H", [], ReportSettings({}, {}), [], [], [], [], [], Cost({}, "none"))
     html, markdown = _written(tmp_path, page)
     assert "No statement is judged here." in html and "No statement is judged here." in markdown
 

@@ -9,7 +9,7 @@ from browser import CHROMIUM, Browser
 from finished import finish, grid_page
 
 from rnnjax.analysis.statistics import Interval
-from rnnjax.reports.document import Cell, Table
+from rnnjax.reports.document import ReportTable, TableCell
 from rnnjax.reports.document_json import read_report
 from rnnjax.reports.ledger import read_entries
 from rnnjax.reports.render import write_report
@@ -68,10 +68,10 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of the made-up grid with three figures, two of them key figures, and a table of many metrics."""
     made = grid_page()
     names = [f"{name}_{i}" for name in ("loss", "memory") for i in range(10)]
-    rows: list[list[Cell]] = [
+    rows: list[list[TableCell]] = [
         [arm, *(Interval(-0.12345, -0.12411, -0.12257, 1000, "t") for _ in names)] for arm in ("a", "b")
     ]
-    table = Table("metrics", "Every metric", ["arm", *names], rows)
+    table = ReportTable("metrics", "Every metric", ["arm", *names], rows)
     folder = tmp_path_factory.mktemp("wide")
     write_report(folder, made._replace(figures=[*made.figures] * 3, tables=[table], explorer=None))
     return folder / "report.html"

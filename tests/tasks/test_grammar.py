@@ -56,10 +56,10 @@ def test_the_lexicon_is_the_recovered_one() -> None:
 
 
 def test_the_templates_keep_what_is_known_of_them() -> None:
-    assert len(set(grammar.TEMPLATES)) == 16
-    assert grammar.TEMPLATES[0] == "DET+NOUN_HUMAN VERB_INTRAN"
-    assert grammar.TEMPLATES[1] == "DET+NOUN_HUMAN VERB_TRAN DET+NOUN_OBJECT"
-    plain = [template.replace("DET+", "").split() for template in grammar.TEMPLATES]
+    assert len(set(grammar.SENTENCE_TEMPLATES)) == 16
+    assert grammar.SENTENCE_TEMPLATES[0] == "DET+NOUN_HUMAN VERB_INTRAN"
+    assert grammar.SENTENCE_TEMPLATES[1] == "DET+NOUN_HUMAN VERB_TRAN DET+NOUN_OBJECT"
+    plain = [template.replace("DET+", "").split() for template in grammar.SENTENCE_TEMPLATES]
     objects = {verb: {rest[0] for _, of, *rest in plain if of == verb and rest} for _, verb, *_ in plain}
     assert objects["VERB_INTRAN"] == set()
     assert objects["VERB_PERCEPT"] == {"NOUN_HUMAN", "NOUN_ANIMAL"}
@@ -67,7 +67,7 @@ def test_the_templates_keep_what_is_known_of_them() -> None:
 
 
 def test_human_and_animal_nouns_differ_in_their_company() -> None:
-    plain = [template.replace("DET+", "").split() for template in grammar.TEMPLATES]
+    plain = [template.replace("DET+", "").split() for template in grammar.SENTENCE_TEMPLATES]
     after = {noun: {tuple(rest) for first, *rest in plain if first == noun} for noun in ("NOUN_HUMAN", "NOUN_ANIMAL")}
     before = {noun: {tuple(rest) for *rest, last in plain if last == noun} for noun in ("NOUN_HUMAN", "NOUN_ANIMAL")}
     assert after["NOUN_HUMAN"] != after["NOUN_ANIMAL"]
@@ -90,7 +90,7 @@ def test_no_sentence_begins_another() -> None:
 
 
 def test_no_category_sequence_begins_another() -> None:
-    categories = {tuple(template.replace("DET+", "").split()) for template in grammar.TEMPLATES}
+    categories = {tuple(template.replace("DET+", "").split()) for template in grammar.SENTENCE_TEMPLATES}
     assert not any(one == other[: len(one)] for one, other in product(categories, repeat=2) if one != other)
 
 

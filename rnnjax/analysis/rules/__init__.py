@@ -10,10 +10,10 @@ import numpy as np
 
 from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
+from rnnjax.analysis.bootstrap import BOOTSTRAP_SEED
 from rnnjax.analysis.measurement import (
     CONFIRMED,
     REFUTED,
-    SEED,
     Measurement,
     common_seeds,
     finite_values,
@@ -94,7 +94,7 @@ def difference_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Mea
         raise TooFew("two arms have no seed in common that did not diverge")
     if criterion.scale == "relative":
         values = [relative_pairs(a, b) for a, b in values]
-    intervals = bootstrap.paired_differences(SEED, values)
+    intervals = bootstrap.paired_differences(BOOTSTRAP_SEED, values)
     words = f" {criterion.compared_metric}" if criterion.compared_metric else ""
     return [
         measure_interval(f"{a.name} - {b.name}{words}", interval, criterion.low, criterion.high)
@@ -137,7 +137,7 @@ def best_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measureme
         raise TooFew("every run of every arm diverged")
     values = common_seeds([per_seed(arm, criterion.metric) for arm in contenders])
     sign = direction(criterion.prefers)
-    winner = bootstrap.best_arm(SEED, sign * values)
+    winner = bootstrap.best_arm(BOOTSTRAP_SEED, sign * values)
     favoured = {arm.name for arm in select_arms(arms, criterion.arms)}
     chance = sum(p for arm, p in zip(contenders, winner.probability_A, strict=True) if arm.name in favoured)
     return [
@@ -167,7 +167,7 @@ def explained_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Meas
     if criterion.expected is not None:
         low, high = tolerance_range(criterion)
         kept &= (low <= x) & (x <= high)
-    interval = bootstrap.explained_share(SEED, np.log(x[kept]), y[kept])
+    interval = bootstrap.explained_share(BOOTSTRAP_SEED, np.log(x[kept]), y[kept])
     return [
         measure_interval(f"{criterion.metric} by log {criterion.explained_by}", interval, criterion.low, criterion.high)
     ]

@@ -9,7 +9,8 @@ import numpy as np
 import scipy.stats
 
 from rnnjax.analysis import bootstrap
-from rnnjax.analysis.measurement import SEED, Measurement, common_seeds, measure_interval
+from rnnjax.analysis.bootstrap import BOOTSTRAP_SEED
+from rnnjax.analysis.measurement import Measurement, common_seeds, measure_interval
 from rnnjax.analysis.results import ArmResult, per_seed, select_arms
 from rnnjax.analysis.statistics import FEWEST_FOR_BOOTSTRAP, Interval, TooFew
 from rnnjax.config.schema import Criterion
@@ -41,7 +42,7 @@ def correlation_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Me
     def statistic(runs: np.ndarray, axis: int) -> np.ndarray:  # runs [..., n]: the axis is always the last
         return partial_correlation(scipy.stats.rankdata(np.moveaxis(table[:, runs.astype(int)], 0, -2), axis=-1))
 
-    interval = bootstrap.bootstrap_interval(SEED, np.arange(table.shape[1]), statistic)
+    interval = bootstrap.bootstrap_interval(BOOTSTRAP_SEED, np.arange(table.shape[1]), statistic)
     words = f", given {criterion.controlling_for}" if criterion.controlling_for else ""
     words += f", runs of {len(chosen)} arms as if independent"
     return [
@@ -99,7 +100,7 @@ def variance_shares(
         def statistic(seeds: np.ndarray, axis: int) -> np.ndarray:  # seeds [..., n]: the axis is always the last
             return variance_decomposition(values_nAD, seeds.astype(int), levels)[part]
 
-        return bootstrap.bootstrap_interval(SEED, np.arange(len(values_nAD)), statistic)
+        return bootstrap.bootstrap_interval(BOOTSTRAP_SEED, np.arange(len(values_nAD)), statistic)
 
     return {part: of(part) for part in [*PARTS, *factors]}
 

@@ -11,8 +11,8 @@ import scipy.stats
 
 from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
+from rnnjax.analysis.bootstrap import BOOTSTRAP_SEED
 from rnnjax.analysis.measurement import (
-    SEED,
     Measurement,
     common_seeds,
     finite_values,
@@ -58,7 +58,7 @@ def ratio_interval(above_n: np.ndarray, below_n: np.ndarray) -> Interval:
         chosen = seeds.astype(int)
         return above_n[chosen].mean(axis=axis) / below_n[chosen].mean(axis=axis)
 
-    return bootstrap.bootstrap_interval(SEED, np.arange(len(above_n)), statistic)
+    return bootstrap.bootstrap_interval(BOOTSTRAP_SEED, np.arange(len(above_n)), statistic)
 
 
 def trend_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
@@ -117,7 +117,7 @@ def largest_factor_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list
     ]
     sizes = np.cumsum([0, *map(len, groups)])
     table = common_seeds([of_arm for group in groups for of_arm in group])
-    means = bootstrap.resampled_means(SEED, table)
+    means = bootstrap.resampled_means(BOOTSTRAP_SEED, table)
     ranges = np.stack([np.ptp(means[a:b], axis=0) for a, b in pairwise(sizes)])
     chance = np.mean(ranges.argmax(axis=0) == 0)
     names = list(criterion.factors)
@@ -134,7 +134,7 @@ def additive_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measu
     cells = select_arms(arms, criterion.arms)
     [baseline] = select_arms(arms, criterion.compared_to)
     table = common_seeds([per_seed(arm, criterion.metric) for arm in cells])
-    means = bootstrap.resampled_means(SEED, table)
+    means = bootstrap.resampled_means(BOOTSTRAP_SEED, table)
     by_axes = {tuple(arm.axes[axis] for axis in criterion.axes): row for row, arm in enumerate(cells)}
     origin = tuple(baseline.axes[axis] for axis in criterion.axes)
     base = means[by_axes[origin]]

@@ -13,7 +13,7 @@ CONTENDERS = {  # in the benchmark -> in the table
     "torch": "torch, one run at a time",
     "torch_bmm": "torch, seeds batched",
 }
-NAMES = {"elman": "Elman", "lstm": "LSTM", "gru": "GRU"}
+CONTENDER_TITLES = {"elman": "Elman", "lstm": "LSTM", "gru": "GRU"}
 DETAILS = """\
 Larger tables: [scaling](../results/bench/scaling.md) (the cost of a run is flat from 16 to 256 runs),
 [tuning](../results/bench/tuning.md) (the gain of each design decision), and every size in
@@ -56,7 +56,7 @@ def speed_row(timings: list[dict[str, Any]], cell: str, hidden: int, batch: int)
     }
     times = [format_time(rows[name]["microseconds"]) for name in CONTENDERS]
     share = f"{rows['rnnjax']['share_of_peak']:.0%}"
-    return [f"{NAMES[cell]}, H = {hidden}, batch {batch}", times[0], share, *times[1:]]
+    return [f"{CONTENDER_TITLES[cell]}, H = {hidden}, batch {batch}", times[0], share, *times[1:]]
 
 
 def format_time(microseconds: float) -> str:

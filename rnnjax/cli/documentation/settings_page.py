@@ -26,7 +26,7 @@ NOTES = {
     "hp": "An axis over one of these costs no further compilation: the runs share one program.",
     "task": "A task ignores the settings of other tasks; the description begins with the tasks that use the setting.",
 }
-LARGEST = re.compile(r" and <= (2147483647|4294967295)")
+LARGEST_INTEGER = re.compile(r" and <= (2147483647|4294967295)")
 
 
 def settings_page() -> str:
@@ -60,7 +60,7 @@ def value_range(name: str, entry: Field) -> str:
     if name in choices:
         return ", ".join(choices[name])
     if get_origin(entry.annotation) is not None or hasattr(entry.annotation, "__metadata__"):
-        words = LARGEST.sub("", describe_type(entry.annotation))
+        words = LARGEST_INTEGER.sub("", describe_type(entry.annotation))
         return words.removeprefix("one of: ").removeprefix("integer ").removeprefix("number ")
     return ""
 

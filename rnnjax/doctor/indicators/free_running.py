@@ -6,7 +6,7 @@ from rnnjax.doctor.batch import Batch
 from rnnjax.probes.generation.free_running import LONGEST_PERIOD, LOOP_TAIL
 from rnnjax.probes.numerics.repetition import trailing_period
 
-LENGTH = 240  # symbols or rows that are generated
+GENERATED_LENGTH = 240  # symbols or rows that are generated
 TAIL = 100  # the last ones, which are compared with the first ones or with the true series
 
 
@@ -21,7 +21,7 @@ def text_indicators(batch: Batch, texts_RDNP: np.ndarray) -> dict[str, np.ndarra
     loops = [[trailing_period(ids_NP.T, LONGEST_PERIOD, LOOP_TAIL) > 0 for ids_NP in each] for each in texts_RDNP]
     loops_RDP = np.array(loops, float) - true_loop_share(batch)
     surprisal_RNP = surprisals(batch, texts_RDNP[:, 1])
-    first = min(steps, LENGTH - TAIL)
+    first = min(steps, GENERATED_LENGTH - TAIL)
     drift_RP = surprisal_RNP[:, -TAIL:].mean(axis=1) - surprisal_RNP[:, :first].mean(axis=1)
     return {"loops_greedy": loops_RDP[:, 0], "loops_sampled": loops_RDP[:, 1], "drift": drift_RP}
 

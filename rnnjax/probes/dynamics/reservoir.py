@@ -19,12 +19,12 @@ from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.state import TrainState
 from rnnjax.types import Carry, Probe, Task, no_summary
 
-SEED = 20_010  # of the input, the same for all runs
-STREAMS, WARM_UP, STEPS = 16, 200, 256  # of that input: half of the streams are fitted, half are tested
+INPUT_SEED = 20_010  # of the input, the same for all runs
+RESERVOIR_STREAMS, WARM_UP, STEPS = 16, 200, 256  # of that input: half of the streams are fitted, half are tested
 NOISE_FLOOR = 1e-5  # of the mean square of a unit: values below are rounding errors
 ECHO_STEPS, ECHO_WINDOWS = 200, 16
 GROWTH_STEPS, GROWTH_STARTS = 500, 8
-SMALLEST, LARGEST = 1e-30, 1e30  # norms with a logarithm in single precision
+SMALLEST_SIZE, LARGEST_SIZE = 1e-30, 1e30  # norms with a logarithm in single precision
 
 CAPACITY_SOURCE = "Jaeger 2001, GMD Report 152"
 CAPACITY_METRICS = {
@@ -69,8 +69,8 @@ def capacity(spec: Spec, task: Task) -> Probe:
     """
     del task
     require_unidirectional(spec)
-    rng, lags = np.random.default_rng(SEED), 2 * spec.hidden
-    drive_TB = rng.uniform(-1, 1, (lags + WARM_UP + STEPS, STREAMS)).astype(np.float32)
+    rng, lags = np.random.default_rng(INPUT_SEED), 2 * spec.hidden
+    drive_TB = rng.uniform(-1, 1, (lags + WARM_UP + STEPS, RESERVOIR_STREAMS)).astype(np.float32)
     direction_D = rng.normal(size=spec.inputs).astype(np.float32)
     inputs_TBD = drive_TB[:, :, None] * (direction_D / np.linalg.norm(direction_D))
     first = lags + WARM_UP
@@ -79,7 +79,7 @@ def capacity(spec: Spec, task: Task) -> Probe:
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
         model = build_network(spec, hp)
-        start = model.carry(state.params, key_for(hp, "evaluation"), STREAMS)
+        start = model.carry(state.params, key_for(hp, "evaluation"), RESERVOIR_STREAMS)
         h_TBH = model.apply(state.params, start, jnp.asarray(inputs_TBD))[2][first:]
         return moments(h_TBH - jnp.mean(h_TBH, axis=(0, 1), keepdims=True), jnp.asarray(earlier_TBL))
 
@@ -92,7 +92,7 @@ def capacity(spec: Spec, task: Task) -> Probe:
 
 def moments(h_TBH: Array, targets_TBL: Array) -> dict[str, Array]:
     """Mean products over each half of the streams: states [2, H, H], crossed [2, H, L] and targets [2, L]."""
-    h_NPH, targets_NPL = (x.reshape(-1, 2, STREAMS // 2, x.shape[-1]) for x in (h_TBH, targets_TBL))
+    h_NPH, targets_NPL = (x.reshape(-1, 2, RESERVOIR_STREAMS // 2, x.shape[-1]) for x in (h_TBH, targets_TBL))
     count = h_NPH.shape[0] * h_NPH.shape[2]
     return {
         "states": jnp.einsum("tpbh,tpbk->phk", h_NPH, h_NPH) / count,
@@ -173,7 +173,7 @@ def growth(spec: Spec, task: Task) -> Probe:
 
 def slope_of_logarithm(sizes_T: Array) -> Array:
     """The least-squares slope of log(size) per step, over steps with a finite logarithm; NaN with fewer than two."""
-    counts_T = (sizes_T > SMALLEST) & (sizes_T < LARGEST)
+    counts_T = (sizes_T > SMALLEST_SIZE) & (sizes_T < LARGEST_SIZE)
     logs_T = jnp.log(jnp.where(counts_T, sizes_T, 1))
     steps_T = jnp.arange(len(sizes_T)) - jnp.sum(jnp.arange(len(sizes_T)) * counts_T) / jnp.sum(counts_T)
     return jnp.sum(steps_T * counts_T * logs_T) / jnp.sum(steps_T**2 * counts_T)

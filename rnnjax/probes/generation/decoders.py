@@ -26,12 +26,12 @@ from rnnjax.types import Params, Probe, Task
 PROMPTS = 16
 BEAM_PROMPTS = 4  # prompts of the long searches, which cost most
 LONGEST = 40  # characters of a sentence; the longest of the built-in grammar has 26
-SEED = 8
+DECODER_SEED = 8
 WIDTHS = (1, 2, 5, 10, 20)
 PENALTIES = {"": 0.0, "_penalty": 1.0}  # of length
 SAMPLERS = ("greedy", "sampled", "top_k", "top_p")
 
-CONDITIONS = {
+DECODER_NAMES = {
     "greedy": "greedy decoding",
     "sampled": "sampled at temperature 1",
     "top_k": "sampled from the 5 likeliest symbols",
@@ -51,18 +51,18 @@ SENTENCE_METRICS = {
 }
 
 
-class Settings(NamedTuple):
+class DecoderSettings(NamedTuple):
     """Settings of the decoders in SAMPLERS, as arrays."""
 
     temperature: Array
     truncation: Truncation
 
 
-def decoder_settings(symbols: int) -> Settings:
+def decoder_settings(symbols: int) -> DecoderSettings:
     """Greedy, temperature 1, the 5 likeliest, and the likeliest that together have a probability of 0.9."""
     top_k = jnp.array([symbols, symbols, min(5, symbols), symbols])
     top_p = jnp.array([1, 1, 1, 0.9])
-    return Settings(jnp.array([0.0, 1, 1, 1]), Truncation(top_k, top_p))
+    return DecoderSettings(jnp.array([0.0, 1, 1, 1]), Truncation(top_k, top_p))
 
 
 def decoders(spec: Spec, task: Task) -> Probe:
@@ -81,7 +81,7 @@ def decoders(spec: Spec, task: Task) -> Probe:
         raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text for a probe of generated text")
     known = build_language(task.grammar) if task.grammar else None
     if known:
-        texts = true_texts(task.grammar, PROMPTS, 2 * PROMPT, (spec.task.corpus_seed, SEED))
+        texts = true_texts(task.grammar, PROMPTS, 2 * PROMPT, (spec.task.corpus_seed, DECODER_SEED))
         prompts_TP = sentence_prompts(texts).T
     else:
         prompts_TP = spread_windows(task.make_sequence(task.validation_N), PROMPT, PROMPTS).inputs_WTB[0]
@@ -98,7 +98,7 @@ def decoder_metrics(with_sentences: bool) -> dict[str, Metric]:
     """The metrics of every decoder, and of beams with a length penalty."""
     loop_rate = {"loop_rate": LOOP_METRICS["loop_rate"]}
     found: dict[str, Metric] = {}
-    for decoder, condition in CONDITIONS.items():
+    for decoder, condition in DECODER_NAMES.items():
         found |= suffixed_metrics(loop_rate, f"_{decoder}", condition)
         for suffix, penalty in (PENALTIES if decoder.startswith("beam_") else {"": 0.0}).items():
             whole = f"{condition}, length penalty {penalty:g}" if penalty else condition

@@ -44,7 +44,7 @@ PROMPTS = 48
 MARGIN = 2 * BIN  # characters generated beyond the last bin, so that its words are judged with their continuation
 BINS_NEAR_200 = slice(6, 10)  # bins from 150 to 250 characters
 STATE_STRIDE = 5  # of the states that the classifier reads
-SEED = 7  # of the texts and of the injected errors
+ERROR_SEED = 7  # of the texts and of the injected errors
 
 AUC = (
     "area under the ROC curve of a linear classifier of states under true context and states in the network's own text"
@@ -139,7 +139,7 @@ def exposure(spec: Spec, task: Task) -> Probe:
     texts = None
     bins = BINS if task.grammar else BINS // 2
     if task.grammar:
-        texts = true_texts(task.grammar, PROMPTS, PROMPT + bins * BIN + MARGIN, (spec.task.corpus_seed, SEED))
+        texts = true_texts(task.grammar, PROMPTS, PROMPT + bins * BIN + MARGIN, (spec.task.corpus_seed, ERROR_SEED))
         ids_NP = texts.ids_PN.T
     else:
         ids_NP = spread_windows(task.make_sequence(task.train_N), PROMPT + bins * BIN, PROMPTS).inputs_WTB[0]
@@ -157,7 +157,7 @@ def injected_texts(ids_NP: np.ndarray) -> np.ndarray:
 
 def wrong_symbols(true_C: np.ndarray, symbols: int) -> np.ndarray:
     """A symbol other than the true one, all equally likely."""
-    return (true_C + np.random.default_rng(SEED).integers(1, symbols, len(true_C))) % symbols
+    return (true_C + np.random.default_rng(ERROR_SEED).integers(1, symbols, len(true_C))) % symbols
 
 
 def measure_run(

@@ -24,7 +24,7 @@ PROMPT_LENGTH = 25
 LENGTH = 500
 LONGEST_PERIOD, LOOP_TAIL = 50, 200  # a text loops if its last 200 characters have a period of at most 50
 TEMPERATURES = {"greedy": 0.0, "sampled": 1.0}
-CONDITIONS = {"greedy": "greedy decoding", "sampled": "sampled at temperature 1"}
+TEMPERATURE_NAMES = {"greedy": "greedy decoding", "sampled": "sampled at temperature 1"}
 
 LOOP = f"the last {LOOP_TAIL} characters have a period of at most {LONGEST_PERIOD}"
 LOOP_METRICS = {
@@ -92,7 +92,7 @@ def text_metrics(measures: Iterable[str]) -> dict[str, Metric]:
     }
     return {
         name: metric
-        for decoder, condition in CONDITIONS.items()
+        for decoder, condition in TEMPERATURE_NAMES.items()
         for name, metric in suffixed_metrics(TEXT_METRICS | described, f"_{decoder}", condition).items()
     }
 

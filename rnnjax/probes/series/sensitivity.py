@@ -25,7 +25,7 @@ from rnnjax.types import Carry, Params, Probe, Task, WindowData, no_summary
 
 WINDOWS = 64
 IDENTICAL, COLLAPSED = 0.01, 0.05  # of the target's deviation: limits of the spread of the predictions
-TINY = 1e-30  # a gradient of 0 has no logarithm
+SMALLEST_NORM = 1e-30  # a gradient of 0 has no logarithm
 
 SPREAD_METRICS = {
     "output_spread": Metric("std(y) / std(z) of the predictions y and the targets z of held-out windows"),
@@ -160,7 +160,7 @@ def sensitivities(model: Model, hp: HParams, params: Params, data: WindowData) -
     start_norms_B, input_norms_B = output_norms(lambda cotangent_BO: gradient_rows(pullback(cotangent_BO)), outputs_BO)
     readout_pullback = jax.vjp(jax.vmap(partial(model.readout, params)), after)[1]
     (end_norms_B,) = output_norms(lambda cotangent_BO: (stream_rows(readout_pullback(cotangent_BO)[0]),), outputs_BO)
-    decay_B = jnp.log10(jnp.maximum(start_norms_B, TINY)) - jnp.log10(jnp.maximum(end_norms_B, TINY))
+    decay_B = jnp.log10(jnp.maximum(start_norms_B, SMALLEST_NORM)) - jnp.log10(jnp.maximum(end_norms_B, SMALLEST_NORM))
     return {
         "sensitivity_start": jnp.mean(start_norms_B),
         "sensitivity_inputs": jnp.mean(input_norms_B),

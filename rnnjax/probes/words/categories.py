@@ -29,7 +29,7 @@ from rnnjax.training.state import TrainState
 from rnnjax.types import Params, Probe, Task
 
 CHARACTERS = 10_000  # of the training text that are read
-STREAMS = 20  # read side by side
+CATEGORY_STREAMS = 20  # read side by side
 
 PROBE_ACCURACY = "accuracy of a ridge regression of a word's category, left out in turn, on"
 CATEGORY_METRICS = {
@@ -86,7 +86,7 @@ def task_lexicon(spec: Spec) -> tuple[Grammar, Lexicon]:
 
 def stream_count(spec: Spec, characters: int) -> int:
     """Number of streams in which a text is read; without a carried state, windows as in training."""
-    return STREAMS if spec.carry == "carried" else max(characters // spec.window, 1)
+    return CATEGORY_STREAMS if spec.carry == "carried" else max(characters // spec.window, 1)
 
 
 def mask_warm_up(labels_N: np.ndarray, count: int) -> np.ndarray:
