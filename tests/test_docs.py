@@ -10,9 +10,9 @@ from rnnjax.analysis.rules import RULES
 from rnnjax.cli.documentation import PAGES
 from rnnjax.cli.documentation.study_keys import KEYS_BEGIN, KEYS_END, TABLES, study_keys
 from rnnjax.cli.documentation.study_table import STUDIES_BEGIN, STUDIES_END, study_table
-from rnnjax.config import load as config
 from rnnjax.config.descriptions import field_descriptions
 from rnnjax.config.fields import FIELDS
+from rnnjax.config.load import load_study
 from rnnjax.config.schema import StudyFile
 from rnnjax.networks.cells import CELLS
 from rnnjax.reports.ledger import read_entries
@@ -85,7 +85,7 @@ def test_every_example_of_a_study_is_one(name: str, tmp_path: Path) -> None:
         if "question" in example:
             path = tmp_path / "example.toml"
             path.write_text(example)
-            study = config.load_study(path)
+            study = load_study(path)
             check_names(study)
             assert study.file.claims[0].criteria[0].rule in RULES
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnjax.config import load as config
+from rnnjax.config.load import load_study
 from rnnjax.networks.cells import CELLS
 from rnnjax.settings import HParams, Spec
 from rnnjax.studies.validation import check_names
@@ -28,7 +28,7 @@ def test_the_example_study_has_six_arms(tmp_path: Path) -> None:
     assert example
     path = tmp_path / "example.toml"
     path.write_text(example[1])
-    assert len(config.load_study(path).arms) == 6
+    assert len(load_study(path).arms) == 6
 
 
 def test_the_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,7 +60,7 @@ def train_briefly(cell: str) -> None:
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*/*.toml")), ids=lambda path: path.stem)
 def test_every_config_that_comes_with_rnnjax_is_a_study(path: Path) -> None:
-    check_names(config.load_study(path))
+    check_names(load_study(path))
 
 
 @pytest.mark.parametrize("path", ["README.md", "docs/training.md", "docs/studies.md", "docs/troubleshooting.md"])

@@ -3,11 +3,11 @@
 import argparse
 
 from rnnjax import devices
-from rnnjax.cli import common as command
+from rnnjax.cli.common import build_parser
 
 
 def build_options() -> argparse.ArgumentParser:
-    return command.build_parser(__doc__)
+    return build_parser(__doc__)
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 
 from rnnjax import devices
-from rnnjax.cli import common as command
-from rnnjax.config import load as config
+from rnnjax.cli.common import add_import_option, build_parser, run_folders, run_user_code
+from rnnjax.config.load import load_study
 from rnnjax.config.schema import Study
 from rnnjax.errors import BadInput
 
@@ -33,7 +33,7 @@ def arguments() -> argparse.Namespace:
 
 
 def build_options() -> argparse.ArgumentParser:
-    parser = command.build_parser(__doc__, EPILOG)
+    parser = build_parser(__doc__, EPILOG)
     add = parser.add_argument
     add("folder", nargs="?", type=Path, metavar="OUT", help="run folder of a study")
     add("--arm", metavar="A", help="arm of the study; default the first")
@@ -41,7 +41,7 @@ def build_options() -> argparse.ArgumentParser:
     add("--series", type=Path, metavar="FILE", help="train on this CSV file and examine the result")
     add("--columns", metavar="A,B", help="columns of --series; default all")
     add("--out", type=Path, metavar="DIR", help="run folder of --text, --series; default runs/doctor-*")
-    command.add_import_option(parser)
+    add_import_option(parser)
     return parser
 
 
@@ -53,7 +53,7 @@ def diagnostic_study(asked: argparse.Namespace) -> Study | None:
     changes = [f"task.path={toml_string(str(asked.text or asked.series))}"]
     if asked.columns is not None:
         changes.append(f"task.columns={toml_string(asked.columns)}")
-    return config.load_study(CONFIGS / f"doctor_{kind}.toml", changes)
+    return load_study(CONFIGS / f"doctor_{kind}.toml", changes)
 
 
 def toml_string(text: str) -> str:
@@ -67,9 +67,9 @@ def main() -> None:
     file = asked.text or asked.series
     folder = asked.folder or asked.out or Path("runs") / f"doctor-{file.stem}"
     if study is not None:
-        command.run_folders([study.name], folder)
+        run_folders([study.name], folder)
     devices.prepare()
-    command.run_user_code(asked.own_code)
+    run_user_code(asked.own_code)
     from rich.console import Console  # the imports below load JAX; bad arguments are refused before
 
     from rnnjax.doctor import report

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnjax import devices
-from rnnjax.cli import common as command
-from rnnjax.config import load as config
+from rnnjax.cli.common import build_parser
+from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def build_options() -> argparse.ArgumentParser:
-    parser = command.build_parser(__doc__, "without options: renders report.html, report.md and tables/ again")
+    parser = build_parser(__doc__, "without options: renders report.html, report.md and tables/ again")
     add = parser.add_argument
     add(
         "folders",
@@ -42,7 +42,7 @@ def rejudge_folder(path: Path, folders: list[Path]) -> None:
     """Raises BadInput unless there is one folder, and as `rejudge`."""
     if len(folders) > 1:
         raise BadInput(f"--judge: got {len(folders)} folders; expected the one of {path}")
-    study = config.load_study(path)
+    study = load_study(path)
     devices.prepare()
     from rnnjax.studies.analyse import rejudge
 

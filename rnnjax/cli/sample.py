@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rnnjax import devices
 from rnnjax.checks import as_float32
-from rnnjax.cli import common as command
+from rnnjax.cli.common import add_import_option, build_parser, run_user_code
 from rnnjax.errors import BadInput
 
 MAX_LENGTH, MAX_BEAM = 100_000, 1_000  # larger values are typing mistakes
@@ -34,7 +34,7 @@ def arguments() -> argparse.Namespace:
 
 
 def build_options() -> argparse.ArgumentParser:
-    parser = command.build_parser(__doc__)
+    parser = build_parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="OUT", help="run folder of a study")
     parser.add_argument("--arm", metavar="A", help="arm; default the first")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the arm; default the first")
@@ -54,7 +54,7 @@ def build_options() -> argparse.ArgumentParser:
     )
     text.add_argument("--end", metavar="CHAR", help="character that ends the text; default none")
     text.add_argument("--random", type=int, metavar="N", help="seed of the sampling; default 0")
-    command.add_import_option(parser)
+    add_import_option(parser)
     return parser
 
 
@@ -77,7 +77,7 @@ def check_conflicts(asked: argparse.Namespace) -> None:
 def main() -> None:
     asked = arguments()
     devices.prepare()
-    command.run_user_code(asked.own_code)
+    run_user_code(asked.own_code)
     from rnnjax.studies.sampling import SamplingOptions, sample_from_folder
 
     options = SamplingOptions(**{name: getattr(asked, name) for name in SamplingOptions._fields})

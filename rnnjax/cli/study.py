@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 
 from rnnjax import devices
-from rnnjax.cli import common as command
+from rnnjax.cli.common import add_import_option, build_parser, run_folders, run_user_code
 from rnnjax.config import fields
-from rnnjax.config import load as config
+from rnnjax.config.load import load_study
 
 
 def build_options() -> argparse.ArgumentParser:
-    parser = command.build_parser(__doc__, fields.field_help())
+    parser = build_parser(__doc__, fields.field_help())
     add = parser.add_argument
     add("configs", nargs="+", type=Path, metavar="CONFIG", help="study files, such as configs/studies/*.toml")
     add("--out", type=Path, metavar="DIR", help="run folder; default runs/<study>")
@@ -27,17 +27,17 @@ def build_options() -> argparse.ArgumentParser:
     add("--resume", action="store_true", help="continue an interrupted study")
     add("--strict", action="store_true", help="with --resume: refuse another machine or other versions")
     add("--max-runs", type=int, default=10_000, metavar="N", help="refuse studies with more runs; default 10,000")
-    command.add_import_option(parser)
+    add_import_option(parser)
     return parser
 
 
 def main() -> None:
     asked = build_options().parse_args()
     overrides = [*asked.set, *([] if asked.steps is None else [f"steps={asked.steps}"])]
-    studies = [config.load_study(path, overrides, asked.seeds, asked.max_runs, asked.arm) for path in asked.configs]
-    folders = command.run_folders([study.name for study in studies], asked.out)
+    studies = [load_study(path, overrides, asked.seeds, asked.max_runs, asked.arm) for path in asked.configs]
+    folders = run_folders([study.name for study in studies], asked.out)
     devices.prepare()
-    if own := command.run_user_code(asked.own_code):  # part of what decides the results
+    if own := run_user_code(asked.own_code):  # part of what decides the results
         studies = [study._replace(config=study.config | {"own_code_sha256": own}) for study in studies]
     from rnnjax.studies.prepare import prepare_study
     from rnnjax.studies.run import run_study

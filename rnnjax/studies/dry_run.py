@@ -29,9 +29,8 @@ from rnnjax.studies.metrics import (
     outcome_metrics,
 )
 from rnnjax.tasks.windows import held_out_window, task_windows
-from rnnjax.training import parallel as sweep
-from rnnjax.training import state as train
-from rnnjax.training.state import StepMetrics
+from rnnjax.training.parallel import Run, stack_hparams
+from rnnjax.training.state import StepMetrics, init_state
 from rnnjax.types import Task
 
 KEPT_STEPS = 4  # checkpoints on the disk at once: three, and the one being written
@@ -56,8 +55,8 @@ def dry_run(spec: Spec, task: Task, probes: Sequence[str], points: int) -> DryRu
     task_windows(task, task.train_N, spec.batch, spec.window)
     if spec.validate_every:
         held_out_window(task, spec.window, spec.carry == "carried")
-    hp = jax.tree.map(lambda leaf: leaf[0], sweep.stack_hparams([sweep.Run(0, spec, HParams())]))
-    state = jax.eval_shape(partial(train.init_state, spec), hp)
+    hp = jax.tree.map(lambda leaf: leaf[0], stack_hparams([Run(0, spec, HParams())]))
+    state = jax.eval_shape(partial(init_state, spec), hp)
     values: dict[str, np.ndarray] = {}
     metrics: dict[str, Metric] = {}
     refused: dict[str, str] = {}

@@ -26,7 +26,7 @@ from rnnjax.studies.progress import Clock, Display
 from rnnjax.studies.signals import Interruption
 from rnnjax.studies.tensorboard import TensorBoardLogger, rows_by_arm
 from rnnjax.tasks.windows import held_out_window, task_windows
-from rnnjax.training import parallel as sweep
+from rnnjax.training.parallel import Program, Run, compile_program, init_states
 from rnnjax.training.state import StepMetrics
 from rnnjax.types import Facts, Probe, Task
 
@@ -71,7 +71,7 @@ def build_plan(study: Study, spec: Spec) -> Plan:
 class GroupTrainer:
     """A group in training: the one object of a study that changes."""
 
-    def __init__(self, context: RunContext, name: str, runs: Sequence[sweep.Run], task: Task) -> None:
+    def __init__(self, context: RunContext, name: str, runs: Sequence[Run], task: Task) -> None:
         self.context, self.name, self.runs, self.task = context, name, list(runs), task
         self.arms = rows_by_arm([run.arm for run in runs])
         self.spec = self.runs[0].spec.program
@@ -83,7 +83,7 @@ class GroupTrainer:
         context.display.begin(name, self.spec.steps)
         with context.clock.phase("train"):
             self.program = self.compile()
-            self.states = self.program.blocks.scatter(sweep.init_states(self.runs))
+            self.states = self.program.blocks.scatter(init_states(self.runs))
         self.record_group_metadata()
         self.step, self.chunk_length = 0, self.spec.log_every
         self.record = empty_record(len(self.runs), len(self.plan.row_steps))
@@ -93,12 +93,12 @@ class GroupTrainer:
             for name, value in values.items()
         }
 
-    def compile(self) -> sweep.Program:
+    def compile(self) -> Program:
         """The training program of this group."""
         task, spec = self.task, self.spec
         data = task_windows(task, task.train_N, spec.batch, spec.window)
         held_out = held_out_window(task, spec.window, spec.carry == "carried") if self.plan.checks else None
-        return sweep.compile_program(self.runs, data, LONGEST_RECORD, held_out)
+        return compile_program(self.runs, data, LONGEST_RECORD, held_out)
 
     def record_group_metadata(self) -> None:
         """Put into the manifest all that a reader of this group's checkpoints and metrics needs besides them."""

@@ -22,17 +22,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rnnjax import devices
-from rnnjax.cli import common as command
-from rnnjax.config import load as config
+from rnnjax.cli.common import run_command
 from rnnjax.config.fields import FIELDS
+from rnnjax.config.load import load_study
 from rnnjax.config.schema import Study
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.storage import files
 from rnnjax.storage.manifest import machine_fingerprint
 from rnnjax.storage.run_folder import open_run
-from rnnjax.studies import datasets as corpora
-from rnnjax.studies.datasets import read_source_text
+from rnnjax.studies.datasets import data_hash, load_tasks, read_source_text
 from rnnjax.studies.prepare import prepare_study
 from rnnjax.tasks import TASKS
 
@@ -88,10 +87,10 @@ def sparse(folder: Path) -> None:
 
 def made(folder: Path, out: str, done: bool = False, machine: dict[str, Any] | None = None, **change: Any) -> None:
     """A run folder of the study that is there, which a process has left."""
-    ready = prepare_study(config.load_study(folder / STUDY))
+    ready = prepare_study(load_study(folder / STUDY))
     study = ready.study.config | change
     fingerprint = machine_fingerprint() | (machine or {})
-    with open_run(folder / out, study, fingerprint, resume=False, data_sha256=corpora.data_hash(ready.tasks)) as run:
+    with open_run(folder / out, study, fingerprint, resume=False, data_sha256=data_hash(ready.tasks)) as run:
         if done:
             run.done()
 
@@ -134,7 +133,7 @@ HELD: list[Any] = []
 
 
 def held(folder: Path) -> None:
-    ready = prepare_study(config.load_study(folder / STUDY))
+    ready = prepare_study(load_study(folder / STUDY))
     HELD.append(open_run(folder / "out", ready.study.config, machine_fingerprint(), resume=False))
 
 
@@ -450,7 +449,7 @@ class Answer(NamedTuple):
 
 @pytest.fixture
 def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., Answer]:
-    """Run the script's main in an empty folder as `command.run_command` does for a user."""
+    """Run the script's main in an empty folder as `run_command` does for a user."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(devices, "prepare", lambda: None)  # JAX is set up already
 
@@ -458,7 +457,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         monkeypatch.setattr(sys, "argv", ["study.py", *options])
         capfd.readouterr()
         with pytest.raises(SystemExit) as exit_:
-            command.run_command(MAIN)
+            run_command(MAIN)
             sys.exit(0)
         return Answer(int(exit_.value.code or 0), capfd.readouterr().err)
 
@@ -576,14 +575,14 @@ def test_rows_50_51_53_are_kept_and_noted(tmp_path: Path) -> None:
 def test_a_text_is_read_once_and_its_remarks_are_told(tmp_path: Path) -> None:
     path = tmp_path / "corpus.txt"
     path.write_bytes(b"ab\r\n" * 100)
-    tasks, remarks = corpora.load_tasks(2 * [TaskSpec(name="text", path=str(path))])
+    tasks, remarks = load_tasks(2 * [TaskSpec(name="text", path=str(path))])
     assert len(tasks) == 1
     assert remarks == [f"{path}: 100 line ends are CR LF, two characters each, and are kept"]
 
 
 def test_the_hash_is_of_all_that_is_trained_on() -> None:
     spec = TaskSpec(name="grammar", characters=600)
-    task = corpora.load_tasks([spec])[0][spec]
+    task = load_tasks([spec])[0][spec]
     others = (
         {"train_N": task.train_N[::-1]},
         {"train_N": task.train_N.reshape(2, -1)},
@@ -592,7 +591,7 @@ def test_the_hash_is_of_all_that_is_trained_on() -> None:
         {"vocabulary": task.vocabulary[::-1]},
         {"columns": ("a",)},
     )
-    hashes = {corpora.data_hash({spec: task._replace(**change)}) for change in ({}, {}, *others)}
+    hashes = {data_hash({spec: task._replace(**change)}) for change in ({}, {}, *others)}
     assert len(hashes) == 1 + len(others)
 
 
@@ -701,7 +700,7 @@ def check_config(folder: Path, table: dict[str, Any], overrides: list[str]) -> N
     path = folder / STUDY
     path.write_text("\n".join(f"{name} = {toml(value)}" for name, value in table.items()))
     try:
-        assert isinstance(config.load_study(path, overrides), Study)
+        assert isinstance(load_study(path, overrides), Study)
         SEEN["studies"] += 1
     except BadInput as error:
         assert len(str(error).splitlines()) == 1, error

@@ -10,7 +10,7 @@ import pytest
 
 from rnnjax import devices
 from rnnjax.cli import doctor
-from rnnjax.config import load as config
+from rnnjax.config.load import load_study
 from rnnjax.doctor.examine_run import examine_folder, load_curves, load_task
 from rnnjax.errors import BadInput
 from rnnjax.studies.load_networks import load_network, load_networks
@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study of two arms with seeds 42 and 43."""
     place = tmp_path_factory.mktemp("doctor")
     (place / "tiny.toml").write_text(STUDY)
-    run_study(config.load_study(place / "tiny.toml"), place / "out")
+    run_study(load_study(place / "tiny.toml"), place / "out")
     return place / "out"
 
 
@@ -118,7 +118,7 @@ def test_a_text_that_is_another_now_is_refused(tmp_path: Path) -> None:
     text.write_text("abcd" * 200)
     study = STUDY.replace("task.characters = 600", f'task.name = "text"\ntask.path = "{text}"').replace("1e-7", "0.02")
     (tmp_path / "tiny.toml").write_text(study.replace("steps = 100", "steps = 10"))
-    run_study(config.load_study(tmp_path / "tiny.toml"), tmp_path / "out")
+    run_study(load_study(tmp_path / "tiny.toml"), tmp_path / "out")
     [network, _] = load_networks(tmp_path / "out", None)
     assert load_task(tmp_path / "out", network).vocabulary == "abcd"
     text.write_text("abdc" * 200)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rnnjax import devices
-from rnnjax.cli import common as command
+from rnnjax.cli.common import run_command, run_user_code
 from rnnjax.networks.cells import CELLS
 from rnnjax.networks.initializers import INITIALIZERS
 from rnnjax.studies.validation import setting_tables
@@ -44,7 +44,7 @@ def run(
         monkeypatch.setattr(sys, "argv", [script, *options])
         capfd.readouterr()
         with pytest.raises(SystemExit):
-            command.run_command(runpy.run_path(str(SCRIPTS / script))["main"])
+            run_command(runpy.run_path(str(SCRIPTS / script))["main"])
             sys.exit(0)
         return "".join(line for line in capfd.readouterr().err.splitlines(True) if line.startswith("rnnjax: error"))
 
@@ -70,7 +70,7 @@ def test_a_change_in_a_module_beside_the_file_is_a_change(tmp_path: Path, monkey
     for text in ("SIZE = 1\n", "SIZE = 2\n", "SIZE = 2\n"):
         beside.write_text(text)
         sys.modules.pop("beside_own_code", None)
-        hashes.append(command.run_user_code(file))
+        hashes.append(run_user_code(file))
     assert hashes[0] != hashes[1] == hashes[2]
 
 

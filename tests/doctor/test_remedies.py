@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rnnjax.analysis.statistics import Interval
-from rnnjax.config import load as config
+from rnnjax.config.load import load_study
 from rnnjax.doctor.conditions import CONDITIONS, NAMES, Condition
 from rnnjax.doctor.remedies import (
     FILE,
@@ -42,7 +42,7 @@ def test_every_condition_has_its_remedys_effect() -> None:
 @pytest.mark.parametrize("condition", NAMED, ids=[condition.name for condition in NAMED])
 def test_the_arms_that_are_compared_are_those_of_a_study(condition: Condition) -> None:
     path = ROOT / "configs" / "studies" / f"{condition.comparison.study}.toml"
-    known = [arm.name for arm in config.load_study(path).arms]
+    known = [arm.name for arm in load_study(path).arms]
     assert {condition.comparison.treated, condition.comparison.untreated} <= set(known)
 
 

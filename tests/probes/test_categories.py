@@ -20,7 +20,7 @@ from rnnjax.probes.words.categories import (
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.grammar import LEXICON
-from rnnjax.training import state as train
+from rnnjax.training.state import init_state
 from rnnjax.types import Params, Task
 
 SETTINGS = TaskSpec(characters=6_000)
@@ -34,7 +34,7 @@ def spec_of(**fields: Any) -> Spec:
 
 def letters() -> Params:
     """h_t = the one-hot vector of the letter just read."""
-    shapes = jax.eval_shape(lambda: train.init_state(spec_of(), HParams())).params
+    shapes = jax.eval_shape(lambda: init_state(spec_of(), HParams())).params
     params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
     params["layer_0"]["kernel"] = jnp.eye(V)
     return params
@@ -77,7 +77,7 @@ def test_spelling_by_hand() -> None:
 def test_a_network_of_letters_knows_the_last_one_and_no_more() -> None:
     """At the end of a word its state is the word's last letter; at the space before, the same whatever comes."""
     probe = categories(spec_of(), TASK)
-    state = train.init_state(spec_of(), HParams()).replace(params=letters())
+    state = init_state(spec_of(), HParams()).replace(params=letters())
     measured = jax.tree.map(lambda value: np.asarray(value)[None], probe.measure(state, HParams(), jnp.int32(0)))
     found = {name: float(value[0]) for name, value in probe.summarise(measured).items()}
     _, lexicon = task_lexicon(spec_of())

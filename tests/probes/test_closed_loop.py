@@ -12,7 +12,7 @@ from rnnjax.errors import NotApplicable
 from rnnjax.probes.series.closed_loop import closed_loop, closed_loop_values, exact_period, loop_statistics
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
-from rnnjax.training import state as train
+from rnnjax.training.state import init_state
 from rnnjax.types import Params, Task
 
 STEPS = np.arange(200)
@@ -60,7 +60,7 @@ def test_loop_statistics_and_values_by_hand() -> None:
 
 def memoryless(spec: Spec, factor: float, shift: float = 0.0) -> Params:
     """y = factor * x + shift."""
-    params = jax.tree.map(jnp.zeros_like, train.init_state(spec, HParams()).params)
+    params = jax.tree.map(jnp.zeros_like, init_state(spec, HParams()).params)
     params["layer_0"]["kernel"] = jnp.ones((1, H))
     return params | {"readout": {"kernel": jnp.full((H, 1), factor / H), "bias": jnp.full(1, shift)}}
 

@@ -29,7 +29,7 @@ from rnnjax.probes.prediction.validation import validation
 from rnnjax.settings import LOSS_UNITS, HParams, Spec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.windows import next_step
-from rnnjax.training import step as train
+from rnnjax.training.step import TrainState, init_state
 from rnnjax.types import Facts, Params, Probe, Task, WindowData
 
 V, H = 4, 6
@@ -56,15 +56,15 @@ def task() -> Task:
     )
 
 
-def state_of(spec: Spec, hp: HParams, params: Params | None = None) -> train.TrainState:
-    state = train.init_state(spec, hp)
+def state_of(spec: Spec, hp: HParams, params: Params | None = None) -> TrainState:
+    state = init_state(spec, hp)
     return state if params is None else state.replace(params=params)
 
 
 def random_params(spec: Spec, scale: float = 0.7) -> Params:
     """The biases too; in the float that is on."""
     rng = np.random.default_rng(5)
-    shapes = jax.eval_shape(partial(train.init_state, spec), HParams()).params
+    shapes = jax.eval_shape(partial(init_state, spec), HParams()).params
     return jax.tree.map(lambda leaf: jnp.asarray(scale * rng.normal(size=leaf.shape), float), shapes)
 
 

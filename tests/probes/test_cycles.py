@@ -11,7 +11,7 @@ from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.windows import next_step
-from rnnjax.training import state as train
+from rnnjax.training.state import init_state
 from rnnjax.types import Params, Task
 
 V = 4
@@ -25,7 +25,7 @@ def task_of(train_N: list[int], validation_N: list[int]) -> Task:
 
 def forced(turn: int, counting: float) -> Params:
     """Writes id + turn after each id, beyond doubt; one more unit counts the steps, unheard."""
-    params = jax.tree.map(jnp.zeros_like, train.init_state(SPEC, HParams()).params)
+    params = jax.tree.map(jnp.zeros_like, init_state(SPEC, HParams()).params)
     params["layer_0"]["kernel"] = 5 * jnp.eye(V, V + 1)
     params["layer_0"]["bias"] = counting * jnp.eye(V + 1)[V]
     params["layer_0"]["recurrent_kernel"] = jnp.zeros((V + 1, V + 1)).at[V, V].set(1)
@@ -37,7 +37,7 @@ def values_of(task: Task, params: Params) -> dict[str, np.ndarray]:
     probe = cycles(SPEC, task)
 
     def of_run(hp: HParams) -> dict[str, jax.Array]:
-        return probe.measure(train.init_state(SPEC, hp).replace(params=params), hp, jnp.int32(0))
+        return probe.measure(init_state(SPEC, hp).replace(params=params), hp, jnp.int32(0))
 
     hp = jax.tree.map(lambda value: jnp.asarray(value)[None], HParams())
     return probe.summarise(jax.tree.map(np.asarray, jax.jit(jax.vmap(of_run))(hp)))

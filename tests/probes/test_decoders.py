@@ -24,7 +24,7 @@ from rnnjax.tasks import TASKS
 from rnnjax.tasks.automaton import build_language
 from rnnjax.tasks.grammar import Grammar, grammar_vocabulary, sentence_prefixes, sentence_probabilities
 from rnnjax.tasks.text import ids_to_text, text_to_ids
-from rnnjax.training import state as train
+from rnnjax.training.state import init_state
 
 GRAMMAR = Grammar()
 KNOWN, LETTERS = build_language(GRAMMAR), grammar_vocabulary(GRAMMAR)
@@ -77,14 +77,14 @@ def test_decoders_of_a_network_that_says_one_sentence() -> None:
     a loop of letters does, and every decoder must find it."""
     task = TASKS["grammar"](TaskSpec(characters=2_000), None)
     spec = Spec(hidden=len(LETTERS), inputs=len(LETTERS), outputs=len(LETTERS))
-    params = jax.tree.map(jnp.zeros_like, train.init_state(spec, HParams()).params)
+    params = jax.tree.map(jnp.zeros_like, init_state(spec, HParams()).params)
     turns = np.roll(np.eye(len(LETTERS), dtype=np.float32), 1, axis=1)  # each letter is followed by the next one
     params["layer_0"]["kernel"] = 5 * jnp.eye(len(LETTERS))
     params["readout"]["kernel"] = 200 * jnp.asarray(turns)
     probe = decoders(spec, task)
 
     def of_run(hp: HParams) -> dict[str, jax.Array]:
-        return probe.measure(train.init_state(spec, hp).replace(params=params), hp, jnp.int32(0))
+        return probe.measure(init_state(spec, hp).replace(params=params), hp, jnp.int32(0))
 
     hp = jax.tree.map(lambda value: jnp.asarray(value)[None], HParams())
     options = {"xla_backend_optimization_level": 0}

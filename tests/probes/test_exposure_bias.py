@@ -31,7 +31,7 @@ from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.automaton import build_language
 from rnnjax.tasks.grammar import Grammar, entropy_rate, grammar_vocabulary
-from rnnjax.training import state as train
+from rnnjax.training.state import init_state
 from rnnjax.types import Task
 
 GRAMMAR = Grammar()
@@ -159,7 +159,7 @@ def test_the_discriminant_solves_its_equation() -> None:
 def recovered(recurrent: jax.Array) -> dict[str, np.ndarray]:
     """Of a linear network h' = h W + E[x] with a random readout."""
     spec = Spec(hidden=6, inputs=V, outputs=V, activation="identity")
-    params = train.init_state(spec, HParams()).params
+    params = init_state(spec, HParams()).params
     params["layer_0"]["recurrent_kernel"] = recurrent
     params["readout"]["kernel"] = params["readout"]["kernel"] * 0.3
     ids_NP = true_texts(GRAMMAR, PROMPTS, PROMPT + LAGS + 1, (0, 2)).ids_PN.T
@@ -206,7 +206,7 @@ def test_the_probe_of_a_network_that_guesses(task: Task) -> None:
     probe = exposure(spec, task)
 
     def of_run(hp: HParams) -> dict[str, jax.Array]:
-        state = train.init_state(spec, hp)
+        state = init_state(spec, hp)
         return probe.measure(state.replace(params=jax.tree.map(jnp.zeros_like, state.params)), hp, jnp.int32(0))
 
     hp = jax.tree.map(lambda value: jnp.asarray(value)[None], HParams())

@@ -13,7 +13,7 @@ from rnnjax.errors import NotApplicable
 from rnnjax.probes.optimization.gradient_coverage import coverage, last_loop_item
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import next_step, task_windows
-from rnnjax.training import state as train
+from rnnjax.training.state import init_state
 from rnnjax.types import Params, Task
 
 V, H, T, B = 4, 6, 5, 3
@@ -33,7 +33,7 @@ def measured(reduction: Any, **fields: Any) -> dict[str, np.ndarray]:
     spec = replace(SPEC, reduction=reduction, **fields)
 
     def of_run(hp: HParams) -> dict[str, jax.Array]:
-        return coverage(spec, task()).measure(train.init_state(spec, hp), hp, jnp.int32(0))
+        return coverage(spec, task()).measure(init_state(spec, hp), hp, jnp.int32(0))
 
     batched = jax.tree.map(lambda value: jnp.asarray(value)[None], HP)
     values = jax.jit(jax.vmap(of_run), compiler_options=FAST)(batched)
@@ -42,7 +42,7 @@ def measured(reduction: Any, **fields: Any) -> dict[str, np.ndarray]:
 
 def by_hand(weights: np.ndarray) -> dict[str, np.ndarray]:
     """|dL/dW_hh(t)|, |dL/dW_xh(t)|, |dL/dh_t| and |dL/dx_t| [T] of L = sum_t weights_t * mean over B of the losses."""
-    params: Params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), train.init_state(SPEC, HP).params)
+    params: Params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), init_state(SPEC, HP).params)
     cell, readout = params["layer_0"], params["readout"]
     data = task_windows(task(), task().train_N, B, T)
     x_TB, target_TB = data.inputs_WTB[0], data.targets_WTB[0]

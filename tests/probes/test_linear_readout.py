@@ -12,7 +12,7 @@ from rnnjax.probes.memory.linear_readout import occurrences, readout, smoothed_l
 from rnnjax.probes.memory.symbol_recall import WARM_UP, states, symbol_windows
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import next_step
-from rnnjax.training import state as train
+from rnnjax.training.state import init_state
 from rnnjax.types import Task
 
 V = 4
@@ -34,7 +34,7 @@ NOISE = np.random.default_rng(0).integers(V, size=6_000)
 def values_of(task: Task) -> dict[str, float]:
     probe = readout(SPEC, task)
     measure = jax.jit(partial(probe.measure, hp=HParams(), step=jnp.int32(0)), compiler_options=FAST)
-    found = jax.tree.map(lambda value: np.asarray(value)[None], measure(train.init_state(SPEC, HParams())))
+    found = jax.tree.map(lambda value: np.asarray(value)[None], measure(init_state(SPEC, HParams())))
     return {name: float(value[0]) for name, value in probe.summarise(found).items()}
 
 
@@ -56,7 +56,7 @@ def test_nothing_is_read_from_noise() -> None:
 
 def test_own_loss_is_that_of_the_networks_outputs() -> None:
     task = task_of(NOISE)
-    state, (_, held_out) = train.init_state(SPEC, HParams()), symbol_windows(SPEC, task)
+    state, (_, held_out) = init_state(SPEC, HParams()), symbol_windows(SPEC, task)
     h_NH = np.asarray(states(SPEC, HParams(), state.params, held_out), float)
     readout_params = jax.tree.map(lambda leaf: np.asarray(leaf, float), state.params["readout"])
     losses = []

@@ -14,7 +14,7 @@ from rnnjax.probes.prediction.loss_by_position import by_position
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.entropy import carried_floor, held_out_loss_bound, window_floor, window_floors
 from rnnjax.tasks.windows import next_step, task_windows
-from rnnjax.training import state as train
+from rnnjax.training.state import init_state
 from rnnjax.types import Params, Task
 
 V, H, T, B = 4, 5, 8, 6
@@ -33,7 +33,7 @@ def measured(params: Params, **fields: Any) -> dict[str, np.ndarray]:
     spec = replace(SPEC, **fields)
 
     def of_run(hp: HParams) -> dict[str, jax.Array]:
-        state = train.init_state(spec, hp).replace(params=params)
+        state = init_state(spec, hp).replace(params=params)
         return by_position(spec, task()).measure(state, hp, jnp.int32(0))
 
     batched = jax.tree.map(lambda value: jnp.asarray(value)[None], HParams())
@@ -43,7 +43,7 @@ def measured(params: Params, **fields: Any) -> dict[str, np.ndarray]:
 
 
 def params_with(recurrent: float, scale: float) -> Params:
-    params = jax.tree.map(lambda leaf: scale * leaf, train.init_state(SPEC, HParams(seed=3)).params)
+    params = jax.tree.map(lambda leaf: scale * leaf, init_state(SPEC, HParams(seed=3)).params)
     params["layer_0"]["recurrent_kernel"] = recurrent * params["layer_0"]["recurrent_kernel"]
     return params
 

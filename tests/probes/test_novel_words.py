@@ -33,7 +33,7 @@ from rnnjax.probes.words.substitution import (
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.text import ids_to_text
-from rnnjax.training import state as train
+from rnnjax.training.state import init_state
 from rnnjax.types import Params, Probe, Task
 
 SETTINGS = TaskSpec(extra_letters="jxz")
@@ -47,7 +47,7 @@ MAN, LION = LEXICON.words.index("man"), LEXICON.words.index("lion")
 
 def letters(echo: float = 0.0) -> Params:
     """h_t = one-hot letter + echo h_{t-1}."""
-    shapes = jax.eval_shape(lambda: train.init_state(SPEC, HParams())).params
+    shapes = jax.eval_shape(lambda: init_state(SPEC, HParams())).params
     params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
     params["layer_0"]["kernel"], params["layer_0"]["recurrent_kernel"] = jnp.eye(V), echo * jnp.eye(V)
     return params
@@ -134,7 +134,7 @@ def test_vectors_in_place_are_read_after_their_contexts() -> None:
 def test_a_network_of_letters_is_all_spelling() -> None:
     """Its state at the end of zog is "g" whatever zog stands for, and orthogonal to the "n" of man."""
     probe = novel_words(SPEC, TASK)
-    state = train.init_state(SPEC, HParams()).replace(params=letters())
+    state = init_state(SPEC, HParams()).replace(params=letters())
     measured = jax.tree.map(lambda value: np.asarray(value)[None], probe.measure(state, HParams(), jnp.int32(0)))
     found = {name: value[0] for name, value in probe.summarise(measured).items()}
     assert (found["string_share"], found["word_share"]) == pytest.approx((1, 0), abs=1e-6)
@@ -250,7 +250,7 @@ def test_contract_with_several_layers_of_another_cell(probe_of: Callable[[Spec, 
     probe = probe_of(spec, TASK)
 
     def of_run(seed: jax.Array) -> dict[str, jax.Array]:
-        return probe.measure(train.init_state(spec, HParams(seed=seed)), HParams(seed=seed), jnp.int32(3))
+        return probe.measure(init_state(spec, HParams(seed=seed)), HParams(seed=seed), jnp.int32(3))
 
     measure = jax.jit(jax.vmap(of_run))
     both, swapped = (probe.summarise(jax.tree.map(np.asarray, measure(jnp.array(s)))) for s in ([0, 1], [1, 0]))

@@ -19,7 +19,7 @@ from rnnjax.probes.dynamics.reservoir import (
 )
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import next_step
-from rnnjax.training import state as train
+from rnnjax.training.state import init_state
 from rnnjax.types import Params, Probe, Task
 
 H, V = 12, 3
@@ -37,7 +37,7 @@ def task() -> Task:
 
 def values_of(probe: Probe, spec: Spec, hp: HParams, params: Params | None = None) -> dict[str, np.ndarray]:
     def of_run(hp: HParams) -> dict[str, jax.Array]:
-        state = train.init_state(spec, hp)
+        state = init_state(spec, hp)
         return probe.measure(state if params is None else state.replace(params=params), hp, jnp.int32(0))
 
     measured = jax.jit(of_run, compiler_options=FAST)(jax.tree.map(jnp.asarray, hp))
@@ -48,7 +48,7 @@ def values_of(probe: Probe, spec: Spec, hp: HParams, params: Params | None = Non
 
 def delay_line(spec: Spec) -> Params:
     """The input enters unit 0, each step hands every value on, and the last is lost: h_t = (s_t, ... s_{t-11})."""
-    shapes = jax.eval_shape(partial(train.init_state, spec), HParams()).params
+    shapes = jax.eval_shape(partial(init_state, spec), HParams()).params
     params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
     params["layer_0"]["kernel"], params["layer_0"]["recurrent_kernel"] = jnp.eye(1, H), jnp.eye(H, k=1)
     return params

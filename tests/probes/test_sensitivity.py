@@ -16,13 +16,13 @@ from rnnjax.probes.series.sensitivity import WINDOWS, responses
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.windows import spread_windows
-from rnnjax.training import state as train
+from rnnjax.training.state import init_state
 from rnnjax.types import Params
 
 
 def random_params(spec: Spec, scale: float = 0.4) -> Params:
     rng = np.random.default_rng(5)
-    shapes = jax.eval_shape(partial(train.init_state, spec), HParams()).params
+    shapes = jax.eval_shape(partial(init_state, spec), HParams()).params
     return jax.tree.map(lambda leaf: jnp.asarray(scale * rng.normal(size=leaf.shape), jnp.float32), shapes)
 
 
@@ -180,7 +180,7 @@ def test_contract_of_a_probe_of_a_series(name: str, network: dict[str, Any]) -> 
 
     def of_run(seed: jax.Array) -> dict[str, jax.Array]:
         hp = HParams(seed=seed)
-        return probe.measure(train.init_state(spec, hp), hp, jnp.int32(3))
+        return probe.measure(init_state(spec, hp), hp, jnp.int32(3))
 
     measure = jax.jit(jax.vmap(of_run), compiler_options=FAST)
     both, swapped = (probe.summarise(jax.tree.map(np.asarray, measure(jnp.array(s)))) for s in ([0, 1], [1, 0]))

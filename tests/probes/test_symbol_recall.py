@@ -23,7 +23,7 @@ from rnnjax.probes.memory.symbol_recall import (
 )
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
-from rnnjax.training import state as train
+from rnnjax.training.state import init_state
 from rnnjax.types import Params, Task
 
 V, DEPTH = 4, 12
@@ -42,7 +42,7 @@ def register_spec() -> Spec:
 def register() -> Params:
     """h_t = (x_t, x_{t-1}, ... x_{t-11}), each one-hot: every step moves all on by V places, and the last out."""
     spec = register_spec()
-    shapes = jax.eval_shape(partial(train.init_state, spec), HParams()).params
+    shapes = jax.eval_shape(partial(init_state, spec), HParams()).params
     params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
     params["layer_0"]["kernel"] = jnp.eye(V, spec.hidden)
     params["layer_0"]["recurrent_kernel"] = jnp.eye(spec.hidden, k=V)
@@ -52,7 +52,7 @@ def register() -> Params:
 def test_a_shift_register_knows_what_is_in_it() -> None:
     spec = register_spec()
     probe = memory(spec, copy_task())
-    state = train.init_state(spec, HParams()).replace(params=register())
+    state = init_state(spec, HParams()).replace(params=register())
     measure = jax.jit(lambda state: probe.measure(state, HParams(), jnp.int32(0)), compiler_options=FAST)
     found = {
         name: value[0] for name, value in probe.summarise({"hits": np.asarray(measure(state)["hits"])[None]}).items()

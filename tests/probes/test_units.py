@@ -11,7 +11,7 @@ import pytest
 from rnnjax.probes.dynamics.units import first_states, held_out_states, identities, recovered, unit_statistics, units
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import held_out_window, next_step
-from rnnjax.training import state as train
+from rnnjax.training.state import init_state
 from rnnjax.types import Params, Task, WindowData
 
 STATES = np.array(  # N = 4 states of H = 5 units
@@ -77,7 +77,7 @@ def spec_of(**fields: Any) -> Spec:
 
 def counting(leak: float) -> Params:
     """h' = relu(leak h + x): unit i adds up how often id i was read."""
-    shapes = jax.eval_shape(partial(train.init_state, spec_of()), HParams()).params
+    shapes = jax.eval_shape(partial(init_state, spec_of()), HParams()).params
     params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
     params["layer_0"]["kernel"], params["layer_0"]["recurrent_kernel"] = jnp.eye(3), leak * jnp.eye(3)
     return params
@@ -87,7 +87,7 @@ def counting(leak: float) -> Params:
 def test_the_probe_carries_its_state_as_training_does(carry: str, highest: int) -> None:
     """30 times the id 1: unit 1 counts to 30, or three times to 10; the two others are dead."""
     spec = spec_of(activation="relu", carry=carry)
-    state = train.init_state(spec, HParams()).replace(params=counting(1.0))
+    state = init_state(spec, HParams()).replace(params=counting(1.0))
     probe = units(spec, task_of(np.ones(31, np.int32)))
     found = probe.measure(state, HParams(), jnp.int32(0))
     assert found["hidden_high"] == highest
@@ -100,7 +100,7 @@ def test_another_cell_saturates_like_tanh() -> None:
     """The field `activation` is not that of a GRU."""
     spec = spec_of(cell="gru", activation="sigmoid")
     probe = units(spec, task_of(np.ones(31, np.int32)))
-    found = probe.measure(train.init_state(spec, HParams()), HParams(), jnp.int32(0))
+    found = probe.measure(init_state(spec, HParams()), HParams(), jnp.int32(0))
     assert found["saturated_share"] == 0, "its h is small at the start: with the bounds of a sigmoid it would be"
     assert abs(found["hidden_low"]) < 0.95
 

@@ -8,7 +8,7 @@ from finished import made_up
 
 from rnnjax.analysis.results import ArmResult, DataSummary
 from rnnjax.analysis.statistics import Interval
-from rnnjax.config import load as config
+from rnnjax.config.load import load_study
 from rnnjax.config.schema import Study
 from rnnjax.errors import BadInput
 from rnnjax.reports.build import against_baseline
@@ -48,7 +48,7 @@ task.scale = [100.0]
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     path: Path = tmp_path_factory.mktemp("study") / "other.toml"
     path.write_text(FILE)
-    return config.load_study(path)
+    return load_study(path)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_interval_and_p_value_of_a_row_agree(study: Study, arms: list[ArmResult]
 def test_a_map_has_been_measured_where_its_coordinates_have(tmp_path: Path) -> None:
     path = tmp_path / "words.toml"
     path.write_text("question = 'q'\n[[figures]]\nform = 'map'\nmetric = 'map'\ntitle = 't'\n")
-    study = config.load_study(path)
+    study = load_study(path)
     arm = made_up(study.arms[0], study.seeds)
     check_recorded(study, [arm._replace(probes={"map": np.zeros((1, 1, 3, 2))})])
     with pytest.raises(BadInput, match="figures: 'map' was not measured in arm base"):
@@ -115,6 +115,6 @@ def test_a_map_has_been_measured_where_its_coordinates_have(tmp_path: Path) -> N
 def test_overrides_give_the_value_and_that_of_the_file(study: Study, tmp_path: Path) -> None:
     path = tmp_path / "other.toml"
     path.write_text(FILE)
-    asked = config.load_study(path, ["steps=200", "window=10"], seeds=3, patterns=["series,*"])
+    asked = load_study(path, ["steps=200", "window=10"], seeds=3, patterns=["series,*"])
     assert asked.overrides == "steps 200 (file: 30,000), 3 seeds (file: 12), some arms only"
-    assert study.overrides == config.load_study(path, ["window=10"], seeds=12).overrides == ""
+    assert study.overrides == load_study(path, ["window=10"], seeds=12).overrides == ""

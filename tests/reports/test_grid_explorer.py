@@ -8,7 +8,7 @@ import pytest
 from finished import BEST, FAILING, GRID, grid
 
 from rnnjax.analysis.statistics import Interval
-from rnnjax.config import load as config
+from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput
 from rnnjax.reports import document as pages
 from rnnjax.reports.grid_explorer import explorer, ranking, status, value
@@ -91,7 +91,7 @@ def test_a_grid_that_is_none_is_refused(tmp_path: Path, was: str, becomes: str, 
     path = tmp_path / "grid.toml"
     path.write_text(GRID.read_text().replace(was, becomes))
     with pytest.raises(BadInput, match=message):
-        check_names(config.load_study(path))
+        check_names(load_study(path))
 
 
 def test_its_metrics_are_checked_before_training() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnjax.config import load as config
+from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput, DamagedState, FolderRefused
 from rnnjax.studies.analyse import rejudge
 from rnnjax.studies.load_networks import load_network
@@ -49,7 +49,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("stored")
     file, out = folder / "short.toml", folder / "out"
     file.write_text(STUDY)
-    run_study(config.load_study(file), out)
+    run_study(load_study(file), out)
     return file, out
 
 
@@ -60,7 +60,7 @@ def read(out: Path) -> dict:
 def test_judging_again_finds_the_same_numbers(finished: tuple[Path, Path]) -> None:
     file, out = finished
     before, page = read(out), json.loads((out / "page.json").read_text())
-    rejudge(config.load_study(file), out)
+    rejudge(load_study(file), out)
     assert read(out) == before, "every number, every verdict"
     again = json.loads((out / "page.json").read_text())
     assert again | {"cost": None} == page | {"cost": None}, "the seconds went on after the first page was written"
@@ -91,7 +91,7 @@ def test_another_statement_gets_its_verdict(finished: tuple[Path, Path], tmp_pat
     _, out = finished
     other = tmp_path / "short.toml"
     other.write_text(STUDY.replace("low = 0.0", "high = 0.0"))
-    rejudge(config.load_study(other), out)
+    rejudge(load_study(other), out)
     assert [claim["verdict"] for claim in read(out)["claims"]] == ["refuted"]
 
 
@@ -113,18 +113,18 @@ def test_another_study_is_refused(
     assert was in STUDY
     other.write_text(STUDY.replace(was, becomes))
     with pytest.raises(BadInput, match=message):
-        rejudge(config.load_study(other), out)
+        rejudge(load_study(other), out)
     assert (out / "summary.json").read_bytes() == before
 
 
 def test_what_is_not_finished_or_not_whole_is_refused(finished: tuple[Path, Path], tmp_path: Path) -> None:
     file, out = finished
     with pytest.raises(BadInput, match="expected the run folder of a finished study"):
-        rejudge(config.load_study(file), tmp_path)
+        rejudge(load_study(file), tmp_path)
     (lost,) = [path for path in (out / "metrics").glob("*.npz") if path.stem == "group-1"]
     lost.rename(tmp_path / lost.name)
     with pytest.raises(DamagedState, match="has no curves of hidden=5"):
-        rejudge(config.load_study(file), out)
+        rejudge(load_study(file), out)
 
 
 def test_a_folder_of_before_0_2_is_refused_by_every_reader(finished: tuple[Path, Path], tmp_path: Path) -> None:
@@ -135,8 +135,8 @@ def test_a_folder_of_before_0_2_is_refused_by_every_reader(finished: tuple[Path,
     (old / "manifest.json").write_text(json.dumps({"rnnjax_format": 1, "state": "done", "config": {}, "groups": {}}))
     readers: list[Callable[[], object]] = [
         lambda: load_network(old, None, None),
-        lambda: rejudge(config.load_study(file), old),
-        lambda: run_study(config.load_study(file), old),
+        lambda: rejudge(load_study(file), old),
+        lambda: run_study(load_study(file), old),
     ]
     for read_folder in readers:
         with pytest.raises(FolderRefused, match=r"rnnjax 0\.1 \(format 1\); this is rnnjax .* \(format 2\)"):

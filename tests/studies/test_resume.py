@@ -25,7 +25,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rnnjax import probes as diagnostics
-from rnnjax.config import load as config
+from rnnjax.config.load import load_study
 from rnnjax.errors import AllDiverged, Stopped
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.files import read_npz
@@ -35,7 +35,7 @@ from rnnjax.studies.group import GroupTrainer
 from rnnjax.studies.load_results import load_results
 from rnnjax.studies.prepare import prepare_study
 from rnnjax.studies.run import run_study
-from rnnjax.training import parallel as sweep
+from rnnjax.training import parallel
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "study.py"
@@ -137,11 +137,11 @@ def compiled_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module, "prepare_study", once(prepare_study, key=lambda study: repr(study.config)))
         patch.setattr(
-            sweep,
+            parallel,
             "compile_program",
-            once(sweep.compile_program, key=lambda runs, data, rows, held_out: (tuple(runs), rows)),
+            once(parallel.compile_program, key=lambda runs, data, rows, held_out: (tuple(runs), rows)),
         )
-        patch.setattr(sweep, "init_states", once(sweep.init_states, key=tuple))
+        patch.setattr(parallel, "init_states", once(parallel.init_states, key=tuple))
         probes = {name: once(probe, key=lambda spec, task: spec) for name, probe in diagnostics.PROBES.items()}
         patch.setattr(diagnostics, "PROBES", probes)
         yield
@@ -163,7 +163,7 @@ class Killed(BaseException):
 
 
 def run(file: Path, out: Path, resume: bool = False) -> Path:
-    run_study(config.load_study(file), out, resume=resume)
+    run_study(load_study(file), out, resume=resume)
     return out
 
 
@@ -504,7 +504,7 @@ def test_the_main_job_end_to_end(tmp_path: Path, cache: Path) -> None:
     chosen = [option for pattern in one_program for option in ("--arm", pattern)]
     with process(log, cache, study, "--out", out, "--seeds", 2, "--steps", 200, "--set", "hidden=16", *chosen) as child:
         assert child.wait(150) == 0, log.read_text()
-    loaded = config.load_study(study, patterns=one_program)
+    loaded = load_study(study, patterns=one_program)
     arms, claims = [arm.name for arm in loaded.arms], [claim.id for claim in loaded.file.claims]
     files = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     expected = {

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from rnnjax import devices
-from rnnjax.cli import common as command
-from rnnjax.config import load as config
+from rnnjax.cli.common import run_command
+from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput
 from rnnjax.networks.beam_search import beam_search
 from rnnjax.networks.model import build_network
@@ -59,7 +59,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study of two arms with seeds 42 and 43."""
     place = tmp_path_factory.mktemp("speak")
     (place / "tiny.toml").write_text(STUDY)
-    run_study(config.load_study(place / "tiny.toml"), place / "out")
+    run_study(load_study(place / "tiny.toml"), place / "out")
     return place / "out"
 
 
@@ -267,7 +267,7 @@ def test_a_run_folder_of_a_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "tiny.toml").write_text(
         "question = 'q'\nseeds = 2\n[base]\nhidden = 3\nwindow = 4\nsteps = 4\nlog_every = 2\nblock = 2\n"
     )
-    run_study(config.load_study(tmp_path / "tiny.toml"), tmp_path / "out")
+    run_study(load_study(tmp_path / "tiny.toml"), tmp_path / "out")
     found = load_network(tmp_path / "out", None, 43)
     assert (found.spec.inputs, found.spec.loss) == (2, "squared_error")
     assert (found.columns, found.target_mean_O, found.target_scale_O) == (("load", "a,b"), (10.0, -3.0), (2.0, 0.5))
@@ -295,13 +295,13 @@ MAIN = script().main
 
 @pytest.fixture
 def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run the script's main as `command.run_command` does for a user: exit code, stdout, stderr."""
+    """Run the script's main as `run_command` does for a user: exit code, stdout, stderr."""
     monkeypatch.setattr(devices, "prepare", lambda: None)  # JAX is set up already
 
     def asked(*options: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["sample.py", *options])
         with pytest.raises(SystemExit) as exit_:
-            command.run_command(MAIN)
+            run_command(MAIN)
             sys.exit(0)
         out, error = capsys.readouterr()
         return int(exit_.value.code or 0), out, error

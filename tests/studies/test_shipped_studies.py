@@ -18,7 +18,7 @@ from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
 from rnnjax.analysis.results import ArmResult, select_arms
 from rnnjax.analysis.verdicts import judge_claim
-from rnnjax.config import load as config
+from rnnjax.config.load import load_study
 from rnnjax.config.schema import Arm, Study
 from rnnjax.reports.build import build_report
 from rnnjax.reports.document import VERDICTS
@@ -51,18 +51,18 @@ def test_the_studies_are_all_here() -> None:
 
 @pytest.mark.parametrize(("name", "count"), STATEMENTS.items())
 def test_every_statement_has_its_place(name: str, count: int) -> None:
-    claims = config.load_study(ROOT / "configs" / "studies" / f"{name}.toml").file.claims
+    claims = load_study(ROOT / "configs" / "studies" / f"{name}.toml").file.claims
     assert len(claims) == count
     assert all(claim.source and claim.expected for claim in claims)
 
 
 def test_no_statement_is_judged_twice() -> None:
-    ids = Counter(claim.id for path in STUDIES for claim in config.load_study(path).file.claims)
+    ids = Counter(claim.id for path in STUDIES for claim in load_study(path).file.claims)
     assert [name for name, count in ids.items() if count > 1] == []
 
 
 def test_a_contradiction_is_between_statements_that_there_are() -> None:
-    studies = [config.load_study(path).file for path in STUDIES]
+    studies = [load_study(path).file for path in STUDIES]
     ids = {claim.id for file in studies for claim in file.claims}
     for file in studies:
         assert {name for one in file.contradictions for name in one.between} <= ids
@@ -108,7 +108,7 @@ def test_a_study_can_be_judged_and_written_up(path: Path, monkeypatch: pytest.Mo
         bootstrap._resample
     )  # 10,000 resamples for each of some thousand intervals; the numbers mean nothing here
     monkeypatch.setattr(stats, "_resample", lambda *arguments: thorough(*arguments[:-1], 200))
-    study = config.load_study(path)
+    study = load_study(path)
     arms = [made_up(study, arm) for arm in study.arms]
     judgements = [judge_claim(claim, arms) for claim in study.file.claims]
     assert {one.verdict for one in judgements} <= VERDICTS.keys()
@@ -136,7 +136,7 @@ def chosen_arms(study: Study) -> list[str]:
 
 def run(path: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     """The smoke version of a study, as a user would run it: 2 seeds, 200 steps, some of its arms."""
-    patterns = [option for name in chosen_arms(config.load_study(path)) for option in ("--arm", name)]
+    patterns = [option for name in chosen_arms(load_study(path)) for option in ("--arm", name)]
     command = [sys.executable, ROOT / "scripts" / "study.py", path, "--out", folder / path.stem, *patterns]
     environment = os.environ | {"RNNJAX_CACHE": str(folder / "cache")}  # most studies share their baseline's program
     short = [*map(str, command), "--seeds", "2", "--steps", "200"]
@@ -158,4 +158,4 @@ def test_a_study_runs(path: Path, finished: tuple[Path, dict[str, subprocess.Com
     folder, done = finished
     assert done[path.stem].returncode == 0, done[path.stem].stderr
     results = json.loads((folder / path.stem / "summary.json").read_text())
-    assert [arm["name"] for arm in results["arms"]] == chosen_arms(config.load_study(path))
+    assert [arm["name"] for arm in results["arms"]] == chosen_arms(load_study(path))

@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnjax.analysis.results import ArmResult, Results
 from rnnjax.analysis.verdicts import judge_claim
-from rnnjax.config import load as config
+from rnnjax.config.load import load_study
 from rnnjax.config.schema import Arm, Study
 from rnnjax.metrics import resolve_unit
 from rnnjax.reports.build import build_report
@@ -29,7 +29,7 @@ FAILING = "hidden=64,relu,window=50"  # one run of it diverges
 
 
 def grid() -> tuple[Study, list[ArmResult]]:
-    study = config.load_study(GRID)
+    study = load_study(GRID)
     check_names(study)
     return study, [made_up(arm, study.seeds) for arm in study.arms]
 

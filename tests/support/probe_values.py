@@ -8,7 +8,7 @@ import numpy as np
 
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
-from rnnjax.training import state as train
+from rnnjax.training.state import init_state
 from rnnjax.types import Params, Probe, Task
 
 H, T = 4, 6
@@ -26,7 +26,7 @@ def spec_of(made: Task, **fields: Any) -> Spec:
 
 def values_of(probe: Probe, spec: Spec, params: Params | None = None, hp: HParams = HParams()) -> dict[str, Any]:  # noqa: B008
     def of_run(hp: HParams) -> dict[str, jax.Array]:
-        state = train.init_state(spec, hp)
+        state = init_state(spec, hp)
         return probe.measure(state if params is None else state.replace(params=params), hp, jnp.int32(0))
 
     batched = jax.tree.map(lambda value: jnp.asarray(value)[None], hp)

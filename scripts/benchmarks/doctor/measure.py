@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnjax import devices
-from rnnjax.cli import common as command
+from rnnjax.cli.common import build_parser
 
 FIRST_SEED = 11
 HEADER = "| planted | seeds | found | named first | seconds |\n| --- | ---: | ---: | ---: | ---: |\n"
@@ -22,7 +22,7 @@ network: its training is in the seconds of the first of them.
 
 
 def arguments() -> argparse.Namespace:
-    parser = command.build_parser(__doc__)
+    parser = build_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=10, metavar="N", help="of each fault; default 10")
     parser.add_argument("--healthy", type=int, default=3, metavar="N", help="seeds of each healthy network; default 3")
     parser.add_argument(

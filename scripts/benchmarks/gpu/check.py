@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.gpu import process, report
 from rnnjax import devices
-from rnnjax.cli import common as command
+from rnnjax.cli.common import build_parser
 from rnnjax.errors import BadInput
 
 BUDGETS = {  # seconds of each section, in the order in which they run; what one leaves, the next may use
@@ -35,7 +35,7 @@ DEFAULT_FILE = Path("results/bench/gpu.json")
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = command.build_parser(__doc__)
+    parser = build_parser(__doc__)
     parser.add_argument("--json", type=Path, default=DEFAULT_FILE, metavar="FILE", help=f"default {DEFAULT_FILE}")
     parser.add_argument("--only", default=",".join(BUDGETS), metavar="A,B", help="sections to run; default all")
     parser.add_argument("--quick", action="store_true", help="small sizes, for tests on a CPU")

@@ -18,7 +18,7 @@ from benchmarks.speed.contenders import GATES, Contender, Size, Stepper, flax_on
 from benchmarks.speed.contenders_numpy import numpy_one
 from benchmarks.speed.timing import Entry, Found, Scaling, Timing, grown, peak_gflops, race
 from rnnjax import devices
-from rnnjax.cli import common as command
+from rnnjax.cli.common import build_parser
 from rnnjax.errors import BadInput
 
 SAY = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -145,7 +145,7 @@ def count(text: str) -> int:
 
 
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = command.build_parser(__doc__)
+    parser = build_parser(__doc__)
     parser.add_argument("--suite", choices=[*FIND], default="quick", help="default quick; full takes about 40 minutes")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, and the tables as FILE.md")
     parser.add_argument("--against", nargs="*", choices=[*CONTENDERS], default=[*CONTENDERS], help="default all")

@@ -89,7 +89,7 @@ def ours(size: Size, block: int = 0, one_hot: bool = False) -> tuple[Stepper, in
     import jax
 
     from rnnjax.settings import HParams, Spec
-    from rnnjax.training import parallel as sweep
+    from rnnjax.training.parallel import Run, block_width, compile_program, init_states
 
     spec = Spec(
         cell=size.cell,
@@ -100,13 +100,13 @@ def ours(size: Size, block: int = 0, one_hot: bool = False) -> tuple[Stepper, in
         outputs=VOCABULARY,
     )
     needed = -(-size.runs // len(jax.devices()))
-    spec = replace(spec, block=block or min(sweep.block_width(spec), needed))
-    runs = [sweep.Run(0, spec, HParams(seed=seed)) for seed in range(size.runs)]
+    spec = replace(spec, block=block or min(block_width(spec), needed))
+    runs = [Run(0, spec, HParams(seed=seed)) for seed in range(size.runs)]
     data = windows(size)
     if one_hot:
         data = data._replace(inputs_WTB=np.eye(VOCABULARY, dtype=np.float32)[data.inputs_WTB])
-    program = sweep.compile_program(runs, data, rows=400)
-    states = [program.blocks.scatter(sweep.init_states(runs))]
+    program = compile_program(runs, data, rows=400)
+    states = [program.blocks.scatter(init_states(runs))]
 
     def step(steps: int) -> None:
         states[0], _ = program.advance(states[0], steps)
