@@ -29,13 +29,13 @@ from rnnjax.config.load import load_study
 from rnnjax.errors import AllDiverged, Stopped
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.files import read_npz
-from rnnjax.studies import group as training
+from rnnjax.studies import group
 from rnnjax.studies import run as run_module
 from rnnjax.studies.group import GroupTrainer
 from rnnjax.studies.load_results import load_results
 from rnnjax.studies.prepare import prepare_study
 from rnnjax.studies.run import run_study
-from rnnjax.training import parallel
+from rnnjax.training.parallel import compile_program, init_states
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "study.py"
@@ -136,12 +136,9 @@ def compiled_once() -> Iterator[None]:
     """The attempts of a study share what is a pure function of it; the real processes below make all of it anew."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module, "prepare_study", once(prepare_study, key=lambda study: repr(study.config)))
-        patch.setattr(
-            parallel,
-            "compile_program",
-            once(parallel.compile_program, key=lambda runs, data, rows, held_out: (tuple(runs), rows)),
-        )
-        patch.setattr(parallel, "init_states", once(parallel.init_states, key=tuple))
+        compiled = once(compile_program, key=lambda runs, data, rows, held_out: (tuple(runs), rows))
+        patch.setattr(group, "compile_program", compiled)
+        patch.setattr(group, "init_states", once(init_states, key=tuple))
         probes = {name: once(probe, key=lambda spec, task: spec) for name, probe in diagnostics.PROBES.items()}
         patch.setattr(diagnostics, "PROBES", probes)
         yield
@@ -258,7 +255,7 @@ def test_a_stop_between_the_saves_changes_nothing(
 
         return stopped
 
-    monkeypatch.setattr(training, "PATIENCE", 0.0)  # chunks of one row
+    monkeypatch.setattr(group, "CHUNK_SECONDS", 0.0)  # chunks of one row
     monkeypatch.setattr(GroupTrainer, "advance", stopping_at(30))
     with pytest.raises(Stopped, match="--resume") as stopped:
         run(tiny, out)
@@ -330,7 +327,7 @@ def test_the_length_of_chunks_does_not_matter(
 
     file = study_file(tmp_path, save_every=STEPS)
     monkeypatch.setattr(GroupTrainer, "advance", counted)
-    monkeypatch.setattr(training, "PATIENCE", patience)
+    monkeypatch.setattr(group, "CHUNK_SECONDS", patience)
     out = run(file, tmp_path / "out")
     assert max(chunks) == (10 if patience == 0 else EVERY), "the looks at the held-out loss part them"
     assert differences(out, whole) == []
