@@ -32,6 +32,7 @@ class Metric(NamedTuple):
             "{symbols}", which depend on the task. better: "" where neither way is better.
         kind: scalar [R], lag [R, L], text (ids [R, N] of one text), map (points [R, P, 2] of a plane).
         source: where the definition comes from; "" = this project.
+        looked_up: the value stands in documentation or literature and is not measured; `source` says where.
     """
 
     definition: str
@@ -39,6 +40,7 @@ class Metric(NamedTuple):
     better: Literal["lower", "higher", ""] = ""
     kind: Literal["scalar", "lag", "text", "map"] = "scalar"
     source: str = ""
+    looked_up: bool = False
 
 
 def resolve_unit(metric: Metric, loss: str) -> Metric:

@@ -13,6 +13,7 @@ from rnnjax.analysis.results import ArmResult, select_arms
 from rnnjax.analysis.rules import RULES
 from rnnjax.analysis.statistics import TooFew
 from rnnjax.config.schema import Claim, Criterion
+from rnnjax.metrics import metric_name
 
 NOT_AS_STATED, DEFINITION = "not-as-stated", "definition"
 
@@ -24,6 +25,7 @@ class Judgement(NamedTuple):
     verdict: str
     criteria: list[tuple[Criterion, str, list[Measurement]]]
     excluded: int  # runs that diverged and could not be measured
+    looked_up: tuple[str, ...] = ()  # sources of values that were not measured
 
 
 def combine_verdicts(verdicts: Sequence[str], quantifier: str) -> str:
@@ -55,9 +57,21 @@ def judge_claim(claim: Claim, arms: Sequence[ArmResult]) -> Judgement:
     overall = verdicts.pop() if len(verdicts) == 1 else NOT_AS_STATED
     if claim.definition and overall == CONFIRMED:
         overall = DEFINITION
-    return Judgement(claim, overall, criteria, count_diverged(claim, arms))
+    return Judgement(claim, overall, criteria, count_diverged(claim, arms), looked_up_sources(claim, arms))
 
 
 def count_diverged(claim: Claim, arms: Sequence[ArmResult]) -> int:
     patterns = [pattern for criterion in claim.criteria for pattern in criterion.patterns()]
     return int(sum(np.sum(arm.diverged_at >= 0) for arm in select_arms(arms, patterns)))
+
+
+def looked_up_sources(claim: Claim, arms: Sequence[ArmResult]) -> tuple[str, ...]:
+    """The documentation or literature that the values of a claim were looked up in; none where all were measured."""
+    used = [
+        arm.info[name]
+        for criterion in claim.criteria
+        for name in [metric_name(criterion.metric)]
+        for arm in select_arms(arms, criterion.patterns())
+        if name in arm.info
+    ]
+    return tuple(dict.fromkeys(metric.source for metric in used if metric.looked_up))

@@ -81,6 +81,8 @@ def reasons(judgement: Judgement) -> str:
         )
     if judgement.excluded:
         parts.append(f"{judgement.excluded} diverged runs are not in these numbers.")
+    if judgement.looked_up:
+        parts.append(f"Looked up, not measured: {'; '.join(judgement.looked_up)}.")
     return " ".join(parts)
 
 

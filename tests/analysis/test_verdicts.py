@@ -12,6 +12,8 @@ from rnnjax.analysis.rules import RULES
 from rnnjax.analysis.statistics import Interval
 from rnnjax.analysis.verdicts import NOT_AS_STATED, Judgement, combine_verdicts, judge_claim
 from rnnjax.config.schema import Claim, Criterion
+from rnnjax.metrics import Metric
+from rnnjax.reports.summary import reasons
 
 N = 40
 ONES = np.linspace(0.9, 1.1, N)  # mean 1; the 95% interval of the mean is 1 +- 0.019, of a new seed 1 +- 0.121
@@ -398,3 +400,13 @@ def test_a_judgement_is_made_again_to_the_last_digit() -> None:
     for rule in CASES:
         asked, arms = case(rule, UNRESOLVED)
         assert judged(arms, asked) == judged(arms, asked)
+
+
+def test_a_value_that_was_looked_up_is_told_with_its_source() -> None:
+    """Its verdict is computed by the same rule, but nobody measured it here."""
+    metric = Metric("1 if accepted", source="documentation of torch 2.13", looked_up=True)
+    documented, measured = arm("a", ONES)._replace(info={"m": metric}), arm("a", ONES)
+    rule = criterion("bound", low=0.5)
+    assert judged([documented], rule).looked_up == ("documentation of torch 2.13",)
+    assert reasons(judged([documented], rule)).endswith("Looked up, not measured: documentation of torch 2.13.")
+    assert judged([measured], rule).looked_up == () and "Looked up" not in reasons(judged([measured], rule))

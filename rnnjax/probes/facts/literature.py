@@ -16,17 +16,21 @@ TORCH_SOURCE = "documentation of torch.nn.RNN, torch 2.13"
 LITERATURE_METRICS = {
     **{
         f"torch_takes_{name}": Metric(
-            f'1 if `torch.nn.RNN(nonlinearity="{name}")` is accepted, 0 if it is a ValueError', source=TORCH_SOURCE
+            f'1 if `torch.nn.RNN(nonlinearity="{name}")` is accepted, 0 if it is a ValueError',
+            source=TORCH_SOURCE,
+            looked_up=True,
         )
         for name in ("tanh", "relu", "sigmoid")
     },
     "glorot_recurrent": Metric(
         "1 if the initialisation of Glorot and Bengio was derived for or tested on recurrent networks, else 0",
         source="Glorot and Bengio 2010, AISTATS 9:249",
+        looked_up=True,
     ),
     "he_recurrent": Metric(
         "1 if the initialisation of He et al. was derived for or tested on recurrent networks, else 0",
         source="He et al. 2015, arXiv:1502.01852",
+        looked_up=True,
     ),
 }
 
