@@ -63,6 +63,7 @@ def dry_run(spec: Spec, task: Task, probes: Sequence[str], points: int) -> DryRu
     for name in probes:
         try:
             of_probe, described = probe_outline(name, spec, task)
+            check_distinct(name, of_probe.keys() & values.keys())
             values, metrics = values | of_probe, metrics | described
         except NotApplicable as error:
             refused[name] = str(error)
@@ -70,6 +71,13 @@ def dry_run(spec: Spec, task: Task, probes: Sequence[str], points: int) -> DryRu
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
     kept = 4 * len(StepMetrics._fields) * rows + points * sum(value.nbytes for value in values.values())
     return DryRun(size + kept, values, metrics, task.reference_losses, refused)
+
+
+def check_distinct(probe: str, twice: set[str]) -> None:
+    """Raises BadInput for a probe with a value that another probe of the study has under the same name."""
+    if twice:
+        names = ", ".join(sorted(twice))
+        raise BadInput(f"probes.{probe}: another probe measures {names} too; expected one of the two")
 
 
 def check_probes(rehearsed: Iterable[DryRun]) -> None:

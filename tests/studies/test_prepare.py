@@ -48,3 +48,11 @@ def test_one_distribution_under_two_names_is_refused(tmp_path: Path, first: str,
             prepare_study(study)
     else:
         assert len(prepare_study(study).study.arms) == 2
+
+
+def test_two_probes_of_one_value_are_refused(tmp_path: Path) -> None:
+    """One would overwrite the other."""
+    path = tmp_path / "both.toml"
+    path.write_text("question = '?'\n[base]\nsteps = 100\nhidden = 4\n[probes]\ntext = 1\ndecoders = 1\n")
+    with pytest.raises(BadInput, match="probes.decoders: another probe measures loop_rate_greedy, loop_rate_sampled"):
+        prepare_study(load_study(path))
