@@ -52,7 +52,7 @@ def convention_name(nearest: ConventionComparison, arm: ArmResult) -> str:
 def convention_values(
     nearest: ConventionComparison, number: ReferenceValue, convention: str, arms: Sequence[ArmResult]
 ) -> np.ndarray:
-    """What a convention's arm came to for a stated number."""
+    """The value that a convention's arm reached for a stated number, per seed."""
     [arm] = [arm for arm in select_arms(arms, number.arms) if convention_name(nearest, arm) == convention]
     return per_seed(arm, number.metric)
 

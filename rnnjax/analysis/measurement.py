@@ -1,4 +1,4 @@
-"""What a rule hands to the judge: a measured interval and the range in which a statement puts it.
+"""A measurement: an interval with the range in which a statement puts it, and the verdict that follows.
 
 Inside the range: confirmed. Outside of it altogether: refuted. Otherwise unresolved.
 """

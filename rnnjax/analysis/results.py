@@ -1,4 +1,4 @@
-"""What a finished study has measured: for every arm its curves, its probes and one number per metric and seed.
+"""Results of a finished study: for every arm its curves, its probe values and one number per metric and seed.
 
 Loads no JAX. `studies.load_results` makes these values from a run folder; rules, tables and figures start from them.
 """
@@ -43,13 +43,13 @@ class ArmResult(NamedTuple):
         """At which of the probe steps [Q] a probe's value was taken, whatever it came to."""
         return np.asarray(self.measured_at.get(probe, np.ones(len(self.probe_steps), bool)), bool)
 
-    def of_kind(self, kind: str) -> list[str]:
+    def values_of_kind(self, kind: str) -> list[str]:
         """The names of the probe values of a kind: scalar, lag, text, map."""
         return [name for name in self.probes if name in self.info and self.info[name].kind == kind]
 
 
 class DataSummary(NamedTuple):
-    """What a report needs to know of the data of a task."""
+    """Size, loss and reference losses of the data of a task."""
 
     train_length: int  # N of the training part
     validation_length: int

@@ -39,7 +39,7 @@ def combine_verdicts(verdicts: Sequence[str], quantifier: str) -> str:
 
 
 def apply_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
-    """What the criterion's rule measures; nothing where too few runs are left to measure."""
+    """The measurements of the criterion's rule; none where too few runs are left."""
     try:
         return RULES[criterion.rule](criterion, arms)
     except TooFew:

@@ -75,7 +75,7 @@ def write_remedies(path: Path, folders: list[Path]) -> None:
     """The measured effects of the doctor's remedies. Raises DamagedState for a study that has not measured them."""
     from rnnjax.doctor import remedies
 
-    remedies.write_effects(path, remedies.measured_effects(folders))
+    remedies.write_effects(path, remedies.remedy_effects(folders))
     print(f"done: {path}")
 
 

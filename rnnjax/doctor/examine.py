@@ -21,7 +21,7 @@ from rnnjax.doctor.inputs import (
     output_shapes,
     resolve_objective,
 )
-from rnnjax.doctor.remedies import known_effects
+from rnnjax.doctor.remedies import load_effects
 from rnnjax.doctor.training_curves import TrainingCurves, validate_curves
 from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Spec
@@ -85,7 +85,7 @@ def examine(
 
 def diagnose(setup: ExaminationInput, observations: Observations, curves: TrainingCurves | None) -> Diagnosis:
     """The findings in the observations of all R networks together."""
-    return judge_indicators(all_indicators(setup, observations, curves), known_effects())
+    return judge_indicators(all_indicators(setup, observations, curves), load_effects())
 
 
 def check_parameters(params: Params, before: Params | None) -> None:

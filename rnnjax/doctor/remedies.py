@@ -49,13 +49,13 @@ def from_json(values: dict[str, Any]) -> Effect:
     return Effect(**values | {"difference": difference and Interval.from_json(difference)})
 
 
-def measured_effects(folders: Sequence[Path]) -> dict[str, Effect]:
+def remedy_effects(folders: Sequence[Path]) -> dict[str, Effect]:
     """The effect of every condition's remedy, from the folders of finished studies, which are named as these."""
     by_study = {folder.resolve().name: folder for folder in folders}
-    return {condition.name: measured_effect(condition, by_study) for condition in CONDITIONS}
+    return {condition.name: remedy_effect(condition, by_study) for condition in CONDITIONS}
 
 
-def measured_effect(condition: Condition, folders: dict[str, Path]) -> Effect:
+def remedy_effect(condition: Condition, folders: dict[str, Path]) -> Effect:
     """The effect of one remedy. Raises DamagedState if the study's summary lacks an arm or the metric."""
     comparison = condition.comparison
     path = folders[comparison.study] / "summary.json" if comparison.study in folders else None
@@ -100,7 +100,7 @@ def round_effect(effect: Effect) -> Effect:
     return effect._replace(difference=effect.difference._replace(**numbers), untreated=round(effect.untreated, DIGITS))
 
 
-def known_effects() -> dict[str, Effect]:
+def load_effects() -> dict[str, Effect]:
     """The effects that are stored with the package."""
     tree = json.loads(resources.files("rnnjax.doctor").joinpath(FILE).read_text("utf-8"))
     return {name: from_json(values) for name, values in tree.items()}

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rnnjax.doctor.conditions import CONDITIONS, Condition
-from rnnjax.doctor.remedies import Effect, known_effects
+from rnnjax.doctor.remedies import Effect, load_effects
 from rnnjax.reports.render import render
 from rnnjax.storage.files import replace_between
 
@@ -32,7 +32,7 @@ class SymptomRow(NamedTuple):
 
 def symptom_rows() -> dict[str, list[SymptomRow]]:
     """The possible conditions of each symptom, with the measured effects of their remedies."""
-    conditions, effects = {condition.name: condition for condition in CONDITIONS}, known_effects()
+    conditions, effects = {condition.name: condition for condition in CONDITIONS}, load_effects()
     return {
         symptom: [SymptomRow(conditions[name], effects[name]) for name in names] for symptom, names in SYMPTOMS.items()
     }

@@ -115,7 +115,7 @@ SQUARE_ONLY = ("radius",)
 
 
 def distribution(name: str, shape: Shape, gain: float) -> tuple[str, float]:
-    """What an initializer draws from, in a form in which equal distributions are equal: ("normal", deviation) ...
+    """The distribution of an initializer as (family, scale), so that equal distributions compare equal.
 
     An initializer that rescales another one is known by the other's name and scale; all others by their own.
     """

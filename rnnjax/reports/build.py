@@ -52,7 +52,7 @@ def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Rep
         hypothesis=study.file.hypothesis,
         protocol=[*study.file.protocol, data_line(study, results.data)],
         settings=settings(study),
-        figures=[build_figure(figure, results) for figure in figures_of(study)],
+        figures=[build_figure(figure, results) for figure in requested_figures(study)],
         tables=[*tables(study, arms), *data_table(results.data)],
         samples=samples(results),
         questions=[pages.Question(question.text, rank_sentence(question, arms)) for question in study.file.questions],
@@ -82,7 +82,7 @@ def statement(judgement: Judgement) -> pages.Statement:
     )
 
 
-def figures_of(study: Study) -> list[FigureSpec]:
+def requested_figures(study: Study) -> list[FigureSpec]:
     """The study's figures; for a study that names none, its loss."""
     return study.file.figures or [FigureSpec("curve", "loss", "Training loss", "nats per character")]
 
@@ -168,7 +168,7 @@ def every_metric(arms: Sequence[ArmResult]) -> pages.ReportTable:
 
 def tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.ReportTable]:
     """The tables of the study file, then those of every study."""
-    asked = [*nearest_table(study, arms), *chosen_tables(study, arms)]
+    asked = [*nearest_table(study, arms), *requested_tables(study, arms)]
     compared = [against_baseline(study, arms)] if len(arms) > 1 else []
     return [*asked, *compared, every_metric(arms)]
 
@@ -195,7 +195,7 @@ def nearest_table(study: Study, arms: Sequence[ArmResult]) -> list[pages.ReportT
     ]
 
 
-def chosen_tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.ReportTable]:
+def requested_tables(study: Study, arms: Sequence[ArmResult]) -> list[pages.ReportTable]:
     """The tables that the study asks for."""
     found = []
     for number, table in enumerate(study.file.tables, 1):
@@ -237,7 +237,7 @@ def samples(results: Results) -> list[pages.Sample]:
         pages.Sample(arm.name, probe.removeprefix("text_"), int(arm.probe_steps[-1]), decode_ids(ids_N, vocabulary))
         for arm in results.arms
         for vocabulary in [results.data_by_arm[arm.name].vocabulary]
-        for probe in arm.of_kind("text")
+        for probe in arm.values_of_kind("text")
         for ids_N in [arm.probes[probe][0, -1]]
         if arm.was_measured(probe)[-1]
     ]

@@ -71,7 +71,7 @@ def write_outputs(folder: Path, results: Results) -> None:
 def sample_texts(results: Results, name: str) -> Iterator[str]:
     """The text of each seed of an arm at each probe step, decoder by decoder."""
     [arm], vocabulary = results.select([name]), results.data_by_arm[name].vocabulary
-    for probe in arm.of_kind("text"):
+    for probe in arm.values_of_kind("text"):
         for q in arm.was_measured(probe).nonzero()[0]:
             for seed, ids_N in zip(arm.seeds, arm.probes[probe][:, q], strict=True):
                 heading = f"--- {probe.removeprefix('text_')}, step {arm.probe_steps[q]:,}, seed {seed}"

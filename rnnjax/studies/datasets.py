@@ -73,7 +73,7 @@ def data_hash(tasks: dict[TaskSpec, Task]) -> str:
 
 
 def text_warnings(text: str) -> list[str]:
-    """What a network will learn that nobody sees in an editor."""
+    """Warnings about characters that an editor does not show but a network learns."""
     crlf, doubles = text.count("\r\n"), duplicate_forms(text)
     found = {
         "the byte-order mark is left out": text.startswith(BYTE_ORDER_MARK),

@@ -1,6 +1,6 @@
-"""A study on shapes alone, before its folder is made: does every text fit, is every metric there, how large will it be.
+"""A dry run of a study on shapes alone: do the data fit, does every requested metric exist, how much disk is needed.
 
-Nothing is compiled; what would be a mistake found after hours of training is one line after a second.
+Nothing is compiled and nothing is written; a mistake that would surface after hours of training is one line here.
 """
 
 import re
@@ -37,7 +37,7 @@ KEPT_STEPS = 4  # checkpoints on the disk at once: three, and the one being writ
 
 
 class DryRun(NamedTuple):
-    """What one program will leave behind."""
+    """The outputs of one program, known from shapes alone."""
 
     bytes_per_run: int  # of one checkpoint
     probes: dict[str, np.ndarray]  # name -> the values [1, ...] of one run, with meaningless numbers
@@ -99,7 +99,7 @@ def probe_outline(name: str, spec: Spec, task: Task) -> tuple[dict[str, np.ndarr
 
 
 def required_disk_bytes(study: Study, rehearsed: dict[Spec, DryRun]) -> int:
-    """What the checkpoints of a study take at most."""
+    """Upper bound of the disk space of a study's checkpoints."""
     runs = (len(arm.seeds(study.seeds)) * rehearsed[arm.spec.program].bytes_per_run for arm in study.arms)
     return KEPT_STEPS * sum(runs)
 
@@ -109,7 +109,7 @@ def check_metrics(study: Study, rehearsed: dict[Spec, DryRun]) -> None:
     for where, metric, arms in requested_metrics(study):
         for arm in study.arms:
             if any(fnmatchcase(arm.name, pattern) for pattern in arms):
-                check_metric(where, metric, known_metrics(study, arm, rehearsed[arm.spec.program]))
+                check_metric(where, metric, available_metrics(study, arm, rehearsed[arm.spec.program]))
 
 
 def requested_metrics(study: Study) -> Iterator[tuple[str, str, list[str]]]:
@@ -136,7 +136,7 @@ def requested_metrics(study: Study) -> Iterator[tuple[str, str, list[str]]]:
         yield "figures", figure.metric if figure.form == "interval" else f"{figure.form}:{figure.metric}", figure.arms
 
 
-def known_metrics(study: Study, arm: Arm, program: DryRun) -> set[str]:
+def available_metrics(study: Study, arm: Arm, program: DryRun) -> set[str]:
     """All metrics that a study may request of an arm; a name that ends in "@" wants a step after it."""
     scalars, lags, maps = (
         {name for name, metric in program.metrics.items() if metric.kind == kind} for kind in ("scalar", "lag", "map")

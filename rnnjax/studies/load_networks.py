@@ -57,7 +57,7 @@ def load_networks(folder: Path, arm: str | None) -> list[LoadedNetwork]:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """What a run folder was run with. Raises: BadInput where there is no run."""
+    """The settings and groups of a run folder, from its manifest. Raises: BadInput where there is no run."""
     manifest = read_manifest(folder) if folder.is_dir() else None
     if manifest is None or "groups" not in manifest:
         raise BadInput(f"{folder}: no trained network here; expected the run folder of a study")

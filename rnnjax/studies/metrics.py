@@ -10,7 +10,7 @@ from rnnjax.analysis.loss_spikes import first_jump, jump_rate, jump_recovery
 from rnnjax.analysis.results import ArmResult, per_seed
 from rnnjax.metrics import Metric, resolve_unit
 from rnnjax.networks.model import build_network
-from rnnjax.probes.dynamics.units import recovered
+from rnnjax.probes.dynamics.units import unit_recovery
 from rnnjax.probes.memory.symbol_recall import horizon_over_untrained
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Facts, Probe
@@ -111,7 +111,7 @@ def rise_indicators(loss_nS: np.ndarray) -> dict[str, np.ndarray]:
 
 
 DERIVED_METRICS: dict[str, tuple[tuple[str, ...], Callable[..., np.ndarray]]] = {
-    "unit_recovery": (("unit_dead",), recovered),
+    "unit_recovery": (("unit_dead",), unit_recovery),
     "horizon_over_untrained": (("memory_accuracy", "ngram_accuracy", "majority"), horizon_over_untrained),
 }
 """Metric -> (the values of probes from which it follows, the function of these at all points of training)."""

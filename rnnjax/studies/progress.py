@@ -1,4 +1,4 @@
-"""What the person at the terminal sees: a live bar on a terminal, plain lines elsewhere."""
+"""Progress of a study: a live bar on a terminal, plain lines elsewhere."""
 
 import time
 from collections.abc import Iterator

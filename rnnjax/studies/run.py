@@ -13,7 +13,7 @@ import numpy as np
 from rnnjax.analysis.results import Results, select_arms
 from rnnjax.config.schema import Arm, Study
 from rnnjax.errors import AllDiverged
-from rnnjax.probes.dynamics.spectrum import recurrent_kernels, spectrum_of
+from rnnjax.probes.dynamics.spectrum import kernel_spectrum, recurrent_kernels
 from rnnjax.settings import TaskSpec
 from rnnjax.storage.files import check_space
 from rnnjax.storage.manifest import machine_fingerprint
@@ -102,4 +102,4 @@ def initial_radius(arm: Arm, count: int) -> np.ndarray:
     """The spectral radius of `count` recurrent kernels at step 0; of the first layer's first gate."""
     runs = [parallel.Run(0, arm.spec, arm.hp._replace(seed=INITIAL_SEEDS + i)) for i in range(count)]
     kernels_RHH = next(iter(recurrent_kernels(arm.spec, parallel.init_states(runs).params).values()))
-    return spectrum_of(kernels_RHH)["spectral_radius"]
+    return kernel_spectrum(kernels_RHH)["spectral_radius"]

@@ -1,4 +1,4 @@
-"""What a trained network has to say, for the terminal: a text, or the rows of a series."""
+"""Sample text or forecasts from a trained network, as text for the terminal."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ from rnnjax.tasks.text import ids_to_text, text_to_ids
 
 
 class SamplingOptions(NamedTuple):
-    """What a user asked for, by option; None where nothing was said."""
+    """The options of a user; None where an option was not given."""
 
     prompt: str | None = None
     temperature: float | None = None
@@ -35,7 +35,7 @@ class SamplingOptions(NamedTuple):
 
 
 def sample_from_folder(folder: Path, arm: str | None, seed: int | None, length: int, wishes: SamplingOptions) -> str:
-    """What the network writes in `length` characters or rows; control characters are spelled out.
+    """A generated text of `length` characters, or a forecast of `length` rows; control characters are escaped.
 
     Raises: BadInput for an unknown arm or seed, a wish that this network cannot fulfil, or a network that neither
         reads a text nor a series.
@@ -47,10 +47,10 @@ def sample_from_folder(folder: Path, arm: str | None, seed: int | None, length: 
         return format_rows(network.columns, forecast_rows(network, length))
     if not network.vocabulary:
         raise BadInput(f"{folder}: got a network of the task '{network.spec.task.name}'; expected a text or a series")
-    return escape_controls(generate_continuation(network, length, wishes))
+    return escape_controls(continue_text(network, length, wishes))
 
 
-def generate_continuation(network: LoadedNetwork, length: int, wishes: SamplingOptions) -> str:
+def continue_text(network: LoadedNetwork, length: int, wishes: SamplingOptions) -> str:
     """The prompt and what the network writes after it, up to the end character. Raises: BadInput for a wish."""
     prompt = wishes.prompt or default_prompt(network.vocabulary)
     prompts_TP = jnp.asarray(prompt_ids("--prompt", prompt, network.vocabulary))[:, None]
@@ -78,7 +78,7 @@ def sample_ids(network: LoadedNetwork, prompts_TP: Array, length: int, wishes: S
 
 
 def build_truncation(wishes: SamplingOptions, vocabulary: int) -> Truncation | None:
-    """What may be drawn, None where nobody asked. Raises: BadInput for a --top-k outside 1..V."""
+    """The truncation that the options ask for, None for none. Raises: BadInput for a --top-k outside 1..V."""
     if wishes.top_k is None and wishes.top_p is None:
         return None
     top_k = vocabulary if wishes.top_k is None else wishes.top_k
@@ -102,7 +102,7 @@ def beam_ids(network: LoadedNetwork, prompts_TP: Array, length: int, wishes: Sam
 
 
 def forecast_rows(network: LoadedNetwork, length: int) -> np.ndarray:
-    """What the network expects after the last rows of its training part, [length, O] in the series' own units."""
+    """Forecast after the last rows of the training part, [length, O] in the units of the series."""
     target_mean_1O, target_scale_1O = (
         jnp.array(values, jnp.float32)[None] for values in (network.target_mean_O, network.target_scale_O)
     )

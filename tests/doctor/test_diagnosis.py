@@ -6,7 +6,7 @@ import pytest
 from rnnjax.doctor.conditions import CONDITIONS, NAMES, Condition, Limit
 from rnnjax.doctor.diagnosis import Diagnosis, judge_indicators
 from rnnjax.doctor.indicators.types import Indicator, Indicators
-from rnnjax.doctor.remedies import known_effects
+from rnnjax.doctor.remedies import load_effects
 
 HEALTHY = {  # typical values of a well-trained network
     "finite": 0.0, "target_leak": 0.05, "size": 0.1, "row_leak": 0.0, "memory": 0.9, "future": 0.0,
@@ -20,7 +20,7 @@ HEALTHY = {  # typical values of a well-trained network
 
 def examine_values(**changes: float) -> Diagnosis:
     indicators = {name: Indicator(np.full(3, value), "runs") for name, value in (HEALTHY | changes).items()}
-    return judge_indicators(Indicators(indicators, {}, {}), known_effects())
+    return judge_indicators(Indicators(indicators, {}, {}), load_effects())
 
 
 def names(diagnosis: Diagnosis) -> list[str]:
@@ -80,20 +80,20 @@ def test_a_shortfall_of_learning_is_none_at_the_floor() -> None:
 
 def test_what_could_not_be_measured_is_said() -> None:
     indicators = {"finite": Indicator(np.zeros(1), "network")}
-    found = judge_indicators(Indicators(indicators, {}, {}), known_effects())
+    found = judge_indicators(Indicators(indicators, {}, {}), load_effects())
     assert {check.name for check in found.checks if check.outcome == "not checked"} == set(NAMES) - {"diverged"}
     assert [check.name for check in found.checks] == list(NAMES)
 
 
 def test_a_run_without_a_number_does_not_hide_the_others() -> None:
     indicators = {"row_leak": Indicator(np.array([np.nan, 0.4]), "runs")}
-    assert names(judge_indicators(Indicators(indicators, {}, {}), known_effects())) == ["row_leak"]
+    assert names(judge_indicators(Indicators(indicators, {}, {}), load_effects())) == ["row_leak"]
 
 
 def test_the_evidence_has_its_interval() -> None:
     values = np.array([0.2, 0.4, 0.6])
     indicators = {"row_leak": Indicator(values, "runs")}
-    [finding] = judge_indicators(Indicators(indicators, {}, {}), known_effects()).findings
+    [finding] = judge_indicators(Indicators(indicators, {}, {}), load_effects()).findings
     half = 4.302653 * 0.2 / np.sqrt(3)
     assert finding.evidence[:4] == pytest.approx((0.4, 0.4 - half, 0.4 + half, 3))
     assert (finding.over, finding.kind) == ("runs", "fault")

@@ -22,7 +22,7 @@ from rnnjax.doctor.diagnosis import Diagnosis, coverage_summary, format_evidence
 from rnnjax.doctor.figures import finding_figures
 from rnnjax.doctor.indicators.types import Curve, Floor, Indicator, Indicators
 from rnnjax.doctor.inputs import ExaminationInput, initial_carries
-from rnnjax.doctor.remedies import known_effects
+from rnnjax.doctor.remedies import load_effects
 from rnnjax.errors import BadInput
 from rnnjax.networks.cells import build_spec_cell
 from rnnjax.networks.model import build_network
@@ -208,7 +208,7 @@ def found() -> Diagnosis:
         "rise": Curve(np.arange(1, 31), np.random.default_rng(0).random((2, 30)), "runs", "optimizer steps", "loss"),
         "gradient_decay": Curve(np.arange(6), np.random.default_rng(0).random((3, 6)), "streams", "lag", "log10"),
     }
-    return judge_indicators(Indicators(values, curves, {"gap": EVIL}), known_effects())
+    return judge_indicators(Indicators(values, curves, {"gap": EVIL}), load_effects())
 
 
 def test_the_page_is_one_file_that_lets_nothing_in(found: Diagnosis) -> None:
@@ -265,7 +265,7 @@ def test_one_fault_has_no_more_behind_it_and_a_floor_is_said() -> None:
         ({"above_floor": 0.0}, "No fault found. The loss is at its floor. No training curves were examined."),
     ):
         indicators = {name: Indicator(np.array([value]), "network") for name, value in values.items()}
-        assert headline(judge_indicators(Indicators(indicators, {}, {}), known_effects())) == expected_text
+        assert headline(judge_indicators(Indicators(indicators, {}, {}), load_effects())) == expected_text
 
 
 def test_a_drawing_says_its_limit_and_how_many_it_is_of(found: Diagnosis) -> None:
@@ -294,7 +294,7 @@ def test_the_files(found: Diagnosis, tmp_path: Path) -> None:
 
 
 def test_nothing_found_is_said() -> None:
-    healthy = judge_indicators(Indicators({"gap": Indicator(np.zeros(2), "runs")}, {}, {}), known_effects())
+    healthy = judge_indicators(Indicators({"gap": Indicator(np.zeros(2), "runs")}, {}, {}), load_effects())
     assert headline(healthy) == "No fault found. No training curves were examined."
     assert (
         "; not checked because no training curves of at least 20 rows were given: rate_too_high, "

@@ -13,9 +13,9 @@ from rnnjax.doctor.remedies import (
     FILE,
     Effect,
     from_json,
-    known_effects,
-    measured_effects,
+    load_effects,
     paired_values,
+    remedy_effects,
     upgrade_arm_name,
     write_effects,
 )
@@ -27,12 +27,12 @@ NAMED = [condition for condition in CONDITIONS if condition.comparison.treated]
 
 def test_the_packages_file_says_what_the_results_say(tmp_path: Path) -> None:
     folders = [path.parent for path in (ROOT / "results").glob("*/summary.json")]
-    write_effects(tmp_path / FILE, measured_effects(folders))
+    write_effects(tmp_path / FILE, remedy_effects(folders))
     assert read_json(tmp_path / FILE) == read_json(ROOT / "rnnjax" / "doctor" / FILE), "scripts/report.py --remedies"
 
 
 def test_every_condition_has_its_remedys_effect() -> None:
-    effects = known_effects()
+    effects = load_effects()
     assert tuple(effects) == NAMES
     assert sum(effect.difference is not None for effect in effects.values()) >= 5
     assert Effect("identical", "", None).text == "not measured yet (study identical)"

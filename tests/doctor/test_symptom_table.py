@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rnnjax.doctor.conditions import NAMES
-from rnnjax.doctor.remedies import known_effects
+from rnnjax.doctor.remedies import load_effects
 from rnnjax.doctor.symptom_table import SYMPTOMS, SYMPTOMS_BEGIN, SYMPTOMS_END, render_table, write_symptoms
 
 ROOT = Path(__file__).parents[2]
@@ -28,5 +28,5 @@ def test_a_row_has_the_remedy_and_its_effect(tmp_path: Path) -> None:
     text = readme.read_text()
     assert text.startswith("before\n") and text.endswith("\nafter\n") and "was here" not in text
     row = next(line for line in text.splitlines() if "(`clip_starves`)" in line)
-    effect = known_effects()["clip_starves"]
+    effect = load_effects()["clip_starves"]
     assert effect.difference and f"n = {effect.difference.n} (study clip)" in row and "threshold" in row

@@ -8,7 +8,7 @@ import pytest
 from rnnjax.doctor.diagnosis import judge_indicators
 from rnnjax.doctor.indicators.curves import CURVE_INDICATORS, curve_indicators
 from rnnjax.doctor.indicators.types import Indicators, per_network
-from rnnjax.doctor.remedies import known_effects
+from rnnjax.doctor.remedies import load_effects
 from rnnjax.doctor.training_curves import TrainingCurves, validate_curves
 from rnnjax.errors import BadInput
 
@@ -74,7 +74,7 @@ def found_in(loss_S: np.ndarray) -> list[str]:
         name: per_network(values_R)
         for name, values_R in curve_indicators(TrainingCurves(loss_S[None]), np.ones(1)).items()
     }
-    return [finding.name for finding in judge_indicators(Indicators(values, {}, {}), known_effects()).findings]
+    return [finding.name for finding in judge_indicators(Indicators(values, {}, {}), load_effects()).findings]
 
 
 def test_a_loss_that_jumps_again_and_again_and_comes_back_is_said_to_jump() -> None:

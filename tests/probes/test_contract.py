@@ -23,7 +23,7 @@ from rnnjax.probes.dynamics.gradients import (
     row_norms,
     state_jacobian,
 )
-from rnnjax.probes.dynamics.spectrum import spectrum_of
+from rnnjax.probes.dynamics.spectrum import kernel_spectrum
 from rnnjax.probes.generation.free_running import LENGTH
 from rnnjax.probes.prediction.validation import validation
 from rnnjax.settings import LOSS_UNITS, HParams, Spec
@@ -314,7 +314,7 @@ KNOWN = [  # matrix, spectral radius, eigenvalue departure, spectral norm, depar
 def test_spectrum_of_known_matrices(
     matrix: np.ndarray, radius: float, departure: float, norm: float, henrici: float
 ) -> None:
-    found = spectrum_of(np.stack([matrix, np.eye(2)]))
+    found = kernel_spectrum(np.stack([matrix, np.eye(2)]))
     assert [values.shape for values in found.values()] == [(2,)] * 4
     measured = [found[name][0] for name in ("spectral_radius", "eigenvalue_departure", "spectral_norm", "henrici")]
     assert measured == pytest.approx([radius, departure, norm, henrici], abs=1e-7)

@@ -8,7 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnjax.probes.dynamics.units import first_states, held_out_states, identities, recovered, unit_statistics, units
+from rnnjax.probes.dynamics.units import (
+    first_states,
+    held_out_states,
+    identities,
+    unit_recovery,
+    unit_statistics,
+    units,
+)
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import held_out_window, next_step
 from rnnjax.training.state import init_state
@@ -63,8 +70,8 @@ def test_recovery_of_a_built_array() -> None:
         [[1, 0, 0, 1], nan, [0, 0, 0, 0], [0, 0, 0, 0]],
         [[1, 0, 0, 1], nan, [0, 0, 0, 0], nan],  # diverged before the last look
     ]
-    np.testing.assert_allclose(recovered(np.array(looks, float)), [2 / 3, np.nan, 0, 1, np.nan])
-    np.testing.assert_allclose(recovered(np.ones((2, 1, 3))), [np.nan, np.nan])
+    np.testing.assert_allclose(unit_recovery(np.array(looks, float)), [2 / 3, np.nan, 0, 1, np.nan])
+    np.testing.assert_allclose(unit_recovery(np.ones((2, 1, 3))), [np.nan, np.nan])
 
 
 def task_of(validation: np.ndarray) -> Task:

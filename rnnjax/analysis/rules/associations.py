@@ -108,7 +108,7 @@ def variance_shares(
 def variance_decomposition(
     values_nAD: np.ndarray, seeds: np.ndarray, levels: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, np.ndarray]:
-    """What part of a variance is whose, [...] among some seeds [..., n]; 0 where nothing varies.
+    """Shares of a variance by its parts, [...] among some seeds [..., n]; 0 where nothing varies.
 
     y_sad is column d of arm a with seed s. With m for means over what is not named,
     sum (y - m)^2 = sum (m_d - m)^2 + sum (m_a - m)^2 + sum (m_ad - m_a - m_d + m)^2 + sum (y - m_ad)^2: the shares of

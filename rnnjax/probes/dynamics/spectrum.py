@@ -24,7 +24,7 @@ SPECTRUM_METRICS = {
 }
 
 
-def spectrum_of(kernels_RHH: np.ndarray) -> dict[str, np.ndarray]:
+def kernel_spectrum(kernels_RHH: np.ndarray) -> dict[str, np.ndarray]:
     """Scalars [R] of square matrices W.
 
     spectral_radius       max |lambda|
@@ -64,7 +64,7 @@ def recurrent_kernels(spec: Spec, params: Params) -> dict[str, Any]:
 
 
 def spectrum(spec: Spec, task: Task) -> Probe:
-    """`spectrum_of` the recurrent kernel over training; of the blocks of each gate and layer, where there are several.
+    """`kernel_spectrum` of the recurrent kernel over training; per gate and layer, where there are several.
 
     The eigenvalues are NumPy's: XLA has none on TPU, and its batched LAPACK calls can hang when several CPU devices run
     at once.
@@ -80,7 +80,7 @@ def spectrum(spec: Spec, task: Task) -> Probe:
         return {
             f"{name}{suffix}": numbers
             for suffix, kernels_RHH in values.items()
-            for name, numbers in spectrum_of(kernels_RHH).items()
+            for name, numbers in kernel_spectrum(kernels_RHH).items()
         }
 
     return Probe(measure, summarise, spectrum_metrics(blocks))

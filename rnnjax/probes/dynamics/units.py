@@ -118,7 +118,7 @@ def unit_statistics(h_NH: Array, kind: str) -> dict[str, Array]:
     return {name: jnp.where(finite, value, jnp.nan) for name, value in statistics.items()}
 
 
-def recovered(unit_dead_nQH: np.ndarray) -> np.ndarray:
+def unit_recovery(unit_dead_nQH: np.ndarray) -> np.ndarray:
     """Share [n] of the units dead at an earlier measurement that are active again at the last one.
 
     NaN where none was dead, or where a run is not finite at the last measurement.
