@@ -34,68 +34,68 @@ class SamplingOptions(NamedTuple):
     random: int | None = None
 
 
-def sample_from_folder(folder: Path, arm: str | None, seed: int | None, length: int, wishes: SamplingOptions) -> str:
+def sample_from_folder(folder: Path, arm: str | None, seed: int | None, length: int, options: SamplingOptions) -> str:
     """A generated text of `length` characters, or a forecast of `length` rows; control characters are escaped.
 
-    Raises: BadInput for an unknown arm or seed, a wish that this network cannot fulfil, or a network that neither
+    Raises: BadInput for an unknown arm or seed, an option that this network does not support, or a network that neither
         reads a text nor a series.
     """
     network = load_network(folder, arm, seed)
     require_unidirectional(network.spec)
     if network.columns:
-        check_series_options(wishes)
+        check_series_options(options)
         return format_rows(network.columns, forecast_rows(network, length))
     if not network.vocabulary:
         raise BadInput(f"{folder}: got a network of the task '{network.spec.task.name}'; expected a text or a series")
-    return escape_controls(continue_text(network, length, wishes))
+    return escape_controls(continue_text(network, length, options))
 
 
-def continue_text(network: LoadedNetwork, length: int, wishes: SamplingOptions) -> str:
-    """The prompt and what the network writes after it, up to the end character. Raises: BadInput for a wish."""
-    prompt = wishes.prompt or default_prompt(network.vocabulary)
+def continue_text(network: LoadedNetwork, length: int, options: SamplingOptions) -> str:
+    """The prompt and what the network writes after it, up to the end character. Raises: BadInput for an invalid option."""
+    prompt = options.prompt or default_prompt(network.vocabulary)
     prompts_TP = jnp.asarray(prompt_ids("--prompt", prompt, network.vocabulary))[:, None]
-    if wishes.end is not None and len(wishes.end) != 1:
-        raise BadInput(f"--end: got {wishes.end!r}; expected one character")
-    end = -1 if wishes.end is None else int(prompt_ids("--end", wishes.end, network.vocabulary)[0])
-    decoder = sample_ids if wishes.beam is None else beam_ids
-    ids_N = np.asarray(decoder(network, prompts_TP, length, wishes, end))
+    if options.end is not None and len(options.end) != 1:
+        raise BadInput(f"--end: got {options.end!r}; expected one character")
+    end = -1 if options.end is None else int(prompt_ids("--end", options.end, network.vocabulary)[0])
+    decoder = sample_ids if options.beam is None else beam_ids
+    ids_N = np.asarray(decoder(network, prompts_TP, length, options, end))
     ended = np.flatnonzero(ids_N == end)
     return prompt + ids_to_text(ids_N[: ended[0] + 1] if ended.size else ids_N, network.vocabulary)
 
 
-def sample_ids(network: LoadedNetwork, prompts_TP: Array, length: int, wishes: SamplingOptions, end: int) -> Array:
+def sample_ids(network: LoadedNetwork, prompts_TP: Array, length: int, options: SamplingOptions, end: int) -> Array:
     """The ids [N] of one draw, which an end character does not stop. Raises: BadInput for a --top-k over V."""
-    temperature = 0.0 if wishes.greedy else 1.0 if wishes.temperature is None else wishes.temperature
+    temperature = 0.0 if options.greedy else 1.0 if options.temperature is None else options.temperature
     run = jax.jit(partial(sample, network.spec, network.hp), static_argnames="length")
     return run(
         params=network.params,
         prompts_TP=prompts_TP,
         length=length,
         temperature=jnp.float32(temperature),
-        key=jax.random.key(wishes.random or 0),
-        truncation=build_truncation(wishes, len(network.vocabulary)),
+        key=jax.random.key(options.random or 0),
+        truncation=build_truncation(options, len(network.vocabulary)),
     )[:, 0]
 
 
-def build_truncation(wishes: SamplingOptions, vocabulary: int) -> Truncation | None:
+def build_truncation(options: SamplingOptions, vocabulary: int) -> Truncation | None:
     """The truncation that the options ask for, None for none. Raises: BadInput for a --top-k outside 1..V."""
-    if wishes.top_k is None and wishes.top_p is None:
+    if options.top_k is None and options.top_p is None:
         return None
-    top_k = vocabulary if wishes.top_k is None else wishes.top_k
+    top_k = vocabulary if options.top_k is None else options.top_k
     if not 1 <= top_k <= vocabulary:
         raise BadInput(f"--top-k: got {top_k}; expected integer in 1..{vocabulary} (the vocabulary)")
-    return Truncation(jnp.int32(top_k), jnp.float32(1 if wishes.top_p is None else wishes.top_p))
+    return Truncation(jnp.int32(top_k), jnp.float32(1 if options.top_p is None else options.top_p))
 
 
-def beam_ids(network: LoadedNetwork, prompts_TP: Array, length: int, wishes: SamplingOptions, end: int) -> Array:
+def beam_ids(network: LoadedNetwork, prompts_TP: Array, length: int, options: SamplingOptions, end: int) -> Array:
     """The ids [N] of the best text that a beam finds."""
     run = jax.jit(partial(beam_search, network.spec, network.hp), static_argnames=("length", "width"))
     found = run(
         params=network.params,
         prompts_TP=prompts_TP,
         length=length,
-        width=wishes.beam,
-        length_penalty=jnp.float32(wishes.length_penalty or 0),
+        width=options.beam,
+        length_penalty=jnp.float32(options.length_penalty or 0),
         end=jnp.int32(end),
     )
     return found.ids_MNP[0, :, 0]
@@ -125,15 +125,15 @@ def format_rows(columns: tuple[str, ...], rows_NO: np.ndarray) -> str:
     return lines.getvalue().removesuffix("\n")
 
 
-def check_series_options(wishes: SamplingOptions) -> None:
-    """Raises BadInput for the first wish that only a text can fulfil."""
-    for name, value in wishes._asdict().items():
+def check_series_options(options: SamplingOptions) -> None:
+    """Raises BadInput for the first option that only a text supports."""
+    for name, value in options._asdict().items():
         if value is not None:
             raise BadInput(f"{option_name(name)}: got {format_option(value)}; this network reads a series, not a text")
 
 
 def option_name(name: str) -> str:
-    """The option of a wish: --top-k of top_k."""
+    """The command-line name of an option: --top-k of top_k."""
     return "--" + name.replace("_", "-")
 
 
