@@ -51,7 +51,7 @@ def sample_from_folder(folder: Path, arm: str | None, seed: int | None, length: 
 
 
 def continue_text(network: LoadedNetwork, length: int, options: SamplingOptions) -> str:
-    """The prompt and what the network writes after it, up to the end character. Raises: BadInput for an invalid option."""
+    """The prompt and its continuation, up to the end character. Raises: BadInput for an invalid option."""
     prompt = options.prompt or default_prompt(network.vocabulary)
     prompts_TP = jnp.asarray(prompt_ids("--prompt", prompt, network.vocabulary))[:, None]
     if options.end is not None and len(options.end) != 1:
