@@ -160,7 +160,7 @@ def only_group(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_folder_of_an_older_rnnjax_is_refused(folder: Path, tmp_path: Path) -> None:
-    older = changed(folder, tmp_path / "out", lambda manifest: only_group(manifest).pop("last"))
+    older = changed(folder, tmp_path / "out", lambda manifest: only_group(manifest).pop("context"))
     with pytest.raises(BadInput, match="was written by an older rnnjax"):
         sample_from_folder(older, None, None, 5, SamplingOptions())
 
@@ -197,7 +197,7 @@ def series_network(bias: list[float] | None = None) -> LoadedNetwork:
         params = jax.tree.map(jnp.zeros_like, params)
         params["readout"]["bias"] = jnp.array(bias)
     entry = json.loads(json.dumps(task_metadata(SERIES, SPEC.window)))  # as the manifest gives it back
-    last = tuple(map(tuple, entry["last"]))
+    last = tuple(map(tuple, entry["context"]))
     return LoadedNetwork(
         "base",
         10,
@@ -206,18 +206,19 @@ def series_network(bias: list[float] | None = None) -> LoadedNetwork:
         params,
         "",
         tuple(entry["columns"]),
-        tuple(entry["mean"]),
-        tuple(entry["unit"]),
+        tuple(entry["target_mean"]),
+        tuple(entry["target_scale"]),
         last,
     )
 
 
 def test_the_manifest_knows_where_a_series_goes_on_from() -> None:
     known = task_metadata(SERIES, SPEC.window)
-    assert set(known) == {"vocabulary", "columns", "mean", "unit", "inputs", "outputs", "loss", "last"}
-    np.testing.assert_array_equal(np.array(known["last"], np.float32), TRAIN_ND[-4:])
+    sampled = {"vocabulary", "columns", "target_mean", "target_scale", "inputs", "outputs", "loss", "context"}
+    assert set(known) == sampled | {"reference_losses", "train_length", "validation_length"}
+    np.testing.assert_array_equal(np.array(known["context"], np.float32), TRAIN_ND[-4:])
     text = SERIES._replace(vocabulary="ab", columns=(), target_mean_O=(), target_scale_O=())
-    assert task_metadata(text, SPEC.window)["last"] == []
+    assert task_metadata(text, SPEC.window)["context"] == []
 
 
 def test_a_forecast_is_in_the_units_of_the_series() -> None:

@@ -496,9 +496,7 @@ def test_a_rate_falls_at_every_plateau(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_best_parameters_are_taken_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     for patience, taken in ((50.0, 1), (np.inf, 2)):
-        states = looked(
-            [3.0, 1.0, 2.0], spec_of(validate_every=10, steps=30), HParams(early_stopping=patience), monkeypatch
-        )
+        states = looked([3.0, 1.0, 2.0], spec_of(validate_every=10, steps=30), HParams(patience=patience), monkeypatch)
         assert number_of(states[-1].params) == taken
 
 
@@ -602,10 +600,10 @@ def own_loss(spec: Spec, hp: HParams, state: TrainState, data: WindowData, param
         drawn_B = jnp.sum(jnp.cumsum(p_BV, axis=1) <= uniform_B[:, None], axis=1)
         read_B = jnp.where((chance_B < share) & ((t > 0) | (window > 0)), drawn_B, ids_B)
         carry = jax.vmap(partial(model.step, params))(carry, read_B)
-        logits_BV = jax.vmap(partial(model.says, params))(carry)
+        logits_BV = jax.vmap(partial(model.readout, params))(carry)
         return (carry, logits_BV), jnp.mean(jax.vmap(cross_entropy)(logits_BV, targets_B))
 
-    start = state.carry, jax.vmap(partial(model.says, params))(state.carry)
+    start = state.carry, jax.vmap(partial(model.readout, params))(state.carry)
     ids, targets = jnp.asarray(data.inputs_WTB[window]), jnp.asarray(data.targets_WTB[window])
     return jnp.sum(jax.lax.scan(step, start, (ids, targets, chances, uniforms, jnp.arange(T)))[1])
 
