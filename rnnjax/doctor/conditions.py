@@ -192,7 +192,7 @@ CONDITIONS = (
         "Weights or inputs are so large that the nonlinearity is flat: gradients through it are almost 0.",
         "Use smaller initial weights, scale the inputs, or lower the learning rate.",
         Comparison(
-            "init", "final_loss", "normal,gain=0.125", "normal,gain=0.5",
+            "init", "final_loss", "xavier_normal", "normal,gain=0.5",
             "final loss, initial weights a quarter as large",
         ),
         learning_shortfall=True,

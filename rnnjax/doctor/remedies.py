@@ -18,7 +18,6 @@ FILE = "remedies.json"
 DIGITS = 6  # of the stored numbers
 NOT_MEASURED = "not measured yet"
 NO_STUDY = "not measured: no study contains this fault"
-RENAMED_VALUES = {"right": "time", "swapped": "batch"}  # of task.time_axis, in the arm names of older summaries
 
 
 class Effect(NamedTuple):
@@ -63,18 +62,13 @@ def remedy_effect(condition: Condition, folders: dict[str, Path]) -> Effect:
         return Effect(comparison.study, comparison.description, None)
     tree = read_json(path)
     try:
-        arms = {upgrade_arm_name(arm["name"]): arm["metrics"] for arm in tree["arms"]}
+        arms = {arm["name"]: arm["metrics"] for arm in tree["arms"]}
         treated, untreated = paired_values(arms, comparison)
     except (KeyError, TypeError) as error:
         raise DamagedState(f"cannot read {path}: no values for the remedy of {condition.name} ({error})") from error
     difference = paired_difference(BOOTSTRAP_SEED, treated, untreated) if len(treated) > 1 else None
     mean = float(np.mean(untreated)) if difference else None
     return Effect(comparison.study, comparison.description, difference, mean)
-
-
-def upgrade_arm_name(name: str) -> str:
-    """An arm name as an older rnnjax may have written it, with the current words for its settings."""
-    return ",".join(RENAMED_VALUES.get(part, part) for part in name.split(","))
 
 
 def paired_values(arms: dict[str, Any], comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,6 @@ from rnnjax.doctor.remedies import (
     load_effects,
     paired_values,
     remedy_effects,
-    upgrade_arm_name,
     write_effects,
 )
 from rnnjax.storage.files import read_json
@@ -44,11 +43,6 @@ def test_the_arms_that_are_compared_are_those_of_a_study(condition: Condition) -
     path = ROOT / "configs" / "studies" / f"{condition.comparison.study}.toml"
     known = [arm.name for arm in load_study(path).arms]
     assert {condition.comparison.treated, condition.comparison.untreated} <= set(known)
-
-
-def test_arm_names_of_older_summaries_are_upgraded() -> None:
-    assert upgrade_arm_name("swapped,every,window=16") == "batch,every,window=16"
-    assert upgrade_arm_name("relu,rate=0.1") == "relu,rate=0.1"
 
 
 def test_values_are_paired_where_both_are_there() -> None:

@@ -171,7 +171,7 @@ def test_windows_are_whole_examples() -> None:
     ("fields", "message"),
     [
         (
-            {"characters": 100, "lag": 10},
+            {"characters": 100, "copy_delay": 10},
             "task.copy_delay: got 10; expected less than the 100 characters to train on and the 10 held out",
         ),
         ({"recall": "adding", "length": 1}, "task.length: got 1; expected >= 2 (one step for each marker)"),
