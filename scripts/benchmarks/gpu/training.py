@@ -67,7 +67,7 @@ def sweep(setting: Setting, seeds: Sequence[int], learning_rates: Sequence[float
     settings = [HParams(seed=seed, learning_rate=rate) for seed, rate in zip(seeds, rates, strict=True)]
     runs = [parallel.Run(0, spec, hp) for hp in settings]
     program = parallel.compile_program(runs, task_windows(task, task.train_N, spec.batch, spec.window), LONGEST_RECORD)
-    return Sweep(program, program.blocks.scatter(parallel.init_states(runs)), task.levels["chance"])
+    return Sweep(program, program.blocks.scatter(parallel.init_states(runs)), task.reference_losses["chance"])
 
 
 def block_width(setting: Setting) -> int:
