@@ -32,6 +32,7 @@ def between(text: str, begin: str, end: str) -> str:
     return text.split(begin + "\n")[1].split(end)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PAGES)
 def test_a_generated_page_is_that_of_the_code(name: str) -> None:
     """`python scripts/docs.py` writes it."""

@@ -125,6 +125,7 @@ def test_a_pure_package_has_no_effects(module: str) -> None:
         assert not name.startswith("np.random.") or name.partition("(")[0] in RANDOM, f"line {node.lineno}: {name}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package_name", WITHOUT_JAX)
 def test_a_package_loads_no_jax(package_name: str) -> None:
     """In a process of its own: every module of the package, and whatever these import."""

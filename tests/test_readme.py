@@ -31,6 +31,7 @@ def test_the_example_study_has_six_arms(tmp_path: Path) -> None:
     assert len(load_study(path).arms) == 6
 
 
+@pytest.mark.slow
 def test_the_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them, one after the other, in a folder that has the configs."""
     (tmp_path / "configs").symlink_to(ROOT / "configs")

@@ -58,6 +58,7 @@ def test_iqm_reduces_the_axis_it_is_given() -> None:
     assert stats.iqm(table, axis=0) == pytest.approx([float(stats.iqm(column)) for column in table.T])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statistic", [np.mean, np.median, stats.iqm])
 def test_bootstrap_interval_covers(statistic: bootstrap.Statistic) -> None:
     rng = np.random.default_rng(3)

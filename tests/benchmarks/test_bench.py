@@ -140,6 +140,7 @@ def of_torch_bmm(case: Case) -> Result:
     return losses[1].item(), gradient, end[0][1].detach().numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("result", [of_numpy, of_flax, of_torch, of_torch_bmm])
 @pytest.mark.parametrize("cell", peers.GATES)
 def test_loss_gradient_and_carry_are_those_of_plain_jax(cell: str, result: Callable[[Case], Result]) -> None:

@@ -163,6 +163,7 @@ def test_the_newest_checkpoint_is_found(tmp_path: Path) -> None:
     assert resume.saved_steps(tmp_path) == [7, 50, 500]
 
 
+@pytest.mark.slow
 def test_two_sections_on_a_cpu(tmp_path: Path) -> None:
     file = tmp_path / "gpu.json"
     command = [sys.executable, "scripts/gpu_check.py", "--quick", "--only", "machine,bits", "--json", str(file)]

@@ -478,6 +478,7 @@ def assert_in_order(words: str, text: str) -> None:
         place = text.index(part, place) + len(part)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS)
 def test_row(row: str, tmp_path: Path, ask: Callable[..., Answer]) -> None:
     case = ROWS[row]
@@ -631,6 +632,7 @@ def test_a_bad_config_never_imports_jax(row: str, tmp_path: Path) -> None:
     assert snapshot(tmp_path) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("environment", "words"), [
     ({"JAX_PLATFORMS": "cuda"}, "JAX_PLATFORMS=cuda: no GPU found; devices: cpu:0"),
     ({"JAX_PLATFORMS": "abacus"}, "JAX_PLATFORMS=abacus: no such device found; devices: cpu:0"),
@@ -710,6 +712,7 @@ def check_config(folder: Path, table: dict[str, Any], overrides: list[str]) -> N
         SEEN["refusals"] += 1
 
 
+@pytest.mark.slow
 def test_any_config_is_a_study_or_refused(tmp_path: Path) -> None:
     SEEN.update(studies=0, refusals=0)
     check_config(tmp_path)

@@ -75,6 +75,7 @@ def test_the_record_is_that_of_the_arm(folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_run_folder_is_examined_and_told(
     folder: Path, script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -112,6 +113,7 @@ def test_an_unknown_arm_is_refused(folder: Path) -> None:
         examine_folder(folder, "no")
 
 
+@pytest.mark.slow
 def test_a_text_that_is_another_now_is_refused(tmp_path: Path) -> None:
     """Of the same symbols, so that only its sha256 tells."""
     text = tmp_path / "notes.txt"

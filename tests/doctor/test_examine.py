@@ -169,6 +169,7 @@ def test_to_look_ahead_is_a_fault_only_where_the_next_input_is_the_target() -> N
         assert ("future" in [finding.name for finding in found.faults]) == fault
 
 
+@pytest.mark.slow
 def test_what_has_not_moved_since_before_is_frozen() -> None:
     before = {"layer_0": jax.tree.map(lambda leaf: leaf + 1, PARAMS["layer_0"]), "readout": PARAMS["readout"]}
     found = examine(step, PARAMS, BATCH, carry=CARRY, before=before)
@@ -184,6 +185,7 @@ def test_the_fresh_state_of_a_users_network_is_zero() -> None:
     assert initial_carries(setup, setup.batch).tolist() == CARRY[None].tolist()
 
 
+@pytest.mark.slow
 def test_a_record_that_ends_in_nan_has_diverged() -> None:
     assert "diverged" in found_in(step, PARAMS, carry=CARRY, record=[3.0, 2.0, np.nan])
     assert "diverged" not in found_in(step, PARAMS, carry=CARRY, record=[3.0, 2.0, 1.0])

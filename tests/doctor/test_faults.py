@@ -10,6 +10,8 @@ from jax.experimental.compilation_cache import compilation_cache
 from benchmarks.doctor.planted_faults import AT_FLOOR, FAULTS, Case, examine_each, healthy_case
 from rnnjax.doctor.conditions import CONDITIONS
 
+pytestmark = pytest.mark.slow
+
 SEEDS = (1, 2)
 QUICK = (  # they share one trained network, or a program; the others are in the casebook
     "target_leak",

@@ -66,6 +66,7 @@ def test_the_smallest_window_says_what_it_can() -> None:
     assert found.values["row_leak"].values_n == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("radius", [1.0, 0.5, 3.0])
 def test_gradients_of_a_linear_network_fade_by_its_radius(radius: float) -> None:
     found = indicators(radius)

@@ -47,6 +47,7 @@ def assert_close(first: Any, second: Any, tolerance: float = 2e-6) -> None:
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", FLAX)
 def test_a_flax_cell_here_is_the_flax_cell_there(cell: str) -> None:
     """Values and gradients; with masks as with Flax's `seq_lengths` for the carry."""
@@ -92,6 +93,7 @@ def in_flax_names(cell: str, params: Params) -> Params:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "module"),
     [("elman", nn.SimpleCell), ("minimal", nn.MGUCell), ("gru", nn.GRUCell), ("lstm", nn.LSTMCell)],
@@ -103,6 +105,7 @@ def test_our_cells_are_those_of_flax(cell: str, module: Any) -> None:
     assert_close(ours(cell, params), (carry, h_BTH.swapaxes(0, 1)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", [cell for cell in CELLS if cell not in FLAX])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_our_cells_run_in_flax(cell: str, reverse: bool) -> None:
@@ -119,6 +122,7 @@ def test_our_cells_run_in_flax(cell: str, reverse: bool) -> None:
         assert_close(carry, ours(cell, params, MASK_TB)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["elman", "gru", "lstm"])
 def test_our_cells_read_both_ways_in_flax(cell: str) -> None:
     """`nn.Bidirectional` of two cells of ours: the outputs of both, the second from the end of each sequence."""

@@ -125,6 +125,7 @@ def test_two_symbols_are_drawn_from_the_truncated_softmax(top_k: int, top_p: flo
     assert_drawn_from(exact, first_P, second_P)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["elman", "lstm"])
 def test_what_takes_nothing_away_changes_nothing(cell: str) -> None:
     prompts_TP, spec = np.tile(PROMPT[:, None], 500), Spec(cell=cell, inputs=V, outputs=V, hidden=H)
@@ -189,6 +190,7 @@ def test_a_low_temperature_is_greedy() -> None:
     np.testing.assert_array_equal(written(prompts_TP, 5, 1e-3), written(prompts_TP, 5, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_the_key_decides(cell: str) -> None:
     prompts_TP, spec = np.tile(PROMPT[:, None], 20), Spec(cell=cell, inputs=V, outputs=V, hidden=H)
@@ -252,6 +254,7 @@ def penalised(log_p: float, said: int, penalty: float) -> float:
     return float(log_p / ((5 + said) / 6) ** penalty)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("penalty", [0, 0.6, 1])
 @pytest.mark.parametrize("end", [-1, 0, 2])
 def test_a_beam_as_wide_as_all_texts_ranks_them_all(end: int, penalty: float) -> None:
@@ -292,6 +295,7 @@ def narrow(prompt: list[int], length: int, width: int, end: int) -> list[tuple[f
     return texts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "end"), [(1, 3), (2, -1), (3, 3), (6, 1), (6, -1)])
 def test_a_narrow_beam_is_a_loop_over_lists(width: int, end: int) -> None:
     """Width 6 is more than the 4 texts that there are after one step."""
@@ -306,6 +310,7 @@ def test_a_narrow_beam_is_a_loop_over_lists(width: int, end: int) -> None:
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cell", "layers"), [*[(cell, 1) for cell in CELLS], ("lstm", 2)])
 def test_a_beam_of_width_1_is_greedy(cell: str, layers: int) -> None:
     prompts_TP = np.random.default_rng(3).integers(V, size=(3, 6)).astype(np.int32)
@@ -403,6 +408,7 @@ def decoders(name: str, spec: Spec, hp: HParams, params: Params, prompts: Any, n
     return sample(spec, hp, params, prompts, 8, jnp.float32(2), jax.random.key(0), truncation)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sample", "beam", "forecast"])
 def test_two_runs_at_once_are_each_alone(name: str) -> None:
     sizes = 2 if name == "forecast" else V
@@ -426,6 +432,7 @@ def test_two_runs_at_once_are_each_alone(name: str) -> None:
     assert compiled._cache_size() == 1, "k, p and the penalty are traced"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["beam", "forecast"])
 def test_many_prompts_at_once_are_each_alone(name: str) -> None:
     spec = SERIES if name == "forecast" else SPEC

@@ -37,6 +37,7 @@ class TestEveryInitializer:
         assert np.array_equal(first, other) == (name in KEYLESS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_runs_with_their_own_gain_are_batched(name: str) -> None:
     gains = np.array([0.5, 2.0], np.float32)
@@ -102,6 +103,7 @@ def test_orthogonal_has_no_preferred_direction() -> None:
     assert np.mean(np.linalg.det(matrices) > 0) == pytest.approx(0.5, abs=5 * 0.5 / np.sqrt(MATRICES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gain", [0.5, 1.0, 1.7])
 def test_radius_is_exact(gain: float) -> None:
     for seed in range(5):

@@ -38,6 +38,7 @@ def assert_close(first: Any, second: Any) -> None:
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["elman", "lstm", "flax_gru"])
 def test_layers_read_each_other(cell: str) -> None:
     spec = spec_of(cell=cell, layers=3)
@@ -59,6 +60,7 @@ def test_depth_does_not_change_how_the_first_layer_starts() -> None:
     assert len(kernels) == 3, "each layer has a start of its own"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["elman", "lstm"])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_both_ways_is_one_network_forwards_and_one_backwards_in_each_sequence(cell: str, layers: int) -> None:
@@ -81,6 +83,7 @@ def test_both_ways_is_one_network_forwards_and_one_backwards_in_each_sequence(ce
         assert np.all(np.asarray(h_TBW)[length:, b] == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [*({"cell": cell} for cell in CELLS), {"cell": "gru", "layers": 2}])
 def test_a_step_is_a_window_of_one(settings: dict[str, Any]) -> None:
     spec = spec_of(**settings)
@@ -105,6 +108,7 @@ def leaves_of_start(start: str, key: jax.Array = KEY, seed: int = 0, scale: floa
     return [np.asarray(leaf) for leaf in jax.tree.leaves(model.carry(model.init(key_for(hp, "start")), key, streams))]
 
 
+@pytest.mark.slow
 def test_start_states() -> None:
     other = jax.random.key(4)
     assert all((leaf == 0).all() for leaf in leaves_of_start("zero"))

@@ -204,6 +204,7 @@ def test_every_activation_is_a_plain_loop(cell: str, activation: str) -> None:
     assert_same_trees(case.run(case.params, case.carry), expected, 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "settings"),
     [
@@ -226,6 +227,7 @@ def test_ids_are_one_hot_vectors(cell: str) -> None:
     assert_same_trees(case.run(case.params, case.carry), case.run(case.params, case.carry, np.eye(D)[case.x]), 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_two_windows_are_one_long_one(cell: str) -> None:
     case = Case(cell)
@@ -235,6 +237,7 @@ def test_two_windows_are_one_long_one(cell: str) -> None:
     assert_same_trees(h_TBH[:2], first, 1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_streams_do_not_mix(cell: str) -> None:
     case = Case(cell)
@@ -244,6 +247,7 @@ def test_streams_do_not_mix(cell: str) -> None:
     np.testing.assert_allclose(h_TBH[:, :1], h_T1H, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", CELLS)
 def test_what_comes_after_the_end_of_a_sequence_changes_nothing(cell: str) -> None:
     """The carry of each stream is that of its own shorter window; nothing is shown after it."""

@@ -127,6 +127,7 @@ def test_counterfactual_updates_are_those_of_a_run_by_hand() -> None:
 WIDE = replace(SPEC, window=8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_the_clip_of_the_norm_keeps_the_direction_whatever_the_optimizer(optimizer: str) -> None:
     values = measured(replace(WIDE, optimizer=optimizer), HParams(clip_norm=0.5), trained=20)
@@ -137,6 +138,7 @@ def test_the_clip_of_the_norm_keeps_the_direction_whatever_the_optimizer(optimiz
     assert values["clipped_change"] < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("clip", "missing"), [(jnp.inf, "clipped"), (1e-6, "others")])
 def test_what_was_not_seen_is_nan(clip: float, missing: str) -> None:
     values = measured(WIDE, HParams(clip_norm=clip))

@@ -29,7 +29,7 @@ from rnnjax.probes.prediction.validation import validation
 from rnnjax.settings import LOSS_UNITS, HParams, Spec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.windows import next_step
-from rnnjax.training.step import TrainState, init_state
+from rnnjax.training.state import TrainState, init_state
 from rnnjax.types import Facts, Params, Probe, Task, WindowData
 
 V, H = 4, 6

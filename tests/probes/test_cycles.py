@@ -46,6 +46,7 @@ def values_of(task: Task, params: Params) -> dict[str, np.ndarray]:
 RING = [0, 1, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("counting", "share"), [(0.0, 1), (1.0, 0)])
 @pytest.mark.parametrize(("turn", "period"), [(1, 4), (2, 2)])
 def test_a_state_goes_round_with_its_words_or_not(turn: int, period: int, counting: float, share: int) -> None:
@@ -57,6 +58,7 @@ def test_a_state_goes_round_with_its_words_or_not(turn: int, period: int, counti
     assert values["last_words_share"] == [turn == 1]  # the ring is what was read; no text says 0 2 0 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("train_N", "validation_N", "share"), [(RING, [0], 1), ([0], RING, 1), ([0], [0], 0)])
 def test_a_loop_of_the_last_words_or_of_the_prompt(train_N: list[int], validation_N: list[int], share: int) -> None:
     assert values_of(task_of(train_N, validation_N), forced(1, 0.0))["last_words_share"] == [share]

@@ -72,6 +72,7 @@ def test_prompts_end_where_a_sentence_begins() -> None:
     assert "" in sentence_prefixes(GRAMMAR)
 
 
+@pytest.mark.slow
 def test_decoders_of_a_network_that_says_one_sentence() -> None:
     """Its state is the last letter only, and each letter has one successor: "the king " hides in no such network, but
     a loop of letters does, and every decoder must find it."""

@@ -37,6 +37,7 @@ def by_hand(rate: float) -> float:
     return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [1e-3, 0.5, 5.0])
 def test_the_cosine_of_two_passes(rate: float) -> None:
     assert epoch_cosine(rate) == pytest.approx(by_hand(rate), abs=1e-3)

@@ -51,6 +51,7 @@ def errors(texts: TrueTexts, ids_PN: np.ndarray) -> dict[str, Any]:
 # Errors by position
 
 
+@pytest.mark.slow
 def test_the_true_grammar_makes_no_errors_anywhere(texts: TrueTexts) -> None:
     found = errors(texts, texts.ids_PN)
     assert not found["invalid_words_by_bin"].any()
@@ -200,6 +201,7 @@ def task() -> Task:
     return TASKS["grammar"](TaskSpec(characters=2_000), None)
 
 
+@pytest.mark.slow
 def test_the_probe_of_a_network_that_guesses(task: Task) -> None:
     """All parameters 0: every character equally likely, whatever was read."""
     spec = Spec(hidden=4, inputs=V, outputs=V)

@@ -69,6 +69,7 @@ def by_hand(weights: np.ndarray) -> dict[str, np.ndarray]:
 WEIGHTS = {"sum": np.ones(T), "mean": np.full(T, 1 / T), "last": np.eye(T)[-1]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", WEIGHTS)
 def test_every_step_has_the_share_that_back_propagation_gives_it(reduction: str) -> None:
     found, norms = measured(reduction), by_hand(WEIGHTS[reduction])
@@ -104,6 +105,7 @@ def test_a_loop_with_an_empty_body_keeps_the_last_item() -> None:
     assert last_loop_item([5, 7]) == 7
 
 
+@pytest.mark.slow
 def test_a_cell_that_cannot_be_taken_apart_is_looked_at_too() -> None:
     found = measured("last", cell="flax_gru", activation="tanh")
     assert "kernel_share" not in found

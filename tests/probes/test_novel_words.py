@@ -243,6 +243,7 @@ def test_where_novel_words_cannot_be_read(settings: TaskSpec, message: str) -> N
         novel_words(replace(SPEC, **fields), TASKS[settings.name](settings, None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("probe_of", [categories, novel_words])
 def test_contract_with_several_layers_of_another_cell(probe_of: Callable[[Spec, Task], Probe]) -> None:
     """Numbers with a run axis; that of a run does not come from its neighbours."""

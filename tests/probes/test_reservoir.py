@@ -109,6 +109,7 @@ def test_echo_looks_at_the_whole_carry() -> None:
     np.testing.assert_allclose(carry_distance(one, other), [5**0.5, 3], rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gain", [1.05, 0.9, 2.0, 1.0])
 def test_growth_of_a_linear_orthogonal_network(gain: float) -> None:
     """|h_t| = g^t |h_0|; 2^500 and 0.9^500 would leave single precision or come near its end."""

@@ -170,6 +170,7 @@ def test_small_batches_are_told_apart() -> None:
     assert values_of(batches(spec, task), spec, params)["single_step_distance"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [{"cell": "gru"}, {"cell": "lstm", "layers": 2, "initial_state": "learned"}])
 @pytest.mark.parametrize("name", ["responses", "batches", "closed_loop"])
 def test_contract_of_a_probe_of_a_series(name: str, network: dict[str, Any]) -> None:

@@ -49,6 +49,7 @@ def register() -> Params:
     return params
 
 
+@pytest.mark.slow
 def test_a_shift_register_knows_what_is_in_it() -> None:
     spec = register_spec()
     probe = memory(spec, copy_task())

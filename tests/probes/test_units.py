@@ -90,6 +90,7 @@ def counting(leak: float) -> Params:
     return params
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("carry", "highest"), [("carried", 30), ("reset", 10)])
 def test_the_probe_carries_its_state_as_training_does(carry: str, highest: int) -> None:
     """30 times the id 1: unit 1 counts to 30, or three times to 10; the two others are dead."""

@@ -15,7 +15,7 @@ from rnnjax.reports.ledger import read_entries
 from rnnjax.reports.render import write_report
 from rnnjax.reports.site import write_site
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")]
 PHONE = 390  # pixels
 CELLS = "[...document.querySelectorAll('.cells tbody tr')].filter(row => !row.hidden).map(row => row.dataset.at)"
 LEDGER = "[...document.querySelectorAll('.ledger tbody tr')].filter(row => row.checkVisibility()).length"

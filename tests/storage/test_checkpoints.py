@@ -181,6 +181,7 @@ def swap(file: Path, draw: random.Random) -> None:
 MUTATIONS: list[Callable[[Path, random.Random], None]] = [flip, flip, flip, truncate, zero, delete, delete_folder, swap]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutate", range(8), ids=lambda i: f"{i}-{MUTATIONS[i].__name__}")
 def test_no_mutation_is_silently_wrong_or_a_fresh_start(mutate: int, three_steps: Path, tmp_path: Path) -> None:
     draw = random.Random(SEED + mutate)

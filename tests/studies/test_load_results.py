@@ -57,6 +57,7 @@ def read(out: Path) -> dict:
     return json.loads((out / "summary.json").read_text())
 
 
+@pytest.mark.slow
 def test_judging_again_finds_the_same_numbers(finished: tuple[Path, Path]) -> None:
     file, out = finished
     before, page = read(out), json.loads((out / "page.json").read_text())

@@ -37,6 +37,8 @@ from rnnjax.studies.prepare import prepare_study
 from rnnjax.studies.run import run_study
 from rnnjax.training.parallel import compile_program, init_states
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "study.py"
 SEED = random.SystemRandom().randrange(2**32)

@@ -93,6 +93,7 @@ def test_it_writes_what_was_asked_for(folder: Path) -> None:
     assert drawn[0] == said(folder, prompt="the ", temperature=1.0) != said(folder, prompt="the ", temperature=9.0)
 
 
+@pytest.mark.slow
 def test_truncation_is_that_of_the_options(folder: Path) -> None:
     vocabulary = len(load_network(folder, None, None).vocabulary)
     greedy, plain = said(folder, greedy=True), said(folder, random=0)
@@ -101,6 +102,7 @@ def test_truncation_is_that_of_the_options(folder: Path) -> None:
     assert greedy != said(folder, top_k=4) != plain != said(folder, top_p=0.3) != greedy
 
 
+@pytest.mark.slow
 def test_a_beam_is_that_of_the_options(folder: Path) -> None:
     found = load_network(folder, "gain=1", 43)
     prompts_TP = jnp.asarray(text_to_ids("the ", found.vocabulary))[:, None]

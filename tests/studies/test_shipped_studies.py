@@ -149,6 +149,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     return folder, {path.stem: one for path, one in zip(SHORT, done, strict=True)}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1_200)  # the first one waits for all
 @pytest.mark.parametrize("path", SHORT, ids=lambda path: path.stem)
 def test_a_study_runs(path: Path, finished: tuple[Path, dict[str, subprocess.CompletedProcess[str]]]) -> None:

@@ -158,6 +158,7 @@ def random_chunks(rng: np.random.Generator) -> list[int]:
     return np.diff(sorted({0, *cuts.tolist(), STEPS})).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("devices", "spec"), SHAPES)
 def test_a_run_is_bitwise_the_same_in_any_company(
     devices: int, spec: Spec, shared: None, monkeypatch: pytest.MonkeyPatch
@@ -186,6 +187,7 @@ def test_a_run_is_bitwise_the_same_in_any_company(
         assert compilations() == 1, "for any number of runs, at any chunk length"
 
 
+@pytest.mark.slow
 def test_starts_are_bitwise_the_same_in_any_company(shared: None) -> None:
     pool = pool_of(SHAPES[0][1])
     together = init_states(pool)
@@ -195,6 +197,7 @@ def test_starts_are_bitwise_the_same_in_any_company(shared: None) -> None:
         assert sha256(row(together, i)) == sha256(row(alone, 0)) == sha256(row(backwards, POOL - 1 - i))
 
 
+@pytest.mark.slow
 def test_canary_a_plain_vmap_is_not_bitwise_the_same() -> None:
     """If one `vmap` over all runs gave the same bits at every width, the tests above would prove nothing."""
     for _, spec in SHAPES:
@@ -225,6 +228,7 @@ def runs_of(*specs: Spec, seeds: int = 3, **fields: Any) -> list[Run]:
     return [Run(arm, spec, HParams(seed=seed, **fields)) for arm, spec in enumerate(specs) for seed in range(seeds)]
 
 
+@pytest.mark.slow
 def test_one_training_compilation_for_arms_that_differ_in_start_and_numbers() -> None:
     starts = [spec_of(recurrent_initializer="normal"), spec_of(kernel_initializer="uniform")]
     runs = runs_of(*starts) + runs_of(*starts, learning_rate=0.2, clip_norm=1.0, recurrent_gain=0.7)
@@ -234,6 +238,7 @@ def test_one_training_compilation_for_arms_that_differ_in_start_and_numbers() ->
         assert compilations() == len(starts), "one for each way to start"
 
 
+@pytest.mark.slow
 def test_one_training_compilation_whatever_number_differs() -> None:
     """Every field of HParams is an axis that costs no compilation, in a program that has a use for it."""
     for settings in ({"optimizer": "adamw", "initial_state": "constant", "cell": "leaky"}, {"optimizer": "nesterov"}):
@@ -246,6 +251,7 @@ def test_one_training_compilation_whatever_number_differs() -> None:
         assert training_compilations(runs) == 1
 
 
+@pytest.mark.slow
 def test_one_more_training_compilation_per_point_of_a_spec_axis() -> None:
     specs = [spec_of(reduction=one) for one in ("sum", "mean")] + [spec_of(recurrent_initializer="normal")]
     assert training_compilations(runs_of(*specs, seeds=2)) == 2

@@ -31,6 +31,7 @@ def text(windows: int = 3) -> WindowData:
 # What is trained
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["elman", "lstm"])
 def test_what_is_frozen_stays_and_all_else_moves(cell: str) -> None:
     spec = replace(SPEC, cell=cell, layers=2, initial_state="learned")
@@ -49,6 +50,7 @@ def test_what_is_frozen_stays_and_all_else_moves(cell: str) -> None:
         assert np.all(row.gradient_norm > 0)
 
 
+@pytest.mark.slow
 def test_the_norm_is_that_of_what_is_trained() -> None:
     """With all but the readout frozen it is the norm of the readout's own gradient."""
     hp = HParams(seed=1, kernel_trainable=0.0, recurrent_trainable=0.0)
@@ -84,6 +86,7 @@ def gradient(gradient_window: int) -> jax.Array:
     return compute_gradient(spec, hp, text(), state).gradient["layer_0"]["recurrent_kernel"]
 
 
+@pytest.mark.slow
 def test_a_gradient_is_cut_inside_the_window() -> None:
     """The last step's loss back through two steps only: as from a window of two that starts at the carried state."""
     hp = HParams(seed=1)

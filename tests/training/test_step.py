@@ -261,6 +261,7 @@ def assert_golden(spec: Spec, hp: HParams) -> np.ndarray:
 GOLDEN = [(reduction, batch, carry) for reduction in REDUCTIONS for batch, carry in ((1, "carried"), (3, "reset"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("reduction", "batch", "carry"), [*GOLDEN, ("sum", 1, "reset"), ("sum", 3, "carried")])
 def test_golden_sgd_steps(reduction: str, batch: int, carry: str) -> None:
     """The clip is where the gradient's norm passes through it, so that some steps are clipped and some are not."""
@@ -278,6 +279,7 @@ def test_every_optimizer_has_an_oracle() -> None:
     assert ORACLES.keys() == OPTIMIZERS.keys(), "write the new optimizer in NumPy"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("clip_norm", [0.05, np.inf])
 def test_golden_steps_of_the_optimizers(name: str, clip_norm: float) -> None:
@@ -292,6 +294,7 @@ def assert_bitwise(first: Any, second: Any) -> None:
         assert (one.dtype, one.tobytes()) == (other.dtype, other.tobytes()), jax.tree_util.keystr(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "name"), [*((cell, "sgd") for cell in CELLS), *(("elman", name) for name in OPTIMIZERS if name != "sgd")]
 )
@@ -309,6 +312,7 @@ def test_50_and_50_steps_are_100(cell: str, name: str) -> None:
     assert record.loss[-1] < record.loss[0], "it learns its text of 12 characters"
 
 
+@pytest.mark.slow
 def test_a_row_is_the_mean_of_its_steps() -> None:
     hp, data = HParams(), text()
     by_step = compiled(train_chunk, spec_of(log_every=1), 7)
@@ -350,6 +354,7 @@ def exploding() -> tuple[Spec, HParams, WindowData, int]:
     return spec, hp, data, int(np.argmax(~np.isfinite(rows).all(axis=1)))
 
 
+@pytest.mark.slow
 def test_a_diverged_run_is_frozen(exploding: tuple[Spec, HParams, WindowData, int]) -> None:
     spec, hp, data, fatal = exploding
     assert 2 < fatal < 30
@@ -368,6 +373,7 @@ def test_a_diverged_run_is_frozen(exploding: tuple[Spec, HParams, WindowData, in
     assert np.isnan(record.loss).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_step_that_is_not_finite_is_not_taken(name: str) -> None:
     spec, hp, data = spec_of(optimizer=name), HParams(learning_rate=1e20), text()
@@ -388,6 +394,7 @@ def test_infinity_turns_the_clip_off() -> None:
     assert off[1].clip_share == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_runs_with_one_seed_are_paired_over_the_arms(name: str) -> None:
     """Arms that differ in the recurrent start share every other parameter; another seed shares none of them."""
@@ -466,6 +473,7 @@ def number_of(params: Params) -> int:
     return int(params["readout"]["bias"][0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_patience_by_hand(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A loop over random losses: stop at the third look in a row that is no better, and take the best parameters."""
@@ -507,6 +515,7 @@ def test_a_look_at_a_dead_run_changes_nothing(monkeypatch: pytest.MonkeyPatch) -
     assert_bitwise(early_stopping_check(spec, hp, text(), dead), dead)
 
 
+@pytest.mark.slow
 def test_a_run_that_overfits_stops_at_its_best() -> None:
     """The held-out text is noise of its own, so its loss falls and rises again."""
     spec = spec_of(optimizer="adam", validate_every=20, steps=400, log_every=20)
@@ -562,6 +571,7 @@ def read_by_hand(spec: Spec, hp: HParams, params: Params, h_BH: np.ndarray, text
     return read_TB
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scheduled_sampling", "schedule", "carry"),
     [("sampled", "linear", "carried"), ("greedy", "exponential", "carried"), ("sampled", "inverse_sigmoid", "reset")],
