@@ -288,9 +288,9 @@ def test_the_files(found: Diagnosis, tmp_path: Path) -> None:
     assert [each["name"] for each in tree["findings"]] == ["rate_too_high", "vanishing", "gap"]
     first, _, gap = tree["findings"]
     assert (first["over"], first["evidence"]["n"], first["evidence"]["estimate"]) == ("runs", 2, 2.5)
-    assert first["evidence"]["low"] == pytest.approx(2.5 - 6.3531, abs=1e-3)
+    assert first["evidence"]["ci95"][0] == pytest.approx(2.5 - 6.3531, abs=1e-3)
     assert first["effect"]["difference"]["n"] == 32
-    assert (gap["evidence"]["low"], gap["evidence"]["high"]) == (None, None)
+    assert gap["evidence"]["ci95"] == [None, None]
     assert {check["outcome"] for check in tree["checks"]} == {"found", "not checked"}
     assert (tmp_path / "doctor.html").stat().st_size > 10_000
 
