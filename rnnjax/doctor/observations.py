@@ -151,7 +151,7 @@ def state_statistics(adapter: ModelAdapter, batch: Batch, params: Params, carry:
         return jnp.sum(batch_step_losses(batch, outputs_TBO)[-1]), h_TBH
 
     gradients, h_TBH = jax.grad(last_loss, has_aux=True)(zeros)
-    return observe_units(h_TBH, adapter.activation) | {"state_gradients": scaled_norm(gradients)}
+    return observe_units(h_TBH, adapter.activation) | {"state_gradients": stream_norms(gradients)}
 
 
 def perturb(carry: Carry, perturbations: Sequence[Array]) -> Carry:
@@ -161,11 +161,9 @@ def perturb(carry: Carry, perturbations: Sequence[Array]) -> Carry:
     return jax.tree.unflatten(tree, [leaf + next(remaining) if is_float(leaf) else leaf for leaf in leaves])
 
 
-def scaled_norm(gradients: Sequence[Array]) -> Array:
-    """The norm [T, B] over all other axes and leaves, computed relative to the largest value to avoid underflow."""
-    flat = [leaf.reshape(*leaf.shape[:2], -1) for leaf in gradients]
-    largest = jnp.maximum(jnp.max(jnp.stack([jnp.max(jnp.abs(leaf), axis=-1) for leaf in flat]), axis=0), TINY)
-    return largest * jnp.sqrt(sum(jnp.sum((leaf / largest[..., None]) ** 2, axis=-1) for leaf in flat))
+def stream_norms(gradients: Sequence[Array]) -> Array:
+    """The norm [T, B] over all other axes and leaves."""
+    return jax.vmap(row_norms)([leaf.reshape(*leaf.shape[:2], -1) for leaf in gradients])
 
 
 def observe_units(h_TBH: Array, activation: str) -> dict[str, Array]:

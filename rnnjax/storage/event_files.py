@@ -20,12 +20,11 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from google.protobuf.message import DecodeError
 from scipy.special import stdtrit
 from tensorboardX import summary
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
-from tensorboardX.record_writer import RecordWriter
+from tensorboardX.record_writer import RecordWriter, masked_crc32c
 
 from rnnjax.errors import StorageFailed
 
@@ -135,33 +134,54 @@ class ArmCurves:
             raise StorageFailed(f"{self._folder}: cannot write the curves: {error.strerror or error}") from error
 
 
+def is_damaged(folder: Path, resumed_step: int) -> bool:
+    """Whether the curves in a folder lack something up to that step: a record is cut or has a wrong checksum.
+
+    TensorBoard's slow loader drops all of a file behind such a record; its fast one shows the wrong value. Raises
+    StorageFailed.
+    """
+    try:
+        return any(_lacks(path.read_bytes(), resumed_step) for path in folder.glob("events.out.tfevents.*"))
+    except OSError as error:
+        raise StorageFailed(f"{folder}: cannot read the curves: {error.strerror or error}") from error
+
+
+def _lacks(data: bytes, step: int) -> bool:
+    records = list(_records(data))
+    intact = sum(len(record) for _, record in records) == len(data)
+    return not intact and all(at < step for at, _ in records)
+
+
 def _forget(path: Path, first_step: int) -> None:
     """Take the events from that step on out of a file, and with them a record that a kill cut in two."""
-    records = list(_records(path.read_bytes()))
-    kept = [record for step, record in records if step < first_step]
+    data = path.read_bytes()
+    kept = b"".join(record for step, record in _records(data) if step < first_step)
     if not kept:
         path.unlink()
-    elif len(kept) < len(records):
+    elif len(kept) < len(data):
         part = path.with_name("part")
-        part.write_bytes(b"".join(kept))
+        part.write_bytes(kept)
         part.replace(path)
 
 
 def _records(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The steps and bytes of an event file's records, up to the first that is cut or damaged.
+    """The steps and bytes of an event file's records, up to the first that is cut or has a wrong checksum.
 
     A record is 8 bytes of length, 4 of their checksum, the event, 4 of its checksum.
     """
     start = 0
     while len(data) >= start + 16:
-        end = start + 16 + int.from_bytes(data[start : start + 8], "little")
-        try:
-            step = Event.FromString(data[start + 12 : end - 4]).step
-        except DecodeError:
+        size, event = data[start : start + 8], start + 12
+        end = event + int.from_bytes(size, "little") + 4
+        content = data[event : end - 4]
+        if end > len(data) or (_checksum(size), _checksum(content)) != (data[event - 4 : event], data[end - 4 : end]):
             return
-        if end <= len(data):
-            yield step, data[start:end]
+        yield Event.FromString(content).step, data[start:end]
         start = end
+
+
+def _checksum(data: bytes) -> bytes:
+    return masked_crc32c(data).to_bytes(4, "little")
 
 
 def _over_seeds(values_nS: np.ndarray, alive_nS: np.ndarray) -> dict[str, np.ndarray]:

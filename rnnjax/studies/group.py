@@ -6,6 +6,7 @@ checkpoint holds all of it, and a resumed group continues bitwise as if it had n
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -125,11 +126,13 @@ class GroupTrainer:
             resumed = self.restore(checkpoints)
             with self.open_tensorboard(resumed) as logger:
                 if resumed is None:
-                    self.log(logger, since=0, values=self.probe())
+                    self.log(logger, 0, self.step, self.probe())
+                if logger.rewritten:
+                    self.log_again(logger)
                 while self.step < self.spec.steps:
                     since = self.step
                     self.advance()
-                    self.log(logger, since, self.probe())
+                    self.log(logger, since, self.step, self.probe())
                     self.save(checkpoints)
                 self.finish(logger)
 
@@ -173,12 +176,25 @@ class GroupTrainer:
         folder, attempt = self.context.run.path / "tb", self.context.run.attempt
         return TensorBoardLogger(folder, arms, attempt, resumed, self.task.vocabulary, texts)
 
-    def log(self, logger: TensorBoardLogger, since: int, values: dict[str, np.ndarray]) -> None:
-        """Send the rows recorded after step `since`, and probe values of now, to TensorBoard."""
-        new = (self.plan.row_steps > since) & (self.plan.row_steps <= self.step)
+    def log(self, logger: TensorBoardLogger, since: int, until: int, values: dict[str, np.ndarray]) -> None:
+        """Send the rows recorded in (since, until], and probe values of step `until`, to TensorBoard."""
+        new = (self.plan.row_steps > since) & (self.plan.row_steps <= until)
         with self.context.clock.phase("io"):
             record = jax.tree.map(lambda leaf: leaf[:, new], self.record)
-            logger.log(self.step, self.plan.row_steps[new], record, values)
+            logger.log(until, self.plan.row_steps[new], record, values)
+
+    def log_again(self, logger: TensorBoardLogger) -> None:
+        """Send all that was recorded up to now to TensorBoard, where what an earlier attempt wrote is damaged."""
+        self.context.display.say(f"{self.name}: the curves of TensorBoard were damaged; they are written again")
+        steps = [step for step in self.plan.probe_steps if step < self.step] + [self.step]
+        for since, step in pairwise([0, *steps]):
+            self.log(logger, since, step, self.values_at(step))
+
+    def values_at(self, step: int) -> dict[str, np.ndarray]:
+        """The values [R, ...] of the probes that were taken at a step."""
+        taken = [name for name, steps in self.plan.probes.items() if step in steps]
+        row = self.plan.probe_steps.index(step) if taken else 0
+        return {value: self.values[value][:, row] for name in taken for value in self.outlines[name]}
 
     def advance(self) -> None:
         """Train one chunk; its length follows the measured speed, which changes no result."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnjax.analysis.results import decode_ids
-from rnnjax.storage.event_files import ArmCurves
+from rnnjax.storage.event_files import ArmCurves, is_damaged
 from rnnjax.training.state import StepMetrics
 
 
@@ -19,6 +19,9 @@ class TensorBoardLogger:
         folder: of all arms. arms: name -> the rows of R that are its runs.
         attempt, resumed_step: as `ArmCurves` wants them. vocabulary: the character of each id.
         texts: the probe values that are ids of a text.
+
+    Attributes:
+        rewritten: earlier curves were damaged and have been removed; all up to the resumed step is to be logged again.
     """
 
     def __init__(
@@ -31,6 +34,8 @@ class TensorBoardLogger:
         texts: Sequence[str],
     ) -> None:
         self.arms, self.vocabulary, self.texts = arms, vocabulary, texts
+        self.rewritten = resumed_step is not None and any(is_damaged(folder / name, resumed_step) for name in arms)
+        resumed_step = None if self.rewritten else resumed_step
         self._stack = ExitStack()
         self._curves = {
             name: self._stack.enter_context(ArmCurves(folder / name, attempt, resumed_step)) for name in arms

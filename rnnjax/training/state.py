@@ -53,7 +53,7 @@ def init_state(spec: Spec, hp: HParams) -> TrainState:
     unchecked = EarlyStopping(jnp.float32(jnp.inf), params, jnp.int32(0), jnp.int32(0), jnp.float32(1), jnp.int32(-1))
     return TrainState(
         params=params,
-        opt_state=build_optimizer(spec, hp, 0).init(params),
+        opt_state=build_optimizer(spec, hp).init(params),
         carry=model.carry(params, key_for(hp, "noise"), spec.batch),
         step=jnp.int32(0),
         alive=jnp.bool_(True),

@@ -15,6 +15,8 @@ from rnnjax.networks.keys import key_for
 from rnnjax.settings import HParams, Spec
 from rnnjax.training.batching import WINDOW_ORDERS
 from rnnjax.training.loss import window_loss
+from rnnjax.training.clipping import clip_gradient
+from rnnjax.training.norms import ScaledNorm, scaled_norm
 from rnnjax.training.optimizers import build_optimizer
 from rnnjax.training.scheduled_sampling import scheduled_sampling_window
 from rnnjax.training.schedules import learning_rate_at
@@ -64,21 +66,26 @@ def apply_gradient(
 ) -> tuple[TrainState, StepMetrics]:
     """The second half of a step: clipping, the optimizer, the new state and its metrics."""
     scale = 1 if state.early_stopping is None else state.early_stopping.lr_scale
+    rate = learning_rate_at(spec.schedule, hp, state.step) * scale
     hp = hp._replace(clip_norm=cast(float, jnp.where(state.step < hp.clip_steps, hp.clip_norm, jnp.inf)))
-    optimizer = build_optimizer(spec, hp, learning_rate_at(spec.schedule, hp, state.step) * scale)
-    update, opt_state = optimizer.update(window.gradient, state.opt_state, state.params)
-    params = optax.apply_updates(state.params, update)
+    norm = scaled_norm(window.gradient)
+    clipped, clipped_norm = clip_gradient(spec, hp, window.gradient, norm)
+    direction, opt_state = build_optimizer(spec, hp).update(clipped, state.opt_state, state.params)
+    update = jax.tree.map(lambda leaf: -rate * leaf, direction)
+    # Gradient descent moves along the clipped gradient itself, whose norm is known.
+    update_norm = ScaledNorm(rate * clipped_norm, jnp.float32(1)) if direction is clipped else scaled_norm(update)
 
     # Finite parameters plus a finite update are finite, so the parameters need no check.
-    norm, update_norm = optax.tree.norm(window.gradient), optax.tree.norm(update)
-    alive = state.alive & jnp.isfinite(window.loss) & jnp.isfinite(norm) & jnp.isfinite(update_norm)
+    alive = state.alive & jnp.isfinite(window.loss) & jnp.isfinite(norm.length) & jnp.isfinite(update_norm.length)
+    params = optax.apply_updates(state.params, update)
     new = state.replace(params=params, opt_state=opt_state, carry=window.carry)
     state = jax.tree.map(partial(jnp.where, alive), new, state).replace(
         step=state.step + 1,
         alive=alive,
         diverged_at=jnp.where(state.alive & ~alive, state.step, state.diverged_at),
     )
-    row = StepMetrics(window.loss, norm, (norm > hp.clip_norm).astype(norm.dtype), update_norm, window.objective)
+    fired = (norm.value > hp.clip_norm).astype(norm.length.dtype)
+    row = StepMetrics(window.loss, norm.value, fired, update_norm.value, window.objective)
     return state, jax.tree.map(lambda value: jnp.where(alive, value, jnp.nan), row)
 
 

@@ -102,7 +102,7 @@ UNKNOWN_NAMES: list[tuple[Callable[[], Any], str, str]] = [
         "initial_state: got 'zeros'",
         "zero",
     ),
-    (lambda: build_optimizer(replace(SIZED, optimizer="addam"), HParams(), 1.0), "optimizer: got 'addam'", "adam"),
+    (lambda: build_optimizer(replace(SIZED, optimizer="addam"), HParams()), "optimizer: got 'addam'", "adam"),
     (lambda: learning_rate_at("cosin", HParams(), jnp.int32(0)), "schedule: got 'cosin'", "cosine"),
 ]
 

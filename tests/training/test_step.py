@@ -16,14 +16,16 @@ from rnnjax.networks.model import build_network
 from rnnjax.networks.sampling import sample
 from rnnjax.settings import HParams, Spec
 from rnnjax.training.batching import sequential_window
+from rnnjax.training.clipping import clip_gradient
 from rnnjax.training.early_stopping import early_stopping_check
 from rnnjax.training.loss import evaluate_loss, window_losses
 from rnnjax.training.losses import REDUCTIONS, cross_entropy
-from rnnjax.training.optimizers import OPTIMIZERS, build_optimizer
+from rnnjax.training.norms import scaled_norm
+from rnnjax.training.optimizers import OPTIMIZERS
 from rnnjax.training.scheduled_sampling import scheduled_sampling_window
 from rnnjax.training.schedules import sampling_probability_at
 from rnnjax.training.state import TrainState, init_state
-from rnnjax.training.step import train_chunk, train_step
+from rnnjax.training.step import WindowGradient, apply_gradient, train_chunk, train_step
 from rnnjax.types import Params, WindowData
 
 V, H, T, W = 5, 7, 4, 3
@@ -98,7 +100,7 @@ def bptt(spec: Spec, params: Params, h_BH: np.ndarray, inputs_TB: np.ndarray, ta
 
 
 def norm_of(tree: Any) -> Any:
-    return np.sqrt(sum((leaf**2).sum() for leaf in jax.tree.leaves(tree)))
+    return np.sqrt(sum((leaf.astype(np.float64) ** 2).sum() for leaf in jax.tree.leaves(tree)))
 
 
 class Sgd:
@@ -376,9 +378,9 @@ def test_a_diverged_run_is_frozen(exploding: tuple[Spec, HParams, WindowData, in
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_step_that_is_not_finite_is_not_taken(name: str) -> None:
-    spec, hp, data = spec_of(optimizer=name), HParams(learning_rate=1e20), text()
+    spec, hp, data = spec_of(optimizer=name), HParams(), text()
     start = start_of(spec, hp)
-    start = start.replace(params=jax.tree.map(lambda leaf: leaf * np.float32(1e30), start.params))
+    start.params["readout"]["kernel"] *= np.float32(np.inf)
     state, row = step_of(spec)(hp, data, start)
     assert (bool(state.alive), int(state.diverged_at)) == (False, 0)
     assert np.isnan(row).all()
@@ -439,14 +441,78 @@ def test_without_a_unit_everything_counts_as_it_is() -> None:
 
 
 def test_the_clip_of_elements_comes_before_that_of_the_norm() -> None:
-    hp = HParams(learning_rate=1.0, clip_norm=0.5, clip_value=0.1)
-    gradient = {"a": np.array([3.0, -0.05, 0.02]), "b": np.array([-7.0])}
-    clipped = np.array([0.1, -0.05, 0.02, -0.1])
+    hp = HParams(clip_norm=0.5, clip_value=0.1)
+    gradient = {"a": jnp.array([3.0, -0.05, 0.02]), "b": jnp.array([-7.0])}
+    by_element = np.array([0.1, -0.05, 0.02, -0.1])
     for norm in (np.inf, 0.05):
-        optimizer = build_optimizer(spec_of(clip_elementwise=True), hp._replace(clip_norm=norm), 1.0)
-        update, _ = optimizer.update(jax.tree.map(jnp.asarray, gradient), optimizer.init(gradient))
-        expected = -clipped * min(1, norm / np.linalg.norm(clipped))
-        np.testing.assert_allclose(np.concatenate([update["a"], update["b"]]), expected, rtol=1e-5)
+        spec = spec_of(clip_elementwise=True)
+        clipped, size = clip_gradient(spec, hp._replace(clip_norm=norm), gradient, scaled_norm(gradient))
+        expected = by_element * min(1, norm / np.linalg.norm(by_element))
+        np.testing.assert_allclose(np.concatenate([clipped["a"], clipped["b"]]), expected, rtol=1e-5)
+        np.testing.assert_allclose(size, np.linalg.norm(expected), rtol=1e-6)
+
+
+# Gradients near the ends of float32
+
+
+def given_gradient(name: str, sizes: list[float], **hp: Any) -> tuple[TrainState, TrainState, list[Any]]:
+    """(the start, the state after steps whose gradients have elements of these sizes, the rows)."""
+    spec = spec_of(optimizer=name, clip_elementwise="clip_value" in hp)
+    settings = HParams(**{"clip_norm": np.inf} | hp)
+    start = state = init_state(spec, settings)
+    step, rows = jax.jit(partial(apply_gradient, spec, settings)), []
+    for size in sizes:
+        signs = jax.tree.map(lambda leaf: jnp.where(leaf < 0, -1.0, 1.0), state.params)
+        gradient = jax.tree.map(lambda sign, size=size: sign * jnp.float32(size), signs)
+        state, row = step(state, WindowGradient(gradient, state.carry, jnp.float32(1), jnp.float32(1)))
+        rows.append(row)
+    return start, state, rows
+
+
+SIZE = H * (V + H + 1) + V * (H + 1)  # parameters
+ENDS = [1e-30, 1e-20, 1e-10, 1.0, 1e10, 1e19, 1e25, 1e30]
+
+
+@pytest.mark.parametrize("clip", [{}, {"clip_norm": 1.0}, {"clip_value": 0.1}], ids=["no clip", "norm", "elements"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_finite_gradient_is_no_divergence(name: str, clip: dict[str, float]) -> None:
+    for size in ENDS:
+        start, state, [row] = given_gradient(name, [size], learning_rate=1e-3, **clip)
+        assert (bool(state.alive), int(state.diverged_at)) == (True, -1), size
+        assert row.gradient_norm == pytest.approx(size * SIZE**0.5, rel=1e-5)
+        assert np.isfinite(row.update_norm) and row.update_norm > 0, size
+        if size >= 1:
+            moved = jax.tree.map(lambda a, b: bool((a != b).all()), as_numpy(start.params), as_numpy(state.params))
+            assert all(jax.tree.leaves(moved)), "no weight stands still"
+
+
+@pytest.mark.parametrize("clip_norm", [1e-3, 1.0])
+def test_a_huge_gradient_is_clipped_to_the_threshold(clip_norm: float) -> None:
+    """Up to the largest float32, where the norm itself is no float32 any more."""
+    for size in (1e20, 1e30, 3e38):
+        _, state, [row] = given_gradient("sgd", [size], learning_rate=1.0, clip_norm=clip_norm)
+        assert row.update_norm == pytest.approx(clip_norm, rel=1e-6)
+        assert (bool(state.alive), float(row.clip_share)) == (True, 1.0)
+        changes = jax.tree.map(np.subtract, as_numpy(state.params), as_numpy(given_gradient("sgd", [])[1].params))
+        assert norm_of(changes) == pytest.approx(clip_norm, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["rmsprop", "adam", "adamw"])
+def test_one_huge_gradient_holds_no_weight_for_ever(name: str) -> None:
+    """Mean squares of infinity would: their weights have updates of exactly 0, and nothing is NaN."""
+    hp = {"rms_decay": 0.1, "adam_b2": 0.1, "adam_b1": 0.1, "weight_decay": 0.0}
+    _, state, rows = given_gradient(name, [1e-3, 1e30, *[1e-3] * 60], learning_rate=1e-3, **hp)
+    norms = np.array([row.update_norm for row in rows])
+    assert state.alive
+    assert (norms > 0).all()
+    assert norms[-1] == pytest.approx(norms[0], rel=0.2), "the memory has faded"
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_one_element_that_is_not_finite_is_a_divergence(value: float) -> None:
+    _, state, [row] = given_gradient("sgd", [value], clip_norm=1.0)
+    assert (bool(state.alive), int(state.diverged_at)) == (False, 0)
+    assert np.isnan(row.gradient_norm)
 
 
 # Looks at the held-out loss

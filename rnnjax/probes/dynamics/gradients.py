@@ -1,7 +1,6 @@
 """Decay of gradients by lag, and Jacobians of the state."""
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +14,7 @@ from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.losses import LOSSES
+from rnnjax.training.norms import scaled_norm
 from rnnjax.training.state import TrainState
 from rnnjax.types import Carry, Params, Probe, Task, WindowData, no_summary
 
@@ -50,46 +50,50 @@ JACOBIAN_METRICS = {
 }
 
 
-def gradient_lags(spec: Spec, hp: HParams, params: Params, windows: WindowData, lags: int) -> Array:
-    """|d l_t / d c_{t-k}|_2 for k = 0..lags in each of W windows, [W, lags + 1].
+def log_gradient_norms(spec: Spec, hp: HParams, params: Params, windows: WindowData, lags: int) -> Array:
+    """log10 |d l_t / d c_{t-k}|_2 for k = 0..lags in each of W windows, [W, lags + 1]; -inf where it is 0.
 
     l_t is the loss of a window's last step only and c the whole carry of the network, so for an LSTM (c, h) together.
+    The gradient is divided by its norm at every step back, and the logarithms are added up: the product of 49
+    Jacobians may be far below the smallest float32, 1e-38.
 
     Args:
         windows: [1, T, W, ...] with T > lags; the steps before the last lags + 1 are read first.
     """
     model = build_network(spec, hp)
     inputs_TW, targets_W = windows.inputs_WTB[0], windows.targets_WTB[0, -1]
-    split = inputs_TW.shape[0] - lags - 1
+    split = inputs_TW.shape[0] - lags
     start = model.carry(params, key_for(hp, "evaluation"), inputs_TW.shape[1])
     carry, _, _ = model.apply(params, start, inputs_TW[:split])
-
-    def norms(carry: Carry, inputs_T: Array, target: Array) -> Array:
-        nudges = jax.tree.map(lambda leaf: jnp.zeros((lags + 1, *leaf.shape)), carry)
-        gradient = jax.grad(partial(nudged_loss, spec, model, params, carry, inputs_T, target))
-        leaves = jax.tree.leaves(gradient(nudges))
-        return row_norms(jnp.concatenate([leaf.reshape(lags + 1, -1) for leaf in leaves], axis=1))[::-1]
-
-    return jax.vmap(norms, in_axes=(0, 1, 0))(carry, inputs_TW[split:], targets_W)
+    logs = partial(window_log_norms, spec, model, params)
+    return jax.vmap(logs, in_axes=(0, 1, 0))(carry, inputs_TW[split:], targets_W)
 
 
-def row_norms(rows: Array) -> Array:
-    """Euclidean norms [L] of rows [L, ...], scaled: in float32 the square of 1e-20 is 0 and that of 1e20 infinite."""
-    largest = jnp.maximum(jnp.max(jnp.abs(rows), axis=1, keepdims=True), jnp.finfo(rows.dtype).tiny)
-    return largest[:, 0] * jnp.linalg.norm(rows / largest, axis=1)
+def window_log_norms(spec: Spec, model: Model, params: Params, carry: Carry, inputs_T: Array, target: Array) -> Array:
+    """log10 of the norm of the last loss's gradient by the carry after each step and by the first, [T + 1] by lag."""
+
+    def forward(carry: Carry, x: Array) -> tuple[Carry, Carry]:
+        return model.step(params, carry, x), carry
+
+    def backward(state: tuple[Carry, Array], inputs: tuple[Carry, Array]) -> tuple[tuple[Carry, Array], Array]:
+        carry, x = inputs
+        (gradient,) = jax.vjp(lambda carry: model.step(params, carry, x), carry)[1](state[0])
+        direction, log_norm = direction_and_log_norm(gradient)
+        return (direction, state[1] + log_norm), state[1] + log_norm
+
+    end, carries_T = jax.lax.scan(forward, carry, inputs_T)
+    gradient = jax.grad(lambda carry: LOSSES[spec.loss](model.readout(params, carry), target))(end)
+    first = direction_and_log_norm(gradient)
+    _, logs_T = jax.lax.scan(backward, first, (carries_T, inputs_T), reverse=True)
+    return jnp.concatenate([first[1][None], logs_T[::-1]])
 
 
-def nudged_loss(
-    spec: Spec, model: Model, params: Params, carry: Carry, inputs_T: Array, target: Array, nudges: Carry
-) -> Array:
-    """The loss of the last step when every step's carry has a nudge [T, ...] added: its gradient is d l / d c_t."""
-
-    def step(carry: Carry, inputs: Any) -> tuple[Carry, None]:
-        x, nudge = inputs
-        return jax.tree.map(jnp.add, model.step(params, carry, x), nudge), None
-
-    carry, _ = jax.lax.scan(step, carry, (inputs_T, nudges))
-    return LOSSES[spec.loss](model.readout(params, carry), target)
+def direction_and_log_norm(gradient: Carry) -> tuple[Carry, Array]:
+    """A gradient divided by its norm, and log10 of the norm: 0 and -inf where it is 0."""
+    norm = scaled_norm(gradient)
+    length = jnp.where(norm.length == 0, 1, norm.length)
+    direction = jax.tree.map(lambda leaf: leaf * norm.unit / length, gradient)
+    return direction, jnp.log10(norm.length) - jnp.log10(norm.unit)
 
 
 def reach(decay_L: Array, threshold: float) -> Array:
@@ -100,7 +104,7 @@ def reach(decay_L: Array, threshold: float) -> Array:
 def gradients(spec: Spec, task: Task) -> Probe:
     """Decay by lag, decay(k) = geometric mean over 256 windows of |d l_t / d h_{t-k}| / |d l_t / d h_t|, and its reach.
 
-    Values: see GRADIENT_METRICS.
+    Values: see GRADIENT_METRICS; -inf where the gradient of a window is exactly 0, as of a dead ReLU unit.
     Source: Bengio et al. 1994; Pascanu et al. 2013, arXiv:1211.5063.
     """
     require_unidirectional(spec)
@@ -108,9 +112,7 @@ def gradients(spec: Spec, task: Task) -> Probe:
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
-        norms_WL = gradient_lags(spec, hp, state.params, jax.tree.map(jnp.asarray, windows), LAGS)
-        floor = jnp.finfo(norms_WL.dtype).tiny  # a gradient of exactly 0 has no logarithm
-        logs_WL = jnp.log10(jnp.maximum(norms_WL, floor))
+        logs_WL = log_gradient_norms(spec, hp, state.params, jax.tree.map(jnp.asarray, windows), LAGS)
         decay_L = jnp.mean(logs_WL - logs_WL[:, :1], axis=0)
         return {
             "gradient_decay": decay_L,

@@ -13,9 +13,9 @@ from jax import Array
 from rnnjax.metrics import Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
-from rnnjax.probes.dynamics.gradients import row_norms
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
+from rnnjax.training.norms import row_norms
 from rnnjax.training.state import TrainState
 from rnnjax.types import Carry, Probe, Task, no_summary
 

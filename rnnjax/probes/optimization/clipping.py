@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -13,8 +14,9 @@ from jax import Array
 from rnnjax.metrics import Metric
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import held_out_window, task_windows
+from rnnjax.training.clipping import clip_gradient
 from rnnjax.training.loss import evaluate_loss
-from rnnjax.training.optimizers import build_optimizer
+from rnnjax.training.norms import ScaledNorm, scaled_norm
 from rnnjax.training.state import TrainState
 from rnnjax.training.step import apply_gradient, compute_gradient
 from rnnjax.types import Params, Probe, Task, WindowData, no_summary
@@ -118,25 +120,25 @@ def compare_step(
 def clip_statistics(spec: Spec, hp: HParams, raw: Params) -> dict[str, Array]:
     """Norm and direction of a gradient after each of the two clips."""
     size = sum(leaf.size for leaf in jax.tree.leaves(raw))
-    by_element = hp._replace(clip_norm=math.inf, clip_value=optax.tree.norm(raw) / size**0.5)
-    clipped = clipped_gradient(spec, hp, raw)
-    elementwise = clipped_gradient(replace(spec, clip_elementwise=True), by_element, raw)
+    norm = scaled_norm(raw)
+    by_element = hp._replace(clip_norm=math.inf, clip_value=norm.value / size**0.5)
+    clipped, _ = clip_gradient(spec, hp, raw, norm)
+    elementwise, _ = clip_gradient(replace(spec, clip_elementwise=True), by_element, raw, norm)
     return {
-        "clip_error": jnp.abs(optax.tree.norm(clipped) - hp.clip_norm),
+        "clip_error": jnp.abs(scaled_norm(clipped).value - hp.clip_norm),
         "cosine": cosine(clipped, raw),
         "elementwise_cosine": cosine(elementwise, raw),
     }
 
 
-def clipped_gradient(spec: Spec, hp: HParams, gradient: Params) -> Params:
-    """The gradient after the clips: the update of gradient descent at a learning rate of -1."""
-    plain = build_optimizer(replace(spec, optimizer="sgd"), hp, -1.0)
-    return plain.update(gradient, plain.init(gradient))[0]
-
-
 def cosine(first: Params, second: Params) -> Array:
-    """<a, b> / (|a| |b|) of two trees."""
-    return optax.tree.vdot(first, second) / (optax.tree.norm(first) * optax.tree.norm(second))
+    """<a, b> / (|a| |b|) of two trees; NaN where one of them is 0."""
+    first, second = (jax.tree.map(partial(to_unit_length, scaled_norm(tree)), tree) for tree in (first, second))
+    return optax.tree.vdot(first, second)
+
+
+def to_unit_length(norm: ScaledNorm, leaf: Array) -> Array:
+    return leaf * norm.unit / norm.length
 
 
 def update_metrics(comparisons: StepComparison) -> dict[str, Array]:

@@ -14,13 +14,13 @@ from rnnjax.errors import NotApplicable
 from rnnjax.metrics import Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
-from rnnjax.probes.dynamics.gradients import row_norms
 from rnnjax.probes.optimization.clipping import cosine
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import task_windows
 from rnnjax.training.batching import select_window
 from rnnjax.training.loss import window_loss
 from rnnjax.training.losses import LOSSES, REDUCTIONS
+from rnnjax.training.norms import row_norms
 from rnnjax.training.optimizers import build_optimizer
 from rnnjax.training.state import TrainState
 from rnnjax.training.step import train_step
@@ -234,7 +234,7 @@ def twin_difference(spec: Spec, hp: HParams, state: TrainState, data: WindowData
     def train(reduction: Any, rate: Array | float) -> Params:
         plain = replace(spec, reduction=reduction, optimizer="sgd", clip_elementwise=False, schedule="constant")
         unclipped = hp._replace(learning_rate=rate, clip_norm=jnp.inf)  # type: ignore[arg-type]
-        start = state.replace(opt_state=build_optimizer(plain, unclipped, 0).init(state.params))
+        start = state.replace(opt_state=build_optimizer(plain, unclipped).init(state.params))
         return jax.lax.fori_loop(0, TWIN_STEPS, lambda _, at: train_step(plain, unclipped, data, at)[0], start).params
 
     rate = hp.learning_rate / spec.window
