@@ -13,6 +13,7 @@ from jax import Array
 from rnnjax.doctor.adapters import ModelAdapter, is_float
 from rnnjax.doctor.batch import Batch, batch_step_losses, masked_mean, stream_losses
 from rnnjax.probes.dynamics.units import SATURATED
+from rnnjax.training.norms import row_norms
 from rnnjax.types import Carry, Params
 
 Objective = Callable[[Array, Batch], Array]  # outputs_TBO, batch -> the training loss, a scalar

@@ -15,7 +15,7 @@ from rnnjax.doctor.indicators.compute import window_indicators
 from rnnjax.doctor.indicators.data import data_indicators
 from rnnjax.doctor.indicators.dependence import dependence_indicators
 from rnnjax.doctor.indicators.free_running import series_indicators, surprisals, text_indicators
-from rnnjax.doctor.indicators.gradients import coverage_indicators, log_decay
+from rnnjax.doctor.indicators.gradients import coverage_indicators, gradient_remarks, log_decay
 from rnnjax.doctor.indicators.types import Floor, Indicators
 from rnnjax.doctor.observations import measure_network, observe_units, output_changes, probability_share, spread
 from rnnjax.errors import BadInput
@@ -382,3 +382,11 @@ def test_what_a_batch_cannot_hold_is_refused(given: Any, message: str) -> None:
     with pytest.raises(BadInput, match=f"batch: {message}") as caught:
         validate_batch("batch", given)
     assert "expected" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_gradient_below_float32_is_remarked() -> None:
+    norms = np.ones((1, 6, 2))
+    assert gradient_remarks({"state_gradients": norms}) == {}
+    norms[0, 1] = 0  # four steps before the last
+    assert "at most" in gradient_remarks({"state_gradients": norms})["gradient_decay"]
+    assert gradient_remarks({}) == {}

@@ -459,12 +459,11 @@ def given_gradient(name: str, sizes: list[float], **hp: Any) -> tuple[TrainState
     """(the start, the state after steps whose gradients have elements of these sizes, the rows)."""
     spec = spec_of(optimizer=name, clip_elementwise="clip_value" in hp)
     settings = HParams(**{"clip_norm": np.inf} | hp)
-    start = state = init_state(spec, settings)
-    step, rows = jax.jit(partial(apply_gradient, spec, settings)), []
+    start = state = start_of(spec, settings)
+    step, rows = compiled(apply_gradient, spec), []
     for size in sizes:
-        signs = jax.tree.map(lambda leaf: jnp.where(leaf < 0, -1.0, 1.0), state.params)
-        gradient = jax.tree.map(lambda sign, size=size: sign * jnp.float32(size), signs)
-        state, row = step(state, WindowGradient(gradient, state.carry, jnp.float32(1), jnp.float32(1)))
+        gradient = jax.tree.map(lambda leaf, size=size: np.copysign(np.float32(size), leaf), as_numpy(start.params))
+        state, row = step(settings, state, WindowGradient(gradient, state.carry, jnp.float32(1), jnp.float32(1)))
         rows.append(row)
     return start, state, rows
 

@@ -15,6 +15,7 @@ from rnnjax.doctor.indicators.gradients import (
     coverage_indicators,
     decay_indicators,
     gradient_curves,
+    gradient_remarks,
     untrained_parameters,
 )
 from rnnjax.doctor.indicators.outputs import output_indicators, state_indicators
@@ -36,7 +37,7 @@ def all_indicators(setup: ExaminationInput, observations: Observations, curves: 
         **({} if curves is None else training_indicators(setup, observations, curves)),
     }
     drawn = window.curves | ({} if curves is None else curves_by_indicator(curves))
-    return Indicators(values, drawn, {"frozen": ", ".join(names)} if names else {})
+    return Indicators(values, drawn, window.remarks | ({"frozen": ", ".join(names)} if names else {}))
 
 
 def window_indicators(values: dict[str, Any], batch: Batch, held_out: Batch | None, floor: Floor | None) -> Indicators:
@@ -50,7 +51,7 @@ def window_indicators(values: dict[str, Any], batch: Batch, held_out: Batch | No
         **decay_indicators(values),
         **state_indicators(values),
     }
-    return Indicators(indicators, gradient_curves(values) | dependence_curves(values), {})
+    return Indicators(indicators, gradient_curves(values) | dependence_curves(values), gradient_remarks(values))
 
 
 def mask_non_finite(values: dict[str, Any]) -> dict[str, Any]:

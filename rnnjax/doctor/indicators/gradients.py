@@ -12,6 +12,7 @@ from rnnjax.doctor.indicators.types import Curve, Indicator, build_curve, per_ne
 from rnnjax.types import Params
 
 LAG = 4  # steps back in time over which decay and growth are measured
+SMALLEST = 1e-38  # float32 ends there
 SILENT = 1e-6  # of the largest stream's gradient: below this a stream has none
 
 
@@ -43,9 +44,16 @@ def decay_indicators(values: dict[str, Any]) -> dict[str, Indicator]:
     return dict.fromkeys(("gradient_decay", "gradient_growth"), per_stream(decay_RLB[:, lag] / lag * LAG))
 
 
+def gradient_remarks(values: dict[str, Any]) -> dict[str, str]:
+    """A remark where a gradient 4 steps back is below float32."""
+    gradients_RTB = values.get("state_gradients", np.ones((1, 1, 1)))
+    lost = (np.asarray(gradients_RTB)[:, ::-1][:, : LAG + 1] == 0).any()
+    return {"gradient_decay": f"at most: a gradient below {SMALLEST:g} counts as {SMALLEST:g}"} if lost else {}
+
+
 def log_decay(gradients_RTB: np.ndarray) -> np.ndarray:
-    """log10 of |d l_T / d c_{T-1-k}| over that at k = 0, by lag k: [R, L, B]."""
-    logs = np.log10(np.maximum(gradients_RTB[:, ::-1], 1e-38))
+    """log10 of |d l_T / d c_{T-1-k}| over that at k = 0, by lag k: [R, L, B]; 0 counts as the smallest float32."""
+    logs = np.log10(np.maximum(gradients_RTB[:, ::-1], SMALLEST))
     return np.asarray(logs - logs[:, :1])
 
 
