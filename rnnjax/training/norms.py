@@ -48,6 +48,6 @@ def scaled_norm(tree: Any) -> ScaledNorm:
     return ScaledNorm(jnp.sqrt(squares), unit)
 
 
-def row_norms(rows: Array) -> Array:
-    """The norms [L] of rows [L, ...]."""
+def row_norms(rows: Any) -> Array:
+    """The norms [L] of the rows of an array [L, ...] or a tree of arrays."""
     return jax.vmap(lambda row: scaled_norm(row).value)(rows)

@@ -9,7 +9,6 @@ import optax
 from rnnjax.checks import lookup
 from rnnjax.settings import HParams, Spec
 
-
 LARGEST_SQUARED = 1e16  # its square, added up over a million steps, is in the range of float32
 
 

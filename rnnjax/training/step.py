@@ -14,8 +14,8 @@ from jax import Array
 from rnnjax.networks.keys import key_for
 from rnnjax.settings import HParams, Spec
 from rnnjax.training.batching import WINDOW_ORDERS
-from rnnjax.training.loss import window_loss
 from rnnjax.training.clipping import clip_gradient
+from rnnjax.training.loss import window_loss
 from rnnjax.training.norms import ScaledNorm, scaled_norm
 from rnnjax.training.optimizers import build_optimizer
 from rnnjax.training.scheduled_sampling import scheduled_sampling_window
