@@ -34,15 +34,16 @@ def kernel_spectrum(kernels_RHH: np.ndarray) -> dict[str, np.ndarray]:
 
     Source: Henrici 1962, Numerische Mathematik 4:24.
     """
-    modulus_RH = np.abs(np.linalg.eigvals(kernels_RHH))
-    size_R = np.sum(kernels_RHH**2, axis=(1, 2))
-    strictly_upper_R = np.maximum(size_R - np.sum(modulus_RH**2, axis=1), 0)
-    return {
-        "spectral_radius": modulus_RH.max(axis=1),
-        "eigenvalue_departure": np.abs(modulus_RH - 1).max(axis=1),
-        "spectral_norm": np.linalg.norm(kernels_RHH, 2, axis=(1, 2)),
-        "henrici": np.sqrt(strictly_upper_R / size_R),
-    }
+    with np.errstate(over="ignore", invalid="ignore"):  # of kernels near the end of float32; their numbers are inf
+        modulus_RH = np.abs(np.linalg.eigvals(kernels_RHH))
+        size_R = np.sum(kernels_RHH**2, axis=(1, 2))
+        strictly_upper_R = np.maximum(size_R - np.sum(modulus_RH**2, axis=1), 0)
+        return {
+            "spectral_radius": modulus_RH.max(axis=1),
+            "eigenvalue_departure": np.abs(modulus_RH - 1).max(axis=1),
+            "spectral_norm": np.linalg.norm(kernels_RHH, 2, axis=(1, 2)),
+            "henrici": np.sqrt(strictly_upper_R / size_R),
+        }
 
 
 def recurrent_kernels(spec: Spec, params: Params) -> dict[str, Any]:
