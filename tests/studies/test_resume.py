@@ -536,5 +536,5 @@ def check_summary(summary: dict[str, Any], arms: list[str], claims: list[str]) -
     for claim in summary["claims"]:
         shown = {"text", "source", "stated", "n", "method"}
         assert claim.keys() == {"id", "verdict", "estimate", "ci95", "expected", "why"} | shown
-        assert claim["verdict"] in VERDICTS.keys()
+        assert claim["verdict"] in VERDICTS
         assert claim["why"]

@@ -152,6 +152,8 @@ def additive_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measu
     cells = select_arms(arms, criterion.arms)
     [baseline] = select_arms(arms, criterion.compared_to)
     table = common_seeds([per_seed(arm, criterion.metric) for arm in cells])
+    if table.shape[1] < 2:
+        raise TooFew("the arms have fewer than 2 seeds in common")
     places = [tuple(arm.axes[axis] for axis in criterion.axes) for arm in cells]
     predicted = additive_prediction(table, places, tuple(baseline.axes[axis] for axis in criterion.axes))
     confidence = together(2 * (len(cells) - 1))
