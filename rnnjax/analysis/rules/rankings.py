@@ -42,9 +42,10 @@ def best_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measureme
 
     Better is lower, or higher with `prefers`. Confirmed where the intervals of one favoured arm's advantages lie above
     the tolerance for all rivals; refuted where each favoured arm has a rival with the advantage below it, or with the
-    same values up to rounding (1e-6). For F favoured arms and R rivals each interval has the level 1 - 0.05 / max(F, R):
-    a wrong confirmation needs a wrong interval of one of the F arms, a wrong refutation one of R rivals of the best.
-    An arm of which every run diverged cannot win; the others are compared at the seeds at which none diverged.
+    same values up to rounding (1e-6). For F favoured arms and R rivals each interval has the level
+    1 - 0.05 / max(F, R): a wrong confirmation needs a wrong interval of one of the F arms, a wrong refutation one of R
+    rivals of the best. An arm of which every run diverged cannot win; the others are compared at the seeds at which
+    none diverged.
     """
     entered = select_arms(arms, [*criterion.arms, *criterion.compared_to])
     contenders = [arm for arm in entered if len(finite_values(per_seed(arm, criterion.metric)))]

@@ -2,7 +2,7 @@
 
 from rnnjax.analysis.rules import RULES
 from rnnjax.cli.documentation.markdown import code, docstring, page, table
-from rnnjax.studies.validation import INTERVAL_RULES, REQUIRED_FIELDS, RULE_AXES, RULE_SCALES
+from rnnjax.studies.criteria import INTERVAL_RULES, REQUIRED_FIELDS, RULE_AXES, RULE_SCALES
 
 INTRODUCTION = """\
 A rule turns a criterion of a claim into measurements: an interval, and the range in which the claim places it. The
