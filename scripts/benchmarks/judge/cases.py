@@ -52,6 +52,7 @@ def axes_of(name: str) -> dict[str, int]:
 
 ALL_A = {"arms": ["a*"]}
 AGAINST_B = {"rule": "difference", "arms": ["a*"], "compared_to": ["b"], "high": 0.0}
+ABOVE_B = {"rule": "difference", "arms": ["a*"], "compared_to": ["b"], "low": 0.0}
 BEST = {"rule": "best", "arms": ["a0"], "compared_to": ["a*"]}
 NUMBER = {"rule": "number", "expected": 10.0}
 EQUAL = {"rule": "equal", "arms": ["a*"], "compared_to": ["b"]}
@@ -78,6 +79,7 @@ CASES = [
     Case("difference, both vary", samples.against_varying(1), AGAINST_B),
     Case("difference, relative", samples.against_varying(1), AGAINST_B | {"scale": "relative"}, part=0.25),
     Case("difference x 8, one arm varies", samples.against_constant(8), AGAINST_B, part=0.5),
+    Case("difference x 8, one arm varies, >=", samples.against_constant(8), ABOVE_B, part=0.5),
     Case("difference x 8, both vary", samples.against_varying(8), AGAINST_B, part=0.5),
     Case("equal, apart by the tolerance", samples.against_varying(1, shift=0.75), EQUAL | {"tolerance": 0.75}),
     Case("equal, same mean", samples.against_varying(1), EQUAL | {"tolerance": 0.75}, (REFUTED,)),
