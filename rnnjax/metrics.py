@@ -24,6 +24,9 @@ UNITS_OF_LOSS = {
 }
 
 
+SHARE, CORRELATION = (0.0, 1.0), (-1.0, 1.0)  # ranges of metrics
+
+
 class Metric(NamedTuple):
     """The description of one measured quantity.
 
@@ -32,6 +35,7 @@ class Metric(NamedTuple):
             "{symbols}", which depend on the task. better: "" where neither way is better.
         kind: scalar [R], lag [R, L], text (ids [R, N] of one text), map (points [R, P, 2] of a plane).
         source: where the definition comes from; "" = this project.
+        range: the smallest and the largest possible value, where the definition limits them.
         looked_up: the value stands in documentation or literature and is not measured; `source` says where.
     """
 
@@ -41,6 +45,7 @@ class Metric(NamedTuple):
     kind: Literal["scalar", "lag", "text", "map"] = "scalar"
     source: str = ""
     looked_up: bool = False
+    range: tuple[float, float] | None = None
 
 
 def resolve_unit(metric: Metric, loss: str) -> Metric:

@@ -1,11 +1,13 @@
-"""Bootstrap statistics over seeds: intervals, paired differences, the best of several arms, explained variance.
+"""Bootstrap statistics over seeds: intervals, paired differences, the chance of each arm to be the best.
+
+The rules of claims do not use them: their interval is that of `intervals`.
 
 The same habits as in `statistics`: an explicit integer seed for every random draw, ValueError for NaN and infinity,
 `TooFew` for fewer values than a method needs.
 """
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +18,6 @@ from rnnjax.analysis.statistics import (
     Interval,
     TooFew,
     check_finite,
-    check_same_shape,
     check_sample,
     mean_interval,
     paired_sample,
@@ -70,22 +71,6 @@ def paired_difference(seed: int, first: np.ndarray, second: np.ndarray, confiden
     return bootstrap_interval(seed, differences, np.mean, confidence)
 
 
-def paired_differences(
-    seed: int, pairs: Sequence[tuple[np.ndarray, np.ndarray]], confidence: float = 0.95
-) -> list[Interval]:
-    """Intervals of m paired differences that all hold together with at least `confidence`.
-
-    Each has confidence 1 - (1 - confidence) / m (Bonferroni). One seed serves all pairs: the networks' seeds are
-    resampled jointly, and an interval does not depend on its place in the list.
-
-    Raises: as `paired_difference`.
-    """
-    each = 1 - (1 - confidence) / max(len(pairs), 1)
-    together = f", together {percent(confidence)} over {len(pairs)}"
-    intervals = [paired_difference(seed, first, second, each) for first, second in pairs]
-    return [interval._replace(method=interval.method + together) for interval in intervals]
-
-
 def best_arm(seed: int, values_An: np.ndarray, resamples: int = 10_000) -> BestArm:
     """The arm with the smallest mean, and for each arm the share of resamples in which its mean is smallest.
 
@@ -114,34 +99,6 @@ def resampled_means(seed: int, values_An: np.ndarray, resamples: int = 10_000) -
     return values_An @ counts.T / n
 
 
-def explained_share(seed: int, x: np.ndarray, y: np.ndarray, degree: int = 3) -> Interval:
-    """R^2 = 1 - RSS / TSS of the least-squares polynomial of y on x, with a bootstrap interval over the points.
-
-    R^2 is that of the sample, not adjusted for the `degree` fitted terms. Points are resampled as if independent, so
-    the interval is only approximate where one seed gives several points. In a resample where y happens to be constant
-    there is nothing to explain and R^2 is 0.
-
-    Args: x, y [n], n >= 10, y at index i belongs to x at index i; degree >= 1 of the polynomial.
-    Raises: TooFew for fewer than 10 points, constant y or x with at most `degree` distinct values; ValueError for
-        unequal shapes, NaN or infinity.
-    """
-    x, y = check_sample("x", x, FEWEST_FOR_BOOTSTRAP), check_sample("y", y, FEWEST_FOR_BOOTSTRAP)
-    check_same_shape("x", x, "y", y)
-    if np.ptp(y) == 0:
-        raise TooFew("y is constant: there is nothing to explain")
-    if np.unique(x).size <= degree:
-        raise TooFew(f"x must have more than degree = {degree} distinct values, got {np.unique(x).size}")
-    powers = np.vander((x - x.mean()) / x.std(), degree + 1, increasing=True)
-    # Orthonormal columns keep the normal equations of the resamples well conditioned; the first one is constant.
-    basis = np.linalg.qr(powers)[0] * np.sqrt(x.size)
-    table = np.column_stack([basis, (y - y.mean()) / y.std()])
-
-    def statistic(points: np.ndarray, axis: int) -> np.ndarray:  # points [..., n]: the axis is always the last
-        return _r_squared(table[points.astype(int)])
-
-    return bootstrap_interval(seed, np.arange(x.size), statistic)
-
-
 def _resample(seed: int, sample: np.ndarray, statistic: Statistic, confidence: float, resamples: int) -> Any:
     """SciPy's result: `.confidence_interval`, NaN where BCa is undefined, and `.bootstrap_distribution`."""
     with warnings.catch_warnings(), np.errstate(divide="ignore", invalid="ignore"):
@@ -157,15 +114,3 @@ def _resample(seed: int, sample: np.ndarray, statistic: Statistic, confidence: f
             method="BCa",
             rng=np.random.default_rng(seed),
         )
-
-
-def _r_squared(table: np.ndarray) -> np.ndarray:
-    """R^2 of the last column on the others (the first of them constant); table [..., n, columns] -> [...]."""
-    products = np.matrix_transpose(table) @ table
-    inner, cross, square = products[..., :-1, :-1], products[..., :-1, -1:], products[..., -1, -1]
-    # A resample may hold too few distinct x for the degree: the pseudo-inverse then fits what there is.
-    explained = (np.matrix_transpose(cross) @ np.linalg.pinv(inner, 1e-10, hermitian=True) @ cross)[..., 0, 0]
-    total = square - table.shape[-2] * table[..., -1].mean(axis=-1) ** 2
-    constant = total <= 1e-12 * table.shape[-2]  # y has variance 1 over all points: this is rounding
-    share = 1 - (square - explained) / np.where(constant, 1.0, total)
-    return np.where(constant, 0.0, np.clip(share, 0.0, 1.0))  # a hair outside by rounding

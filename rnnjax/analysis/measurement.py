@@ -8,13 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnjax.analysis import bootstrap
-from rnnjax.analysis.bootstrap import BOOTSTRAP_SEED
-from rnnjax.analysis.statistics import Interval
-from rnnjax.config.schema import Criterion
+from rnnjax.analysis.statistics import LOOKED_UP, Interval
 
 CONFIRMED, REFUTED, UNRESOLVED = "confirmed", "refuted", "unresolved"
-CONFIDENCE = 0.95  # of a bootstrap chance, where a criterion does not say how sure it must be
 
 
 class Measurement(NamedTuple):
@@ -25,6 +21,7 @@ class Measurement(NamedTuple):
     low: float
     high: float
     verdict: str
+    needed: str = ""  # what confirms it, where that is more than to lie between low and high
 
 
 def interval_verdict(interval: Interval, low: float, high: float) -> str:
@@ -38,6 +35,12 @@ def interval_verdict(interval: Interval, low: float, high: float) -> str:
 
 def measure_interval(what: str, interval: Interval, low: float, high: float) -> Measurement:
     return Measurement(what, interval, low, high, interval_verdict(interval, low, high))
+
+
+def as_looked_up(measurement: Measurement) -> Measurement:
+    """The same measurement of a value that stands in documentation: no seeds and no spread are behind it."""
+    value = measurement.interval.estimate
+    return measurement._replace(interval=Interval(value, value, value, 1, LOOKED_UP))
 
 
 def finite_values(values: np.ndarray) -> np.ndarray:
@@ -56,16 +59,3 @@ def common_seeds(values: Sequence[np.ndarray]) -> np.ndarray:
     fewest = min(map(len, values))
     table = np.stack([of_arm[:fewest] for of_arm in values])
     return table[:, np.isfinite(table).all(axis=0)]
-
-
-def probability_measurement(criterion: Criterion, what: str, chance: float, n: int) -> Measurement:
-    """The verdict on a bootstrap chance."""
-    needed = criterion.low if np.isfinite(criterion.low) else CONFIDENCE
-    interval = Interval(float(chance), float(chance), float(chance), n, "bootstrap chance")
-    verdict = CONFIRMED if chance >= needed else REFUTED if chance <= 1 - CONFIDENCE else UNRESOLVED
-    return Measurement(what, interval, needed, 1.0, verdict)
-
-
-def mean_over_seeds(values_n: np.ndarray) -> Interval:
-    """The mean over seeds: BCa from 10 on, Student's t below."""
-    return bootstrap.paired_difference(BOOTSTRAP_SEED, values_n, np.zeros_like(values_n))

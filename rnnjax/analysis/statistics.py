@@ -16,6 +16,9 @@ import scipy.stats
 FEWEST_FOR_BOOTSTRAP = 10  # measured: nominal 95% bootstrap intervals of 5 seeds cover 86%
 
 
+LOOKED_UP = "looked up"  # method of an interval whose value stands in documentation: nothing was measured
+
+
 class TooFew(ValueError):
     """Fewer values, or fewer distinct ones, than the method needs: the question cannot be answered from them."""
 
@@ -27,7 +30,7 @@ class Interval(NamedTuple):
     low: float
     high: float
     n: int
-    method: str  # short words for the report: "t, 95%"
+    method: str  # short words for the report: "t, 95%"; `LOOKED_UP` for a value from documentation
 
     def to_json(self) -> dict[str, Any]:
         """{"estimate", "ci95": [low, high], "n", "method"}; the bounds are at the level that `method` gives."""
@@ -87,33 +90,21 @@ def iqm(values: np.ndarray, axis: int = -1) -> np.ndarray:
     return np.asarray(scipy.stats.trim_mean(check_finite("values", values), 0.25, axis=axis))
 
 
-def deviation_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
-    """Interval of the standard deviation of normal values: (n - 1) s^2 / sigma^2 is chi-square with n - 1.
-
-    Args: values [n], n >= 2; confidence in (0, 1).
-    Raises: TooFew for fewer than 2 values; ValueError for NaN or infinity.
-    """
-    sample = check_sample("values", values, fewest=2)
-    freedom, deviation = sample.size - 1, float(sample.std(ddof=1))
-    high, low = scipy.stats.chi2.ppf([(1 - confidence) / 2, (1 + confidence) / 2], freedom)
-    bounds = deviation * np.sqrt(freedom / low), deviation * np.sqrt(freedom / high)
-    return Interval(deviation, float(bounds[0]), float(bounds[1]), sample.size, f"chi-square, {percent(confidence)}")
-
-
 def share_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:
-    """Wilson's interval of a share: all p with |successes / n - p| <= z sqrt(p (1 - p) / n).
+    """Clopper and Pearson's interval of a share: never more than 1 - confidence of them miss it, whatever the share.
 
     The n trials must be independent: count seeds; 32 texts of one network are not 32 trials.
 
     Raises: TooFew for n = 0; ValueError unless 0 <= successes <= n.
-    Source: Wilson 1927, JASA 22:209.
+    Source: Clopper and Pearson 1934, Biometrika 26:404.
     """
     if not 0 <= successes <= n:
         raise ValueError(f"successes must be in [0, n], got successes = {successes}, n = {n}")
     if n < 1:
         raise TooFew("successes must be of n >= 1 trials, got n = 0")
-    bounds = scipy.stats.binomtest(successes, n).proportion_ci(confidence, method="wilson")
-    return Interval(successes / n, float(bounds.low), float(bounds.high), n, f"Wilson, {percent(confidence)}")
+    bounds = scipy.stats.binomtest(successes, n).proportion_ci(confidence, method="exact")
+    method = f"Clopper-Pearson, {percent(confidence)}"
+    return Interval(successes / n, float(bounds.low), float(bounds.high), n, method)
 
 
 # Comparisons of two arms with the same seeds

@@ -8,14 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnjax.analysis.measurement import CONFIRMED, REFUTED, UNRESOLVED, Measurement
+from rnnjax.analysis.measurement import CONFIRMED, REFUTED, UNRESOLVED, Measurement, as_looked_up
 from rnnjax.analysis.results import ArmResult, select_arms
 from rnnjax.analysis.rules import RULES
 from rnnjax.analysis.statistics import TooFew
 from rnnjax.config.schema import Claim, Criterion
-from rnnjax.metrics import metric_name
+from rnnjax.metrics import Metric, metric_name
 
-NOT_AS_STATED, DEFINITION = "not-as-stated", "definition"
+DEFINITION, DOCUMENTED, DEPENDS = "definition", "documented", "depends on the reading"
+PARTLY_CONFIRMED, PARTLY_REFUTED = "unresolved, confirmed in part", "unresolved, refuted in part"
 
 
 class Judgement(NamedTuple):
@@ -38,25 +39,45 @@ def combine_verdicts(verdicts: Sequence[str], quantifier: str) -> str:
     return other if all(verdict == other for verdict in verdicts) else UNRESOLVED
 
 
+def combine_readings(verdicts: Sequence[str]) -> str:
+    """The verdict on a statement from those on its readings.
+
+    It depends on the reading only where one is confirmed and another refuted. An unresolved reading leaves the
+    statement unresolved, in part confirmed or refuted by the others.
+    """
+    found = set(verdicts)
+    if {CONFIRMED, REFUTED} <= found:
+        return DEPENDS
+    if UNRESOLVED in found:
+        return PARTLY_CONFIRMED if CONFIRMED in found else PARTLY_REFUTED if REFUTED in found else UNRESOLVED
+    return found.pop()
+
+
 def apply_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
     """The measurements of the criterion's rule; none where too few runs are left."""
     try:
-        return RULES[criterion.rule](criterion, arms)
+        found = RULES[criterion.rule](criterion, arms)
     except TooFew:
         return []
+    return [as_looked_up(each) for each in found] if is_looked_up(criterion, arms) else found
 
 
 def judge_claim(claim: Claim, arms: Sequence[ArmResult]) -> Judgement:
-    """The verdict on one statement: that of its criteria where they agree, `not-as-stated` where they do not."""
+    """The verdict on one statement, from those of its criteria: `combine_readings`.
+
+    A confirmed one is `definition` where it is true by definition, and `documented` where documentation alone confirms
+    it and nothing was measured.
+    """
     criteria = []
     for criterion in claim.criteria:
         measurements = apply_rule(criterion, arms)
         verdict = combine_verdicts([m.verdict for m in measurements], criterion.quantifier)
         criteria.append((criterion, verdict, measurements))
-    verdicts = {verdict for _, verdict, _ in criteria}
-    overall = verdicts.pop() if len(verdicts) == 1 else NOT_AS_STATED
-    if claim.definition and overall == CONFIRMED:
+    overall = combine_readings([verdict for _, verdict, _ in criteria])
+    if overall == CONFIRMED and claim.definition:
         overall = DEFINITION
+    elif overall == CONFIRMED and all(is_looked_up(criterion, arms) for criterion in claim.criteria):
+        overall = DOCUMENTED
     return Judgement(claim, overall, criteria, count_diverged(claim, arms), looked_up_sources(claim, arms))
 
 
@@ -67,11 +88,15 @@ def count_diverged(claim: Claim, arms: Sequence[ArmResult]) -> int:
 
 def looked_up_sources(claim: Claim, arms: Sequence[ArmResult]) -> tuple[str, ...]:
     """The documentation or literature that the values of a claim were looked up in; none where all were measured."""
-    used = [
-        arm.info[name]
-        for criterion in claim.criteria
-        for name in [metric_name(criterion.metric)]
-        for arm in select_arms(arms, criterion.patterns())
-        if name in arm.info
-    ]
+    used = [metric for criterion in claim.criteria for metric in described_metrics(criterion, arms) if metric]
     return tuple(dict.fromkeys(metric.source for metric in used if metric.looked_up))
+
+
+def is_looked_up(criterion: Criterion, arms: Sequence[ArmResult]) -> bool:
+    """Whether all values that a criterion judges stand in documentation."""
+    return all(metric is not None and metric.looked_up for metric in described_metrics(criterion, arms))
+
+
+def described_metrics(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Metric | None]:
+    """The description of the judged metric in each arm of a criterion; None where an arm has none."""
+    return [arm.info.get(metric_name(criterion.metric)) for arm in select_arms(arms, criterion.patterns())]

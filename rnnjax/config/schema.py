@@ -43,7 +43,8 @@ class Criterion:
     low: Number = float("-inf")  # the claim holds between `low` and `high`
     high: Number = float("inf")  # upper limit
     expected: Number | None = None  # the expected value, or the threshold of `share`
-    tolerance: Number = 0.0  # accepted distance from `expected`
+    # accepted distance from `expected`; rule `best`: smallest advantage that counts; rule `equal`: largest difference
+    tolerance: Annotated[Number, Ge(0)] = 0.0
     # scale of differences; relative is mean a / mean b - 1
     scale: Literal["difference", "relative", "log", "rank"] = "difference"
     prefers: Literal["lowest", "highest"] = "lowest"  # rule `best`: which extreme wins

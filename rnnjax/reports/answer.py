@@ -8,7 +8,13 @@ from rnnjax.analysis.statistics import Interval
 from rnnjax.reports.document import Statement, by_verdict
 from rnnjax.reports.formatting import format_interval, format_value
 
-PHRASES = {"not-as-stated": "not as stated", "definition": "true by definition"}
+PHRASES = {
+    "depends on the reading": "dependent on the reading",
+    "unresolved, confirmed in part": "unresolved (confirmed in part)",
+    "unresolved, refuted in part": "unresolved (refuted in part)",
+    "definition": "true by definition",
+    "documented": "confirmed by documentation",
+}
 
 
 class Leader(NamedTuple):

@@ -9,7 +9,16 @@ import plotly.graph_objects as go
 
 from rnnjax.analysis.statistics import Interval
 
-VERDICTS = {"confirmed": "✓", "refuted": "✗", "unresolved": "?", "not-as-stated": "≠", "definition": "≡"}
+VERDICTS = {
+    "confirmed": "✓",
+    "refuted": "✗",
+    "depends on the reading": "≠",
+    "unresolved": "?",
+    "unresolved, confirmed in part": "?✓",
+    "unresolved, refuted in part": "?✗",
+    "definition": "≡",
+    "documented": "§",
+}
 TableCell = str | int | float | Interval | None
 
 

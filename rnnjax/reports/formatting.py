@@ -4,7 +4,7 @@ import math
 import re
 from typing import Any
 
-from rnnjax.analysis.statistics import Interval
+from rnnjax.analysis.statistics import LOOKED_UP, Interval
 
 MISSING = "–"  # no value: the run diverged or never reached that point
 
@@ -21,6 +21,8 @@ def format_value(value: Any) -> Any:
     """A value as text: an interval with n, a float to 4 digits, an integer with commas; a `str` subclass unchanged."""
     if isinstance(value, Interval):
         estimate, low, high = format_interval(value)
+        if value.method == LOOKED_UP:
+            return f"{estimate}, {LOOKED_UP}"
         return f"{estimate}{'' if value.n < 2 else f' [{low}, {high}]'}, n = {value.n}"
     if isinstance(value, bool) or type(value) is str:
         return escape_controls(str(value))

@@ -22,7 +22,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs
 
-from rnnjax.analysis.statistics import Interval
+from rnnjax.analysis.statistics import LOOKED_UP, Interval
 from rnnjax.reports.document import VERDICTS, Figure, Report, ReportTable, Sample, TableCell, by_verdict, check
 from rnnjax.reports.formatting import escape_controls, format_interval, format_value
 from rnnjax.reports.metric_tables import MAX_COLUMNS, settings_table, split_table
@@ -100,12 +100,18 @@ def render(template: str, autoescape: bool, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"md": markdown, "code": backticks_to_code, "code_block": _code_block}
-    environment.filters |= {"figure_json": _figure_json, "hash": _hash, "bounds": format_interval}
+    environment.filters |= {"figure_json": _figure_json, "hash": _hash, "bounds": format_interval, "slug": _slug}
     environment.tests["interval"] = lambda value: isinstance(value, Interval)
     # The doctor's page, which has names of its own for two of them
     environment.filters["script"], environment.globals["ours"] = _figure_json, _asset
     environment.globals |= {"marks": VERDICTS, "asset": _asset, "plotly": lambda: Markup(get_plotlyjs())}
+    environment.globals["looked_up"] = LOOKED_UP
     return environment.get_template(template).render(values)
+
+
+def _slug(verdict: str) -> str:
+    """The class of a verdict in the style sheet: "depends-on-the-reading"."""
+    return re.sub(r"\W+", "-", verdict)
 
 
 def _asset(name: str) -> Markup:

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from rnnjax.analysis import statistics as stats
-from rnnjax.analysis.measurement import CONFIRMED, Measurement
+from rnnjax.analysis.measurement import CONFIRMED, REFUTED, UNRESOLVED, Measurement
 from rnnjax.analysis.results import Results, shared_unit
-from rnnjax.analysis.verdicts import DEFINITION, Judgement
+from rnnjax.analysis.statistics import LOOKED_UP
+from rnnjax.analysis.verdicts import DEFINITION, DOCUMENTED, PARTLY_CONFIRMED, PARTLY_REFUTED, Judgement
 from rnnjax.reports.formatting import format_value
 
 
@@ -61,10 +62,19 @@ def claim_summary(judgement: Judgement) -> dict[str, Any]:
     }
 
 
+MEASURED_VERDICT = {  # that a measurement has which stands for a statement of this verdict
+    DEFINITION: CONFIRMED,
+    DOCUMENTED: CONFIRMED,
+    PARTLY_CONFIRMED: UNRESOLVED,
+    PARTLY_REFUTED: UNRESOLVED,
+}
+MOST = 6  # measurements of one criterion in a sentence
+
+
 def decisive(judgement: Judgement) -> Measurement | None:
     """The measurement to show first: one that has the verdict of the whole, else the first."""
     found = [m for _, _, measurements in judgement.criteria for m in measurements]
-    wanted = CONFIRMED if judgement.verdict == DEFINITION else judgement.verdict
+    wanted = MEASURED_VERDICT.get(judgement.verdict, judgement.verdict)
     return next((m for m in found if m.verdict == wanted), found[0] if found else None)
 
 
@@ -72,13 +82,9 @@ def reasons(judgement: Judgement) -> str:
     """Each criterion, its verdict and its measurements, in one paragraph."""
     parts = []
     for criterion, verdict, measurements in judgement.criteria:
-        values = "; ".join(
-            f"{m.what} {format_value(m.interval)} ({m.interval.method})" for m in shortened(measurements)
-        )
         words = criterion.text or criterion.metric
-        parts.append(
-            f"{words}: {verdict}. Needed {needed(measurements)}; measured {values or 'too few seeds to tell'}."
-        )
+        values = measured(measurements, verdict)
+        parts.append(f"{words}: {verdict}. Needed {needed(measurements)}; measured {values}.")
     if judgement.excluded:
         parts.append(f"{judgement.excluded} diverged runs are not in these numbers.")
     if judgement.looked_up:
@@ -86,15 +92,30 @@ def reasons(judgement: Judgement) -> str:
     return " ".join(parts)
 
 
-def shortened(measurements: Sequence[Measurement], most: int = 6) -> Sequence[Measurement]:
-    """At most six measurements, those against the statement first."""
-    return sorted(measurements, key=lambda m: ["refuted", "unresolved", "confirmed"].index(m.verdict))[:most]
+def measured(measurements: Sequence[Measurement], verdict: str) -> str:
+    """At most `MOST` measurements with their intervals, first those with the criterion's verdict: they decide it."""
+    if not measurements:
+        return "too few seeds to tell"
+    order = [verdict, REFUTED, UNRESOLVED, CONFIRMED]
+    ranked = sorted(measurements, key=lambda m: order.index(m.verdict))
+    more = f"; and {len(ranked) - MOST} more" if len(ranked) > MOST else ""
+    return "; ".join(map(measurement_text, ranked[:MOST])) + more
+
+
+def measurement_text(measurement: Measurement) -> str:
+    """As "tanh 0.57 [0.56, 0.58], n = 32 (t, 95%)"; a value from documentation has no method of an interval."""
+    method = measurement.interval.method
+    value = f"{measurement.what} {format_value(measurement.interval)}"
+    return value if method == LOOKED_UP else f"{value} ({method})"
 
 
 def needed(measurements: Sequence[Measurement]) -> str:
+    """What confirms a measurement of a criterion."""
     if not measurements:
         return "more seeds"
-    low, high = measurements[0].low, measurements[0].high
-    if low == -np.inf:
-        return f"at most {high:.4g}"
-    return f"at least {low:.4g}" if high == np.inf else f"{low:.4g} to {high:.4g}"
+    first = measurements[0]
+    if first.needed:
+        return first.needed
+    if first.low == -np.inf:
+        return f"at most {first.high:.4g}"
+    return f"at least {first.low:.4g}" if first.high == np.inf else f"{first.low:.4g} to {first.high:.4g}"

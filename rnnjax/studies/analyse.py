@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from rnnjax.analysis.results import Results, decode_ids
+from rnnjax.analysis.results import ArmResult, Results, decode_ids
 from rnnjax.analysis.verdicts import judge_claim
 from rnnjax.config.schema import Study
 from rnnjax.config.study_json import STUDY_FILE, study_to_json
@@ -15,6 +15,7 @@ from rnnjax.reports.render import write_report
 from rnnjax.reports.summary import summary
 from rnnjax.storage.files import write_json, write_text
 from rnnjax.storage.manifest import to_results_json
+from rnnjax.studies.criteria import check_attainable
 from rnnjax.studies.dry_run import check_recorded
 from rnnjax.studies.load_results import check_same_study, load_results
 from rnnjax.studies.validation import check_names
@@ -47,8 +48,14 @@ def rejudge(study: Study, folder: Path) -> None:
     study = study._replace(arms=[arms[name] for name in order], config=stored.study.config)
     rejudged = replace(stored, study=study, arms=[results[name] for name in order])
     check_recorded(study, rejudged.arms)
+    check_attainable(study, {arm.name: recorded_ranges(arm) for arm in rejudged.arms})
     write_study(folder, study)
     write_outputs(folder, rejudged)
+
+
+def recorded_ranges(arm: ArmResult) -> dict[str, tuple[float, float]]:
+    """The ranges of the metrics of an arm; those of older run folders have none."""
+    return {name: metric.range for name, metric in arm.info.items() if metric.range is not None}
 
 
 def write_study(folder: Path, study: Study) -> None:

@@ -27,6 +27,7 @@ from rnnjax.studies.metrics import (
     loss_thresholds,
     norm_metrics,
     outcome_metrics,
+    training_metrics,
 )
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.parallel import Run, stack_hparams
@@ -110,6 +111,19 @@ def check_metrics(study: Study, rehearsed: dict[Spec, DryRun]) -> None:
         for arm in study.arms:
             if any(fnmatchcase(arm.name, pattern) for pattern in arms):
                 check_metric(where, metric, available_metrics(study, arm, rehearsed[arm.spec.program]))
+
+
+def metric_ranges(study: Study, rehearsed: dict[Spec, DryRun]) -> dict[str, dict[str, tuple[float, float]]]:
+    """The range of each metric of each arm whose definition sets one: arm -> metric -> range."""
+    training = training_metrics()
+    return {
+        arm.name: {
+            name: metric.range
+            for name, metric in (training | rehearsed[arm.spec.program].metrics).items()
+            if metric.range is not None
+        }
+        for arm in study.arms
+    }
 
 
 def requested_metrics(study: Study) -> Iterator[tuple[str, str, list[str]]]:

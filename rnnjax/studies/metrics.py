@@ -8,7 +8,7 @@ import scipy.stats
 
 from rnnjax.analysis.loss_spikes import first_jump, jump_rate, jump_recovery
 from rnnjax.analysis.results import ArmResult, per_seed
-from rnnjax.metrics import Metric, resolve_unit
+from rnnjax.metrics import CORRELATION, SHARE, Metric, resolve_unit
 from rnnjax.networks.model import build_network
 from rnnjax.probes.dynamics.units import unit_recovery
 from rnnjax.probes.memory.symbol_recall import horizon_over_untrained
@@ -18,18 +18,22 @@ from rnnjax.types import Facts, Probe
 RECORD_METRICS = {  # rows of the record, one value for each `log_every` steps
     "loss": Metric("mean loss of the training windows, over what counts in them", "{loss}", "lower"),
     "gradient_norm": Metric("Euclidean norm of the whole gradient, before any clipping"),
-    "clip_share": Metric("share of optimizer steps on which the gradient's norm exceeded clip_norm"),
+    "clip_share": Metric("share of optimizer steps on which the gradient's norm exceeded clip_norm", range=SHARE),
     "update_norm": Metric("Euclidean norm of the change of all parameters in one optimizer step"),
     "objective": Metric("the optimised loss: `loss` after the study's reduction over the window", better="lower"),
-    "rise": Metric("1 where the objective of a row is above that of the row before, else 0", better="lower"),
-    "sharp_rise": Metric("1 where it is above by more than a twentieth, else 0", better="lower"),
+    "rise": Metric(
+        "1 where the objective of a row is above that of the row before, else 0", better="lower", range=SHARE
+    ),
+    "sharp_rise": Metric("1 where it is above by more than a twentieth, else 0", better="lower", range=SHARE),
 }
 OUTCOME_METRICS = {  # one value per seed, from the record, the reference losses and the settings
     "final_loss": Metric("mean training loss of the last 1,000 optimizer steps", "{loss}", "lower"),
     "smooth_loss": Metric("s' = 0.999 s + 0.001 loss from the first row on, at the end of training", "{loss}", "lower"),
     "loss_area": Metric("mean training loss over all of training", "{loss}", "lower"),
     "clip_share": RECORD_METRICS["clip_share"],
-    "clip_trend": Metric("Spearman's correlation of the clip share with time, over 30 stretches of training"),
+    "clip_trend": Metric(
+        "Spearman's correlation of the clip share with time, over 30 stretches of training", range=CORRELATION
+    ),
     "jumps": Metric(
         "rows whose loss is more than 1 above the median of the 40 rows before, the first of each burst",
         "per 10,000 optimizer steps",
@@ -42,13 +46,15 @@ OUTCOME_METRICS = {  # one value per seed, from the record, the reference losses
         "lower",
     ),
     "largest_norm": Metric("largest mean gradient norm of a row of the record, before any clipping"),
-    "failed": Metric("1 where a run diverged or ended above the unigram loss, else 0", better="lower"),
+    "failed": Metric("1 where a run diverged or ended above the unigram loss, else 0", better="lower", range=SHARE),
     "below_chance": Metric("chance loss minus final_loss", "{loss}", "higher"),
     "parameters": Metric("number of trained parameters, the same for all seeds"),
     "weights": Metric("number of parameters in kernels (rank 2), without biases"),
     "characters_read": Metric("steps x window x batch: symbols or rows that training reads", "{symbols}"),
     "unit_recovery": Metric(
-        "share of the units that were dead at an earlier probe and fire again at the last one", better="higher"
+        "share of the units that were dead at an earlier probe and fire again at the last one",
+        better="higher",
+        range=SHARE,
     ),
     "horizon_over_untrained": Metric(
         "`horizon` at the end of training, where the accuracy must also exceed the untrained network's",

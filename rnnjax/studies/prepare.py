@@ -7,8 +7,9 @@ from rnnjax.config.schema import Arm, Study
 from rnnjax.errors import BadInput
 from rnnjax.networks.initializers import distribution
 from rnnjax.settings import TaskSpec
+from rnnjax.studies.criteria import check_attainable
 from rnnjax.studies.datasets import load_tasks
-from rnnjax.studies.dry_run import check_metrics, check_probes, dry_run, required_disk_bytes
+from rnnjax.studies.dry_run import check_metrics, check_probes, dry_run, metric_ranges, required_disk_bytes
 from rnnjax.studies.group import build_plan
 from rnnjax.studies.validation import check_names
 from rnnjax.training.parallel import block_width
@@ -39,6 +40,7 @@ def prepare_study(study: Study) -> Prepared:
     if study.complete:  # a probe of arms that were left out may be impossible in those that remain
         check_probes(programs.values())
     check_metrics(study, programs)
+    check_attainable(study, metric_ranges(study, programs))
     return Prepared(study, tasks, warnings, required_disk_bytes(study, programs))
 
 

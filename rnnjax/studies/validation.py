@@ -16,6 +16,15 @@ from rnnjax.networks.cells import CELLS
 from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.networks.initializers import INITIALIZERS, SQUARE_ONLY
 from rnnjax.probes import PROBES
+from rnnjax.studies.criteria import (
+    REQUIRED_FIELDS,
+    RULE_AXES,
+    RULE_SCALES,
+    check_arms,
+    check_limits,
+    check_seeds,
+    check_tolerance,
+)
 from rnnjax.tasks import TASKS
 from rnnjax.training.optimizers import OPTIMIZERS
 from rnnjax.training.schedules import SCHEDULES
@@ -37,32 +46,6 @@ def setting_tables() -> dict[str, Iterable[str]]:
 
 FILE_TASKS = ("text", "series")  # tasks that read the user's file
 NEXT_SYMBOL_TASKS = ("grammar", "text")  # tasks of ids in which every symbol is to be followed by the next one
-REQUIRED_FIELDS = {  # fields of a criterion that its rule cannot do without
-    "exact": ["expected"],
-    "number": ["expected"],
-    "share": ["expected"],
-    "difference": ["compared_to"],
-    "best": ["compared_to"],
-    "explained": ["explained_by"],
-    "contrast": ["weights"],
-    "trend": ["axes"],
-    "interaction": ["axes"],
-    "widest": ["factors"],
-    "additive": ["axes", "compared_to"],
-    "correlation": ["explained_by"],
-    "variance_share": ["other_metrics"],
-}
-INTERVAL_RULES = (  # rules that place an interval between `low` and `high`
-    *("bound", "difference", "explained", "contrast", "trend"),
-    *("interaction", "spread", "correlation", "variance_share"),
-)
-RULE_AXES = {"trend": (1,), "interaction": (2,), "additive": range(1, 10)}  # how many of them a rule takes
-RULE_SCALES = {
-    "difference": ("difference", "relative"),
-    "contrast": ("difference", "log"),
-    "trend": ("difference", "log", "rank"),
-    "interaction": ("difference", "log"),
-}
 
 
 def check_names(study: Study) -> None:
@@ -168,12 +151,10 @@ def check_criterion(where: str, criterion: Criterion, study: Study) -> None:
     for field in needed:
         if not getattr(criterion, field) and getattr(criterion, field) != 0:
             raise BadInput(f"{where}: missing field '{field}', which the rule '{criterion.rule}' needs")
-    if criterion.rule in INTERVAL_RULES and criterion.low == -math.inf and criterion.high == math.inf:
-        raise BadInput(
-            f"{where}: missing field 'low' or 'high': without a limit the rule '{criterion.rule}' always holds"
-        )
-    if criterion.low > criterion.high:
-        raise BadInput(f"{where}: got low = {criterion.low:g} and high = {criterion.high:g}; expected low <= high")
+    check_limits(where, criterion)
+    check_tolerance(where, criterion)
+    check_arms(where, criterion, study.arms)
+    check_seeds(where, criterion, study)
     for metric in [] if study.overrides else [criterion.metric, criterion.compared_metric]:
         check_metric_step(where, metric, study)
     for field, count in {"weights": len(criterion.arms), "divided_by": len(criterion.arms)}.items():

@@ -8,9 +8,19 @@ import pytest
 
 from rnnjax.analysis.measurement import CONFIRMED, REFUTED, UNRESOLVED, interval_verdict
 from rnnjax.analysis.results import ArmResult
-from rnnjax.analysis.rules import RULES
+from rnnjax.analysis.rules import FEWEST_SEEDS, RULES
 from rnnjax.analysis.statistics import Interval
-from rnnjax.analysis.verdicts import NOT_AS_STATED, Judgement, combine_verdicts, judge_claim
+from rnnjax.analysis.verdicts import (
+    DEFINITION,
+    DEPENDS,
+    DOCUMENTED,
+    PARTLY_CONFIRMED,
+    PARTLY_REFUTED,
+    Judgement,
+    combine_readings,
+    combine_verdicts,
+    judge_claim,
+)
 from rnnjax.config.schema import Claim, Criterion
 from rnnjax.metrics import Metric
 from rnnjax.reports.summary import reasons
@@ -99,10 +109,10 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], list[ArmR
         },
     ),
     "number": (
-        {"expected": 1.11},
+        {"expected": 1.11, "tolerance": 0.12},
         {
-            CONFIRMED: ({}, [arm("a", ONES)]),  # one seed could well give 1.11
-            REFUTED: ({"expected": 1.2, "tolerance": 0.1}, [arm("a", ONES)]),
+            CONFIRMED: ({}, [arm("a", ONES)]),  # one seed could well give 1.11, and the mean is near
+            REFUTED: ({"tolerance": 0.1}, [arm("a", ONES)]),
             UNRESOLVED: ({}, [arm("a", ONES[:1])]),  # two seeds are needed, and then it is one or the other
         },
     ),
@@ -120,6 +130,14 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], list[ArmR
             CONFIRMED: ({}, [arm("a", ONES - 0.1 + NOISE), arm("b", ONES)]),
             REFUTED: ({}, [arm("a", ONES + 0.1 + NOISE), arm("b", ONES)]),
             UNRESOLVED: ({}, [arm("a", ONES + NOISE - NOISE.mean()), arm("b", ONES)]),
+        },
+    ),
+    "equal": (
+        {"compared_to": ["b"], "tolerance": 0.05},
+        {
+            CONFIRMED: ({}, [arm("a", ONES + NOISE), arm("b", ONES)]),
+            REFUTED: ({}, [arm("a", ONES + 0.1 + NOISE), arm("b", ONES)]),
+            UNRESOLVED: ({}, [arm("a", ONES + 0.05 + CENTRED), arm("b", ONES)]),
         },
     ),
     "share": (
@@ -165,9 +183,9 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, tuple[dict[str, Any], list[ArmR
     "spread": (
         {"low": 0.04, "high": 0.07},
         {
-            CONFIRMED: ({"high": 0.1}, [arm("a", ONES)]),  # a deviation of 0.059 [0.049, 0.076]
+            CONFIRMED: ({"high": 0.1}, [arm("a", ONES)]),  # a deviation of 0.060 [0.053, 0.073]
             REFUTED: ({"low": 0.08, "high": 0.1}, [arm("a", ONES)]),
-            UNRESOLVED: ({"low": 0.05}, [arm("a", ONES)]),
+            UNRESOLVED: ({"low": 0.06}, [arm("a", ONES)]),
         },
     ),
     "widest": (
@@ -246,18 +264,16 @@ def test_runs_that_diverged_are_left_out_and_counted(rule: str) -> None:
 
 @pytest.mark.parametrize("verdict", [CONFIRMED, REFUTED])
 @pytest.mark.parametrize("rule", CASES)
-@pytest.mark.parametrize("seeds", [0, 1, 2])
+@pytest.mark.parametrize("seeds", [0, 1, 2, 7, 8])
 def test_too_few_seeds_are_a_verdict_and_no_exception(rule: str, verdict: str, seeds: int) -> None:
-    """The rules that look at single seeds can judge one; a mean needs two; a bootstrap ten."""
+    """The rules that look at single seeds can judge one; a mean needs two; a jackknife eight."""
     asked, arms = case(rule, verdict)
     few = [
         one._replace(metrics={k: v[:seeds] for k, v in one.metrics.items()}, diverged_at=one.diverged_at[:seeds])
         for one in arms
     ]
     judgement = judged(few, asked)
-    fewest = {"exact": 1, "share": 1, "best": 10, "explained": 10, "widest": 10, "additive": 10}
-    fewest = (fewest | {"correlation": 10, "variance_share": 10}).get(rule, 2)
-    if seeds < fewest:
+    if seeds < FEWEST_SEEDS[rule]:
         assert judgement.verdict == UNRESOLVED
         assert [(one, measurements) for _, one, measurements in judgement.criteria] == [(UNRESOLVED, [])]
     else:
@@ -282,7 +298,8 @@ def test_two_arms_that_never_survive_the_same_seed_cannot_be_compared() -> None:
 
 def test_what_cannot_be_explained_is_unresolved() -> None:
     """A constant metric, or an explaining one with too few values for a cubic or without a logarithm."""
-    for values, x in ((np.ones(N), X), (HALF, np.ones(N)), (ONES, np.zeros(N))):
+    rounded = 1 + 1e-12 * HALF
+    for values, x in ((np.ones(N), X), (rounded, X), (HALF, np.ones(N)), (ONES, np.zeros(N))):
         assert judged([arm("a", values, x=x)], criterion("explained", explained_by="x", low=0.5)).verdict == UNRESOLVED
 
 
@@ -307,7 +324,7 @@ def test_a_relative_difference_is_as_sure_as_the_ratio_of_means() -> None:
     places = rng.integers(60, size=(20_000, 60))
     ratios = noisy[places].mean(axis=1) / b[places].mean(axis=1) - 1
     expected = (noisy.mean() / b.mean() - 1, *np.quantile(ratios, [0.025, 0.975]))
-    assert found[0].interval[:3] == pytest.approx(expected, abs=0.005)
+    assert found[0].interval[:3] == pytest.approx(expected, abs=0.008)
 
 
 def test_differences_are_paired_and_may_be_relative() -> None:
@@ -335,9 +352,20 @@ def test_an_arm_that_always_diverges_is_not_the_best_and_hides_no_seed_of_the_ot
     assert judged(arms[2:], criterion("best", arms=["gone"], compared_to=["gone"])).verdict == UNRESOLVED
 
 
-@pytest.mark.parametrize(("tolerance", "verdict"), [(0.0, REFUTED), (0.49, REFUTED), (0.51, CONFIRMED)])
-def test_a_number_is_reproduced_within_its_tolerance_too(tolerance: float, verdict: str) -> None:
-    assert judged([arm("a", ONES)], criterion("number", expected=1.5, tolerance=tolerance)).verdict == verdict
+@pytest.mark.parametrize(
+    ("expected", "tolerance", "verdict"),
+    [
+        (1.1, 0.09, REFUTED),  # likely for one seed, but not near the mean
+        (1.5, 0.51, REFUTED),  # near the mean, but not likely
+        (1.1, 0.11, CONFIRMED),
+        (1.0, 0.0, CONFIRMED),  # the mean itself, up to rounding
+    ],
+)
+def test_a_number_must_be_likely_and_near(expected: float, tolerance: float, verdict: str) -> None:
+    """The mean is 1, and a new seed lies in 1 +- 0.121."""
+    judgement = judged([arm("a", ONES)], criterion("number", expected=expected, tolerance=tolerance))
+    assert judgement.verdict == verdict
+    assert f"Needed a mean within {tolerance:.4g} of {expected:.4g}" in reasons(judgement)
 
 
 @pytest.mark.parametrize(
@@ -387,13 +415,31 @@ def test_the_quantifier_of_a_reading_counts() -> None:
     assert judged(arms, criterion("bound", **asked, quantifier="any")).verdict == CONFIRMED
 
 
-def test_readings_that_disagree_are_not_as_stated() -> None:
+@pytest.mark.parametrize(
+    ("readings", "verdict"),
+    [
+        ([C], C),
+        ([R, R], R),
+        ([U, U], U),
+        ([C, R], DEPENDS),
+        ([C, R, U], DEPENDS),
+        ([C, U], PARTLY_CONFIRMED),
+        ([C, U, U, C], PARTLY_CONFIRMED),
+        ([R, U], PARTLY_REFUTED),
+    ],
+)
+def test_the_verdict_of_several_readings(readings: list[str], verdict: str) -> None:
+    assert combine_readings(readings) == combine_readings(readings[::-1]) == verdict
+
+
+def test_a_statement_depends_on_the_reading_only_where_one_is_confirmed_and_another_refuted() -> None:
     arms = [arm("a", ONES)]
-    yes, no = criterion("bound", low=0.5, high=1.5), criterion("bound", low=2.0)
-    few = criterion("best", arms=["a"], compared_to=["a"])
-    assert judged(arms, yes, no).verdict == NOT_AS_STATED
+    yes, no, open_ = (criterion("bound", low=low, high=9.0) for low in (0.5, 2.0, 1.0))
+    assert judged(arms, yes, no).verdict == DEPENDS
+    assert judged(arms, yes, open_).verdict == PARTLY_CONFIRMED
+    assert judged(arms, no, open_).verdict == PARTLY_REFUTED
     assert judged(arms, yes, yes).verdict == CONFIRMED
-    assert [verdict for _, verdict, _ in judged(arms, yes, no, few).criteria][:2] == [CONFIRMED, REFUTED]
+    assert judge_claim(Claim("id", "says", [yes], definition=True), arms).verdict == DEFINITION
 
 
 def test_a_judgement_is_made_again_to_the_last_digit() -> None:
@@ -405,8 +451,27 @@ def test_a_judgement_is_made_again_to_the_last_digit() -> None:
 def test_a_value_that_was_looked_up_is_told_with_its_source() -> None:
     """Its verdict is computed by the same rule, but nobody measured it here."""
     metric = Metric("1 if accepted", source="documentation of torch 2.13", looked_up=True)
-    documented, measured = arm("a", ONES)._replace(info={"m": metric}), arm("a", ONES)
-    rule = criterion("bound", low=0.5)
-    assert judged([documented], rule).looked_up == ("documentation of torch 2.13",)
-    assert reasons(judged([documented], rule)).endswith("Looked up, not measured: documentation of torch 2.13.")
-    assert judged([measured], rule).looked_up == () and "Looked up" not in reasons(judged([measured], rule))
+    documented, measured = arm("a", np.ones(N))._replace(info={"m": metric}), arm("a", np.ones(N))
+    rule = criterion("exact", expected=1.0)
+    found = judged([documented], rule)
+    assert found.verdict == DOCUMENTED
+    assert found.looked_up == ("documentation of torch 2.13",)
+    assert reasons(found) == (
+        "m: confirmed. Needed 1 to 1; measured a 1, looked up. Looked up, not measured: documentation of torch 2.13."
+    )
+    assert judged([documented], criterion("exact", expected=0.0)).verdict == REFUTED
+    assert judged([measured], rule).verdict == CONFIRMED
+    assert judged([measured], rule).looked_up == () and "ooked up" not in reasons(judged([measured], rule))
+    of_both = judged([documented, arm("b", ONES)], rule, criterion("bound", arms=["b"], low=0.5))
+    assert of_both.verdict == CONFIRMED, "in part measured"
+
+
+def test_reasons_do_not_cut_off_the_measurement_that_decides() -> None:
+    """Eight arms, one of which decides: the confirmed one of `any`, the refuted one of `all`."""
+    arms = [arm(f"a{i}", ONES + 5) for i in range(7)] + [arm("b", ONES)]
+    found = judged(arms, criterion("bound", arms=["*"], high=2.0, quantifier="any"))
+    assert found.verdict == CONFIRMED
+    assert "measured b 1.0" in reasons(found) and reasons(found).endswith("; and 2 more.")
+    found = judged(arms, criterion("bound", arms=["*"], low=2.0))
+    assert found.verdict == REFUTED
+    assert "measured b 1.0" in reasons(found)

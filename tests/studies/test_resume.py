@@ -27,6 +27,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from rnnjax import probes as diagnostics
 from rnnjax.config.load import load_study
 from rnnjax.errors import AllDiverged, Stopped
+from rnnjax.reports.document import VERDICTS
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.files import read_npz
 from rnnjax.studies import group
@@ -549,5 +550,5 @@ def check_summary(summary: dict[str, Any], arms: list[str], claims: list[str]) -
     for claim in summary["claims"]:
         shown = {"text", "source", "stated", "n", "method"}
         assert claim.keys() == {"id", "verdict", "estimate", "ci95", "expected", "why"} | shown
-        assert claim["verdict"] in {"confirmed", "refuted", "unresolved", "not-as-stated", "definition"}
+        assert claim["verdict"] in VERDICTS
         assert claim["why"]

@@ -1,55 +1,126 @@
-"""Rules on associations: rank correlation of two metrics over all runs, and variance decomposition.
+"""Rules on associations: rank correlation of two metrics, variance explained by a metric, variance decomposition.
 
-As in `rules`, each is a function (criterion, arms) -> measurements.
+As in `rules`, each is a function (criterion, arms) -> measurements. Their intervals are over seeds: an arm's runs of
+one seed go together, whatever the number of arms.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import scipy.special
 import scipy.stats
 
-from rnnjax.analysis import bootstrap
-from rnnjax.analysis.bootstrap import BOOTSTRAP_SEED
+from rnnjax.analysis.intervals import statistic_over_seeds
 from rnnjax.analysis.measurement import Measurement, common_seeds, measure_interval
 from rnnjax.analysis.results import ArmResult, per_seed, select_arms
-from rnnjax.analysis.statistics import FEWEST_FOR_BOOTSTRAP, Interval, TooFew
+from rnnjax.analysis.rules.single_arms import tolerance_range
+from rnnjax.analysis.statistics import Interval, TooFew
 from rnnjax.config.schema import Criterion
 
 PARTS = ("columns", "arms", "interaction", "seeds")  # of a variance, as `variance_decomposition` has them
 FLAT = 1e-12  # of a variance that is 1: what lies below is rounding
+ROUNDING = 1e-9  # relative: values that differ by less are constant
+DEGREE = 3  # of the polynomial that explains a metric
 
 
 def correlation_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
     """Spearman's rank correlation of `metric` with `explained_by` over all runs of the arms lies in [low, high].
 
     With `controlling_for`, the partial correlation given that metric z:
-    (r_xy - r_xz r_yz) / sqrt((1 - r_xz^2) (1 - r_yz^2)). Runs are resampled as if independent, so the interval is only
-    approximate where one arm or seed contributes several runs.
+    (r_xy - r_xz r_yz) / sqrt((1 - r_xz^2) (1 - r_yz^2)). The interval is over seeds, by the jackknife of Fisher's
+    atanh r; needs 8 seeds.
     """
-    chosen = select_arms(arms, criterion.arms)
-    names = [
-        criterion.explained_by,
-        criterion.metric,
-        *([criterion.controlling_for] if criterion.controlling_for else []),
-    ]
-    table = np.stack([np.concatenate([per_seed(arm, name) for arm in chosen]) for name in names])
-    table = table[:, np.isfinite(table).all(axis=0)]
-    if table.shape[1] < FEWEST_FOR_BOOTSTRAP:
-        raise TooFew(f"a correlation needs {FEWEST_FOR_BOOTSTRAP} runs, got {table.shape[1]}")
-    if any(np.ptp(row) == 0 for row in table):
+    names = [criterion.metric, criterion.explained_by, criterion.controlling_for]
+    table, seeds = table_of_runs(select_arms(arms, criterion.arms), list(filter(None, names)))
+    if any(is_constant(row) for row in table):
         raise TooFew(f"{criterion.metric}: one of the metrics is the same in all runs")
 
-    def statistic(runs: np.ndarray, axis: int) -> np.ndarray:  # runs [..., n]: the axis is always the last
-        return partial_correlation(scipy.stats.rankdata(np.moveaxis(table[:, runs.astype(int)], 0, -2), axis=-1))
+    def statistic(runs: np.ndarray) -> float:
+        return float(partial_correlation(scipy.stats.rankdata(table[:, runs], axis=-1)))
 
-    interval = bootstrap.bootstrap_interval(BOOTSTRAP_SEED, np.arange(table.shape[1]), statistic)
+    interval = jackknife_over_runs(statistic, seeds, "atanh")
     words = f", given {criterion.controlling_for}" if criterion.controlling_for else ""
-    words += f", runs of {len(chosen)} arms as if independent"
-    return [
-        measure_interval(
-            f"{criterion.metric} with {criterion.explained_by}{words}", interval, criterion.low, criterion.high
-        )
-    ]
+    what = f"{criterion.metric} with {criterion.explained_by}{words}, {table.shape[1]} runs"
+    return [measure_interval(what, interval, criterion.low, criterion.high)]
+
+
+def table_of_runs(arms: Sequence[ArmResult], metrics: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """The metrics [M, R] of all runs of some arms in which all are finite, and the seed of each run [R]."""
+    table = np.stack([np.concatenate([per_seed(arm, name) for arm in arms]) for name in metrics])
+    seeds = np.concatenate([arm.seeds[: len(per_seed(arm, metrics[0]))] for arm in arms])
+    kept = np.isfinite(table).all(axis=0)
+    return table[:, kept], seeds[kept]
+
+
+def is_constant(values: np.ndarray) -> bool:
+    """Whether values differ by rounding only, or there are none."""
+    return not values.size or bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
+
+
+LINKS = {  # scales on which a statistic is nearly symmetric, with their inverses; of an interval that may end at 1
+    "atanh": (lambda r: np.arctanh(np.clip(r, -1 + FLAT, 1 - FLAT)), np.tanh),
+    "logit": (lambda p: scipy.special.logit(np.clip(p, FLAT, 1 - FLAT)), scipy.special.expit),
+    "-log(1 - p)": (lambda p: -np.log(np.clip(1 - p, FLAT, 1)), lambda y: float(np.clip(-np.expm1(-y), 0, 1))),
+}
+
+
+def jackknife_over_runs(statistic: Callable[[np.ndarray], float], seeds_R: np.ndarray, link: str) -> Interval:
+    """Interval of a statistic of runs, where the runs of one seed are left out together.
+
+    Args: statistic(places of runs); seeds_R: the seed of each run.
+    Raises: TooFew for fewer than 8 seeds.
+    """
+    places = [np.flatnonzero(seeds_R == seed) for seed in np.unique(seeds_R)]
+
+    def of_seeds(chosen: np.ndarray) -> float:
+        return statistic(np.sort(np.concatenate([places[i] for i in chosen])))
+
+    return statistic_over_seeds(of_seeds, len(places), *LINKS[link])
+
+
+def explained_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
+    """The share of the variance of a metric that a cubic in the logarithm of another explains lies in [low, high].
+
+    `expected` and `tolerance`, where given, keep only the runs whose value of `explained_by` is within that range. The
+    interval is over seeds, needs 8 of them, and is the wider of two, by the jackknife of logit R^2 and of log(1 - R^2).
+    """
+    table, seeds = table_of_runs(select_arms(arms, criterion.arms), [criterion.explained_by, criterion.metric])
+    kept = table[0] > 0  # what is not has no logarithm
+    if criterion.expected is not None:
+        low, high = tolerance_range(criterion)
+        kept &= (low <= table[0]) & (table[0] <= high)
+    interval = explained_share(np.log(table[0, kept]), table[1, kept], seeds[kept])
+    what = f"{criterion.metric} by log {criterion.explained_by}, {kept.sum()} runs"
+    return [measure_interval(what, interval, criterion.low, criterion.high)]
+
+
+def explained_share(x_R: np.ndarray, y_R: np.ndarray, seeds_R: np.ndarray) -> Interval:
+    """R^2 = 1 - RSS / TSS of the least-squares cubic of y on x, with an interval over seeds.
+
+    R^2 is that of the sample, not adjusted for the fitted terms.
+
+    Raises: TooFew for fewer than 8 seeds, constant y or x with at most 3 distinct values.
+    """
+    if is_constant(y_R):
+        raise TooFew("the metric is constant: there is nothing to explain")
+    if np.unique(x_R).size <= DEGREE:
+        raise TooFew(f"a cubic needs more than {DEGREE} distinct values, got {np.unique(x_R).size}")
+
+    def statistic(runs: np.ndarray) -> float:
+        return r_squared(x_R[runs], y_R[runs])
+
+    one, other = (jackknife_over_runs(statistic, seeds_R, link) for link in ("logit", "-log(1 - p)"))
+    return one._replace(low=min(one.low, other.low), high=max(one.high, other.high))
+
+
+def r_squared(x: np.ndarray, y: np.ndarray) -> float:
+    """1 - RSS / TSS of the least-squares cubic of y on x; 0 where y is constant up to rounding."""
+    if is_constant(y):
+        return 0.0
+    centred = y - y.mean()
+    basis = np.vander((x - x.mean()) / (x.std() or 1.0), DEGREE + 1)
+    left = centred - basis @ np.linalg.lstsq(basis, centred, rcond=None)[0]
+    return float(np.clip(1 - left @ left / (centred @ centred), 0.0, 1.0))
 
 
 def partial_correlation(rows: np.ndarray) -> np.ndarray:
@@ -84,23 +155,24 @@ def variance_share_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list
 def variance_shares(
     arms: Sequence[ArmResult], metrics: Sequence[str], factors: Sequence[str] = ()
 ) -> dict[str, Interval]:
-    """`variance_decomposition` of metrics of one kind, one a column, over the seeds that all runs have; bootstrap
-    over seeds.
+    """`variance_decomposition` of metrics of one kind, one a column, with intervals over the seeds that all runs have.
+
+    The intervals are by the jackknife of the logit of a share.
 
     Args: factors: fields in which the arms differ; each adds a share of its own.
-    Raises: TooFew where nothing varies, or for fewer seeds than a bootstrap needs.
+    Raises: TooFew where nothing varies, or for fewer than 8 seeds.
     """
     rows = common_seeds([per_seed(arm, name) for arm in arms for name in metrics])
-    if not rows.shape[1] or np.ptp(rows) == 0:
+    if is_constant(rows):
         raise TooFew(f"{', '.join(metrics)}: the same in all runs")
     values_nAD = rows.T.reshape(-1, len(arms), len(metrics))
     levels = {name: np.unique([repr(arm.axes[name]) for arm in arms], return_inverse=True)[1] for name in factors}
 
     def of(part: str) -> Interval:
-        def statistic(seeds: np.ndarray, axis: int) -> np.ndarray:  # seeds [..., n]: the axis is always the last
-            return variance_decomposition(values_nAD, seeds.astype(int), levels)[part]
+        def statistic(seeds: np.ndarray) -> float:
+            return float(variance_decomposition(values_nAD, seeds, levels)[part])
 
-        return bootstrap.bootstrap_interval(BOOTSTRAP_SEED, np.arange(len(values_nAD)), statistic)
+        return statistic_over_seeds(statistic, len(values_nAD), *LINKS["logit"])
 
     return {part: of(part) for part in [*PARTS, *factors]}
 

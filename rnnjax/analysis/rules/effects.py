@@ -1,4 +1,4 @@
-"""Rules about many arms at once: contrasts of their means, trends along axes, the size and sum of effects.
+"""Rules about many arms at once: contrasts of their means, trends along axes, interactions.
 
 As in `rules`, each is a function (criterion, arms) -> measurements.
 """
@@ -9,19 +9,9 @@ from itertools import pairwise
 import numpy as np
 import scipy.stats
 
-from rnnjax.analysis import bootstrap
-from rnnjax.analysis import statistics as stats
-from rnnjax.analysis.bootstrap import BOOTSTRAP_SEED
-from rnnjax.analysis.measurement import (
-    Measurement,
-    common_seeds,
-    finite_values,
-    mean_over_seeds,
-    measure_interval,
-    probability_measurement,
-)
+from rnnjax.analysis.intervals import mean_over_seeds, ratio_over_seeds
+from rnnjax.analysis.measurement import Measurement, common_seeds, measure_interval
 from rnnjax.analysis.results import ArmResult, per_seed, select_arms
-from rnnjax.analysis.statistics import Interval, TooFew
 from rnnjax.config.schema import Criterion
 
 
@@ -38,7 +28,7 @@ def contrast_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measu
     above_n = np.asarray(criterion.weights) @ means_Pn
     if criterion.divided_by:
         below_n = np.asarray(criterion.divided_by) @ means_Pn
-        interval = ratio_interval(above_n, below_n)
+        interval = ratio_over_seeds(above_n, below_n)
     else:
         interval = mean_over_seeds(above_n)
     return [measure_interval(f"contrast of {criterion.metric}", interval, criterion.low, criterion.high)]
@@ -47,18 +37,6 @@ def contrast_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measu
 def on_scale(values: np.ndarray, scale: str) -> np.ndarray:
     """The values [A, n], or their logarithms at the seeds at which all are positive."""
     return np.log(values[:, (values > 0).all(axis=0)]) if scale == "log" else values
-
-
-def ratio_interval(above_n: np.ndarray, below_n: np.ndarray) -> Interval:
-    """mean(above) / mean(below) with a bootstrap interval over paired seeds."""
-    if not below_n.any():
-        raise TooFew("the contrast to divide by is 0 for every seed")
-
-    def statistic(seeds: np.ndarray, axis: int) -> np.ndarray:
-        chosen = seeds.astype(int)
-        return above_n[chosen].mean(axis=axis) / below_n[chosen].mean(axis=axis)
-
-    return bootstrap.bootstrap_interval(BOOTSTRAP_SEED, np.arange(len(above_n)), statistic)
 
 
 def trend_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
@@ -99,50 +77,3 @@ def interaction_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Me
     coefficients_n = np.linalg.lstsq(design, values_An, rcond=None)[0][3]
     what = f"{criterion.metric}: {' x '.join(criterion.axes)}"
     return [measure_interval(what, mean_over_seeds(coefficients_n), criterion.low, criterion.high)]
-
-
-def spread_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
-    """The standard deviation of a metric over seeds lies in [low, high]; its interval assumes normal values."""
-    found = []
-    for arm in select_arms(arms, criterion.arms):
-        interval = stats.deviation_interval(finite_values(per_seed(arm, criterion.metric)))
-        found.append(measure_interval(arm.name, interval, criterion.low, criterion.high))
-    return found
-
-
-def largest_factor_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
-    """Among `factors`, the first has the largest range of arm means: a bootstrap probability, as in `best`."""
-    groups = [
-        [per_seed(arm, criterion.metric) for arm in select_arms(arms, names)] for names in criterion.factors.values()
-    ]
-    sizes = np.cumsum([0, *map(len, groups)])
-    table = common_seeds([of_arm for group in groups for of_arm in group])
-    means = bootstrap.resampled_means(BOOTSTRAP_SEED, table)
-    ranges = np.stack([np.ptp(means[a:b], axis=0) for a, b in pairwise(sizes)])
-    chance = np.mean(ranges.argmax(axis=0) == 0)
-    names = list(criterion.factors)
-    what = f"chance; widest is {names[int(np.argmax(ranges.mean(axis=1)))]}"
-    return [probability_measurement(criterion, what, float(chance), table.shape[1])]
-
-
-def additive_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
-    """The arm predicted to be lowest by adding single-factor effects is the lowest; judged as in `best`.
-
-    Prediction: the baseline (`compared_to`) plus, for each of `axes`, the difference between the baseline and the arm
-    that differs from it in that axis only.
-    """
-    cells = select_arms(arms, criterion.arms)
-    [baseline] = select_arms(arms, criterion.compared_to)
-    table = common_seeds([per_seed(arm, criterion.metric) for arm in cells])
-    means = bootstrap.resampled_means(BOOTSTRAP_SEED, table)
-    by_axes = {tuple(arm.axes[axis] for axis in criterion.axes): row for row, arm in enumerate(cells)}
-    origin = tuple(baseline.axes[axis] for axis in criterion.axes)
-    base = means[by_axes[origin]]
-    predicted = np.stack(
-        [
-            base + sum(means[by_axes[(*origin[:i], value, *origin[i + 1 :])]] - base for i, value in enumerate(place))
-            for place in by_axes
-        ]
-    )
-    hit = np.mean(predicted.argmin(axis=0) == means[list(by_axes.values())].argmin(axis=0))
-    return [probability_measurement(criterion, "chance that the prediction is the best", float(hit), table.shape[1])]

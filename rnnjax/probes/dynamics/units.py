@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.metrics import Metric
+from rnnjax.metrics import SHARE, Metric
 from rnnjax.networks.cells import build_spec_cell
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network
@@ -34,12 +34,13 @@ UNIT_METRICS = {
     "state_norm": Metric("mean |h|_2 of the last layer over held-out steps"),
     "saturated_share": Metric(
         "share of hidden values with |h| > 0.95 (tanh, softsign), with h < 0.05 or h > 0.95 (sigmoid); 0 for an "
-        "unbounded activation"
+        "unbounded activation",
+        range=SHARE,
     ),
-    "stuck_share": Metric("share of units that are saturated at every held-out step"),
-    "zero_share": Metric("share of hidden values that are exactly 0"),
-    "dead_share": Metric("share of units with h = 0 at every held-out step"),
-    "large_share": Metric(f"share of hidden values with |h| > {LARGE:g}"),
+    "stuck_share": Metric("share of units that are saturated at every held-out step", range=SHARE),
+    "zero_share": Metric("share of hidden values that are exactly 0", range=SHARE),
+    "dead_share": Metric("share of units with h = 0 at every held-out step", range=SHARE),
+    "large_share": Metric(f"share of hidden values with |h| > {LARGE:g}", range=SHARE),
     "unit_dead": Metric("1 for a unit with h = 0 at every held-out step, else 0; by unit", kind="lag"),
 }
 IDENTITY_METRICS = {

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import Metric
+from rnnjax.metrics import SHARE, Metric
 from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_TAIL, PROMPT_LENGTH, PROMPTS
 from rnnjax.probes.numerics.repetition import trailing_period
 from rnnjax.settings import Spec
@@ -20,7 +20,8 @@ Followers = dict[tuple[int, ...], int]  # some characters -> the character that 
 NGRAM_METRICS = {
     f"ngram_loop_rate_{n}": Metric(
         f"share of greedy texts of the {n}-gram table of the training text that end in a loop: the last {LOOP_TAIL} of "
-        f"{LENGTH} characters have a period of at most {LONGEST_PERIOD}"
+        f"{LENGTH} characters have a period of at most {LONGEST_PERIOD}",
+        range=SHARE,
     )
     for n in ORDERS
 }

@@ -1,6 +1,6 @@
 """Facts of documentation and literature: not measured here, so that claims that depend on them can be judged."""
 
-from rnnjax.metrics import Metric
+from rnnjax.metrics import SHARE, Metric
 from rnnjax.settings import Spec
 from rnnjax.types import Facts, Task
 
@@ -19,6 +19,7 @@ LITERATURE_METRICS = {
             f'1 if `torch.nn.RNN(nonlinearity="{name}")` is accepted, 0 if it is a ValueError',
             source=TORCH_SOURCE,
             looked_up=True,
+            range=SHARE,
         )
         for name in ("tanh", "relu", "sigmoid")
     },
@@ -26,11 +27,13 @@ LITERATURE_METRICS = {
         "1 if the initialisation of Glorot and Bengio was derived for or tested on recurrent networks, else 0",
         source="Glorot and Bengio 2010, AISTATS 9:249",
         looked_up=True,
+        range=SHARE,
     ),
     "he_recurrent": Metric(
         "1 if the initialisation of He et al. was derived for or tested on recurrent networks, else 0",
         source="He et al. 2015, arXiv:1502.01852",
         looked_up=True,
+        range=SHARE,
     ),
 }
 

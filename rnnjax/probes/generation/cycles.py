@@ -10,7 +10,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import Metric, suffixed_metrics
+from rnnjax.metrics import SHARE, Metric, suffixed_metrics
 from rnnjax.networks.beam_search import beam_search
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
@@ -31,11 +31,13 @@ CYCLE_METRICS = {
     **suffixed_metrics(LOOP_METRICS, "_cool", f"sampled at temperature {COOL:g}"),
     **suffixed_metrics(LOOP_METRICS, f"_beam_{WIDTH}", f"beam search of width {WIDTH}"),
     "state_cycle_share": Metric(
-        f"share of the greedy texts in a loop of period p at whose end |c_t - c_(t-p)| < {SAME:g} |c_t|, c the carry"
+        f"share of the greedy texts in a loop of period p at whose end |c_t - c_(t-p)| < {SAME:g} |c_t|, c the carry",
+        range=SHARE,
     ),
     "last_words_share": Metric(
         f"share of the greedy texts in a loop whose cycle, in any rotation, is part of the last {PROMPT} training "
-        "characters or of the prompt"
+        "characters or of the prompt",
+        range=SHARE,
     ),
 }
 

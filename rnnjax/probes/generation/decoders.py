@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import Metric, suffixed_metrics
+from rnnjax.metrics import SHARE, Metric, suffixed_metrics
 from rnnjax.networks.beam_search import COMPLETE, beam_search
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
@@ -39,12 +39,14 @@ DECODER_NAMES = {
     **{f"beam_{width}": f"beam search of width {width}" for width in WIDTHS},
 }
 SENTENCE_METRICS = {
-    "valid_sentences": Metric("share of the generated sentences that the grammar completes", better="higher"),
+    "valid_sentences": Metric(
+        "share of the generated sentences that the grammar completes", better="higher", range=SHARE
+    ),
     "sentence_length": Metric(
         "mean length of a generated sentence, up to the end of the word that makes it complete or impossible",
         unit="characters",
     ),
-    "distinct_sentences": Metric("number of distinct generated sentences over the number of prompts"),
+    "distinct_sentences": Metric("number of distinct generated sentences over the number of prompts", range=SHARE),
     "grammar_logp": Metric(
         "log probability under the exact grammar of the valid generated sentences", unit="nats per character"
     ),

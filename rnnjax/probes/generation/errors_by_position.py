@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnjax.metrics import Metric
+from rnnjax.metrics import SHARE, Metric
 from rnnjax.tasks.automaton import Language, build_language, judge_texts, judge_words
 from rnnjax.tasks.grammar import Grammar, generate_text, grammar_vocabulary, total_surprisal
 from rnnjax.tasks.text import text_to_ids
@@ -37,8 +37,12 @@ def binned_metrics(total: str, trend: str, definition: str, unit: str = "") -> d
 def end_metrics(suffix: str, definition: str) -> dict[str, Metric]:
     """The metrics of the first and the last bin."""
     return {
-        f"error_first{suffix}": Metric(f"{definition}, in the first bin of {BIN} characters", better="lower"),
-        f"error_last{suffix}": Metric(f"{definition}, in the last bin of {BIN} characters", better="lower"),
+        f"error_first{suffix}": Metric(
+            f"{definition}, in the first bin of {BIN} characters", better="lower", range=SHARE
+        ),
+        f"error_last{suffix}": Metric(
+            f"{definition}, in the last bin of {BIN} characters", better="lower", range=SHARE
+        ),
         f"error_growth{suffix}": Metric(f"error_last{suffix} / error_first{suffix}; NaN where the latter is 0"),
     }
 
@@ -65,7 +69,7 @@ BRANCHED_WORDS = f"share of invalid words within {BIN} characters after a true c
 ERROR_METRICS = {
     **POSITION_METRICS,
     "forced_invalid_words_by_bin": Metric(f"{BRANCHED_WORDS}, {BY_BIN}", better="lower", kind="lag"),
-    "forced_invalid_words": Metric(f"{BRANCHED_WORDS}, mean over the bins", better="lower"),
+    "forced_invalid_words": Metric(f"{BRANCHED_WORDS}, mean over the bins", better="lower", range=SHARE),
     "exposure_gap": Metric(
         "invalid_words - forced_invalid_words", better="lower", source="He et al. 2021, arXiv:1905.10617"
     ),

@@ -16,7 +16,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import Metric
+from rnnjax.metrics import SHARE, Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.networks.sampling import decode_step, generate_from, prefill
@@ -51,8 +51,10 @@ AUC = (
 )
 EXPOSURE_METRICS = {
     "one_step_loss": Metric("mean loss under true context", "{loss}", "lower"),
-    "one_step_accuracy": Metric("share of characters under true context that have the highest logit", better="higher"),
-    "state_auc": Metric(f"{AUC}, from 150 to 250 characters after the prompt"),
+    "one_step_accuracy": Metric(
+        "share of characters under true context that have the highest logit", better="higher", range=SHARE
+    ),
+    "state_auc": Metric(f"{AUC}, from 150 to 250 characters after the prompt", range=SHARE),
     "state_auc_by_bin": Metric(f"{AUC}, {BY_BIN}", kind="lag"),
     "injected_kl": Metric(
         "mean KL(p || q) of the predictions k steps after an injected error, by k: p without the error, q with it",
@@ -73,7 +75,9 @@ EXPOSURE_METRICS = {
 GRAMMAR_METRICS = {
     "context_loss_ratio": Metric("one_step_loss over the loss of the exact grammar on the same text", better="lower"),
     "excess_loss": Metric("one_step_loss - loss of the exact grammar on the same text", "{loss}", "lower"),
-    "best_accuracy": Metric("share of characters of the same text that are a likeliest one under the exact grammar"),
+    "best_accuracy": Metric(
+        "share of characters of the same text that are a likeliest one under the exact grammar", range=SHARE
+    ),
     **ERROR_METRICS,
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import Metric, suffixed_metrics
+from rnnjax.metrics import SHARE, Metric, suffixed_metrics
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import require_unidirectional
 from rnnjax.networks.sampling import sample
@@ -28,12 +28,14 @@ TEMPERATURE_NAMES = {"greedy": "greedy decoding", "sampled": "sampled at tempera
 
 LOOP = f"the last {LOOP_TAIL} characters have a period of at most {LONGEST_PERIOD}"
 LOOP_METRICS = {
-    "loop_rate": Metric(f"share of the generated texts that end in a loop: {LOOP}", better="lower"),
+    "loop_rate": Metric(f"share of the generated texts that end in a loop: {LOOP}", better="lower", range=SHARE),
     "period": Metric(f"mean period of the generated texts that end in a loop ({LOOP}), NaN without", unit="characters"),
 }
 TEXT_METRICS = LOOP_METRICS | {
     "distinct_4": Metric(
-        "share of distinct 4-grams of a generated text, mean over texts", source="Li et al. 2016, arXiv:1510.03055"
+        "share of distinct 4-grams of a generated text, mean over texts",
+        source="Li et al. 2016, arXiv:1510.03055",
+        range=SHARE,
     ),
     "zlib_ratio": Metric("zlib bytes over UTF-8 bytes of a generated text, mean over texts"),
     "text": Metric("ids of the text generated after the first prompt", kind="text"),
@@ -87,7 +89,11 @@ def text(spec: Spec, task: Task) -> Probe:
 def text_metrics(measures: Iterable[str]) -> dict[str, Metric]:
     """TEXT_METRICS and those of the task's measures, for each decoder."""
     described = {
-        name: Metric(f"{MEASURES.get(name, f'{name} of a generated text')}, mean over texts", better="higher")
+        name: Metric(
+            f"{MEASURES.get(name, f'{name} of a generated text')}, mean over texts",
+            better="higher",
+            range=SHARE if name in MEASURES else None,
+        )
         for name in measures
     }
     return {

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.metrics import Metric
+from rnnjax.metrics import SHARE, Metric
 from rnnjax.probes.memory.symbol_recall import (
     CONTEXT,
     WARM_UP,
@@ -30,16 +30,19 @@ READOUT_METRICS = {
         "held-out accuracy of a ridge regression of the one-hot target on the states",
         better="higher",
         source="Jaeger 2001, GMD Report 148",
+        range=SHARE,
     ),
     "readout_accuracy": Metric(
-        "held-out accuracy of a multinomial logistic regression of the target on the states", better="higher"
+        "held-out accuracy of a multinomial logistic regression of the target on the states",
+        better="higher",
+        range=SHARE,
     ),
     "readout_loss": Metric(
         "held-out loss of a multinomial logistic regression of the target on the states", "{loss}", "lower"
     ),
     "own_loss": Metric("loss of the network's own readout at the same held-out states", "{loss}", "lower"),
-    "next_majority": Metric("held-out accuracy of the most frequent target"),
-    "next_ngram": Metric("held-out accuracy of the most frequent target after the last three symbols"),
+    "next_majority": Metric("held-out accuracy of the most frequent target", range=SHARE),
+    "next_ngram": Metric("held-out accuracy of the most frequent target after the last three symbols", range=SHARE),
     "next_ngram_loss": Metric(
         "held-out loss of the target counts after the last three symbols, with add-one smoothing", "{loss}"
     ),

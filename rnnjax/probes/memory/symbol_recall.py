@@ -7,7 +7,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import Metric
+from rnnjax.metrics import SHARE, Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.numerics.linear_fits import feature_scale, logistic, logits
@@ -40,9 +40,9 @@ def lag_metrics(name: str, curve: str, metric: Metric) -> dict[str, Metric]:
 
 
 MEMORY_METRICS = {
-    **lag_metrics("memory", "memory_accuracy", Metric(PROBE_ACCURACY, better="higher")),
-    **lag_metrics("ngram", "ngram_accuracy", Metric(NGRAM_ACCURACY)),
-    "majority": Metric("held-out accuracy of the most frequent symbol"),
+    **lag_metrics("memory", "memory_accuracy", Metric(PROBE_ACCURACY, better="higher", range=SHARE)),
+    **lag_metrics("ngram", "ngram_accuracy", Metric(NGRAM_ACCURACY, range=SHARE)),
+    "majority": Metric("held-out accuracy of the most frequent symbol", range=SHARE),
     "horizon": Metric(
         f"the largest lag up to which, from lag {CONTEXT} on, memory_accuracy exceeds majority and ngram_accuracy by "
         f"{MARGIN:g}; {CONTEXT - 1} where none does",

@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jax import Array
 
-from rnnjax.metrics import Metric
+from rnnjax.metrics import CORRELATION, SHARE, Metric
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.clipping import clip_gradient
@@ -27,21 +27,25 @@ HELD_OUT = 512  # steps of held-out data, at least one window
 
 UPDATE_METRICS = {
     "counterfactual_harm": Metric(
-        f"share of the clipped steps whose unclipped update raises the held-out loss by more than {HARM:g}"
+        f"share of the clipped steps whose unclipped update raises the held-out loss by more than {HARM:g}", range=SHARE
     ),
     "harm_unclipped": Metric(
         f"share of the steps with a norm below the clip threshold that raise the held-out loss by more than {HARM:g}",
         better="lower",
+        range=SHARE,
     ),
     "mean_counterfactual_change": Metric(
         "mean change of the held-out loss by the clipped steps, had they not been clipped", unit="{loss}"
     ),
     "clipped_change": Metric("mean change of the held-out loss by the clipped steps", unit="{loss}", better="lower"),
     "clip_exact": Metric("largest ||clipped gradient| - clip_norm| over the clipped steps"),
-    "clip_cosine": Metric("smallest cosine of the gradient before and after the clip of its norm, over clipped steps"),
+    "clip_cosine": Metric(
+        "smallest cosine of the gradient before and after the clip of its norm, over clipped steps", range=CORRELATION
+    ),
     "elementwise_cosine": Metric(
         "smallest cosine of the gradient and the gradient with elements clipped at their root mean square, over "
-        "clipped steps"
+        "clipped steps",
+        range=CORRELATION,
     ),
     "rate_ratio": Metric("|update at a tenth of the learning rate| / |update| of the first step"),
 }

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from rnnjax.metrics import Metric
+from rnnjax.metrics import CORRELATION, Metric
 from rnnjax.probes.optimization.clipping import cosine
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import task_windows
@@ -14,7 +14,8 @@ from rnnjax.types import Params, Probe, Task, no_summary
 
 PASSES_METRICS = {
     "epoch_cosine": Metric(
-        "<d_1, d_2> / (|d_1| |d_2|), d_1 and d_2 the parameter changes of the next two passes over the training data"
+        "<d_1, d_2> / (|d_1| |d_2|), d_1 and d_2 the parameter changes of the next two passes over the training data",
+        range=CORRELATION,
     ),
 }
 

@@ -11,7 +11,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import Metric
+from rnnjax.metrics import CORRELATION, SHARE, Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.optimization.clipping import cosine
@@ -39,7 +39,9 @@ COVERAGE_METRICS = {
         "max |g - g_last| / max |g_last|, g the training gradient of the first window and g_last that of the loss of "
         "its last step alone"
     ),
-    "sum_cosine": Metric("cosine of the training gradient with that of the sum of the losses of all steps"),
+    "sum_cosine": Metric(
+        "cosine of the training gradient with that of the sum of the losses of all steps", range=CORRELATION
+    ),
     "accumulated_difference": Metric(
         "max |g - g_sum| / max |g_sum|, g the gradient of losses accumulated in the scan, g_sum that of their sum"
     ),
@@ -47,7 +49,9 @@ COVERAGE_METRICS = {
         f"max |a - b| / max |b| of the parameters after {TWIN_STEPS} steps of gradient descent: a with the mean over "
         "the window, b with the sum at 1 / T of the learning rate"
     ),
-    "loop_keeps_last": Metric("1 if the Python loop `for loss in losses: pass` leaves the last item in `loss`, else 0"),
+    "loop_keeps_last": Metric(
+        "1 if the Python loop `for loss in losses: pass` leaves the last item in `loss`, else 0", range=SHARE
+    ),
 }
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import Metric
+from rnnjax.metrics import SHARE, Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
@@ -38,11 +38,13 @@ POSITION_METRICS = {
     "window_floor": Metric("sum of position_floor over the window", "{window_loss}"),
     "excess": Metric("true_loss - floor", "{loss}", "lower"),
     "floor_ratio": Metric("true_loss / floor; NaN where the floor is 0", better="lower"),
-    "early_share": Metric(f"share of window_loss at the first {EARLY} positions"),
+    "early_share": Metric(f"share of window_loss at the first {EARLY} positions", range=SHARE),
     "late_loss": Metric(f"mean of position_loss after the first {LATE_LOSS} positions", "{loss}", "lower"),
-    "accuracy": Metric("share of targets with the highest logit", better="higher"),
+    "accuracy": Metric("share of targets with the highest logit", better="higher", range=SHARE),
     "late_accuracy": Metric(
-        f"share of targets with the highest logit after the first {LATE_ACCURACY} positions", better="higher"
+        f"share of targets with the highest logit after the first {LATE_ACCURACY} positions",
+        better="higher",
+        range=SHARE,
     ),
     "cut_loss": Metric(f"{CUT}, by k = {', '.join(map(str, CUTS))}", "{loss}", "lower", "lag"),
     "held_out_trigram": Metric("loss of trigram counts of the training part on the held-out part", "{loss}"),

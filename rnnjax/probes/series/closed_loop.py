@@ -7,7 +7,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import Metric
+from rnnjax.metrics import SHARE, Metric
 from rnnjax.networks.model import require_unidirectional
 from rnnjax.networks.sampling import forecast
 from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_TAIL
@@ -26,14 +26,17 @@ CLOSED_LOOP_METRICS = {
         f"share of prompts after which the standard deviation of every column falls below {STANDSTILL:g} of the "
         "target's",
         better="lower",
+        range=SHARE,
     ),
     "return_rate": Metric(
         f"share of prompts after which the forecast has, without standing still, a period p <= {LONGEST_PERIOD}: "
-        f"|y_n - y_(n-p)| <= {SAME:g} standard deviations of the target"
+        f"|y_n - y_(n-p)| <= {SAME:g} standard deviations of the target",
+        range=SHARE,
     ),
     "closed_loop_failure": Metric(
         "share of prompts after which the forecast stands still or has an exact period; NaN where the target does",
         better="lower",
+        range=SHARE,
     ),
     "closed_loop_period": Metric("mean exact period of the forecasts that have one", unit="time steps"),
     "closed_loop_spread": Metric("mean standard deviation of the forecasts over that of the target"),
@@ -41,6 +44,7 @@ CLOSED_LOOP_METRICS = {
         f"share of prompts after which the forecast leaves the target's mean by more than {ESCAPE:g} of its standard "
         "deviations, or is not finite",
         better="lower",
+        range=SHARE,
     ),
 }
 

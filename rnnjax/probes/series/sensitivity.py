@@ -13,7 +13,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import Metric
+from rnnjax.metrics import SHARE, Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.probes.dynamics.reservoir import carry_distance, random_carry
@@ -29,8 +29,8 @@ SMALLEST_NORM = 1e-30  # a gradient of 0 has no logarithm
 
 SPREAD_METRICS = {
     "output_spread": Metric("std(y) / std(z) of the predictions y and the targets z of held-out windows"),
-    "identical": Metric(f"1 where output_spread is below {IDENTICAL:g}, else 0", better="lower"),
-    "collapsed": Metric(f"1 where output_spread is below {COLLAPSED:g}, else 0", better="lower"),
+    "identical": Metric(f"1 where output_spread is below {IDENTICAL:g}, else 0", better="lower", range=SHARE),
+    "collapsed": Metric(f"1 where output_spread is below {COLLAPSED:g}, else 0", better="lower", range=SHARE),
     "r2": Metric("1 - mean (y - z)^2 / var(z), y predictions and z targets of held-out windows", better="higher"),
     "r2_without_recurrence": Metric("r2 with every recurrent kernel set to 0", better="higher"),
     "pairwise_distance": Metric("mean |y_v - y_w| / std(z) over pairs of held-out windows"),

@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import BadInput, NotApplicable
-from rnnjax.metrics import Metric
+from rnnjax.metrics import CORRELATION, SHARE, Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.numerics.word_vectors import (
@@ -33,22 +33,32 @@ CATEGORY_STREAMS = 20  # read side by side
 
 PROBE_ACCURACY = "accuracy of a ridge regression of a word's category, left out in turn, on"
 CATEGORY_METRICS = {
-    "category_accuracy": Metric(f"{PROBE_ACCURACY} the states at its last letter", better="higher"),
-    "category_accuracy_vectors": Metric(f"{PROBE_ACCURACY} its mean state at its last letter", better="higher"),
-    "category_start_accuracy": Metric(f"{PROBE_ACCURACY} the states at the space before it", better="higher"),
-    "majority_category": Metric("share of the words in the largest category"),
-    "spelling_accuracy": Metric(f"{PROBE_ACCURACY} its letter n-grams up to n = 1, 2 or 3, whichever is most accurate"),
-    "suffix_accuracy": Metric(f"{PROBE_ACCURACY} its last letter, or its last one and two, whichever is more accurate"),
-    "position_accuracy": Metric(f"{PROBE_ACCURACY} the number of words before it in its sentence"),
+    "category_accuracy": Metric(f"{PROBE_ACCURACY} the states at its last letter", better="higher", range=SHARE),
+    "category_accuracy_vectors": Metric(
+        f"{PROBE_ACCURACY} its mean state at its last letter", better="higher", range=SHARE
+    ),
+    "category_start_accuracy": Metric(
+        f"{PROBE_ACCURACY} the states at the space before it", better="higher", range=SHARE
+    ),
+    "majority_category": Metric("share of the words in the largest category", range=SHARE),
+    "spelling_accuracy": Metric(
+        f"{PROBE_ACCURACY} its letter n-grams up to n = 1, 2 or 3, whichever is most accurate", range=SHARE
+    ),
+    "suffix_accuracy": Metric(
+        f"{PROBE_ACCURACY} its last letter, or its last one and two, whichever is more accurate", range=SHARE
+    ),
+    "position_accuracy": Metric(f"{PROBE_ACCURACY} the number of words before it in its sentence", range=SHARE),
     "silhouette": Metric(
         "silhouette of the categories of the centred word vectors, with the distance 1 - cosine",
         better="higher",
         source="Rousseeuw 1987, J. Comput. Appl. Math. 20:53",
+        range=CORRELATION,
     ),
     "category_resemblance": Metric(
         "correlation over pairs of words of the cosine of their centred vectors with being of one category (1 or 0)",
         better="higher",
         source="Kriegeskorte et al. 2008, Front. Syst. Neurosci. 2:4",
+        range=CORRELATION,
     ),
     "category_variance_ratio": Metric(
         "variance of the word vectors between the categories over that within", better="higher"

@@ -1,0 +1,1 @@
+"""How often the judge errs, on seeds drawn at the boundary of a statement."""
