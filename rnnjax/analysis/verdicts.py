@@ -53,6 +53,14 @@ def combine_readings(verdicts: Sequence[str]) -> str:
     return found.pop()
 
 
+def reading_verdicts(criteria: Sequence[tuple[Criterion, str]]) -> list[str]:
+    """The verdict on each reading: that of a criterion, or of all criteria that are its parts together."""
+    readings: dict[str | int, list[str]] = {}
+    for number, (criterion, verdict) in enumerate(criteria):
+        readings.setdefault(criterion.reading or number, []).append(verdict)
+    return [combine_verdicts(parts, "all") for parts in readings.values()]
+
+
 def apply_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:
     """The measurements of the criterion's rule; none where too few runs are left."""
     try:
@@ -73,7 +81,7 @@ def judge_claim(claim: Claim, arms: Sequence[ArmResult]) -> Judgement:
         measurements = apply_rule(criterion, arms)
         verdict = combine_verdicts([m.verdict for m in measurements], criterion.quantifier)
         criteria.append((criterion, verdict, measurements))
-    overall = combine_readings([verdict for _, verdict, _ in criteria])
+    overall = combine_readings(reading_verdicts([(criterion, verdict) for criterion, verdict, _ in criteria]))
     if overall == CONFIRMED and claim.definition:
         overall = DEFINITION
     elif overall == CONFIRMED and all(is_looked_up(criterion, arms) for criterion in claim.criteria):

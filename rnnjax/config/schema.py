@@ -59,6 +59,7 @@ class Criterion:
     )  # fields: one for `trend`, two for `interaction`, several for `additive`
     factors: dict[str, list[str]] = field(default_factory=dict)  # rule `widest`: factor name -> patterns of its arms
     quantifier: Literal["all", "any"] = "all"  # over arms or pairs
+    reading: str = ""  # criteria with the same one are the parts of one reading: all must hold
     text: str = ""  # one sentence that states this criterion
 
     def patterns(self) -> list[str]:

@@ -82,7 +82,7 @@ def reasons(judgement: Judgement) -> str:
     """Each criterion, its verdict and its measurements, in one paragraph."""
     parts = []
     for criterion, verdict, measurements in judgement.criteria:
-        words = criterion.text or criterion.metric
+        words = ": ".join(filter(None, (criterion.reading, criterion.text))) or criterion.metric
         values = measured(measurements, verdict)
         parts.append(f"{words}: {verdict}. Needed {needed(measurements)}; measured {values}.")
     if judgement.excluded:

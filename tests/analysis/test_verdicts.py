@@ -475,3 +475,19 @@ def test_reasons_do_not_cut_off_the_measurement_that_decides() -> None:
     found = judged(arms, criterion("bound", arms=["*"], low=2.0))
     assert found.verdict == REFUTED
     assert "measured b 1.0" in reasons(found)
+
+
+def test_the_parts_of_a_reading_hold_together() -> None:
+    """A reading with a refuted part is refuted, whatever its other parts are; the other readings stand by themselves."""
+    arms = [arm("a", ONES)]
+
+    def part(reading: str, **limits: float) -> Criterion:
+        return criterion("bound", reading=reading, **limits)
+
+    yes, no, open_ = {"low": 0.5}, {"low": 2.0}, {"low": 1.0}
+    assert judged(arms, part("one", **yes), part("one", **no)).verdict == REFUTED
+    assert judged(arms, part("", **yes), part("", **no)).verdict == DEPENDS
+    assert judged(arms, part("one", **yes), part("one", **open_)).verdict == UNRESOLVED
+    assert judged(arms, part("one", **yes), part("one", **no), part("two", **yes)).verdict == DEPENDS
+    assert judged(arms, part("one", **yes), part("one", **open_), part("two", **no)).verdict == PARTLY_REFUTED
+    assert "one: m" not in reasons(judged(arms, part("", **yes))) and "one: " in reasons(judged(arms, part("one", **yes)))
