@@ -6,15 +6,20 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from rnnjax.analysis.intervals import mean_over_seeds
 from rnnjax.analysis.measurement import Measurement
 from rnnjax.analysis.results import ArmResult
 from rnnjax.analysis.rules.associations import (
     correlation_rule,
+    explained_rule,
     partial_correlation,
+    r_squared,
+    table_of_runs,
     variance_decomposition,
     variance_share_rule,
     variance_shares,
 )
+from rnnjax.analysis.statistics import TooFew
 from rnnjax.config.schema import Criterion, TableSpec
 from rnnjax.reports.build import variance_table
 
@@ -153,3 +158,55 @@ def test_a_table_of_shares() -> None:
 def test_where_nothing_varies_a_table_of_shares_is_empty() -> None:
     arms = [arm(f"a{i}", {"cell": cell}, y=np.ones(N)) for i, cell in enumerate(("elman", "gru"))]
     assert variance_table(TableSpec("Parts", ["y"], shares_of=["cell"]), arms)[1] == []
+
+
+def test_the_runs_of_a_seed_are_left_out_together() -> None:
+    """Four arms that repeat one another have the interval of one."""
+    x, y = RNG.normal(size=(2, N))
+    alone = measured(correlation_rule, [arm("a", x=x, y=y)], explained_by="x").interval
+    copies = [arm(f"a{i}", x=x, y=y) for i in range(4)]
+    repeated = measured(correlation_rule, copies, explained_by="x").interval
+    assert repeated.n == alone.n == N
+    assert (repeated.low, repeated.high) == pytest.approx((alone.low, alone.high), abs=1e-3)
+
+
+def test_seeds_are_known_by_their_numbers() -> None:
+    """An arm with half of the seeds adds runs to these, not to others."""
+    x, y = RNG.normal(size=(2, N))
+    half = arm("b", x=x[::2], y=y[::2])._replace(seeds=np.arange(N)[::2])
+    table, seeds = table_of_runs([arm("a", x=x, y=y), half], ["y", "x"])
+    assert seeds.tolist() == [*range(N), *range(0, N, 2)]
+    assert table[0].tolist() == [*y, *y[::2]]
+
+
+def test_explained_is_the_r_squared_of_polyfit() -> None:
+    log_x = RNG.uniform(0, 2, N)
+    y = 1e3 + (log_x - 1) ** 2 + 0.1 * RNG.normal(size=N)
+    residuals = y - np.polynomial.Polynomial.fit(log_x, y, 3)(log_x)
+    found = measured(explained_rule, [arm("a", x=np.exp(log_x), y=y)], explained_by="x").interval
+    assert found.estimate == pytest.approx(1 - residuals.var() / y.var())
+    assert 0 <= found.low < found.estimate < found.high <= 1
+
+
+def test_an_exact_cubic_is_explained_in_full_and_rounding_in_nothing() -> None:
+    log_x = np.linspace(-1, 1, N)
+    found = measured(explained_rule, [arm("a", x=np.exp(log_x), y=log_x**3 - log_x)], explained_by="x").interval
+    assert found[:3] == pytest.approx((1, 1, 1))
+    with pytest.raises(TooFew, match="constant"):
+        measured(explained_rule, [arm("a", x=np.exp(log_x), y=0.1 + 1e-13 * log_x)], explained_by="x")
+    assert r_squared(log_x, 0.1 + 1e-13 * log_x) == 0
+    with pytest.raises(TooFew, match="same in all runs"):
+        variance_shares([arm(f"a{i}", y=0.1 + 1e-13 * i * log_x) for i in range(2)], ["y"])
+
+
+def test_shares_have_the_jackknife_of_their_logit() -> None:
+    y = RNG.normal(size=(2, N)) + np.array([[0.0], [1.0]])
+    found = variance_shares([arm(f"a{i}", y=y[i]) for i in range(2)], ["y"])["arms"]
+
+    def logit(table: np.ndarray) -> float:
+        between = np.mean((table.mean(axis=1) - table.mean()) ** 2)
+        return float(np.log(between / (np.mean((table - table.mean()) ** 2) - between)))
+
+    pseudo = N * logit(y) - (N - 1) * np.array([logit(np.delete(y, i, axis=1)) for i in range(N)])
+    expected = mean_over_seeds(pseudo)
+    assert (found.low, found.high) == pytest.approx(tuple(1 / (1 + np.exp([-expected.low, -expected.high]))))

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnjax.analysis.measurement import CONFIRMED, REFUTED, UNRESOLVED, interval_verdict
+from rnnjax.analysis import statistics as stats
+from rnnjax.analysis.intervals import mean_over_seeds
+from rnnjax.analysis.measurement import CONFIRMED, REFUTED, UNRESOLVED, Measurement, interval_verdict
 from rnnjax.analysis.results import ArmResult
 from rnnjax.analysis.rules import FEWEST_SEEDS, RULES
 from rnnjax.analysis.statistics import Interval
@@ -337,6 +339,93 @@ def test_differences_are_paired_and_may_be_relative() -> None:
 
 def test_an_arm_against_itself_alone_is_unresolved() -> None:
     assert judged([arm("a", ONES)], criterion("difference", compared_to=["a"], low=5.0)).verdict == UNRESOLVED
+
+
+def measurement_of(arms: Sequence[ArmResult], asked: Criterion) -> Measurement:
+    ((_, _, (found,)),) = judged(arms, asked).criteria
+    return found
+
+
+def test_best_names_the_best_arm_and_the_rival_that_decides() -> None:
+    arms = [arm("a", ONES - 0.1 + NOISE), arm("b", ONES), arm("c", ONES - 0.05)]
+    found = measurement_of(arms, criterion("best", compared_to=["b", "c"]))
+    assert (found.verdict, found.what) == (CONFIRMED, "a better than c; best is a")
+    assert found.interval[:3] == pytest.approx(mean_over_seeds(0.05 - NOISE, 0.975)[:3])
+    found = measurement_of(arms, criterion("best", arms=["b"], compared_to=["a", "c"]))
+    assert (found.verdict, found.what) == (REFUTED, "b better than a; best is a")
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "verdict"), [(0.0, CONFIRMED), (0.08, CONFIRMED), (0.1, UNRESOLVED), (0.12, REFUTED)]
+)
+def test_best_by_at_least_a_tolerance(tolerance: float, verdict: str) -> None:
+    """The advantage is 0.1 +- 0.007."""
+    arms = [arm("a", ONES - 0.1 + CENTRED), arm("b", ONES)]
+    assert judged(arms, criterion("best", compared_to=["b"], tolerance=tolerance)).verdict == verdict
+
+
+def test_an_arm_that_trains_as_another_is_not_the_best() -> None:
+    """A clip that never fires: norm=5 and norm=10 differ by rounding, and a third arm is worse."""
+    arms = [arm("a", ONES), arm("b", ONES + 1e-8 * HALF), arm("c", ONES + 1)]
+    found = measurement_of(arms, criterion("best", compared_to=["b", "c"]))
+    assert (found.verdict, found.what) == (REFUTED, "a better than b; best is a")
+    both = criterion("best", arms=["a", "b"], compared_to=["c"])
+    assert judged(arms, both).verdict == CONFIRMED, "one of the two is"
+    assert judged(arms, criterion("equal", compared_to=["b"], tolerance=1e-3)).verdict == CONFIRMED
+    assert judged(arms, criterion("equal", compared_to=["b"], tolerance=1e-3, scale="relative")).verdict == CONFIRMED
+
+
+def test_of_several_favoured_arms_one_must_beat_all_rivals() -> None:
+    """a beats b, c beats d, but neither beats both: unresolved or refuted, never confirmed."""
+    arms = [arm("a", ONES + 0.2 + NOISE), arm("c", ONES + 0.1), arm("b", ONES + 0.3), arm("d", ONES + CENTRED)]
+    assert judged(arms, criterion("best", arms=["a", "c"], compared_to=["b", "d"])).verdict == REFUTED
+    close = [*arms[:2], arms[2], arm("d", ONES + 0.1 + CENTRED)]
+    assert judged(close, criterion("best", arms=["a", "c"], compared_to=["b", "d"])).verdict == UNRESOLVED
+
+
+def test_equal_compares_every_two_arms_and_shows_the_interval_that_decides() -> None:
+    arms = [arm("a", ONES + NOISE), arm("b", ONES), arm("c", ONES + 0.1 + NOISE)]
+    asked = criterion("equal", arms=["*"], tolerance=0.05)
+    ((_, verdict, found),) = judged(arms, asked).criteria
+    assert verdict == REFUTED
+    assert [(m.what, m.verdict) for m in found] == [("a - b", CONFIRMED), ("a - c", REFUTED), ("b - c", REFUTED)]
+    assert found[0].interval[:3] == pytest.approx(mean_over_seeds(NOISE, 0.95)[:3])
+    assert found[2].interval[:3] == pytest.approx(mean_over_seeds(-0.1 - NOISE, 1 - 0.05 / 3)[:3])
+    assert judged(arms, Criterion(**vars(asked) | {"tolerance": 0.2})).verdict == CONFIRMED
+
+
+def test_more_arms_do_not_make_a_factor_the_widest() -> None:
+    """The range of many arms of one mean is wide by chance; its lower bound is 0."""
+    rng = np.random.default_rng(5)
+    many = {f"f{i}": rng.normal(size=16) for i in range(6)}
+    few = {"g0": rng.normal(size=16), "g1": rng.normal(size=16)}
+    arms = [arm(name, values) for name, values in (many | few).items()]
+    asked = criterion("widest", arms=["f*"], factors={"many": ["f*"], "few": ["g*"]})
+    found = measurement_of(arms, asked)
+    spread = [np.ptp([values.mean() for values in group.values()]) for group in (many, few)]
+    assert found.interval.estimate == pytest.approx(spread[0] - spread[1])
+    assert found.verdict == UNRESOLVED
+
+
+def test_spread_is_the_deviation_with_the_jackknife_of_its_logarithm() -> None:
+    values = np.exp(np.random.default_rng(6).normal(size=20))
+    found = measurement_of([arm("a", values)], criterion("spread", high=1.0)).interval
+    without = np.array([np.log(np.delete(values, i).std(ddof=1)) for i in range(20)])
+    pseudo = 20 * np.log(values.std(ddof=1)) - 19 * without
+    expected = mean_over_seeds(pseudo)
+    assert (found.low, found.high) == pytest.approx((np.exp(expected.low), np.exp(expected.high)))
+    assert found.estimate == pytest.approx(values.std(ddof=1))
+    assert measurement_of([arm("a", np.ones(20))], criterion("spread", high=1.0)).interval[:3] == pytest.approx(
+        (0, 0, 0)
+    )
+
+
+def test_several_arms_are_bounded_together() -> None:
+    arms = [arm(name, ONES) for name in "abc"]
+    ((_, _, found),) = judged(arms, criterion("bound", arms=["*"], low=0.5)).criteria
+    assert {m.interval.method for m in found} == {"skewness-corrected t, 98.333%, together 95% over 3"}
+    ((_, _, found),) = judged(arms, criterion("share", arms=["*"], expected=0.5, low=0.5)).criteria
+    assert found[0].interval[:3] == stats.share_interval(N, N, 1 - 0.05 / 3)[:3]
 
 
 def test_best_may_prefer_the_highest_and_a_set_of_arms() -> None:

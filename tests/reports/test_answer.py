@@ -36,8 +36,11 @@ def test_a_finished_study_is_answered_in_three_sentences() -> None:
     [
         (["refuted"] * 2, "Of 2 statements, 2 are refuted."),
         (["confirmed"], "The one statement is confirmed."),
-        (["definition", "not-as-stated", "unresolved"],
-         "Of 3 statements, 1 is unresolved, 1 not as stated and 1 true by definition."),
+        (["definition", "depends on the reading", "unresolved"],
+         "Of 3 statements, 1 is dependent on the reading, 1 unresolved and 1 true by definition."),
+        (["unresolved, refuted in part", "unresolved, confirmed in part", "documented"],
+         "Of 3 statements, 1 is unresolved (confirmed in part), 1 unresolved (refuted in part) and 1 confirmed by "
+         "documentation."),
     ],
 )  # fmt: skip
 def test_verdicts_are_counted(verdicts: list[str], sentence: str) -> None:
