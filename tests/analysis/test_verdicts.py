@@ -579,4 +579,6 @@ def test_the_parts_of_a_reading_hold_together() -> None:
     assert judged(arms, part("one", **yes), part("one", **open_)).verdict == UNRESOLVED
     assert judged(arms, part("one", **yes), part("one", **no), part("two", **yes)).verdict == DEPENDS
     assert judged(arms, part("one", **yes), part("one", **open_), part("two", **no)).verdict == PARTLY_REFUTED
-    assert "one: m" not in reasons(judged(arms, part("", **yes))) and "one: " in reasons(judged(arms, part("one", **yes)))
+    assert "one: m" not in reasons(judged(arms, part("", **yes))) and "one: " in reasons(
+        judged(arms, part("one", **yes))
+    )

@@ -89,7 +89,10 @@ def test_two_studies_of_one_name_are_refused(tmp_path: Path, folder: Path) -> No
 
 
 def test_one_seed_has_no_interval(tmp_path: Path, folder: Path) -> None:
-    assert _changed(tmp_path, folder, ci95=[None, None], n=1)[0].statements[0].estimate[3:] == (1, "skewness-corrected t, 95%")
+    assert _changed(tmp_path, folder, ci95=[None, None], n=1)[0].statements[0].estimate[3:] == (
+        1,
+        "skewness-corrected t, 95%",
+    )
     assert _changed(tmp_path, folder, estimate=None, ci95=None, n=None, method=None)[0].statements[0].estimate is None
     assert isinstance(_changed(tmp_path, folder)[0].statements[0].estimate, Interval)
 

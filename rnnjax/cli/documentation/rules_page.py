@@ -7,12 +7,12 @@ from rnnjax.studies.criteria import INTERVAL_RULES, REQUIRED_FIELDS, RULE_AXES, 
 INTRODUCTION = """\
 A rule turns a criterion of a claim into measurements: an interval, and the range in which the claim places it. The
 verdict of a criterion is *confirmed* when the interval lies inside the range, *refuted* when it lies outside,
-*unresolved* when it overlaps a limit. Each criterion is one reading of the claim, or with others of the same `reading` a part of one, which holds where all its
-parts hold. A claim has the verdict on which its readings agree. With one confirmed
-and another refuted it *depends on the reading*; with confirmed and unresolved ones it is *unresolved, confirmed in
-part*, with refuted and unresolved ones *unresolved, refuted in part*. A confirmed claim that is true by definition is
-*definition*; one that looked-up documentation confirms, without a measurement, is *documented*. The keys are explained
-in [studies.md](studies.md).
+*unresolved* when it overlaps a limit. Each criterion is one reading of the claim, or with others of the same `reading`
+the part of one, which holds where all its parts hold. A claim has the verdict on which its readings agree. With one
+confirmed and another refuted it *depends on the reading*; with confirmed and unresolved ones it is *unresolved,
+confirmed in part*, with refuted and unresolved ones *unresolved, refuted in part*. A confirmed claim that is true by
+definition is *definition*; one that looked-up documentation confirms, without a measurement, is *documented*. The keys
+are explained in [studies.md](studies.md).
 
 All intervals of means are one method, Student's t widened for skewed seeds (`analysis/intervals.py`). How often each
 rule errs at the boundary, simulated for normal and other seeds, is in
