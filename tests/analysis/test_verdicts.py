@@ -567,7 +567,7 @@ def test_reasons_do_not_cut_off_the_measurement_that_decides() -> None:
 
 
 def test_the_parts_of_a_reading_hold_together() -> None:
-    """A reading with a refuted part is refuted, whatever its other parts are; the other readings stand by themselves."""
+    """A reading with a refuted part is refuted, whatever its other parts are; other readings stand by themselves."""
     arms = [arm("a", ONES)]
 
     def part(reading: str, **limits: float) -> Criterion:
