@@ -38,7 +38,7 @@ def test_the_table_counts_links_and_names_every_statement(folder: Path) -> None:
     text = block(read_entries([folder]), folder.parents[1])
     link = f"{folder.parent.name}/grid/report.md"
     assert f"| [grid]({link}): Size, activation and window together | 1 | 1 | 0 | 0 | 0 | 0 | 0 | 0 | 216 |" in text
-    assert "| **together** | **1** | **1** | **0** | **0** | **0** | **216** |" in text
+    assert "| **together** | **1** | **1** | **0** | **0** | **0** | **0** | **0** | **0** | **216** |" in text
     assert "| ✓ | 64 tanh units with a window of 50 end below 1 nat. (grid/low) | a | 0.9 | 0.572 " in text
     tables = [part for part in text.strip().split("\n\n") if part.startswith("|")]
     assert [len(table.splitlines()) for table in tables] == [4, 4]
@@ -89,7 +89,10 @@ def test_two_studies_of_one_name_are_refused(tmp_path: Path, folder: Path) -> No
 
 
 def test_one_seed_has_no_interval(tmp_path: Path, folder: Path) -> None:
-    assert _changed(tmp_path, folder, ci95=[None, None], n=1)[0].statements[0].estimate[3:] == (1, "skewness-corrected t, 95%")
+    assert _changed(tmp_path, folder, ci95=[None, None], n=1)[0].statements[0].estimate[3:] == (
+        1,
+        "skewness-corrected t, 95%",
+    )
     assert _changed(tmp_path, folder, estimate=None, ci95=None, n=None, method=None)[0].statements[0].estimate is None
     assert isinstance(_changed(tmp_path, folder)[0].statements[0].estimate, Interval)
 
