@@ -1,6 +1,7 @@
 """The judge on made-up arms whose verdicts are plain: each rule confirms, refutes and cannot tell."""
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -405,6 +406,12 @@ def test_more_arms_do_not_make_a_factor_the_widest() -> None:
     spread = [np.ptp([values.mean() for values in group.values()]) for group in (many, few)]
     assert found.interval.estimate == pytest.approx(spread[0] - spread[1])
     assert found.verdict == UNRESOLVED
+    each = 1 - 0.05 / (6 * 5 // 2 + 1)
+    pairs = [mean_over_seeds(one - other, each) for one, other in combinations(many.values(), 2)]
+    (pair,) = [mean_over_seeds(one - other, each) for one, other in combinations(few.values(), 2)]
+    assert all(one.low < 0 < one.high for one in [*pairs, pair]), "so that the least range of both is 0"
+    assert found.interval.low == pytest.approx(-max(pair.high, -pair.low))
+    assert found.interval.high == pytest.approx(max(max(one.high, -one.low) for one in pairs))
 
 
 def test_spread_is_the_deviation_with_the_jackknife_of_its_logarithm() -> None:

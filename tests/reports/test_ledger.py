@@ -38,7 +38,7 @@ def test_the_table_counts_links_and_names_every_statement(folder: Path) -> None:
     text = block(read_entries([folder]), folder.parents[1])
     link = f"{folder.parent.name}/grid/report.md"
     assert f"| [grid]({link}): Size, activation and window together | 1 | 1 | 0 | 0 | 0 | 0 | 0 | 0 | 216 |" in text
-    assert "| **together** | **1** | **1** | **0** | **0** | **0** | **216** |" in text
+    assert "| **together** | **1** | **1** | **0** | **0** | **0** | **0** | **0** | **0** | **216** |" in text
     assert "| ✓ | 64 tanh units with a window of 50 end below 1 nat. (grid/low) | a | 0.9 | 0.572 " in text
     tables = [part for part in text.strip().split("\n\n") if part.startswith("|")]
     assert [len(table.splitlines()) for table in tables] == [4, 4]

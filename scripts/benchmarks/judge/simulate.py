@@ -111,11 +111,11 @@ def to_markdown(rates: Sequence[Rate]) -> str:
         [name, n, wrong[name] or "neither", *(shares(of[each]) for each in DISTRIBUTIONS), of["normal"].repetitions]
         for (name, n), of in cells.items()
     ]
-    lines = [head, ["---"] * len(head), *rows]
+    lines: list[list[Any]] = [head, ["---"] * len(head), *rows]
     return "# Error rates of the judge\n" + NOTE + "\n" + "\n".join(map(markdown_row, lines)) + "\n"
 
 
-def markdown_row(cells: Iterable[Any]) -> str:
+def markdown_row(cells: Sequence[Any]) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
