@@ -285,9 +285,9 @@ def test_a_stop_between_the_saves_changes_nothing(
 
 def leaves_of_a_checkpoint() -> list[str]:
     weights = ["layer_0/bias", "layer_0/kernel", "layer_0/recurrent_kernel", "readout/bias", "readout/kernel"]
-    state = ["alive", "carry/layer_0", "diverged_at", "step", "opt_state/2/count"]
+    state = ["alive", "carry/layer_0", "diverged_at", "step", "opt_state/1/count"]
     stopping = ["best_loss", "bad_checks", "bad_checks_since_decay", "lr_scale", "stopped_at"]
-    trees = ["params", "opt_state/2/mu", "opt_state/2/nu", "early_stopping/best_params"]
+    trees = ["params", "opt_state/1/mu", "opt_state/1/nu", "early_stopping/best_params"]
     record = ["loss", "gradient_norm", "clip_share", "update_norm", "objective"]
     probes = ["spectral_radius", "eigenvalue_departure", "spectral_norm", "henrici", "validation_loss"]
     return [
