@@ -1,6 +1,6 @@
 """A study that is killed, stopped or cut anywhere ends bitwise as the one that was not.
 
-Real processes are killed at random times (RNNJAX_KILLS of them, 5 by default); what can be said exactly (every
+Real processes are killed at random times (RNNJAX_KILLS of them, 3 by default); what can be said exactly (every
 boundary, every leaf of a checkpoint, every chunk length) is tried in this process. Random choices hang on SEED.
 """
 
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "study.py"
 SEED = random.SystemRandom().randrange(2**32)
-KILLS = int(os.environ.get("RNNJAX_KILLS", "5"))
+KILLS = int(os.environ.get("RNNJAX_KILLS", "3"))
 STEPS, EVERY = 205, 20  # the last row of the record and the last interval are short
 
 TINY = """
