@@ -62,9 +62,3 @@ def suffixed_metrics(metrics: Mapping[str, Metric], suffix: str, condition: str 
 def metric_name(request: str) -> str:
     """The name in what a study asks for: "final_loss" of "final_loss", "loss" of "loss@900-1000"."""
     return request.partition("@")[0]
-
-
-def common_unit(metrics: Mapping[str, Mapping[str, Metric]], arms: list[str], request: str) -> str:
-    """The unit that a metric has in all of some arms, "" where they differ or do not say."""
-    units = {metrics[arm][name].unit if (name := metric_name(request)) in metrics[arm] else "" for arm in arms}
-    return units.pop() if len(units) == 1 else ""
