@@ -20,6 +20,14 @@ from rnnjax.types import Carry, Cell, OpaqueCell, Params
 
 COMPARED_STEPS = 4  # of `step` and `apply`; over more steps, rounding grows in a chaotic network
 TOLERANCE = 0.01  # of the largest output: a smaller difference is none
+WINDOW_MODULE = (
+    "reads whole sequences; expected its cell, network.cell, or with whole=True a function (params, carry, inputs) -> "
+    "(carry, outputs), such as lambda p, c, x: net.apply(p, x, initial_carry=c, return_carry=True, time_major=True)"
+)
+NNX_MODULE = (
+    "has no separate parameters; expected graph, params = nnx.split(network) and the function "
+    "lambda p, c, x: nnx.merge(graph, p)(c, x), with params as the parameters"
+)
 
 
 class ModelAdapter(NamedTuple):
@@ -32,6 +40,7 @@ class ModelAdapter(NamedTuple):
     activation: str = ""  # of the units: a key of `activations.ACTIVATIONS`; "" = unknown
     mask_gradient: Callable[[Params], Params] = lambda gradient: gradient  # sets that of frozen parameters to 0
     no_gradient: tuple[str, ...] = ()  # parameters without a gradient if the carry is given
+    whole: bool = False  # `apply` is a user's function of whole windows
 
 
 def make_adapter(network: Any, hp: HParams | None = None, whole: bool = False) -> ModelAdapter:
@@ -48,12 +57,21 @@ def make_adapter(network: Any, hp: HParams | None = None, whole: bool = False) -
         return from_spec(network, hp or HParams())
     if isinstance(network, Cell | OpaqueCell):
         return from_cell(network)
+    if isinstance(network, nn.RNN | nn.Bidirectional):
+        raise BadInput(f"network: got {type(network).__name__}, which {WINDOW_MODULE}")
     if isinstance(network, nn.Module):
         return adapt_flax_module(network)
+    if is_nnx(network):
+        raise BadInput(f"network: got {type(network).__name__}, an nnx module, which {NNX_MODULE}")
     if callable(network):
         return from_apply(network, whole)
     expected = "a Spec, a cell, a Flax module or a function apply(params, carry, x)"
     raise BadInput(f"network: got {type(network).__name__}; expected {expected}")
+
+
+def is_nnx(network: Any) -> bool:
+    """Whether a network is a module of flax.nnx, which need not be imported for that."""
+    return any(base.__module__.startswith("flax.nnx") for base in type(network).__mro__)
 
 
 def from_spec(spec: Spec, hp: HParams) -> ModelAdapter:
@@ -119,7 +137,7 @@ def from_apply(apply: Callable[..., Any], whole: bool) -> ModelAdapter:
         return carry, outputs_TBO[0]
 
     if whole:
-        return ModelAdapter(apply, step, None, flatten_carry)
+        return ModelAdapter(apply, step, None, flatten_carry, whole=True)
     return ModelAdapter(partial(scan_steps, apply), apply, None, flatten_carry)
 
 

@@ -21,11 +21,18 @@ class Batch(NamedTuple):
     targets: Any  # [T, B] integer ids, or [T, B, O]
     loss_mask_TB: Any = None  # 1 where the loss counts, else 0; None = everywhere
     target_scale_O: Any = None  # predictions times this are in the units of the data; None = 1
+    given_targets: Any = None  # as the objective reads them, if they were given in another form than `targets`
+    mask_given: bool = True  # False: the loss mask is where the objective has a gradient
 
     @property
     def kind(self) -> str:
         """cross_entropy where the targets are ids, else squared_error."""
         return "cross_entropy" if is_ids(self.targets) else "squared_error"
+
+    @property
+    def objective_targets(self) -> Any:
+        """The targets as they were given."""
+        return self.targets if self.given_targets is None else self.given_targets
 
     @property
     def unit(self) -> str:
@@ -143,3 +150,10 @@ def boolean_mask(batch: Batch) -> np.ndarray:
     if batch.loss_mask_TB is None:
         return np.ones(np.shape(batch.targets)[:2], bool)
     return np.asarray(batch.loss_mask_TB) > 0
+
+
+def last_counted(batch: Batch) -> np.ndarray:
+    """The last step [B] that counts in each stream; the last of all in a stream without one."""
+    mask_TB = boolean_mask(batch)
+    steps = len(mask_TB)
+    return np.where(mask_TB.any(axis=0), steps - 1 - mask_TB[::-1].argmax(axis=0), steps - 1)

@@ -1,5 +1,6 @@
 """From indicators to findings: the conditions that hold, in the order of their table, and all checks that were made."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -7,13 +8,11 @@ import numpy as np
 from rnnjax.analysis.statistics import Interval, estimate_mean
 from rnnjax.doctor.conditions import CONDITIONS, Condition, Kind, Limit
 from rnnjax.doctor.indicators.curves import CURVE_INDICATORS
-from rnnjax.doctor.indicators.types import Indicator, Indicators
+from rnnjax.doctor.indicators.types import Indicator, Indicators, Reason
 from rnnjax.doctor.remedies import Effect
-from rnnjax.doctor.training_curves import MIN_ROWS
 from rnnjax.reports.formatting import format_value
 
 HEALTHY = "No fault found."
-AT_FLOOR = " The loss is at its floor."
 NO_CURVES = " No training curves were examined."
 
 
@@ -41,7 +40,8 @@ class Check(NamedTuple):
     quantity: str
     evidence: Interval | None  # None: it could not be measured
     limit: Limit  # of the condition's first indicator
-    outcome: str  # found, not found, not checked, or at the floor
+    outcome: str  # found, not found, at the floor, not checked, or not applicable
+    reason: str = ""  # why it was not checked
 
 
 class Diagnosis(NamedTuple):
@@ -58,7 +58,7 @@ class Diagnosis(NamedTuple):
 
     def __str__(self) -> str:
         """Headline, findings and checks as text; `report` writes more, with figures."""
-        lines = [f"- {finding.symptom} {format_evidence(finding)}. {finding.remedy}" for finding in self.findings]
+        lines = [f"- {finding.symptom} {describe_evidence(finding)}. {finding.remedy}" for finding in self.findings]
         return "\n".join([headline(self), *lines, f"{coverage_summary(self)}."])
 
 
@@ -71,22 +71,28 @@ def headline(diagnosis: Diagnosis) -> str:
     if faults:
         more = f", and {len(faults) - 1} more that may follow from it" if len(faults) > 1 else ""
         return f"{faults[0].symptom[:-1]}{more}."
-    at_floor = any(finding.kind == "floor" for finding in diagnosis.findings)
-    has_curves = any(check.outcome != "not checked" for check in diagnosis.checks if uses_curves(check))
-    return HEALTHY + (AT_FLOOR if at_floor else "") + ("" if has_curves else NO_CURVES)
+    floors = "".join(f" {finding.symptom}" for finding in diagnosis.findings if finding.kind == "floor")
+    has_curves = any(check.outcome in ("found", "not found") for check in diagnosis.checks if uses_curves(check))
+    return HEALTHY + floors + ("" if has_curves else NO_CURVES)
 
 
 def coverage_summary(diagnosis: Diagnosis) -> str:
-    """The number of conditions that were checked, and the names of the others by reason."""
+    """How many checks passed, and which were not possible and why; those of other kinds of networks do not count."""
+    possible = [check for check in diagnosis.checks if check.outcome not in ("not checked", "not applicable")]
     missing = [check for check in diagnosis.checks if check.outcome == "not checked"]
-    reasons = {
-        "not applicable or not measured": [check.name for check in missing if not uses_curves(check)],
-        f"not checked because no training curves of at least {MIN_ROWS} rows were given": [
-            check.name for check in missing if uses_curves(check)
-        ],
-    }
-    summary = f"{len(diagnosis.checks) - len(missing)} conditions checked"
-    return "; ".join([summary, *(f"{reason}: {', '.join(names)}" for reason, names in reasons.items() if names)])
+    passed = sum(check.outcome != "found" for check in possible)
+    summary = f"{passed} of {len(possible) + len(missing)} checks passed"
+    found = f", {len(possible) - passed} found" if passed < len(possible) else ""
+    if not missing:
+        return summary + found
+    reasons = {reason: [check.name for check in missing if check.reason == reason] for reason in by_order(missing)}
+    texts = (f"{reason}: {', '.join(names)}" for reason, names in reasons.items())
+    return f"{summary}{found}, {len(missing)} not possible because {'; because '.join(texts)}"
+
+
+def by_order(missing: Sequence[Check]) -> list[str]:
+    """The reasons, each once."""
+    return list(dict.fromkeys(check.reason for check in missing))
 
 
 def uses_curves(check: Check) -> bool:
@@ -100,12 +106,17 @@ def format_evidence(finding: Finding) -> str:
     return f"{finding.quantity}: {format_value(finding.evidence)}{over}"
 
 
+def describe_evidence(finding: Finding) -> str:
+    """The evidence with its remark."""
+    return format_evidence(finding) + (f" ({finding.remark})" if finding.remark else "")
+
+
 # The judgement
 
 
 def judge_indicators(indicators: Indicators, effects: dict[str, Effect]) -> Diagnosis:
     """The diagnosis of some indicators. Args: effects: of the remedy of every condition, by its name."""
-    at_floor = is_met(next(one for one in CONDITIONS if one.kind == "floor"), indicators)
+    at_floor = any(is_met(one, indicators) for one in CONDITIONS if one.kind == "floor")
     checks = tuple(check_condition(condition, indicators, at_floor) for condition in CONDITIONS)
     pairs = zip(CONDITIONS, checks, strict=True)
     findings = tuple(
@@ -121,12 +132,14 @@ def check_condition(condition: Condition, indicators: Indicators, at_floor: bool
     limit = condition.limits[0]
     indicator = indicators.values.get(limit.indicator)
     evidence = None if indicator is None else estimate_mean(indicator.values_n)
-    outcome = "not checked"
+    reason = indicators.reasons.get(limit.indicator, Reason(""))
+    outcome = "not checked" if reason.applies else "not applicable"
     if evidence is not None:
         outcome = "found" if is_met(condition, indicators) else "not found"
     if outcome == "found" and at_floor and condition.learning_shortfall:
         outcome = "at the floor"
-    return Check(condition.name, condition.kind, limit.indicator, condition.quantity, evidence, limit, outcome)
+    about = condition.name, condition.kind, limit.indicator, condition.quantity
+    return Check(*about, evidence, limit, outcome, reason.text if evidence is None else "")
 
 
 def build_finding(condition: Condition, evidence: Interval, indicators: Indicators, effect: Effect) -> Finding:

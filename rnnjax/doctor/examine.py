@@ -11,6 +11,7 @@ from jax import Array
 from rnnjax.doctor.adapters import is_float, make_adapter
 from rnnjax.doctor.batch import Batch, check_ids, check_outputs, validate_batch
 from rnnjax.doctor.diagnosis import Diagnosis, judge_indicators
+from rnnjax.doctor.forms import one_form, with_counted_steps
 from rnnjax.doctor.indicators.compute import all_indicators
 from rnnjax.doctor.indicators.types import Floor
 from rnnjax.doctor.inputs import (
@@ -27,7 +28,11 @@ from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Params
 
-EXPECTED = "expected it to return (carry, y), y [B, outputs] at each step"
+EXPECTED = {
+    False: "expected it to return (carry, y), y [B, outputs] at each step",
+    True: "expected it to return (carry, y) of a whole window, y [T, B, outputs]; for one answer to a sequence repeat "
+    "its target at every step, return the output of every step, and give a loss mask that is 1 at the last",
+}
 
 
 def examine(
@@ -80,12 +85,25 @@ def examine(
         None if before is None else add_axis(before),
     )
     check_batches(setup, network.inputs if isinstance(network, Spec) else None)
+    setup = setup if isinstance(network, Spec) else in_one_form(setup)
     return diagnose(setup, observe(setup), curves)
 
 
 def diagnose(setup: ExaminationInput, observations: Observations, curves: TrainingCurves | None) -> Diagnosis:
     """The findings in the observations of all R networks together."""
     return judge_indicators(all_indicators(setup, observations, curves), load_effects())
+
+
+def in_one_form(setup: ExaminationInput) -> ExaminationInput:
+    """The examination with ids for one-hot arrays, logits for probabilities, and a mask of the steps that count."""
+    carry = setup.carry if setup.carry is not None else initial_carries(setup, setup.batch)
+    width = output_shapes(setup, carry, setup.batch)[1].shape[-1]
+    batches = [setup.batch, setup.held_out]
+    if setup.objective is not None:
+        batches = [each and with_counted_steps(each, setup.objective, width) for each in batches]
+    adapter, objective, batches = one_form(setup.adapter, setup.objective, batches, width)
+    assert batches[0] is not None
+    return setup._replace(adapter=adapter, objective=objective, batch=batches[0], held_out=batches[1])
 
 
 def check_parameters(params: Params, before: Params | None) -> None:
@@ -108,6 +126,7 @@ def check_batches(setup: ExaminationInput, symbols: int | None) -> None:
 def check_network(setup: ExaminationInput, name: str, batch: Batch) -> None:
     """Raises BadInput unless the network accepts a batch and its outputs match the targets."""
     steps, streams = batch.inputs.shape[:2]
+    expected = EXPECTED[setup.adapter.whole]
     try:
         carry = setup.carry if name == "batch" and setup.carry is not None else initial_carries(setup, batch)
         check_carry(carry, streams)
@@ -117,9 +136,9 @@ def check_network(setup: ExaminationInput, name: str, batch: Batch) -> None:
         raise
     except Exception as error:  # a user's function may raise anything
         reason = " ".join(str(error).split())[:200]
-        raise BadInput(f"network: {type(error).__name__} when applied to {name}: {reason}; {EXPECTED}") from error
+        raise BadInput(f"network: {type(error).__name__} when applied to {name}: {reason}; {expected}") from error
     if not valid:
-        raise BadInput(f"network: got outputs {outputs.dtype} {outputs.shape} for {name}; {EXPECTED}")
+        raise BadInput(f"network: got outputs {outputs.dtype} {outputs.shape} for {name}; {expected}")
     check_outputs(name, batch, outputs.shape[-1])
 
 

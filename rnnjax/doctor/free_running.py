@@ -50,7 +50,5 @@ def generate_series(adapter: ModelAdapter, prompts_TPD: Array, params: Params, c
 
 def read_prompts(adapter: ModelAdapter, params: Params, carry: Carry, prompts: Array) -> tuple[Carry, Array]:
     """The carry after the prompts [T, P, ...], and the last outputs [P, O]."""
-    streams = prompts.shape[1]
-    carry = jax.tree.map(lambda leaf: leaf[:streams] if jnp.ndim(leaf) else leaf, carry)
     carry, outputs_TPO = adapter.apply(params, carry, prompts)
     return carry, outputs_TPO[-1]

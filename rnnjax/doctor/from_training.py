@@ -7,16 +7,19 @@ import numpy as np
 
 from rnnjax.doctor.adapters import make_adapter
 from rnnjax.doctor.batch import Batch
+from rnnjax.doctor.indicators.levels import Levels, shift_of_values
 from rnnjax.doctor.indicators.types import Floor
 from rnnjax.doctor.inputs import ExaminationInput, spec_objective
 from rnnjax.doctor.training_curves import TrainingCurves
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.entropy import carried_floor, window_floor
+from rnnjax.tasks.ngrams import ngram_losses
 from rnnjax.tasks.recall import copy_floor
 from rnnjax.tasks.windows import task_windows
 from rnnjax.types import Params, Task, WindowData
 
 STREAMS = 64  # windows of an examination
+LONGEST_NGRAM = 6
 
 
 def build_input(spec: Spec, hp: HParams, task: Task, params: Params, before: Params | None = None) -> ExaminationInput:
@@ -38,7 +41,22 @@ def build_input(spec: Spec, hp: HParams, task: Task, params: Params, before: Par
         before=before,
         warm_up_inputs=warm_up_inputs,
         held_out_warm_up_inputs=held_out_warm_up_inputs,
+        levels=task_levels(task),
+        shift=shift_of_values(*(task.make_sequence(part).targets_N for part in (task.train_N, task.validation_N))),
+        notices=getattr(task, "notices", None),
     )
+
+
+def task_levels(task: Task) -> Levels:
+    """The losses of simple predictors on the held-out data."""
+    if task.loss == "squared_error":
+        return Levels(dict(task.reference_losses), held_out=True)
+    ids = [task.make_sequence(part).targets_N for part in (task.train_N, task.validation_N)]
+    longest = min(LONGEST_NGRAM, *(len(each) for each in ids))
+    losses = ngram_losses(*ids, task.outputs, longest)
+    names = ("unigram", "bigram", "trigram", "4-gram", "5-gram", "6-gram")
+    known = {name: value for name, value in task.reference_losses.items() if name in ("chance", "floor")}
+    return Levels(known | dict(zip(names, losses.tolist(), strict=False)), held_out=True)
 
 
 def select_streams(data: WindowData, continued: bool) -> tuple[Batch, Any]:

@@ -11,9 +11,11 @@ from jax import Array
 
 from rnnjax.doctor import free_running
 from rnnjax.doctor.adapters import ModelAdapter, can_step
-from rnnjax.doctor.batch import Batch, is_ids
+from rnnjax.doctor.batch import Batch, is_ids, last_counted
 from rnnjax.doctor.indicators.free_running import GENERATED_LENGTH, series_indicators, text_indicators
+from rnnjax.doctor.indicators.levels import DataShift, Levels
 from rnnjax.doctor.indicators.types import Floor
+from rnnjax.doctor.nonfinite import find_origin, unknown_from
 from rnnjax.doctor.observations import Objective, measure_network
 from rnnjax.errors import BadInput
 from rnnjax.settings import Spec
@@ -34,12 +36,15 @@ class ExaminationInput(NamedTuple):
     before: Params | None = None
     warm_up_inputs: Any = None  # [T, B, ...], processed before the batch to obtain its carry
     held_out_warm_up_inputs: Any = None
+    levels: Levels | None = None  # of the whole data; None: of the batch
+    shift: DataShift | None = None  # of the whole data; None: of both batches
+    notices: tuple[str, ...] | None = None  # on values of the file; None: there is no file
 
 
 def resolve_objective(network: Any, objective: Callable[..., Array] | None) -> Objective | None:
     """The given objective, else that of a `Spec`, else None."""
     if objective is not None:
-        return lambda outputs_TBO, batch: objective(outputs_TBO, jnp.asarray(batch.targets))
+        return lambda outputs_TBO, batch: objective(outputs_TBO, jnp.asarray(batch.objective_targets))
     return spec_objective(network) if isinstance(network, Spec) else None
 
 
@@ -54,11 +59,22 @@ def spec_objective(spec: Spec) -> Objective:
     return objective
 
 
+class UnknownIds(NamedTuple):
+    """Inputs that a network does not know."""
+
+    share: float  # of all
+    remark: str = ""
+
+
 class Observations(NamedTuple):
     """Measurements of R networks, on the host."""
 
     values: dict[str, Any]  # of `measure_network`, [R, ...]
     free_running: dict[str, np.ndarray]  # of free-running generation, [R, P]
+    unknown_ids: UnknownIds | None = None  # None: the inputs are numbers
+    origin: str = ""  # of numbers that are not finite, where the parameters are
+    sums_streams: bool = False  # the objective grows with the number of streams
+    steps: bool = True  # the network was run step by step
 
 
 def observe(setup: ExaminationInput) -> Observations:
@@ -68,9 +84,66 @@ def observe(setup: ExaminationInput) -> Observations:
     carry = warm_up(setup, fresh if setup.carry is None else setup.carry, setup.warm_up_inputs)
     steps = can_step(adapter, first_network(setup.params), first_network(carry), jnp.asarray(batch.inputs))
     measure = jax.vmap(partial(measure_network, adapter, steps, setup.objective), in_axes=(None, None, 0, 0, 0, 0))
-    values = jax.jit(measure)(batch, held_out, setup.params, carry, fresh, held_out_carries(setup, fresh))
-    outputs = output_shapes(setup, carry, batch)[1].shape[-1]
-    return Observations(jax.device_get(values), free_running_values(setup, carry, outputs) if steps else {})
+    values = jax.device_get(
+        jax.jit(measure)(batch, held_out, setup.params, carry, fresh, held_out_carries(setup, fresh))
+    )
+    outputs = values["outputs"].shape[-1]
+    return Observations(
+        values,
+        free_running_values(setup, carry, outputs) if steps and values["finite"].any() else {},
+        unknown_ids(setup, carry),
+        non_finite_origin(setup, carry, values),
+        sums_streams(setup.objective, batch, values["outputs"][0]),
+        steps,
+    )
+
+
+def unknown_ids(setup: ExaminationInput, carry: Carry) -> UnknownIds | None:
+    """The share of the inputs that the first network does not know, in the batch and the held-out batch."""
+    if not is_ids(setup.batch.inputs):
+        return None
+    params, first_carry = first_network(setup.params), first_network(carry)
+    apply = jax.jit(lambda ids: setup.adapter.apply(params, first_carry, ids)[1])
+    batches = [each for each in (setup.batch, setup.held_out) if each is not None]
+    for ids in (np.asarray(each.inputs) for each in batches):
+        size = unknown_from(apply, ids, params)
+        if size is not None:
+            share = float(np.mean(ids >= size))
+            return UnknownIds(share, f"ids up to {ids.max()}, of which the network knows 0 to {size - 1}")
+    return UnknownIds(0.0)
+
+
+def non_finite_origin(setup: ExaminationInput, carry: Carry, values: dict[str, Any]) -> str:
+    """Where the first number that is not finite comes from, in the first network with finite parameters."""
+    results_R = values["finite"] & np.isfinite(values["objective"])
+    broken = np.flatnonzero(values["params_finite"] & ~results_R)
+    if not len(broken):
+        return ""
+    params, start = (jax.tree.map(lambda leaf: leaf[broken[0]], tree) for tree in (setup.params, carry))
+
+    def results(inputs: Array) -> Any:
+        outputs_TBO = setup.adapter.apply(params, start, inputs)[1]
+        return outputs_TBO if setup.objective is None else setup.objective(outputs_TBO, setup.batch)
+
+    origin = find_origin(results, jnp.asarray(setup.batch.inputs))
+    return "" if origin is None else origin.text
+
+
+def sums_streams(objective: Objective | None, batch: Batch, outputs_TBO: np.ndarray) -> bool:
+    """Whether an objective of every stream twice is larger than that of every stream once."""
+    if objective is None:
+        return False
+
+    def twice(values: Any) -> Any:
+        return None if values is None else jnp.concatenate([jnp.asarray(values)] * 2, axis=1)
+
+    names = ("inputs", "targets", "loss_mask_TB", "given_targets")
+    doubled = batch._replace(**{name: twice(getattr(batch, name)) for name in names})
+    try:
+        once, both = float(objective(jnp.asarray(outputs_TBO), batch)), float(objective(twice(outputs_TBO), doubled))
+    except Exception:  # a user's function may be written for one size
+        return True
+    return abs(both - once) > 0.1 * abs(once)
 
 
 def first_network(tree: Any) -> Any:
@@ -116,11 +189,19 @@ def free_running_values(setup: ExaminationInput, carry: Carry, outputs: int) -> 
     batch, params = setup.batch, setup.params
     if not free_running.can_run_free(batch, outputs):
         return {}
-    streams = min(free_running.STREAMS, batch.inputs.shape[1])
-    prompts = batch.inputs[:, :streams]
+    prompts, streams_P = select_prompts(batch)
+    carry = jax.tree.map(lambda leaf: leaf[:, streams_P] if jnp.ndim(leaf) > 1 else leaf, carry)
+    streams = len(streams_P)
     if is_ids(batch.inputs):
         uniforms_NP = jax.random.uniform(jax.random.key(0), (GENERATED_LENGTH, streams))
         generate = jax.vmap(partial(free_running.generate_texts, setup.adapter), in_axes=(None, None, 0, 0))
-        return text_indicators(batch, np.asarray(jax.jit(generate)(prompts, uniforms_NP, params, carry)))
+        return text_indicators(batch, prompts, np.asarray(jax.jit(generate)(prompts, uniforms_NP, params, carry)))
     forecast = jax.vmap(partial(free_running.generate_series, setup.adapter), in_axes=(None, 0, 0))
     return series_indicators(batch, np.asarray(jax.jit(forecast)(prompts, params, carry)))
+
+
+def select_prompts(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """Prompts [T, P, ...], and their streams [P]: those that count for longest, up to where all of them count."""
+    last_B = last_counted(batch)
+    streams_P = np.sort(np.argsort(-last_B, kind="stable")[: free_running.STREAMS])
+    return np.asarray(batch.inputs)[: last_B[streams_P].min() + 1, streams_P], streams_P

@@ -42,9 +42,11 @@ def measure_network(
         "loss": stream_losses(batch, outputs_TBO),
         "fresh_loss": stream_losses(batch, adapter.apply(params, fresh, inputs)[1]),
         "spread": spread(batch, outputs_TBO),
-        "distribution": probability_share(batch, outputs_TBO),
+        "outputs": outputs_TBO,
         "gradients": largest_gradients(adapter, objective, batch, params, carry),
         "finite": jnp.all(jnp.isfinite(outputs_TBO)) & all_finite(params),
+        "params_finite": all_finite(params),
+        "objective": jnp.zeros(()) if objective is None else objective(outputs_TBO, batch),
         **output_changes(adapter, params, carry, inputs, outputs_TBO),
     }
     if objective is not None:
@@ -76,12 +78,6 @@ def spread(batch: Batch, outputs_TBO: Array) -> Array:
         return masked_mean(batch, jnp.sum((values_TBO - mean_O[None, None]) ** 2, axis=-1))
 
     return jnp.sqrt(variance(outputs_TBO) / jnp.maximum(jnp.mean(variance(targets)), TINY))
-
-
-def probability_share(batch: Batch, outputs_TBO: Array) -> Array:
-    """Share [B] of steps whose outputs are probabilities: none is negative and their sum is 1."""
-    sums_to_1 = jnp.abs(jnp.sum(outputs_TBO, axis=-1) - 1) < 1e-3
-    return masked_mean(batch, sums_to_1 & jnp.all(outputs_TBO >= 0, axis=-1))
 
 
 def largest_gradients(
@@ -136,9 +132,11 @@ def replacement_inputs(inputs: Array) -> Array:
 def state_statistics(adapter: ModelAdapter, batch: Batch, params: Params, carry: Carry) -> dict[str, Array]:
     """Statistics of the hidden units, and state_gradients [T, B]: |d l_T / d c_t|, l_T the loss of the last step.
 
-    The gradient by the carry before each step is that by a perturbation of 0 added to it.
+    T is the last step of each stream that counts. The gradient by the carry before each step is that by a perturbation
+    of 0 added to it.
     """
     inputs = jnp.asarray(batch.inputs)
+    last_steps_TB = last_steps(batch, len(inputs))
     leaves = [leaf for leaf in jax.tree.leaves(carry) if is_float(leaf)]
     zeros = [jnp.zeros((len(inputs), *leaf.shape), leaf.dtype) for leaf in leaves]
 
@@ -149,10 +147,21 @@ def state_statistics(adapter: ModelAdapter, batch: Batch, params: Params, carry:
             return carry, (outputs_BO, adapter.units(carry))
 
         _, (outputs_TBO, h_TBH) = jax.lax.scan(step, carry, (inputs, perturbations))
-        return jnp.sum(batch_step_losses(batch, outputs_TBO)[-1]), h_TBH
+        losses_TB = batch_step_losses(batch, outputs_TBO)
+        return jnp.sum(jnp.where(last_steps_TB, losses_TB, 0.0)), h_TBH
 
     gradients, h_TBH = jax.grad(last_loss, has_aux=True)(zeros)
     return observe_units(h_TBH, adapter.activation) | {"state_gradients": stream_norms(gradients)}
+
+
+def last_steps(batch: Batch, steps: int) -> Array:
+    """True at the last step of each stream that counts [T, B]; at the last of all in a stream without one."""
+    steps_T1 = jnp.arange(steps)[:, None]
+    if batch.loss_mask_TB is None:
+        return steps_T1 == steps - 1
+    counted_TB = jnp.asarray(batch.loss_mask_TB) > 0
+    last_B = jnp.where(counted_TB.any(axis=0), jnp.max(jnp.where(counted_TB, steps_T1, -1), axis=0), steps - 1)
+    return steps_T1 == last_B[None]
 
 
 def perturb(carry: Carry, perturbations: Sequence[Array]) -> Carry:

@@ -95,6 +95,7 @@ def round_effect(effect: Effect) -> Effect:
 
 
 def load_effects() -> dict[str, Effect]:
-    """The effects that are stored with the package."""
+    """The effect of every condition: those that are stored with the package, and none of the others."""
     tree = json.loads(resources.files("rnnjax.doctor").joinpath(FILE).read_text("utf-8"))
-    return {name: from_json(values) for name, values in tree.items()}
+    missing = {one.name: Effect(one.comparison.study, one.comparison.description, None) for one in CONDITIONS}
+    return missing | {name: from_json(values) for name, values in tree.items()}

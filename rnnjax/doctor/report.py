@@ -8,7 +8,15 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
-from rnnjax.doctor.diagnosis import Check, Diagnosis, Finding, coverage_summary, format_evidence, headline
+from rnnjax.doctor.diagnosis import (
+    Check,
+    Diagnosis,
+    Finding,
+    coverage_summary,
+    describe_evidence,
+    format_evidence,
+    headline,
+)
 from rnnjax.doctor.figures import finding_figures
 from rnnjax.reports.formatting import escape_controls
 from rnnjax.reports.render import render
@@ -29,7 +37,7 @@ def print_diagnosis(console: Console, title: str, diagnosis: Diagnosis) -> None:
 def finding_panel(number: int, finding: Finding) -> Panel:
     """A finding in a frame of the colour of its kind."""
     rows = {
-        "evidence": format_evidence(finding) + (f" ({finding.remark})" if finding.remark else ""),
+        "evidence": describe_evidence(finding),
         "cause": finding.cause,
         "remedy": finding.remedy,
         "measured": finding.effect.text,

@@ -1,6 +1,7 @@
-"""Training curves [R, S] of R runs, as stored by rnnjax or given by the user."""
+"""Training curves [R, S] of R runs, as stored by rnnjax or given by the user, and the rows of one run that trained."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +23,28 @@ class TrainingCurves(NamedTuple):
     diverged_R: np.ndarray | None = None
 
 
+class RunCurves(NamedTuple):
+    """The rows of one run in which its parameters moved and every curve is finite [S]."""
+
+    loss_S: np.ndarray
+    rows_S: np.ndarray  # their numbers in the given curves, from 0
+    gradient_norm_S: np.ndarray | None
+    clip_share_S: np.ndarray | None
+    update_norm_S: np.ndarray | None
+    steps_S: np.ndarray | None
+    missing_rows: np.ndarray  # numbers of the rows that are not finite, before the last finite one
+    rows: int  # of the given curves
+    still_rows: int  # at the end, with an update of exactly 0
+    still_loss: float  # their mean loss, NaN if there are none
+
+    def select(self, index: Any) -> "RunCurves":
+        """Some of the rows."""
+        curves = {name: values for name, values in self._asdict().items() if name.endswith("_S") and values is not None}
+        return self._replace(**{name: values[index] for name, values in curves.items()})
+
+
 KEYS = {name.rpartition("_")[0] if name[-1].isupper() else name: name for name in TrainingCurves._fields}
+PER_ROW = ("loss", "gradient_norm", "clip_share", "update_norm")
 
 
 def validate_curves(given: Any, runs: int) -> TrainingCurves:
@@ -53,3 +75,39 @@ def as_curve(name: str, value: Any, runs: int) -> Any:
         return float(value)
     values = np.asarray(value, float)
     return values.reshape(-1) if name in ("steps", "diverged") else values.reshape(runs, -1)
+
+
+def runs_that_trained(curves: TrainingCurves) -> list[RunCurves]:
+    """Each run without the rows that say nothing of its training.
+
+    Left out are rows with a value that is not finite (a skipped step, a metric that is logged less often), and the rows
+    at the end whose updates are exactly 0: a run that has stopped early goes on with its best parameters, so these rows
+    differ from those before by the choice of the parameters, not by training.
+    """
+    return [run_that_trained(curves, run) for run in range(len(curves.loss_RS))]
+
+
+def run_that_trained(curves: TrainingCurves, run: int) -> RunCurves:
+    """One run of `runs_that_trained`."""
+    rows = curves.loss_RS.shape[1]
+    select = partial(select_run, curves, run)
+    loss_S, updates_S = curves.loss_RS[run], select("update_norm")
+    moved = rows if updates_S is None else last_true(~(updates_S == 0), rows)
+    finite_S = np.isfinite(loss_S)
+    missing = np.flatnonzero(~finite_S[: last_true(finite_S, 0)])
+    every = RunCurves(
+        loss_S, np.arange(rows), select("gradient_norm"), select("clip_share"), updates_S, curves.steps_S, missing,
+        rows, rows - moved, float(np.mean(loss_S[moved:])) if moved < rows else np.nan,
+    )  # fmt: skip
+    return every.select(finite_S & (np.arange(rows) < moved))
+
+
+def select_run(curves: TrainingCurves, run: int, name: str) -> np.ndarray | None:
+    values_RS = getattr(curves, KEYS[name])
+    return None if values_RS is None else values_RS[run]
+
+
+def last_true(values_S: np.ndarray, default: int) -> int:
+    """The number of rows up to the last true one; `default` if there is none."""
+    true = np.flatnonzero(values_S)
+    return int(true[-1]) + 1 if len(true) else default

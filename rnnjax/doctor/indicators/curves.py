@@ -4,84 +4,129 @@ from functools import partial
 
 import numpy as np
 
-from rnnjax.analysis.loss_spikes import BEFORE, medians_before
+from rnnjax.doctor.indicators.leaps import find_leaps
+from rnnjax.doctor.indicators.standstill import standstill_indicators
+from rnnjax.doctor.indicators.trends import learned_loss, trend_indicators
 from rnnjax.doctor.indicators.types import Curve
-from rnnjax.doctor.training_curves import MIN_ROWS, TrainingCurves
+from rnnjax.doctor.training_curves import MIN_ROWS, RunCurves, TrainingCurves, runs_that_trained
 
-SEGMENTS = 10  # of training: the first, the last and the lowest are compared
-CURVE_INDICATORS = ("jumps", "rise", "fall_at_end", "clip", "clip_ratio", "path")
-JUMP_SIZE = 0.5  # a row of the loss above the median of the previous rows by this share of it is a jump
-NOISE_ERRORS = 4.0  # standard errors of a segment's mean; a smaller rise or fall is noise
-CURVATURE_MEDIAN = 6**0.5 * 0.6745  # median of |x - 2 y + z| of three normal values, in standard deviations
+CURVE_INDICATORS = (
+    "jumps", "rise", "fall_at_end", "leap", "missing_rows", "clip", "clip_ratio", "path", "standstill", "still_falling",
+    "optimizer_frozen",
+)  # fmt: skip
+ROWS_SHOWN = 5  # numbers of rows in a remark
 
 
 def curve_indicators(curves: TrainingCurves, weight_norm_R: np.ndarray) -> dict[str, np.ndarray]:
-    """Values [R]; NaN if a run has diverged, absent if the curves are too short or a curve is not given.
+    """Values [R]; NaN if a run has diverged or has too few rows; absent if no run has a value.
 
-    jumps        share of rows with a loss above m + |m| / 2, m the median of the 40 previous rows
-    rise         (last loss - lowest loss) / (first loss - lowest loss), of tenths of training
-    fall_at_end  (loss of the tenth before the last - last loss) / (first loss - lowest loss)
-    clip         share of clipped steps in the second half
-    clip_ratio   median gradient norm in the second half / threshold
-    path         sum of the update norms / norm of the parameters; absent without the steps of the rows
+    rise, fall_at_end, jumps    see `trends`; a rise before a leap does not count
+    leap                        the highest leap / (first loss - lowest loss), 0 without one
+    missing_rows                rows that are not finite, before the last finite one
+    clip                        share of clipped steps in the second half
+    clip_ratio                  median gradient norm in the second half / threshold
+    path                        sum of the update norms / norm of the parameters; absent without the steps of the rows
+    standstill, still_falling, optimizer_frozen   see `standstill`
 
-    Of rise and fall_at_end, 4 standard errors of a segment's mean are subtracted as noise.
+    Rows without training are left out, see `training_curves.runs_that_trained`.
 
     Args: weight_norm_R: the norm of the parameters of each run.
     """
-    if curves.loss_RS.shape[1] < MIN_ROWS:
+    diverged_R = np.zeros(len(weight_norm_R)) if curves.diverged_R is None else curves.diverged_R
+    tables = [
+        {} if diverged else run_indicators(run, curves.clip_norm, norm)
+        for run, diverged, norm in zip(runs_that_trained(curves), diverged_R, weight_norm_R, strict=True)
+    ]
+    names = [name for name in CURVE_INDICATORS if any(name in table for table in tables)]
+    return {name: np.array([table.get(name, np.nan) for table in tables], float) for name in names}
+
+
+def run_indicators(run: RunCurves, clip_norm: float | None, weight_norm: float) -> dict[str, float]:
+    """The indicators of one run; empty if it has too few rows."""
+    if len(run.loss_S) < MIN_ROWS:
         return {}
-    return trend_indicators(curves.loss_RS) | clip_indicators(curves) | path_indicator(curves, weight_norm_R)
+    leaps = find_leaps(run)
+    return (
+        trend_indicators(run.loss_S)
+        | leap_indicators(run, [leap.index for leap in leaps], max((leap.height for leap in leaps), default=0.0))
+        | {"missing_rows": float(len(run.missing_rows))}
+        | clip_indicators(run, clip_norm)
+        | path_indicator(run, weight_norm)
+        | standstill_indicators(run)
+    )
 
 
-def trend_indicators(loss_RS: np.ndarray) -> dict[str, np.ndarray]:
-    """rise, fall_at_end and jumps of a loss."""
-    rows = loss_RS.shape[1]
-    tenths_RM = np.stack([part.mean(axis=1) for part in np.array_split(loss_RS, SEGMENTS, axis=1)], axis=1)
-    start_RS = loss_RS[:, : max(1, rows // 100)]
-    first_R, last_R = start_RS.mean(axis=1), tenths_RM[:, -1]
-    noise_R = NOISE_ERRORS * noise_deviation(loss_RS)
-    first_noise_R, tenth_noise_R = noise_R / start_RS.shape[1] ** 0.5, noise_R / (rows // SEGMENTS) ** 0.5
-    learned_R = np.maximum(first_R - tenths_RM.min(axis=1), 0.05 * np.abs(first_R) + 1e-12)
-    lowest_R = np.minimum(first_R + first_noise_R, tenths_RM.min(axis=1) + tenth_noise_R)
-    values = {
-        "rise": np.maximum(last_R - lowest_R, 0) / learned_R,
-        "fall_at_end": np.maximum(tenths_RM[:, -2] - last_R - tenth_noise_R, 0) / learned_R,
-    }
-    return values | ({"jumps": jump_share(loss_RS, last_R)} if rows > 2 * BEFORE else {})
+def leap_indicators(run: RunCurves, starts: list[int], height: float) -> dict[str, float]:
+    """leap, and the rise of the rows after the last leap, as a share of all that was learned."""
+    learned = learned_loss(run.loss_S)
+    if not starts:
+        return {"leap": 0.0}
+    after_S = run.loss_S[max(starts) :]
+    long_enough = len(after_S) >= MIN_ROWS
+    rise = trend_indicators(after_S)["rise"] * learned_loss(after_S) / learned if long_enough else 0.0
+    return {"leap": height / learned, "rise": rise}
 
 
-def jump_share(loss_RS: np.ndarray, last_R: np.ndarray) -> np.ndarray:
-    """The share [R] of rows far above the median of the previous ones, of all rows that have such a median."""
-    median_RS = medians_before(loss_RS)[:, BEFORE:]
-    with np.errstate(invalid="ignore"):
-        jumps_RS = loss_RS[:, BEFORE:] > median_RS + JUMP_SIZE * np.abs(median_RS)
-    return np.where(np.isfinite(last_R), jumps_RS.mean(axis=1), np.nan)
-
-
-def noise_deviation(loss_RS: np.ndarray) -> np.ndarray:
-    """The standard deviation [R] of rows about their neighbours; 0 for a straight line."""
-    with np.errstate(invalid="ignore"):
-        return np.median(np.abs(np.diff(loss_RS, n=2, axis=1)), axis=1) / CURVATURE_MEDIAN
-
-
-def clip_indicators(curves: TrainingCurves) -> dict[str, np.ndarray]:
+def clip_indicators(run: RunCurves, clip_norm: float | None) -> dict[str, float]:
     """clip and clip_ratio, over the second half of training."""
-    if curves.clip_share_RS is None:
+    if run.clip_share_S is None:
         return {}
-    late = slice(curves.clip_share_RS.shape[1] // 2, None)
-    values = {"clip": curves.clip_share_RS[:, late].mean(axis=1)}
-    if curves.gradient_norm_RS is not None and curves.clip_norm and np.isfinite(curves.clip_norm):
-        values["clip_ratio"] = np.median(curves.gradient_norm_RS[:, late], axis=1) / curves.clip_norm
+    late = slice(len(run.loss_S) // 2, None)
+    values = {"clip": float(run.clip_share_S[late].mean())}
+    if run.gradient_norm_S is not None and clip_norm and np.isfinite(clip_norm):
+        values["clip_ratio"] = float(np.median(run.gradient_norm_S[late]) / clip_norm)
     return values
 
 
-def path_indicator(curves: TrainingCurves, weight_norm_R: np.ndarray) -> dict[str, np.ndarray]:
+def path_indicator(run: RunCurves, weight_norm: float) -> dict[str, float]:
     """Absent without the steps: a row may be the mean of many steps, and the path is that many times as long."""
-    if curves.update_norm_RS is None or curves.steps_S is None:
+    if run.update_norm_S is None or run.steps_S is None:
         return {}
-    path_R = curves.update_norm_RS @ np.diff(curves.steps_S, prepend=0)
-    return {"path": path_R / np.maximum(weight_norm_R, 1e-12)}
+    return {"path": float(run.update_norm_S @ np.diff(run.steps_S, prepend=0) / max(weight_norm, 1e-12))}
+
+
+def curve_remarks(curves: TrainingCurves) -> dict[str, str]:
+    """Which rows an indicator speaks of, in the first run that has any."""
+    remarks: dict[str, str] = {}
+    for run in runs_that_trained(curves):
+        if len(run.missing_rows):
+            numbers = ", ".join(f"{row:,}" for row in run.missing_rows[:ROWS_SHOWN])
+            more = ", ..." if len(run.missing_rows) > ROWS_SHOWN else ""
+            remarks.setdefault("missing_rows", f"rows {numbers}{more}, counted from 0")
+        if len(run.loss_S) >= MIN_ROWS:
+            remarks = {**leap_remarks(run), **standstill_remarks(run), **remarks}
+    return remarks
+
+
+def leap_remarks(run: RunCurves) -> dict[str, str]:
+    """Row and height of every leap."""
+    leaps = find_leaps(run)
+    if not leaps:
+        return {}
+    places = [f"by {leap.height:.3g} at {row_name(run, leap.index)}" for leap in leaps]
+    spike = "the gradient norm had a spike just before" if any(leap.after_spike for leap in leaps) else ""
+    return {"leap": ", ".join([*places, *([spike] if spike else [])])}
+
+
+def standstill_remarks(run: RunCurves) -> dict[str, str]:
+    """The row after which nothing moved."""
+    values = standstill_indicators(run)
+    if "standstill" not in values or run.update_norm_S is None:
+        return {}
+    stop = min(round((1 - values["standstill"]) * run.rows), len(run.loss_S)) - 1
+    first, last = np.median(run.update_norm_S[: max(1, stop // 4)]), np.median(run.update_norm_S[-max(1, stop // 4) :])
+    slower = f"; updates are {last / max(first, 1e-30):.1g} times as long as at the start" if last < first else ""
+    remarks = {"standstill": f"after {row_name(run, max(stop, 0))} of {run.rows:,} rows{slower}"}
+    if "optimizer_frozen" in values and run.gradient_norm_S is not None:
+        row = int(np.argmax(run.gradient_norm_S))
+        remarks["optimizer_frozen"] = f"{run.gradient_norm_S[row]:.1g} at {row_name(run, row)}"
+    return remarks
+
+
+def row_name(run: RunCurves, index: int) -> str:
+    """A row as a user can find it."""
+    row = f"row {run.rows_S[index]:,} (from 0)"
+    return row if run.steps_S is None else f"{row}, step {int(run.steps_S[index]):,}"
 
 
 def curves_by_indicator(curves: TrainingCurves) -> dict[str, Curve]:
@@ -90,10 +135,11 @@ def curves_by_indicator(curves: TrainingCurves) -> dict[str, Curve]:
     steps_S = np.arange(1, rows + 1) if curves.steps_S is None else curves.steps_S
     build = partial(Curve, steps_S, over="runs", x_title="optimizer steps")
     loss = build(values_nm=curves.loss_RS, y_title="loss")
-    by_name = dict.fromkeys(("rise", "jumps", "fall_at_end", "finite"), loss)
+    names = ("rise", "jumps", "fall_at_end", "finite", "leap", "missing_rows", "standstill", "record_mismatch")
+    by_name = dict.fromkeys(names, loss)
     if curves.update_norm_RS is not None:
         by_name["path"] = build(values_nm=curves.update_norm_RS, y_title="norm of an update")
     if curves.gradient_norm_RS is not None:
         norm = build(values_nm=curves.gradient_norm_RS, y_title="norm of the gradient")
-        by_name |= dict.fromkeys(("clip_ratio", "clip"), norm)
+        by_name |= dict.fromkeys(("clip_ratio", "clip", "optimizer_frozen"), norm)
     return by_name

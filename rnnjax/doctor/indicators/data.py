@@ -1,27 +1,57 @@
-"""Indicators of the data alone: target leakage and scale."""
+"""Indicators of the data alone: leakage, scale, axes, classes given as numbers, differences of the held-out part."""
 
 import numpy as np
 
 from rnnjax.doctor.batch import Batch, boolean_mask, is_ids
-from rnnjax.doctor.indicators.types import Indicator
+from rnnjax.doctor.indicators.layout import wrong_axis
+from rnnjax.doctor.indicators.leaks import find_leak
+from rnnjax.doctor.indicators.levels import DataShift, data_shift
+from rnnjax.doctor.indicators.predictions import classes_as_numbers
+from rnnjax.doctor.indicators.types import Indicator, Indicators
+from rnnjax.doctor.inputs import ExaminationInput
 
-MIN_CHANGES = 10  # of a target column; fewer matches with an input column may be chance
 
+def data_indicators(setup: ExaminationInput) -> Indicators:
+    """Indicators of a batch, each one number of all networks.
 
-def data_indicators(batch: Batch) -> dict[str, Indicator]:
-    """target_leak: see `target_overlap`; size: |log10 of the root mean square of the largest column|.
-
-    All steps of the inputs are used, and the steps of the targets that count. Columns of zeros and ones are codes and
-    have no size. target_leak is absent if only one of inputs and targets are ids.
+    suspicious_values    values of a file that look like codes for missing ones
+    wrong_axis           see `layout.wrong_axis`
+    target_leak          see `leaks.find_leak`; absent if it cannot be told
+    size                 |log10 of the root mean square of the largest column|; columns of 0 and 1 have no size
+    classes_as_numbers   see `predictions.classes_as_numbers`
+    shift, unseen        see `levels.DataShift`
     """
-    inputs, targets, mask_TB = np.asarray(batch.inputs), np.asarray(batch.targets), boolean_mask(batch)
-    values = {}
-    sizes = [root_mean_square(each) for each in (inputs, targets[mask_TB]) if not is_ids(each) and not is_code(each)]
-    if sizes:
-        values["size"] = np.abs(np.log10(np.maximum(sizes, 1e-12))).max()
-    if is_ids(inputs) == is_ids(targets):
-        values["target_leak"] = target_overlap(inputs, targets, mask_TB)
-    return {name: Indicator(np.array([value]), "network") for name, value in values.items()}
+    leak, shift = find_leak(setup.batch), find_shift(setup)
+    values = {
+        "wrong_axis": wrong_axis(setup.batch),
+        "target_leak": leak.share,
+        "size": size(setup.batch),
+        "classes_as_numbers": np.nan if is_ids(np.asarray(setup.batch.targets)) else classes_as_numbers(setup.batch),
+        "shift": shift.distance if shift else np.nan,
+        "unseen": shift.unseen if shift else np.nan,
+        "suspicious_values": np.nan if setup.notices is None else float(len(setup.notices)),
+    }
+    known = {name: Indicator(np.array([value]), "network") for name, value in values.items() if not np.isnan(value)}
+    remarks = {
+        "target_leak": leak.relation,
+        "suspicious_values": "; ".join(setup.notices or ()),
+        **(dict.fromkeys(("shift", "unseen"), shift.remark) if shift else {}),
+    }
+    return Indicators(known, {}, {name: text for name, text in remarks.items() if text})
+
+
+def find_shift(setup: ExaminationInput) -> DataShift | None:
+    """Of all data if they are known, else of both batches."""
+    if setup.shift is not None or setup.held_out is None:
+        return setup.shift
+    return data_shift(setup.batch, setup.held_out)
+
+
+def size(batch: Batch) -> float:
+    """All steps of the inputs are used, and the steps of the targets that count; NaN if neither has a size."""
+    columns = np.asarray(batch.inputs), np.asarray(batch.targets)[boolean_mask(batch)]
+    sizes = [root_mean_square(each) for each in columns if not is_ids(each) and not is_code(each)]
+    return float(np.abs(np.log10(np.maximum(sizes, 1e-12))).max()) if sizes else np.nan
 
 
 def root_mean_square(values: np.ndarray) -> float:
@@ -31,24 +61,3 @@ def root_mean_square(values: np.ndarray) -> float:
 
 def is_code(values: np.ndarray) -> bool:
     return bool(np.isin(values, (0, 1)).all())
-
-
-def target_overlap(inputs: np.ndarray, targets: np.ndarray, mask_TB: np.ndarray) -> float:
-    """The largest share, over pairs of an input and a target column, of steps at which the input equals the target.
-
-    The share is the smaller of two: over all steps that count, and over those at which the target differs from the
-    previous step. A column that rarely changes equals its own past at most steps, which is no leakage.
-
-    Args: ids [T, B], or numbers [T, B, D] and [T, B, O]. Returns: NaN if no target column changes at 10 steps.
-    """
-    if is_ids(inputs):
-        inputs, targets = inputs[..., None], targets[..., None]
-    largest = np.nan
-    changes_TBO = np.diff(targets, axis=0, prepend=targets[:1]) != 0
-    for o in range(targets.shape[-1]):
-        target_TB1, changed_TB = targets[..., o, None], changes_TBO[..., o] & mask_TB
-        if changed_TB.sum() >= MIN_CHANGES:
-            equal_TBD = np.abs(inputs - target_TB1) <= 1e-6 * np.abs(target_TB1) + 1e-12
-            shares_D = np.minimum(equal_TBD[mask_TB].mean(axis=0), equal_TBD[changed_TB].mean(axis=0))
-            largest = np.fmax(largest, shares_D.max())
-    return float(largest)

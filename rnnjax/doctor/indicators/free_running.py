@@ -10,7 +10,7 @@ GENERATED_LENGTH = 240  # symbols or rows that are generated
 TAIL = 100  # the last ones, which are compared with the first ones or with the true series
 
 
-def text_indicators(batch: Batch, texts_RDNP: np.ndarray) -> dict[str, np.ndarray]:
+def text_indicators(batch: Batch, prompts_TP: np.ndarray, texts_RDNP: np.ndarray) -> dict[str, np.ndarray]:
     """Of texts of R networks under two decoders (greedy, temperature 1), each [R, P].
 
     loops_greedy, loops_sampled  1 if a text ends in a loop, minus the share of true windows that do
@@ -20,7 +20,7 @@ def text_indicators(batch: Batch, texts_RDNP: np.ndarray) -> dict[str, np.ndarra
     steps = len(np.asarray(batch.inputs))
     loops = [[trailing_period(ids_NP.T, LONGEST_PERIOD, LOOP_TAIL) > 0 for ids_NP in each] for each in texts_RDNP]
     loops_RDP = np.array(loops, float) - true_loop_share(batch)
-    surprisal_RNP = surprisals(batch, texts_RDNP[:, 1])
+    surprisal_RNP = surprisals(batch, prompts_TP[-1], texts_RDNP[:, 1])
     first = min(steps, GENERATED_LENGTH - TAIL)
     drift_RP = surprisal_RNP[:, -TAIL:].mean(axis=1) - surprisal_RNP[:, :first].mean(axis=1)
     return {"loops_greedy": loops_RDP[:, 0], "loops_sampled": loops_RDP[:, 1], "drift": drift_RP}
@@ -34,13 +34,15 @@ def true_loop_share(batch: Batch) -> float:
     return float(np.mean(periods > 0))
 
 
-def surprisals(batch: Batch, texts_RNP: np.ndarray) -> np.ndarray:
-    """-log p of each symbol given the previous one [R, N, P], under add-one bigrams of the true text."""
+def surprisals(batch: Batch, last_P: np.ndarray, texts_RNP: np.ndarray) -> np.ndarray:
+    """-log p of each symbol given the previous one [R, N, P], under add-one bigrams of the true text.
+
+    Args: last_P: the id before the first one of each text.
+    """
     symbols = int(max(texts_RNP.max(), np.max(batch.inputs), np.max(batch.targets))) + 1
     counts = np.ones((symbols, symbols))
     np.add.at(counts, (np.asarray(batch.inputs).ravel(), np.asarray(batch.targets).ravel()), 1)
     log_p = np.log(counts / counts.sum(axis=1, keepdims=True))
-    last_P = np.asarray(batch.inputs)[-1, : texts_RNP.shape[2]]
     last_R1P = np.broadcast_to(last_P, texts_RNP[:, :1].shape)
     previous_RNP = np.concatenate([last_R1P, texts_RNP[:, :-1]], axis=1)
     return -log_p[previous_RNP, texts_RNP]

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.doctor.batch import Batch
+from rnnjax.doctor.batch import Batch, last_counted
+from rnnjax.doctor.indicators.layout import counted_padding, uncounted_targets
 from rnnjax.doctor.indicators.types import Curve, Indicator, build_curve, per_network, per_stream
 from rnnjax.types import Params
 
@@ -19,7 +20,8 @@ SILENT = 1e-6  # of the largest stream's gradient: below this a stream has none
 def coverage_indicators(values: dict[str, Any], batch: Batch) -> dict[str, Indicator]:
     """last_step: share of the objective's gradient at the last step; silent_streams: share of streams without one.
 
-    last_step is absent if the loss counts at one step of each stream only.
+    last_step is absent if the loss counts at one step of each stream only. padding_counted and uncounted: see
+    `layout.counted_padding` and `layout.uncounted_targets`; the second is absent without a given loss mask.
     """
     if "coverage" not in values:
         return {}
@@ -30,34 +32,79 @@ def coverage_indicators(values: dict[str, Any], batch: Batch) -> dict[str, Indic
     mask_TB = batch.loss_mask_TB
     if (size_RTB.shape[1] if mask_TB is None else np.asarray(mask_TB).sum(axis=0).max()) > 1:
         found["last_step"] = per_network(size_RTB[:, -1].sum(axis=1) / np.maximum(streams_RB.sum(axis=1), 1e-30))
+    masked = mask_TB is not None and bool(batch.mask_given)
+    found["padding_counted"] = per_network(counted_padding(size_RTB, batch, masked))
+    return found | ({"uncounted": per_network(uncounted_targets(size_RTB, batch))} if masked else {})
+
+
+def decay_indicators(values: dict[str, Any], batch: Batch, memory_lag: int | None) -> dict[str, Indicator]:
+    """Gradients back in time, from the last step of each stream that counts.
+
+    gradient_decay = gradient_growth   log10 of the gradient 4 steps back over that of the last step
+    window_growth                      the largest over all lags
+    decay_at_answer                    at the lag on which the target depends most; absent without a long one
+    window_decay                       over half of the window
+    """
+    if "state_gradients" not in values:
+        return {}
+    decay_RLB = log_decay(values["state_gradients"], batch)
+    lags = longest_lag(decay_RLB)
+    if lags == 0:
+        return {}
+    lag, half = min(LAG, lags), max(1, lags // 2)
+    found = dict.fromkeys(("gradient_decay", "gradient_growth"), per_stream(decay_RLB[:, lag] / lag * LAG))
+    found["window_growth"] = per_stream(decay_RLB[:, : lags + 1].max(axis=1))
+    found["window_decay"] = per_stream(decay_RLB[:, half])
+    if memory_lag is not None and memory_lag <= lags:
+        found["decay_at_answer"] = per_stream(decay_RLB[:, memory_lag])
     return found
 
 
-def decay_indicators(values: dict[str, Any]) -> dict[str, Indicator]:
-    """gradient_decay = gradient_growth: log10 of the gradient 4 steps back over that of the last step."""
+def longest_lag(decay_RLB: np.ndarray) -> int:
+    """The largest lag that every stream has."""
+    return int(np.isfinite(decay_RLB).all(axis=(0, 2)).sum()) - 1 if np.isfinite(decay_RLB).any() else 0
+
+
+def gradient_remarks(values: dict[str, Any], batch: Batch, memory_lag: int | None) -> dict[str, str]:
+    """A remark where a gradient 4 steps back is below float32; the lags of the others."""
     if "state_gradients" not in values:
         return {}
-    decay_RLB = log_decay(values["state_gradients"])
-    lag = min(LAG, decay_RLB.shape[1] - 1)
-    if lag == 0:
-        return {}
-    return dict.fromkeys(("gradient_decay", "gradient_growth"), per_stream(decay_RLB[:, lag] / lag * LAG))
+    decay_RLB = log_decay(values["state_gradients"], batch)
+    lags = longest_lag(decay_RLB)
+    gradients_RTB = aligned_gradients(values["state_gradients"], batch)
+    lost = (gradients_RTB[:, ::-1][:, : LAG + 1] == 0).any()
+    remarks = {"gradient_decay": f"at most: a gradient below {SMALLEST:g} counts as {SMALLEST:g}"} if lost else {}
+    if lags > 0:
+        highest = int(np.argmax(np.nan_to_num(decay_RLB[:, : lags + 1].mean(axis=(0, 2)), nan=-np.inf)))
+        remarks["window_growth"] = f"{highest} steps back"
+        remarks["window_decay"] = f"{max(1, lags // 2)} steps back"
+    if memory_lag is not None:
+        remarks["decay_at_answer"] = f"the target depends most on the input {memory_lag} steps before"
+    return remarks
 
 
-def gradient_remarks(values: dict[str, Any]) -> dict[str, str]:
-    """A remark where a gradient 4 steps back is below float32."""
-    gradients_RTB = values.get("state_gradients", np.ones((1, 1, 1)))
-    lost = (np.asarray(gradients_RTB)[:, ::-1][:, : LAG + 1] == 0).any()
-    return {"gradient_decay": f"at most: a gradient below {SMALLEST:g} counts as {SMALLEST:g}"} if lost else {}
+def log_decay(gradients_RTB: np.ndarray, batch: Batch) -> np.ndarray:
+    """log10 of |d l_T / d c_{T-1-k}| over that at k = 0, by lag k: [R, L, B]; 0 counts as the smallest float32.
 
-
-def log_decay(gradients_RTB: np.ndarray) -> np.ndarray:
-    """log10 of |d l_T / d c_{T-1-k}| over that at k = 0, by lag k: [R, L, B]; 0 counts as the smallest float32."""
-    logs = np.log10(np.maximum(gradients_RTB[:, ::-1], SMALLEST))
+    T is the last step of the stream that counts; NaN for lags before its start.
+    """
+    logs = np.log10(np.maximum(aligned_gradients(gradients_RTB, batch)[:, ::-1], SMALLEST))
     return np.asarray(logs - logs[:, :1])
 
 
-def gradient_curves(values: dict[str, Any]) -> dict[str, Curve]:
+def aligned_gradients(gradients_RTB: np.ndarray, batch: Batch) -> np.ndarray:
+    """Gradients moved so that the last step that counts is the last of all; NaN in front."""
+    gradients_RTB = np.asarray(gradients_RTB, float)
+    if batch.loss_mask_TB is None:
+        return gradients_RTB
+    last_B = last_counted(batch)
+    aligned = np.full_like(gradients_RTB, np.nan)
+    for stream, last in enumerate(last_B):
+        aligned[:, len(aligned[0]) - 1 - last :, stream] = gradients_RTB[:, : last + 1, stream]
+    return aligned
+
+
+def gradient_curves(values: dict[str, Any], batch: Batch) -> dict[str, Curve]:
     """The gradient by step of the window, and by lag."""
     curves = {}
     if "coverage" in values:
@@ -65,10 +112,12 @@ def gradient_curves(values: dict[str, Any]) -> dict[str, Curve]:
         share_RTB = size_RTB / np.maximum(size_RTB.sum(axis=1, keepdims=True), 1e-30)
         curves["last_step"] = build_curve(share_RTB, "step of the window", "share of the gradient by the outputs")
     if "state_gradients" in values:
-        decay_RLB = log_decay(values["state_gradients"])
+        decay_RLB = log_decay(values["state_gradients"], batch)
+        decay_RLB = decay_RLB[:, : max(1, longest_lag(decay_RLB) + 1)]
         lags = np.arange(decay_RLB.shape[1])
         decay = build_curve(decay_RLB, "lag, steps back in time", "log10 of the gradient", lags)
-        curves |= dict.fromkeys(("gradient_decay", "gradient_growth"), decay)
+        names = ("gradient_decay", "gradient_growth", "window_growth", "window_decay", "decay_at_answer")
+        curves |= dict.fromkeys(names, decay)
     return curves
 
 

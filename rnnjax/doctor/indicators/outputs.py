@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnjax.doctor.batch import Batch, batch_chance_loss
-from rnnjax.doctor.indicators.types import Floor, Indicator, per_network, per_stream
+from rnnjax.doctor.batch import Batch, batch_chance_loss, boolean_mask
+from rnnjax.doctor.indicators.predictions import least_possible_loss, one_class, other_classes, unreachable_targets
+from rnnjax.doctor.indicators.types import Floor, Indicator, Indicators, per_network, per_stream
 
 IndicatorValues = dict[str, Any]  # of `observations.measure_network`, each [R, ...]
 
@@ -17,26 +18,51 @@ def output_indicators(
 
     loss_over_chance  loss / chance loss; all ratios are NaN if the targets do not vary
     identical         standard deviation of the predictions / that of the targets
-    distribution      share of outputs that are probabilities, for ids
     stale             (loss from the given state - loss from the initial state) / chance loss
     """
     chance = batch_chance_loss(batch) or np.nan
     return {
-        "finite": per_network(1.0 - values["finite"]),
         "loss": per_stream(values["loss"]),
         "loss_over_chance": per_network(values["loss"].mean(axis=1) / chance),
         "identical": per_stream(values["spread"]),
         "stale": per_stream((values["loss"] - values["fresh_loss"]) / chance),
-        **({"distribution": per_stream(values["distribution"])} if batch.kind == "cross_entropy" else {}),
         **({} if held_out is None else held_out_indicators(values, chance)),
         **({} if floor is None or floor.loss <= 0 else {"above_floor": above_floor(values, floor)}),
     }
 
 
+def prediction_indicators(values: IndicatorValues, batch: Batch) -> Indicators:
+    """What the outputs can reach.
+
+    distribution   of ids, see `predictions.least_possible_loss`: the largest of all networks
+    out_of_range   of numbers, see `predictions.unreachable_targets`
+    one_class      of ids: the share of the steps at which the most common prediction is made
+    other_classes  of ids: the share of the targets that are not the most common one
+    """
+    if batch.kind == "squared_error":
+        found = [unreachable_targets(outputs_TBO, batch) for outputs_TBO in values["outputs"]]
+        remarks = [remark for _, remark in found if remark]
+        share_R = np.array([share for share, _ in found])
+        return Indicators({"out_of_range": per_network(share_R)}, {}, {"out_of_range": remarks[0]} if remarks else {})
+    predicted = [one_class(outputs_TBV, batch) for outputs_TBV in values["outputs"]]
+    least_R = [least_possible_loss(outputs_TBV, boolean_mask(batch)) for outputs_TBV in values["outputs"]]
+    finite_R1 = np.where(np.asarray(values["finite"], bool), 1.0, np.nan)[:, None]
+    named = {
+        "distribution": per_network(np.array(least_R)),
+        "one_class": per_stream(np.stack([share_B for share_B, _ in predicted]) * finite_R1),
+        "other_classes": Indicator(np.array([other_classes(batch)]), "network"),
+    }
+    return Indicators(named, {}, {"one_class": predicted[0][1]})
+
+
 def held_out_indicators(values: IndicatorValues, chance: float) -> dict[str, Indicator]:
-    """gap: (held-out loss - training loss) / chance loss."""
+    """gap: (held-out loss - training loss) / chance loss; held_out_over_chance: held-out loss / chance loss."""
     difference_RB = values["held_out_loss"] - values["loss"].mean(axis=1, keepdims=True)
-    return {"gap": per_stream(difference_RB / chance), "held_out_loss": per_stream(values["held_out_loss"])}
+    return {
+        "gap": per_stream(difference_RB / chance),
+        "held_out_loss": per_stream(values["held_out_loss"]),
+        "held_out_over_chance": per_network(values["held_out_loss"].mean(axis=1) / chance),
+    }
 
 
 def above_floor(values: IndicatorValues, floor: Floor) -> Indicator:

@@ -1,5 +1,7 @@
 """An indicator, the curve behind it, and how values of R networks become one."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -29,12 +31,21 @@ class Floor(NamedTuple):
     held_out: bool = False  # the bound of the held-out batch, not of the training batch
 
 
+class Reason(NamedTuple):
+    """Why an indicator has no value."""
+
+    text: str
+    applies: bool = True  # False: the condition cannot occur in a network of this kind
+
+
 class Indicators(NamedTuple):
     """All indicators of R networks, by name."""
 
     values: dict[str, Indicator]
-    curves: dict[str, Curve]
-    remarks: dict[str, str]  # details for the report, such as the names of frozen parameters
+    curves: Mapping[str, Curve] = MappingProxyType({})
+    remarks: Mapping[str, str] = MappingProxyType({})  # details, such as the names of frozen parameters
+    levels: Mapping[str, float] = MappingProxyType({})  # losses of simple predictors
+    reasons: Mapping[str, Reason] = MappingProxyType({})  # of indicators without a value
 
 
 def per_stream(values_RB: np.ndarray) -> Indicator:

@@ -14,7 +14,7 @@ from rnnjax.doctor.adapters import from_apply
 from rnnjax.doctor.diagnosis import Diagnosis
 from rnnjax.doctor.examine import diagnose
 from rnnjax.doctor.from_training import build_curves, build_input
-from rnnjax.doctor.inputs import ExaminationInput, initial_carries, observe
+from rnnjax.doctor.inputs import ExaminationInput, Observations, initial_carries, observe
 from rnnjax.doctor.training_curves import TrainingCurves
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
@@ -102,7 +102,9 @@ def examine_each(case: Case, seeds: Sequence[int]) -> list[Diagnosis]:
     networks = build_case(case, tuple(seeds))
     observations = observe(networks.setup)
     return [
-        diagnose(select_input(networks.setup, r), select_network(observations, r), select_network(networks.curves, r))
+        diagnose(
+            select_input(networks.setup, r), select_observations(observations, r), select_network(networks.curves, r)
+        )
         for r in range(len(seeds))
     ]
 
@@ -114,6 +116,12 @@ def select_network(tree: Any, r: int) -> Any:
         curves = {name: values for name, values in tree._asdict().items() if name not in shared and values is not None}
         return TrainingCurves(**{name: values[r : r + 1] for name, values in curves.items()} | shared)
     return jax.tree.map(lambda leaf: leaf[r : r + 1], tree)
+
+
+def select_observations(observations: Observations, r: int) -> Observations:
+    """Those of the r-th of R networks."""
+    values, free_running = (select_network(tree, r) for tree in (observations.values, observations.free_running))
+    return observations._replace(values=values, free_running=free_running)
 
 
 def select_input(setup: ExaminationInput, r: int) -> ExaminationInput:
@@ -194,6 +202,13 @@ def scale_logits(step: Any, params: Params, carry: Any, x: Array) -> Any:
     return carry, 100 * y
 
 
+def sharpen(setup: ExaminationInput) -> ExaminationInput:
+    """The network scales its logits; its objective, as in training, does not."""
+    original: Any = setup.objective
+    sharp = replace_step(scale_logits)(setup)
+    return sharp._replace(objective=lambda outputs_TBO, batch: original(outputs_TBO / 100, batch))
+
+
 def shrink_late_outputs(step: Any, params: Params, carry: Any, x: Array) -> Any:
     """After 64 steps, more than the training window, the outputs shrink by a factor of 10."""
     state, count_B1 = carry
@@ -266,7 +281,7 @@ FAULTS = (
         replace_step(shrink_late_outputs, lambda carry: (carry, jnp.zeros((carry["layer_0"].shape[0], 1)))),
     ),
     Case("runaway", series(), replace_step(add_input)),
-    Case("loops_of_model", text(), replace_step(scale_logits)),
+    Case("loops_of_model", text(), sharpen),
 )
 
 # A window of 8 contains no information about an input 10 steps earlier: the loss is at its floor.

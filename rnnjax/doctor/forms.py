@@ -1,0 +1,168 @@
+"""One form for all examinations: one-hot arrays become ids, and probabilities logits, as the objective reads them."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from rnnjax.doctor.adapters import ModelAdapter
+from rnnjax.doctor.batch import Batch, is_ids
+
+Reading = Literal["logits", "probabilities", "log_probabilities", "binary_logits", "numbers"]
+Objective = Callable[[Array, Batch], Array]
+LARGE = 1e3  # a logit at which a logistic loss has no gradient left
+TOLERANCE = 1e-3
+
+
+def is_one_hot(values: Any) -> bool:
+    """Whether numbers [T, B, D] are codes: a single 1 and else 0 at every step, not always in the same place."""
+    values = np.asarray(values)
+    if is_ids(values) or values.shape[-1] < 2:
+        return False
+    coded = np.isin(values, (0, 1)).all() and (values.sum(axis=-1) == 1).all()
+    return bool(coded and len(np.unique(values.argmax(axis=-1))) > 1)
+
+
+def read_objective(objective: Objective | None, batch: Batch, width: int) -> Reading | None:
+    """What an objective takes the outputs for, from how it changes when they are shifted or scaled; None without one.
+
+    logits             adding one number to all outputs of a step changes nothing
+    probabilities      scaling by 2 adds the same as scaling from 2 to 4: -log of them
+    log_probabilities  it is proportional to the outputs
+    binary_logits      targets of 0 and 1 in one column, with no gradient left at a large output of the right sign
+    numbers            anything else
+    """
+    if objective is None:
+        return None
+    steps, streams = np.shape(batch.targets)[:2]
+    key = jax.random.key(0)
+    outputs = jax.random.uniform(key, (steps, streams, width), minval=0.1, maxval=0.9)
+
+    def value(outputs: Array) -> float:
+        return float(objective(outputs, batch))
+
+    base = value(outputs)
+    scale = TOLERANCE * max(abs(base), abs(value(2 * outputs)), 1e-6)
+    if width > 1 and abs(value(outputs + 3.0) - base) < scale:
+        return "logits"
+    twice, fourfold = value(2 * outputs), value(4 * outputs)
+    if width > 1 and abs((fourfold - twice) - (twice - base)) < scale and abs(twice - base) > scale:
+        return "probabilities"
+    if width > 1 and abs(twice - 2 * base) < scale and abs(base) > 1e-6:
+        return "log_probabilities"
+    return "binary_logits" if width == 1 and is_binary(objective, batch) else "numbers"
+
+
+def is_binary(objective: Objective, batch: Batch) -> bool:
+    """Whether an objective is a logistic loss of targets 0 and 1."""
+    targets = np.asarray(batch.targets)
+    if is_ids(targets) or not np.isin(targets, (0, 1)).all() or np.ptp(targets) == 0:
+        return False
+    signs = jnp.asarray(2.0 * targets - 1)
+    gradient = jax.grad(lambda outputs: objective(outputs, batch))
+    right, wrong = (np.abs(gradient(sign * LARGE * signs)).sum() for sign in (1.0, -1.0))
+    return bool(np.isfinite(right) and right < TOLERANCE * wrong)
+
+
+def one_form(
+    adapter: ModelAdapter, objective: Objective | None, batches: list[Batch | None], width: int
+) -> tuple[ModelAdapter, Objective | None, list[Batch | None]]:
+    """The same examination with ids for one-hot arrays and logits for probabilities.
+
+    The objective still gets the outputs and targets that it was written for. Args: width: of the outputs.
+    """
+    first = batches[0]
+    assert first is not None
+    reading = read_objective(objective, first, width)
+    if all(batch is None or is_one_hot(batch.inputs) for batch in batches):
+        adapter, batches = with_id_inputs(adapter, batches)
+    if reading == "binary_logits":
+        return with_two_logits(adapter, objective, batches)
+    if reading in ("logits", None) and all(batch is None or is_one_hot(batch.targets) for batch in batches):
+        batches = [batch and with_id_targets(batch) for batch in batches]
+    if reading == "probabilities" and is_ids(np.asarray(first.targets)):
+        return with_log_outputs(adapter), None if objective is None else exponential(objective), batches
+    return adapter, objective, batches
+
+
+def with_id_inputs(adapter: ModelAdapter, batches: list[Batch | None]) -> tuple[ModelAdapter, list[Batch | None]]:
+    """One-hot inputs as ids, from which the adapter makes them again."""
+    width, dtype = next((batch.inputs.shape[-1], batch.inputs.dtype) for batch in batches if batch is not None)
+    code = partial(jax.nn.one_hot, num_classes=width, dtype=dtype)
+    step, start = adapter.step, adapter.initial_carry
+    coded = adapter._replace(
+        apply=lambda params, carry, ids: adapter.apply(params, carry, code(ids)),
+        step=None if step is None else lambda params, carry, ids: step(params, carry, code(ids)),
+        initial_carry=None if start is None else lambda params, ids: start(params, code(ids)),
+    )
+    ids = [batch and batch._replace(inputs=to_ids(batch.inputs)) for batch in batches]
+    return coded, ids
+
+
+def to_ids(one_hot: Any) -> np.ndarray:
+    return np.asarray(one_hot).argmax(axis=-1).astype(np.int32)
+
+
+def with_id_targets(batch: Batch) -> Batch:
+    """One-hot targets as ids; the objective still reads what was given."""
+    return batch._replace(targets=to_ids(batch.targets), given_targets=batch.targets, target_scale_O=None)
+
+
+def with_two_logits(
+    adapter: ModelAdapter, objective: Objective | None, batches: list[Batch | None]
+) -> tuple[ModelAdapter, Objective | None, list[Batch | None]]:
+    """A logistic output y as the logits (0, y) of two classes: softmax of them is the sigmoid of y."""
+
+    def widen(result: tuple[Any, Array]) -> tuple[Any, Array]:
+        return result[0], jnp.concatenate([jnp.zeros_like(result[1]), result[1]], axis=-1)
+
+    def two_classes(batch: Batch) -> Batch:
+        targets = np.asarray(batch.targets)[..., 0].astype(np.int32)
+        return batch._replace(targets=targets, given_targets=batch.targets, target_scale_O=None)
+
+    apply, step = adapter.apply, adapter.step
+    adapter = adapter._replace(
+        apply=lambda *inputs: widen(apply(*inputs)),
+        step=None if step is None else lambda *inputs: widen(step(*inputs)),
+    )
+    read = None if objective is None else lambda outputs, batch: objective(outputs[..., 1:], batch)
+    return adapter, read, [batch and two_classes(batch) for batch in batches]
+
+
+def with_log_outputs(adapter: ModelAdapter) -> ModelAdapter:
+    """Probabilities as logits: their logarithms."""
+    apply, step = adapter.apply, adapter.step
+
+    def log(result: tuple[Any, Array]) -> tuple[Any, Array]:
+        return result[0], jnp.log(jnp.maximum(result[1], 1e-30))
+
+    return adapter._replace(
+        apply=lambda *inputs: log(apply(*inputs)), step=None if step is None else lambda *inputs: log(step(*inputs))
+    )
+
+
+def exponential(objective: Objective) -> Objective:
+    """An objective of probabilities as one of their logarithms."""
+    return lambda outputs, batch: objective(jnp.exp(outputs), batch)
+
+
+def with_counted_steps(batch: Batch, objective: Objective, width: int) -> Batch:
+    """A batch without a loss mask with the mask that the objective implies: where the outputs have a gradient.
+
+    Left as it is if the objective uses only the last step, or leaves out whole streams: these are faults of their own.
+    """
+    if batch.loss_mask_TB is not None:
+        return batch
+    steps, streams = np.shape(batch.targets)[:2]
+    outputs = 0.1 * jax.random.normal(jax.random.key(0), (steps, streams, width)) + 0.5
+    gradient = jax.grad(lambda outputs: objective(outputs, batch))(outputs)
+    sizes_TB = np.linalg.norm(np.asarray(gradient), axis=-1)
+    counted_TB = sizes_TB > 1e-6 * sizes_TB.max(initial=0.0)
+    implied = np.isfinite(sizes_TB).all() and counted_TB.any(axis=0).all() and counted_TB[:-1].any()
+    if not implied or counted_TB.all():
+        return batch
+    return batch._replace(loss_mask_TB=counted_TB.astype(np.float32), mask_given=False)

@@ -1,0 +1,65 @@
+"""Single leaps of a training loss [S]: it rises within a few rows and stays, then is learned again."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnjax.doctor.indicators.trends import learned_loss, noise_deviation
+from rnnjax.doctor.training_curves import RunCurves
+
+MOST_LEAPS = 3  # more are spikes, or a rate that is too high
+LEAST_SHARE = 0.2  # of all that was learned
+LEAST_NOISE = 8.0  # standard deviations of the rows
+SHARP = 0.6  # of a leap: its share within 3 rows
+FIRST_SHARE = 0.05  # of training, in which large changes are usual
+GRADIENT_SPIKE = 20.0  # times the median of the rows before: the leap follows from one large step
+
+
+class Leap(NamedTuple):
+    """A leap of the loss."""
+
+    index: int  # of the first high row, among the rows that trained
+    height: float
+    after_spike: bool  # of the gradient norm
+
+
+def find_leaps(run: RunCurves) -> list[Leap]:
+    """At most 3 leaps, the highest first; none if there are more, or if they return with the data."""
+    loss_S = run.loss_S
+    width = max(3, min(10, len(loss_S) // 50))
+    if len(loss_S) < 4 * width:
+        return []
+    heights = leap_heights(loss_S, width)
+    least = max(LEAST_SHARE * learned_loss(loss_S), LEAST_NOISE * noise_deviation(loss_S))
+    found: list[Leap] = []
+    while len(found) <= MOST_LEAPS and heights.max() > least:
+        index = int(np.argmax(heights))
+        height = float(heights[index])
+        heights[max(0, index - 2 * width) : index + 2 * width] = -np.inf
+        if is_sharp(loss_S, index, height):
+            found.append(Leap(index, height, follows_spike(run, index)))
+    return found if len(found) <= MOST_LEAPS else []
+
+
+def leap_heights(loss_S: np.ndarray, width: int) -> np.ndarray:
+    """The median of the rows from each one on minus that of the rows before it, `width` of each; -inf at the ends."""
+    medians = np.median(np.lib.stride_tricks.sliding_window_view(loss_S, width), axis=1)
+    heights = np.full(len(loss_S), -np.inf)
+    heights[width : len(loss_S) - width + 1] = medians[width:] - medians[:-width]
+    heights[: max(width, int(FIRST_SHARE * len(loss_S)))] = -np.inf
+    return heights
+
+
+def is_sharp(loss_S: np.ndarray, index: int, height: float) -> bool:
+    """Whether most of the leap happens within 3 rows."""
+    steps = [loss_S[at + 1 : at + 4].mean() - loss_S[at - 2 : at + 1].mean() for at in (index - 2, index - 1, index)]
+    return bool(max(steps) > SHARP * height)
+
+
+def follows_spike(run: RunCurves, index: int) -> bool:
+    """Whether the gradient norm was far above its median just before the leap."""
+    if run.gradient_norm_S is None:
+        return False
+    before = run.gradient_norm_S[max(0, index - 40) : index - 2]
+    around = run.gradient_norm_S[max(0, index - 2) : index + 1]
+    return bool(len(before) and around.max() > GRADIENT_SPIKE * np.median(before))

@@ -1,0 +1,53 @@
+"""Indicators that compare training curves with the network: is it the one that was trained, can its numbers move?"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnjax.doctor.adapters import is_float
+from rnnjax.doctor.indicators.trends import learned_loss
+from rnnjax.doctor.training_curves import MIN_ROWS, TrainingCurves, runs_that_trained
+
+LAST_SHARE = 0.1  # of training, which the loss of the batch is compared with
+HIGH = 0.95  # quantile of these rows: a batch may be a hard one
+
+
+def mismatch_indicator(curves: TrainingCurves, objective_R: Any, sums_streams: bool) -> dict[str, np.ndarray]:
+    """record_mismatch: (objective of the batch - the highest of the last rows) / (first loss - lowest loss), [R].
+
+    Absent if the objective grows with the number of streams: then it depends on the size of the batch.
+    """
+    if sums_streams:
+        return {}
+    values_R = np.full(len(curves.loss_RS), np.nan)
+    for run, trained in enumerate(runs_that_trained(curves)):
+        if len(trained.loss_S) >= MIN_ROWS:
+            last = np.quantile(trained.loss_S[-int(np.ceil(LAST_SHARE * len(trained.loss_S))) :], HIGH)
+            values_R[run] = (float(objective_R[run]) - last) / learned_loss(trained.loss_S)
+    return {"record_mismatch": values_R}
+
+
+def rounding_indicator(curves: TrainingCurves, norm_R: np.ndarray, params: Any) -> dict[str, np.ndarray]:
+    """lost_in_rounding: half a rounding step of the parameters / a typical update, both relative to the weights, [R].
+
+    Above 1, most updates change nothing: parameters of 16 bits keep 8 to 11 of them. Absent for float32, where no
+    update is that small, and without update norms.
+    """
+    dtype = most_common_type(params)
+    if curves.update_norm_RS is None or jnp.finfo(dtype).bits > 16:
+        return {}
+    half_step = float(jnp.finfo(dtype).eps) / 4  # relative: between a quarter and a half of eps
+    late_RS = curves.update_norm_RS[:, curves.update_norm_RS.shape[1] // 2 :]
+    update_R = np.nanmedian(late_RS, axis=1) / np.maximum(norm_R, 1e-30)
+    return {"lost_in_rounding": half_step / np.maximum(update_R, 1e-30)}
+
+
+def most_common_type(params: Any) -> Any:
+    """The floating type of most parameters."""
+    sizes: dict[Any, int] = {}
+    for leaf in jax.tree.leaves(params):
+        if is_float(leaf):
+            sizes[leaf.dtype] = sizes.get(leaf.dtype, 0) + leaf.size
+    return max(sizes, key=lambda dtype: sizes[dtype])
