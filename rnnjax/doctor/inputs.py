@@ -102,11 +102,12 @@ def unknown_ids(setup: ExaminationInput, carry: Carry) -> UnknownIds | None:
     """The share of the inputs that the first network does not know, in the batch and the held-out batch."""
     if not is_ids(setup.batch.inputs):
         return None
-    params, first_carry = first_network(setup.params), first_network(carry)
-    apply = jax.jit(lambda ids: setup.adapter.apply(params, first_carry, ids)[1])
-    batches = [each for each in (setup.batch, setup.held_out) if each is not None]
-    for ids in (np.asarray(each.inputs) for each in batches):
-        size = unknown_from(apply, ids, params)
+    params = jax.tree.map(jnp.asarray, first_network(setup.params))
+    starts = {"batch": carry} | ({} if setup.held_out is None else {"held_out": initial_carries(setup, setup.held_out)})
+    for name, start in starts.items():
+        ids = np.asarray(getattr(setup, name).inputs)
+        apply = jax.jit(lambda ids, start: setup.adapter.apply(params, start, ids)[1])
+        size = unknown_from(partial(apply, start=first_network(start)), ids, params)
         if size is not None:
             share = float(np.mean(ids >= size))
             return UnknownIds(share, f"ids up to {ids.max()}, of which the network knows 0 to {size - 1}")

@@ -9,7 +9,13 @@ from rnnjax.doctor.indicators.types import Indicator, Indicators
 from rnnjax.doctor.remedies import load_effects
 
 HEALTHY = {  # typical values of a well-trained network
-    "finite": 0.0, "target_leak": 0.05, "size": 0.1, "row_leak": 0.0, "memory": 0.9, "future": 0.0,
+    "unknown_ids": 0.0, "broken": 0.0, "suspicious_values": 0.0, "wrong_axis": 0.0, "classes_as_numbers": 0.0,
+    "padding_counted": 0.0, "uncounted": 0.0, "out_of_range": 0.0, "record_mismatch": 0.0, "optimizer_frozen": 1.0,
+    "lost_in_rounding": 0.05, "standstill": 0.1, "still_falling": 0.0, "leap": 0.0, "window_growth": 0.2,
+    "decay_at_answer": -1.0, "window_decay": -2.0, "one_class": 0.4, "other_classes": 0.7, "unseen": 0.0, "shift": 0.1,
+    "over_persistence": 0.3, "over_linear": 0.9, "linear_gain": -0.1, "foreseeable": 0.7, "held_out_over_chance": 0.35,
+    "missing_rows": 0.0, "diverged": 0.0,
+    "target_leak": 0.05, "size": 0.1, "row_leak": 0.0, "memory": 0.9, "future": 0.0,
     "predicts_next_input": 1.0, "last_step": 0.06, "silent_streams": 0.0, "distribution": 0.0, "rise": 0.0,
     "jumps": 0.0, "dead": 0.0, "saturated": 0.1, "input_independent": 0.0, "frozen": 0.0, "clip_ratio": 0.5,
     "clip": 0.02, "path": 1.5, "gradient_growth": -0.5, "gradient_decay": -0.5, "stale": 0.0, "identical": 0.8,
@@ -55,7 +61,7 @@ def test_an_effect_of_a_thousandth_is_one(name: str) -> None:
 @pytest.mark.parametrize(
     ("cause", "consequence", "indicators"),
     [
-        ("diverged", "rate_too_high", {"finite": 1.0, "rise": 5.0}),
+        ("diverged", "rate_too_high", {"diverged": 1.0, "rise": 5.0}),
         ("unscaled", "saturated", {"size": 3.0, "saturated": 0.99}),
         ("swapped_axes", "no_memory", {"row_leak": 0.8, "memory": 0.0}),
         ("last_step", "identical", {"last_step": 1.0, "identical": 0.01}),
@@ -79,7 +85,7 @@ def test_a_shortfall_of_learning_is_none_at_the_floor() -> None:
 
 
 def test_what_could_not_be_measured_is_said() -> None:
-    indicators = {"finite": Indicator(np.zeros(1), "network")}
+    indicators = {"diverged": Indicator(np.zeros(1), "network")}
     found = judge_indicators(Indicators(indicators, {}, {}), load_effects())
     assert {check.name for check in found.checks if check.outcome == "not checked"} == set(NAMES) - {"diverged"}
     assert [check.name for check in found.checks] == list(NAMES)

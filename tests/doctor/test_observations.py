@@ -12,12 +12,13 @@ from rnnjax.doctor.adapters import from_apply
 from rnnjax.doctor.batch import Batch, batch_chance_loss, stream_losses, validate_batch
 from rnnjax.doctor.free_running import can_run_free
 from rnnjax.doctor.indicators.compute import window_indicators
-from rnnjax.doctor.indicators.data import data_indicators
+from rnnjax.doctor.indicators.data import size
 from rnnjax.doctor.indicators.dependence import dependence_indicators
 from rnnjax.doctor.indicators.free_running import series_indicators, surprisals, text_indicators
 from rnnjax.doctor.indicators.gradients import coverage_indicators, gradient_remarks, log_decay
+from rnnjax.doctor.indicators.leaks import find_leak
 from rnnjax.doctor.indicators.types import Floor, Indicators
-from rnnjax.doctor.observations import measure_network, observe_units, output_changes, probability_share, spread
+from rnnjax.doctor.observations import measure_network, observe_units, output_changes, spread
 from rnnjax.errors import BadInput
 
 STEPS, STREAMS, WIDTH = 8, 5, 4
@@ -77,10 +78,9 @@ def test_gradients_of_a_linear_network_fade_by_its_radius(radius: float) -> None
 
 def test_streams_are_independent_and_time_goes_forwards(healthy: Indicators) -> None:
     zero = [
-        healthy.values[name].values_n.max()
-        for name in ("row_leak", "future", "input_independent", "silent_streams", "finite")
+        healthy.values[name].values_n.max() for name in ("row_leak", "future", "input_independent", "silent_streams")
     ]
-    assert zero == [0, 0, 0, 0, 0]
+    assert zero == [0, 0, 0, 0]
     assert healthy.values["memory"].values_n == pytest.approx(1, abs=0.6) and healthy.values["memory"].values_n > 0.4
 
 
@@ -116,11 +116,9 @@ def test_no_input_no_answer() -> None:
     assert found.values["input_independent"].values_n == 1 and np.isnan(found.values["memory"].values_n).all()
 
 
-def test_a_network_that_is_not_finite_says_nothing_else() -> None:
+def test_a_network_that_is_not_finite_has_no_other_indicators() -> None:
     found = indicators(radius=np.nan)
-    assert found.values["finite"].values_n == 1
-    rest = {name for name, indicator in found.values.items() if np.isfinite(indicator.values_n).any()}
-    assert rest <= {"finite", "size", "target_leak"}
+    assert {name for name, indicator in found.values.items() if np.isfinite(indicator.values_n).any()} == set()
 
 
 def test_ids_of_one_symbol_do_not_tell_who_is_deaf() -> None:
@@ -161,17 +159,6 @@ def test_spread_of_known_predictions() -> None:
     assert np.mean(spread(Batch(targets, targets, last), outputs_TBO) ** 2) == pytest.approx(1, rel=1e-4)
 
 
-def test_probabilities_are_told_from_logits() -> None:
-    logits = jnp.asarray(X)
-    assert probability_share(BATCH, jax.nn.softmax(logits)).tolist() == [1] * STREAMS
-    assert probability_share(BATCH, logits).max() == 0
-    below_0 = jnp.broadcast_to(jnp.array([2.0, -1.0, 0.0, 0.0]), logits.shape)
-    assert probability_share(BATCH, below_0).max() == 0 and probability_share(BATCH, abs(below_0)).max() == 0
-    last = jnp.zeros((STEPS, STREAMS)).at[-1].set(1)
-    mixed = logits.at[-1].set(jax.nn.softmax(logits[-1]))
-    assert probability_share(Batch(X, X, last), mixed).tolist() == [1] * STREAMS
-
-
 def test_units_at_their_bounds_and_dead_ones() -> None:
     h = jnp.broadcast_to(jnp.array([0.99, -0.5, 0.0, 0.01]), (STEPS, STREAMS, 4)).at[0, 0, 0].set(-0.99)
     found = {kind: observe_units(h, kind) for kind in ("tanh", "softsign", "sigmoid", "relu", "")}
@@ -185,9 +172,7 @@ def test_units_at_their_bounds_and_dead_ones() -> None:
 
 
 def leak(inputs: Any, targets: Any, counted: Any = None) -> float:
-    indicator = data_indicators(Batch(np.asarray(inputs), np.asarray(targets), counted))["target_leak"]
-    assert indicator is not None
-    return float(indicator.values_n[0])
+    return find_leak(Batch(np.asarray(inputs), np.asarray(targets), counted)).share
 
 
 def test_data_that_hold_the_target() -> None:
@@ -225,17 +210,11 @@ def test_data_that_hardly_change_hold_no_target(name: str) -> None:
     assert not leak(rows[:-1], rows[1:]) > 0.95
 
 
-def size(batch: Batch) -> float:
-    indicator = data_indicators(batch)["size"]
-    assert indicator is not None
-    return float(indicator.values_n[0])
-
-
 def test_data_that_are_raw() -> None:
     assert size(Batch(1000 * X, X)) > 2.5 and size(BATCH) < 0.5
     ids = RNG.integers(3, size=(STEPS, STREAMS))
     assert size(Batch(ids, 1000 * X)) > 2.5, "numbers as targets, symbols as inputs"
-    assert "size" not in data_indicators(Batch(ids, ids))
+    assert np.isnan(size(Batch(ids, ids)))
     events = np.zeros((200, 10, 1))
     events[::50, 3] = 1
     assert size(Batch(*2 * [(events - events.mean()) / events.std()])) < 0.1, "in one stream, all others are quiet"
@@ -246,7 +225,7 @@ def test_data_that_are_raw() -> None:
 
 def constant_losses() -> dict[str, Any]:
     """Observations with a loss of 2, and 3 on held-out data."""
-    per_stream = {"loss": 2.0, "fresh_loss": 2.0, "held_out_loss": 3.0, "spread": 1.0, "distribution": 0.0}
+    per_stream = {"loss": 2.0, "fresh_loss": 2.0, "held_out_loss": 3.0, "spread": 1.0}
     found = {name: np.full((1, STREAMS), value) for name, value in per_stream.items()} | {"finite": np.ones(1)}
     return found | dict.fromkeys(("changed_by_row", "changed_by_time"), np.ones((1, STEPS, STREAMS)))
 
@@ -286,7 +265,7 @@ def test_who_asks_for_the_last_step_alone_learns_from_it_alone() -> None:
 
 def test_fading_is_relative_to_the_last_step() -> None:
     norms = 10.0 ** np.array([-3, -2, -1])[None, :, None]
-    assert log_decay(norms)[0, :, 0] == pytest.approx([0, -1, -2])
+    assert log_decay(norms, Batch(X[:3, :1], X[:3, :1]))[0, :, 0] == pytest.approx([0, -1, -2])
 
 
 def test_losses_are_of_what_counts_in_the_targets_unit() -> None:
@@ -311,21 +290,20 @@ def test_loops_and_drift_of_built_texts() -> None:
     batch = Batch(true[:-1], true[1:])
     loop = np.tile([1, 2, 3], 80)[:, None].repeat(3, axis=1)
     free = RNG.integers(5, size=(240, 3))
-    found = text_indicators(batch, np.stack([loop, free])[None])
+    found = text_indicators(batch, true[:-1], np.stack([loop, free])[None])
     assert found["loops_greedy"].tolist() == [[1, 1, 1]] and found["loops_sampled"].tolist() == [[0, 0, 0]]
     assert abs(found["drift"]).max() < 0.5
-    usual = text_indicators(Batch(loop[:39], loop[1:40]), np.stack([loop, free])[None])
+    usual = text_indicators(Batch(loop[:39], loop[1:40]), loop[:39], np.stack([loop, free])[None])
     assert usual["loops_greedy"].tolist() == [[0, 0, 0]], "the true text goes round too"
-    assert np.exp(-surprisals(batch, np.array([[[0]], [[1]], [[2]], [[3]], [[4]]]).reshape(5, 1, 1))).sum() == (
-        pytest.approx(1)
-    )
+    each = np.arange(5).reshape(5, 1, 1)
+    assert np.exp(-surprisals(batch, true[-2, :1], each)).sum() == pytest.approx(1)
 
 
 def test_a_text_that_goes_astray_drifts() -> None:
     """0, 1, 2, 0, ... as the true one, in its last 100 symbols backwards: log(40 / 42) is then log(1 / 42)."""
     forwards = np.arange(40)[:, None].repeat(3, axis=1) % 3
     astray = np.concatenate([np.arange(140), 138 - np.arange(100)])[:, None].repeat(3, axis=1) % 3
-    found = text_indicators(Batch(forwards[:-1], forwards[1:]), np.stack([astray, astray])[None])
+    found = text_indicators(Batch(forwards[:-1], forwards[1:]), forwards[:-1], np.stack([astray, astray])[None])
     assert found["drift"] == pytest.approx(np.full((1, 3), np.log(40)))
 
 
@@ -386,7 +364,8 @@ def test_what_a_batch_cannot_hold_is_refused(given: Any, message: str) -> None:
 
 def test_a_gradient_below_float32_is_remarked() -> None:
     norms = np.ones((1, 6, 2))
-    assert gradient_remarks({"state_gradients": norms}) == {}
+    batch = Batch(X[:6, :2], X[:6, :2])
+    assert "gradient_decay" not in gradient_remarks({"state_gradients": norms}, batch, None)
     norms[0, 1] = 0  # four steps before the last
-    assert "at most" in gradient_remarks({"state_gradients": norms})["gradient_decay"]
-    assert gradient_remarks({}) == {}
+    assert "at most" in gradient_remarks({"state_gradients": norms}, batch, None)["gradient_decay"]
+    assert gradient_remarks({}, batch, None) == {}

@@ -25,7 +25,7 @@ from rnnjax.doctor.indicators.outputs import output_indicators, prediction_indic
 from rnnjax.doctor.indicators.predictability import Predictability, measure_predictability
 from rnnjax.doctor.indicators.reasons import Examined, explain_missing
 from rnnjax.doctor.indicators.record import mismatch_indicator, rounding_indicator
-from rnnjax.doctor.indicators.types import Indicator, Indicators, per_network, per_stream
+from rnnjax.doctor.indicators.types import Floor, Indicator, Indicators, per_network, per_stream
 from rnnjax.doctor.inputs import ExaminationInput, Observations
 from rnnjax.doctor.training_curves import TrainingCurves
 from rnnjax.types import Params
@@ -39,7 +39,8 @@ def all_indicators(setup: ExaminationInput, observations: Observations, curves: 
     predictability = measure_predictability(setup.batch, batch_chance_loss(setup.batch))
     found = merge(
         data_indicators(setup),
-        window_indicators(values, setup.batch, setup.held_out, setup, memory_lag(predictability)),
+        window_indicators(values, setup.batch, setup.held_out, setup.floor, memory_lag(predictability)),
+        prediction_indicators(values, setup.batch),
         level_part(values, setup, predictability),
         parameter_indicators(setup, observations),
         Indicators({name: per_stream(values_RP) for name, values_RP in observations.free_running.items()}),
@@ -65,24 +66,22 @@ def merge(*parts: Indicators) -> Indicators:
 
 
 def window_indicators(
-    values: dict[str, Any], batch: Batch, held_out: Batch | None, setup: ExaminationInput, lag: int | None = None
+    values: dict[str, Any], batch: Batch, held_out: Batch | None, floor: Floor | None, lag: int | None = None
 ) -> Indicators:
     """Indicators of `observations.measure_network` for R networks; NaN where a network is not finite.
 
     Args: lag: on which the targets depend, if it is a long one.
     """
-    predictions = prediction_indicators(values, batch)
+    values = mask_non_finite(values)
     indicators = {
-        **output_indicators(values, batch, held_out, setup.floor),
+        **output_indicators(values, batch, held_out, floor),
         **dependence_indicators(values),
         **coverage_indicators(values, batch),
         **decay_indicators(values, batch, lag),
         **state_indicators(values),
     }
     remarks = gradient_remarks(values, batch, lag)
-    return merge(
-        Indicators(indicators, gradient_curves(values, batch) | dependence_curves(values), remarks), predictions
-    )
+    return Indicators(indicators, gradient_curves(values, batch) | dependence_curves(values), remarks)
 
 
 def level_part(values: dict[str, Any], setup: ExaminationInput, found: Predictability | None) -> Indicators:

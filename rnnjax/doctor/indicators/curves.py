@@ -32,7 +32,8 @@ def curve_indicators(curves: TrainingCurves, weight_norm_R: np.ndarray) -> dict[
 
     Args: weight_norm_R: the norm of the parameters of each run.
     """
-    diverged_R = np.zeros(len(weight_norm_R)) if curves.diverged_R is None else curves.diverged_R
+    ended_R = ~np.isfinite(curves.loss_RS[:, -1])
+    diverged_R = ended_R if curves.diverged_R is None else curves.diverged_R
     tables = [
         {} if diverged else run_indicators(run, curves.clip_norm, norm)
         for run, diverged, norm in zip(runs_that_trained(curves), diverged_R, weight_norm_R, strict=True)

@@ -84,8 +84,10 @@ def counted_padding(coverage_RTB: np.ndarray, batch: Batch, masked: bool) -> np.
     Args: coverage: the gradient of the objective by the outputs. masked: the loss mask was given with the batch.
     """
     excluded_TB = ~boolean_mask(batch) if masked else padded_steps(batch)
+    known_R = np.isfinite(coverage_RTB).all(axis=(1, 2))
     changes_RTB = coverage_RTB > 1e-6 * coverage_RTB.max(axis=(1, 2), keepdims=True)
-    return np.asarray((changes_RTB & excluded_TB).sum(axis=(1, 2)) / np.maximum(changes_RTB.sum(axis=(1, 2)), 1))
+    share_R = (changes_RTB & excluded_TB).sum(axis=(1, 2)) / np.maximum(changes_RTB.sum(axis=(1, 2)), 1)
+    return np.where(known_R, share_R, np.nan)
 
 
 def uncounted_targets(coverage_RTB: np.ndarray, batch: Batch) -> np.ndarray:

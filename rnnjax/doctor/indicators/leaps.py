@@ -11,6 +11,7 @@ MOST_LEAPS = 3  # more are spikes, or a rate that is too high
 LEAST_SHARE = 0.2  # of all that was learned
 LEAST_NOISE = 8.0  # standard deviations of the rows
 SHARP = 0.6  # of a leap: its share within 3 rows
+LEARNED_AGAIN = 0.2  # of a leap, until the end
 FIRST_SHARE = 0.05  # of training, in which large changes are usual
 GRADIENT_SPIKE = 20.0  # times the median of the rows before: the leap follows from one large step
 
@@ -36,7 +37,7 @@ def find_leaps(run: RunCurves) -> list[Leap]:
         index = int(np.argmax(heights))
         height = float(heights[index])
         heights[max(0, index - 2 * width) : index + 2 * width] = -np.inf
-        if is_sharp(loss_S, index, height):
+        if is_sharp(loss_S, index, height) and is_learned_again(loss_S, index, height, width):
             found.append(Leap(index, height, follows_spike(run, index)))
     return found if len(found) <= MOST_LEAPS else []
 
@@ -54,6 +55,11 @@ def is_sharp(loss_S: np.ndarray, index: int, height: float) -> bool:
     """Whether most of the leap happens within 3 rows."""
     steps = [loss_S[at + 1 : at + 4].mean() - loss_S[at - 2 : at + 1].mean() for at in (index - 2, index - 1, index)]
     return bool(max(steps) > SHARP * height)
+
+
+def is_learned_again(loss_S: np.ndarray, index: int, height: float, width: int) -> bool:
+    """Whether the loss falls again: else it has risen, which is another condition."""
+    return bool(np.median(loss_S[index : index + width]) - np.median(loss_S[-width:]) > LEARNED_AGAIN * height)
 
 
 def follows_spike(run: RunCurves, index: int) -> bool:
