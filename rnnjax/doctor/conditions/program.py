@@ -5,6 +5,16 @@ from rnnjax.doctor.indicators.dependence import MIN_EFFECT
 
 PROGRAM = (
     Condition(
+        "distribution", "fault", "The outputs are squashed before the loss, which expects logits.",
+        "lowest possible loss of such outputs / loss of chance",
+        (Limit("distribution", above=0.1),),
+        "A softmax, sigmoid, tanh, ReLU or clip stands before a loss that applies its own softmax: the loss cannot "
+        "approach 0.",
+        "Remove it from the network, or use -log of the target's probability as the loss if the outputs are "
+        "probabilities.",
+        Comparison(),
+    ),
+    Condition(
         "swapped_axes", "fault", "Time and batch are swapped: outputs depend on other streams, not on earlier steps.",
         "largest effect of one stream on another, as a share of the largest effect",
         (Limit("row_leak", above=MIN_EFFECT), Limit("memory", below=MIN_EFFECT)),
@@ -72,16 +82,6 @@ PROGRAM = (
         ),
         "The objective and the given mask disagree: it uses another mask, or fewer steps.",
         "Use one mask for the objective and for the evaluation.",
-        Comparison(),
-    ),
-    Condition(
-        "distribution", "fault", "The outputs are squashed before the loss, which expects logits.",
-        "lowest possible loss of such outputs / loss of chance",
-        (Limit("distribution", above=0.1),),
-        "A softmax, sigmoid, tanh, ReLU or clip stands before a loss that applies its own softmax: the loss cannot "
-        "approach 0.",
-        "Remove it from the network, or use -log of the target's probability as the loss if the outputs are "
-        "probabilities.",
         Comparison(),
     ),
     Condition(

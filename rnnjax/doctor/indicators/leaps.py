@@ -27,17 +27,18 @@ class Leap(NamedTuple):
 def find_leaps(run: RunCurves) -> list[Leap]:
     """At most 3 leaps, the highest first; none if there are more, or if they return with the data."""
     loss_S = run.loss_S
-    width = max(3, min(10, len(loss_S) // 50))
+    width = max(3, min(20, len(loss_S) // 50))
     if len(loss_S) < 4 * width:
         return []
     heights = leap_heights(loss_S, width)
     least = max(LEAST_SHARE * learned_loss(loss_S), LEAST_NOISE * noise_deviation(loss_S))
     found: list[Leap] = []
     while len(found) <= MOST_LEAPS and heights.max() > least:
-        index = int(np.argmax(heights))
-        height = float(heights[index])
-        heights[max(0, index - 2 * width) : index + 2 * width] = -np.inf
-        if is_sharp(loss_S, index, height) and is_learned_again(loss_S, index, height, width):
+        middle = int(np.argmax(heights))
+        height = float(heights[middle])
+        heights[max(0, middle - 2 * width) : middle + 2 * width] = -np.inf
+        index, rise = steepest_row(loss_S, middle, width)
+        if rise > SHARP * height and is_learned_again(loss_S, index, height, width):
             found.append(Leap(index, height, follows_spike(run, index)))
     return found if len(found) <= MOST_LEAPS else []
 
@@ -51,10 +52,15 @@ def leap_heights(loss_S: np.ndarray, width: int) -> np.ndarray:
     return heights
 
 
-def is_sharp(loss_S: np.ndarray, index: int, height: float) -> bool:
-    """Whether most of the leap happens within 3 rows."""
-    steps = [loss_S[at + 1 : at + 4].mean() - loss_S[at - 2 : at + 1].mean() for at in (index - 2, index - 1, index)]
-    return bool(max(steps) > SHARP * height)
+def steepest_row(loss_S: np.ndarray, middle: int, width: int) -> tuple[int, float]:
+    """The row near a leap at which 3 rows exceed the 3 rows before by most, and by how much.
+
+    Medians of several rows place a leap only to within half of them.
+    """
+    rows = range(max(3, middle - width // 2 - 1), min(len(loss_S) - 2, middle + width // 2 + 2))
+    rises = [loss_S[row : row + 3].mean() - loss_S[row - 3 : row].mean() for row in rows]
+    best = int(np.argmax(rises))
+    return rows[best], float(rises[best])
 
 
 def is_learned_again(loss_S: np.ndarray, index: int, height: float, width: int) -> bool:
