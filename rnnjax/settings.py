@@ -63,7 +63,7 @@ class TaskSpec:
     series: Literal["sines", "ar", "mackey_glass", "walk", "noise", "uniform", "sunspots"] = "sines"
     recall: Literal["copy", "adding"] = "copy"  # recall: the problem
     length: Count = 5_000  # series: steps of the training part; recall adding: steps of one example
-    columns: str = ""  # series: columns of a table, separated by commas; empty = all but the index; -name = all but name
+    columns: str = ""  # series: columns of a table, separated by commas; empty = all but the index; -a = all but a
     scale: Positive = 1.0  # series: factor applied to the data
     offset: Finite = 0.0  # series: added after `scale`
     redundancy: Count = 1  # series: the training part is its first 1/redundancy, repeated that many times

@@ -116,7 +116,7 @@ class Task(NamedTuple):
     last_only: bool = False  # the loss counts at the last step of each window only
     grammar: Any = None  # of a text that a `grammar.Grammar` made: it
     notices: tuple[DataNotice, ...] = ()  # of a file: what its owner may not know
-    index: RowIndex | None = None  # of a file whose rows have one
+    row_index: RowIndex | None = None  # of the last row to train on, of a file whose rows have an index
     axes_swapped: bool = False  # windows [T, B] are handed over as [B, T]: what is read as time is the batch
 
 

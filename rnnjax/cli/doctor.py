@@ -42,7 +42,7 @@ def build_options() -> argparse.ArgumentParser:
     add("--text", type=Path, metavar="FILE", help="train on this text and examine the result")
     add("--series", type=Path, metavar="FILE", help="train on this CSV file and examine the result")
     add("--columns", metavar="A,B", help="columns of --series; default all")
-    add("--set", action="append", default=[], metavar="FIELD=VALUE", help="--text, --series: change a setting; repeatable")
+    add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting of that run; repeatable")
     add("--out", type=Path, metavar="DIR", help="run folder of --text, --series; default runs/doctor-*")
     add_import_option(parser)
     return parser

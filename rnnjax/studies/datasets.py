@@ -144,7 +144,7 @@ def read_regular_file(path: Path, available_bytes: int) -> bytes:
 
 
 def decode_bytes(raw: bytes, encoding: str, path: Path) -> str:
-    """Decode, by the byte-order mark unless an encoding is asked for, or name the first bad byte and a likely encoding."""
+    """Decode, by the byte-order mark unless an encoding is asked for. Raises BadInput with a likely encoding."""
     marked = next((name for mark, name in BYTE_ORDER_MARKS.items() if raw.startswith(mark)), encoding)
     encoding = marked if encoding == TaskSpec.encoding else encoding
     try:

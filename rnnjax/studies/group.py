@@ -275,7 +275,7 @@ def task_metadata(task: Task, window: int) -> dict[str, Any]:
     scales = {"target_mean": task.target_mean_O, "target_scale": task.target_scale_O}
     context = fill_rows(task.train_N)[-window:].tolist() if task.columns else []  # rows as the network reads them
     lengths = {"train_length": len(task.train_N), "validation_length": len(task.validation_N)}
-    of_file = {"index": task.index._asdict()} if task.index else {}
+    of_file: dict[str, Any] = {"index": task.row_index._asdict()} if task.row_index else {}
     of_file |= {"notices": [str(notice) for notice in task.notices]} if task.notices else {}
     return {name: getattr(task, name) for name in known} | scales | lengths | {"context": context} | of_file
 

@@ -35,7 +35,7 @@ class LoadedNetwork(NamedTuple):
     target_mean_O: tuple[float, ...] = ()  # what the network says is mean + unit * y in the series' own units
     target_scale_O: tuple[float, ...] = ()
     context: tuple[tuple[float, ...], ...] = ()  # rows of the end of the training part, as the network sees them
-    index: RowIndex | None = None  # of the last of these rows, where the file has one
+    row_index: RowIndex | None = None  # of the last of these rows, where the file has one
 
 
 def load_network(folder: Path, arm: str | None, seed: int | None) -> LoadedNetwork:

@@ -47,8 +47,8 @@ def sample_from_folder(folder: Path, arm: str | None, seed: int | None, length: 
     require_unidirectional(network.spec)
     if network.columns:
         check_series_options(options)
-        labels = continue_index(network.index, length) if network.index else []
-        return format_rows(network.columns, forecast_rows(network, length), network.index, labels)
+        labels = continue_index(network.row_index, length) if network.row_index else []
+        return format_rows(network.columns, forecast_rows(network, length), network.row_index, labels)
     if not network.vocabulary:
         raise BadInput(f"{folder}: got a network of the task '{network.spec.task.name}'; expected a text or a series")
     return escape_controls(continue_text(network, length, options))
@@ -131,9 +131,9 @@ def format_rows(
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow([escape_controls(column) for column in (*first, *columns)])
+    before: list[list[str]] = [[escape_controls(label)] for label in labels] if index else [[]] * len(rows_NO)
     numbers = [[f"{value:.9g}" for value in row_O] for row_O in rows_NO]
-    labelled = [[escape_controls(label), *row] for label, row in zip(labels, numbers, strict=True)] if index else numbers
-    writer.writerows(labelled)
+    writer.writerows([*label, *row] for label, row in zip(before, numbers, strict=True))
     return lines.getvalue().removesuffix("\n")
 
 

@@ -30,7 +30,7 @@ class Series(NamedTuple):
     train_ND: np.ndarray
     validation_ND: np.ndarray
     notices: tuple[DataNotice, ...] = ()
-    index: RowIndex | None = None  # of the last row to train on
+    row_index: RowIndex | None = None  # of the last row to train on
 
 
 def series_task(settings: TaskSpec, source: str | None) -> Task:
@@ -79,7 +79,7 @@ def series_task(settings: TaskSpec, source: str | None) -> Task:
         last_only=settings.loss_steps == "last",
         axes_swapped=settings.time_axis == "batch",
         notices=series.notices,
-        index=series.index,
+        row_index=series.row_index,
     )
 
 
@@ -199,15 +199,15 @@ def _read_rows(settings: TaskSpec, source: str) -> Series:
         raise BadInput(f"task.path: got {len(table.values_ND)} rows; expected >= 4 (2 to train on and 2 held out)")
     split = len(table.values_ND) - round(len(table.values_ND) * settings.validation)
     last = max(split // settings.redundancy - 1, 0)
-    return Series(table.names, table.values_ND[:split], table.values_ND[split:], table.notices, table.row_index(last))
+    return Series(table.names, table.values_ND[:split], table.values_ND[split:], table.notices, table.index_at(last))
 
 
 def _check_mask(settings: TaskSpec) -> None:
     for name, usual in {"loss_steps": "every", "time_axis": "time"}.items():
         if settings.missing == "mask" and getattr(settings, name) != usual:
             raise BadInput(
-                f"task.missing: got 'mask' with task.{name} = {getattr(settings, name)!r}; expected {option('missing=drop')} "
-                f"or {option('missing=interpolate')}"
+                f"task.missing: got 'mask' with task.{name} = {getattr(settings, name)!r}; expected "
+                f"{option('missing=drop')} or {option('missing=interpolate')}"
             )
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from rnnjax.errors import BadInput
 from rnnjax.types import LabelledSequence, Task, WindowData
 
-
 SHORT_WINDOW = 8  # steps of a window that is still worth training on
 
 

@@ -50,7 +50,7 @@ def find_column(table: NamedRows, name: str, setting: str = "columns") -> int:
     if len(places) == 1:
         return places[0]
     if places:
-        raise BadInput(f"task.{setting}: got {name!r}, the name of {len(places)} columns; expected a name of one column")
+        raise BadInput(f"task.{setting}: got {name!r}, the name of {len(places)} columns; expected that of one")
     known = [one for one in table.names if one]
     close = difflib.get_close_matches(name, known, 1)
     hint = f". Did you mean {close[0]!r}?" if close else ""

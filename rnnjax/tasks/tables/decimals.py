@@ -88,9 +88,7 @@ def describe_decimal(cell: str, sign: str) -> str:
     thousands = option(f"thousands={WORDS[sign]}")
     if cell.count(sign) > 1:
         return f"; if the {WORDS[sign]}s stand between thousands, {thousands}"
-    return (
-        f" or {float(cell.replace(sign, '.')):g}; say which: {thousands} or {option(f'decimal={WORDS[sign]}')}"
-    )
+    return f" or {float(cell.replace(sign, '.')):g}; say which: {thousands} or {option(f'decimal={WORDS[sign]}')}"
 
 
 def check_mixed_groups(table: NamedRows, place: int, sign: str) -> None:
@@ -99,14 +97,14 @@ def check_mixed_groups(table: NamedRows, place: int, sign: str) -> None:
     for row in table.rows:
         if GROUPED[other].fullmatch(row.cells[place].translate(MINUS)):
             raise BadInput(
-                f"task.path: line {row.line}, column {table.names[place]!r}: got {row.cells[place]!r} where other cells "
+                f"task.path: line {row.line}, column {table.names[place]!r}: got {row.cells[place]!r} where others "
                 f"have a decimal {WORDS[sign]}; expected one notation; if the {WORDS[other]} stands between thousands, "
                 f"{option(f'thousands={WORDS[other]}')}"
             )
 
 
 def check_split_decimals(table: NamedRows, chosen: Sequence[int]) -> None:
-    """Raises BadInput for pairs of columns that may be halves of numbers, as 33 and 5 of 33,5, in a file without names."""
+    """Raises BadInput for pairs of columns without names that may be halves of numbers, as 33 and 5 of 33,5."""
     if table.named or table.delimiter not in ("comma", "blanks") or len(table.names) % 2 or not table.rows:
         return
     width = 3 if table.delimiter == "blanks" else None
@@ -129,7 +127,7 @@ def check_split_decimals(table: NamedRows, chosen: Sequence[int]) -> None:
 
 
 def may_be_halves(left: Sequence[str], right: Sequence[str], width: int | None) -> bool:
-    """Whether two columns may be what stands before and behind a decimal comma: digits, and a constant number of them."""
+    """Whether two columns may be what stands before and behind a decimal comma: whole, the second of one width."""
     widths = np.unique([len(cell) for cell in right])
     whole = all(re.fullmatch(r"[+-]?\d+", cell) for cell in left) and all(re.fullmatch(r"\d+", cell) for cell in right)
     return whole and len(widths) == 1 and (width is None or widths[0] == width) and len(set(right)) > 1

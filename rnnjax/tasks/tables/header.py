@@ -127,9 +127,10 @@ def check_units(first: Row, others: Sequence[Row]) -> None:
         for place, cell in enumerate(second.cells)
         if kind(cell) == "text" and usual_kind([row.cells[place] for row in below]) == "number"
     ]
-    numbers = [place for place in range(len(second.cells)) if usual_kind([row.cells[place] for row in below]) == "number"]
-    if odd and not any(kind(second.cells[place]) == "number" for place in numbers) and not re.search(r"\d", "".join(odd)):
+    below_kinds = [usual_kind([row.cells[place] for row in below]) for place in range(len(second.cells))]
+    numbers = [kind(cell) for cell, one in zip(second.cells, below_kinds, strict=True) if one == "number"]
+    if odd and "number" not in numbers and not re.search(r"\d", "".join(odd)):
         raise BadInput(
-            f"task.path: line {second.line}: got {odd[0][:40]!r}; expected numbers; a line of units or comments is left "
-            f"out with {option(f'skip_lines={second.line}')}"
+            f"task.path: line {second.line}: got {odd[0][:40]!r}; expected numbers; a line of units or comments is "
+            f"left out with {option(f'skip_lines={second.line}')}"
         )

@@ -11,11 +11,11 @@ from rnnjax.tasks.tables.columns import find_column, split_names
 from rnnjax.tasks.tables.header import NamedRows, is_counter
 from rnnjax.tasks.tables.times import DAY, TimeColumn, parse_times
 
-COUNTERS = frozenset(  # names of columns that count the rows, casefolded
-    ["", "index", "idx", "id", "i", "n", "no", "no.", "nr", "nr.", "#", "t", "time", "step", "row", "unnamed: 0", "rowid"]
-    + ["obs", "x", "rownames", "year", "years", "jahr", "date", "day", "hour", "minute", "second", "seconds", "sample"]
-    + ["timestamp", "epoch", "unixtime", "unix_time", "unix", "datetime", "datum", "zeit", "year_month", "month"]
-)  # fmt: skip
+COUNTER_NAMES = """
+    index idx id i n no no. nr nr. # t time step row rowid obs x rownames sample year years jahr month year_month day
+    date datum datetime zeit hour minute second seconds timestamp epoch unixtime unix_time unix
+"""
+COUNTERS = frozenset(COUNTER_NAMES.split()) | {"", "unnamed: 0"}  # columns that count the rows, casefolded
 EPOCH_UNITS = ((1e9, 4e9, 1_000_000), (1e12, 4e12, 1_000), (1e15, 4e15, 1))  # from, to, microseconds in one
 CLOCK_NAMES = re.compile(r"time|zeit|uhr|hour|heure|hora", re.IGNORECASE)
 
@@ -91,7 +91,8 @@ def parse_epoch(values_N: np.ndarray) -> TimeColumn | None:
     """Numbers as seconds, milliseconds or microseconds since 1970, where they are large enough to be that."""
     for low, high, unit in EPOCH_UNITS:
         if values_N.min() >= low and values_N.max() < high:
-            return TimeColumn("epoch", (values_N * unit).astype(np.int64), np.zeros(len(values_N), np.int64), f"epoch {unit}")
+            moments = (values_N * unit).astype(np.int64)
+            return TimeColumn("epoch", moments, np.zeros_like(moments), f"epoch {unit}")
     return None
 
 

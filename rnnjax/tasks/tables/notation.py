@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 SIGNS = {"point": ".", "comma": ","}  # values of task.decimal
 THOUSANDS = {"none": "", "point": ".", "comma": ",", "blank": " \u00a0\u202f\u2009", "apostrophe": "'’"}
-MISSING_WORDS = frozenset(  # casefolded
-    ["", "na", "n/a", "n.a.", "nan", "<na>", "nat", "nd", "n.d.", "null", "nil", "none", "missing", "(null)", "\\n"]
-    + ["?", "-", "--", "---", "–", "—", ".", "..", "...", "*", "#n/a", "#n/a n/a", "#na", "#nv", "#div/0!", "#value!"]
-    + ["#ref!", "#name?", "#num!", "#null!", "-nan", "1.#qnan", "1.#ind", "-1.#ind", "1.#inf", "-1.#inf"]
-    + ["inf", "+inf", "-inf", "infinity", "+infinity", "-infinity", "∞", "-∞"]
-)
+MISSING = """
+    na n/a n.a. nan <na> nat nd n.d. null nil none missing (null) \\n ? - -- --- – — . .. ... *
+    #n/a #na #nv #div/0! #value! #ref! #name? #num! #null! -nan 1.#qnan 1.#ind -1.#ind 1.#inf -1.#inf
+    inf +inf -inf infinity +infinity -infinity ∞ -∞
+"""
+MISSING_WORDS = frozenset(MISSING.split()) | {"", "#n/a n/a"}  # casefolded
 MINUS = str.maketrans({"\u2212": "-", "\u2010": "-", "\u2011": "-", "\ufe63": "-", "\uff0d": "-"})
 BLANK = "[ \u00a0\u202f\u2009]"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)

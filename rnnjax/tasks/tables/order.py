@@ -1,5 +1,7 @@
 """The order of the rows of a table: backwards, mixed up, or several series below or between each other."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from rnnjax.errors import BadInput
@@ -7,7 +9,7 @@ from rnnjax.tasks.tables.columns import find_column
 from rnnjax.tasks.tables.header import NamedRows
 from rnnjax.tasks.tables.index import Index
 from rnnjax.tasks.tables.notation import option
-from rnnjax.tasks.tables.spacing import MOST_DST, sorted_rows
+from rnnjax.tasks.tables.spacing import MOST_DST
 from rnnjax.types import DataNotice
 
 MOST_SERIES_SHARE = 0.25  # of the rows: a column with more different cells names no series
@@ -38,7 +40,7 @@ def ordered_rows(table: NamedRows, index: Index | None, order: str) -> np.ndarra
     if order == "sort":
         if index is None or index.values_N is None:
             raise BadInput("task.order: got 'sort' for a table without dates; expected a column of dates (task.index)")
-        return np.asarray(sorted_rows(index.values_N, rows))
+        return np.argsort(index.values_N, kind="stable")
     if order == "check" and index is not None and index.values_N is not None:
         check_order(table, index, index.values_N)
     return np.arange(rows)
@@ -124,13 +126,11 @@ def block_notices(table: NamedRows, chosen: set[int], index: Index | None) -> li
         kinds = len(set(cells))
         if place in chosen or (index and place in index.places) or not 2 <= kinds <= MOST_SERIES_SHARE * len(cells) / 2:
             continue
-        blocks = 1 + sum(one != other for one, other in zip(cells, cells[1:], strict=False))
+        blocks = 1 + sum(one != other for one, other in pairwise(cells))
         in_turn = all(cells[row] == cells[row - kinds] for row in range(kinds, len(cells)))
         if blocks == kinds or in_turn:
-            found.append(
-                DataNotice(
-                    name, "series", f"may name {kinds} series in one table, {'in turn' if in_turn else 'one below the other'}; "
-                    f"choose one with {option(f'where={name}={cells[0]}')}",
-                )
-            )  # fmt: skip
+            layout = "in turn" if in_turn else "one below the other"
+            remedy = option(f"where={name}={cells[0]}")
+            text = f"may name {kinds} series in one table, {layout}; choose one with {remedy}"
+            found.append(DataNotice(name, "series", text))
     return found

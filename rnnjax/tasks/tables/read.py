@@ -27,12 +27,14 @@ class Table(NamedTuple):
     values_ND: np.ndarray  # float64; NaN where a number is missing, which only task.missing = "mask" leaves
     lines_N: np.ndarray  # of the file
     notices: tuple[DataNotice, ...] = ()
-    index: Index | None = None
+    row_labels: Index | None = None
     spacing: Spacing | None = None
 
-    def row_index(self, row: int) -> RowIndex | None:
+    def index_at(self, row: int) -> RowIndex | None:
         """The index of a row, for a forecast that goes on from there."""
-        return None if self.index is None or self.spacing is None else row_index(self.index, self.spacing, row)
+        if self.row_labels is None or self.spacing is None:
+            return None
+        return row_index(self.row_labels, self.spacing, row)
 
 
 def read_table(text: str, settings: TaskSpec) -> Table:
@@ -77,9 +79,7 @@ def read_numbers(table: NamedRows, chosen: Sequence[int], settings: TaskSpec) ->
     """The numbers of some columns; NaN where one is missing. Raises BadInput for a cell that is neither."""
     notations = column_notations(table, chosen, settings)
     names = tuple(table.names[place] for place in chosen)
-    columns = [
-        read_column(table, place, notation) for place, notation in zip(chosen, notations, strict=True)
-    ]
+    columns = [read_column(table, place, notation) for place, notation in zip(chosen, notations, strict=True)]
     values_ND = np.array(columns, dtype=np.float64).reshape(len(chosen), -1).T
     lines_N = np.array([row.line for row in table.rows], dtype=np.int64)
     return Numbers(names, values_ND, lines_N, [table.column(place) for place in chosen])

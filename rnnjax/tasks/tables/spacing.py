@@ -1,7 +1,6 @@
-"""The step from a row to the next: equal, in weekdays, in months, or none; gaps and repetitions; the rows that follow."""
+"""The step from a row to the next: equal, in weekdays, in months, or none; gaps; the labels of rows that follow."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,9 +30,9 @@ def find_spacing(index: Index) -> Spacing:
     if not len(different):
         return none
     if index.times is not None and index.times.notation != "epoch":
-        for unit in (weekday_spacing, month_spacing):
-            if found := unit(index):
-                return found
+        found = weekday_spacing(index) or month_spacing(index)
+        if found is not None:
+            return found
     step = float(different[counts.argmax()])
     if counts.max() < USUAL * len(steps) and not np.allclose(steps, np.median(steps), rtol=1e-3):
         return none
@@ -83,24 +82,19 @@ def spacing_notices(index: Index, spacing: Spacing, lines_N: np.ndarray) -> list
     steps = np.diff(index.values_N)
     gaps, equal = np.flatnonzero(spacing.missing_N > 0), np.flatnonzero(steps == 0)
     if spacing.unit != "rows" and len(gaps):
-        first = int(gaps[0])
-        found.append(
-            DataNotice(
-                name, "gap", f"has gaps: {int(spacing.missing_N[gaps].sum()):,} rows are missing at {len(gaps):,} places, "
-                f"first between {index.labels[first]!r} (line {lines_N[first]}) and {index.labels[first + 1]!r}; the "
-                "network reads the rows as equally spaced",
-            )
-        )  # fmt: skip
-    if spacing.unit == "rows" and not np.allclose(steps, steps.mean() if len(steps) else 0, rtol=1e-3):
+        lost = int(spacing.missing_N[gaps].sum())
+        place = describe_place(index, lines_N, gaps[0])
+        text = f"has gaps: {lost:,} rows are missing at {len(gaps):,} places, first {place}"
+        found.append(DataNotice(name, "gap", f"{text}; the network reads the rows as equally spaced"))
+    if spacing.unit == "rows" and len(steps) and not np.allclose(steps, steps.mean(), rtol=1e-3):
         found.append(DataNotice(name, "gap", "is not equally spaced; the network reads the rows as if it were"))
     if len(equal):
-        first = int(equal[0])
-        found.append(
-            DataNotice(
-                name, "duplicate", f"has {len(equal):,} repeated labels, first {index.labels[first]!r} (lines "
-                f"{lines_N[first]} and {lines_N[first + 1]})",
-            )
-        )  # fmt: skip
+        text = f"has {len(equal):,} repeated labels, first {describe_place(index, lines_N, equal[0])}"
+        found.append(DataNotice(name, "duplicate", text))
+    if index.times is not None and len(index.times.unread):
+        row = index.times.unread[0]
+        text = f"has {len(index.times.unread)} cells that are no dates like the others, first {index.labels[row]!r}"
+        found.append(DataNotice(name, "index", f"{text} (line {lines_N[row]}); placed between their neighbours"))
     return found + zone_notices(index, lines_N)
 
 
@@ -111,22 +105,17 @@ def zone_notices(index: Index, lines_N: np.ndarray) -> list[DataNotice]:
     changes = np.flatnonzero(np.diff(index.times.offsets_N))
     back = np.flatnonzero(np.diff(index.times.microseconds_N) < 0)
     if len(changes):
-        row = int(changes[0])
-        return [
-            DataNotice(
-                index.name, "zone", f"changes its zone {len(changes):,} times, first between {index.labels[row]!r} (line "
-                f"{lines_N[row]}) and {index.labels[row + 1]!r}; rows are compared in UTC",
-            )
-        ]  # fmt: skip
+        text = f"changes its zone {len(changes):,} times, first {describe_place(index, lines_N, changes[0])}"
+        return [DataNotice(index.name, "zone", f"{text}; rows are compared in UTC")]
     if len(back):
-        row = int(back[0])
-        return [
-            DataNotice(
-                index.name, "zone", f"is put back {len(back):,} times by an hour or less, first after {index.labels[row]!r} "
-                f"(line {lines_N[row]}): a change of the clock?",
-            )
-        ]  # fmt: skip
+        text = f"is put back {len(back):,} times by an hour or less, first {describe_place(index, lines_N, back[0])}"
+        return [DataNotice(index.name, "zone", f"{text}: a change of the clock?")]
     return []
+
+
+def describe_place(index: Index, lines_N: np.ndarray, row: int) -> str:
+    """Two rows that follow each other."""
+    return f"between {index.labels[row]!r} (line {lines_N[row]}) and {index.labels[row + 1]!r}"
 
 
 def row_index(index: Index, spacing: Spacing, row: int) -> RowIndex:
@@ -160,7 +149,8 @@ def next_moment(index: RowIndex, number: int) -> int:
     if index.unit == "microseconds":
         return last + round(index.step) * number
     zone = index.offset * 60 * MICROSECONDS
-    day, clock = np.datetime64((last + zone) // DAY, "D"), (last + zone) % DAY
+    day: Any = np.datetime64((last + zone) // DAY, "D")
+    clock = (last + zone) % DAY
     if index.unit == "weekdays":
         day = np.busday_offset(day, round(index.step) * number)
     else:
@@ -168,15 +158,10 @@ def next_moment(index: RowIndex, number: int) -> int:
     return int(day.astype("M8[D]").astype(np.int64)) * DAY + clock - zone
 
 
-def month_later(day: np.datetime64, months: int) -> np.datetime64:
+def month_later(day: Any, months: int) -> Any:
     """The same day some months later; the last day of a month stays the last."""
     month = day.astype("M8[M]")
     in_month, last = int((day - month.astype("M8[D]")).astype(int)), bool((day + 1).astype("M8[M]") != month)
     target = month + months
     longest = int(((target + 1).astype("M8[D]") - target.astype("M8[D]")).astype(int)) - 1
     return target.astype("M8[D]") + (longest if last else min(in_month, longest))
-
-
-def sorted_rows(values_N: np.ndarray | None, rows: int) -> Sequence[int]:
-    """The rows in the order of their index; equal ones stay in the order of the file."""
-    return np.arange(rows) if values_N is None else np.argsort(values_N, kind="stable")

@@ -9,9 +9,10 @@ from rnnjax.tasks.tables.notation import option
 from rnnjax.types import DataNotice
 
 CODES = (  # that instruments and formats write for a missing value
-    [sign * 10.0**n - sign for sign in (1, -1) for n in (3, 4, 5, 6, 7)]  # 999 9999 ..., -999 ...
-    + [-99.0, -99.9, -999.9, -9999.9, 999.9, 9999.9, -99.99, -999.99, 999.99, 99.99, -9.99, -888.0, -8888.0, -777.0, -7777.0]
-    + [-32768.0, 32767.0, 65535.0, -2147483648.0, 2147483647.0, 1e20, 1e30, -1e30, 1e35, -1e35, 9.96921e36]
+    *[sign * (10.0**digits - 1) for sign in (1, -1) for digits in (3, 4, 5, 6, 7)],  # 999, 9999 ..., -999 ...
+    *(-99.0, -99.9, -999.9, -9999.9, 999.9, 9999.9, -99.99, -999.99, 999.99, 99.99, -9.99),
+    *(-888.0, -8888.0, -777.0, -7777.0, -32768.0, 32767.0, 65535.0, -2147483648.0, 2147483647.0),
+    *(1e20, 1e30, -1e30, 1e35, -1e35, 9.96921e36),
 )  # fmt: skip
 FAR = 8.0  # robust deviations
 MOST_SHARE = 0.2  # of the rows: what is more frequent is a value of the column
@@ -67,7 +68,7 @@ def suspicious_values(values_N: np.ndarray, cells: list[str]) -> list[Candidate]
 
 def candidates(values_N: np.ndarray) -> list[Candidate]:
     """The smallest and the largest values of a column and 0, where they are rare."""
-    different, inverse, counts = np.unique(values_N[~np.isnan(values_N)], return_inverse=True, return_counts=True)
+    different, counts = np.unique(values_N[~np.isnan(values_N)], return_counts=True)
     most = MOST_SHARE * len(values_N)
     picked = [*different[:MOST_VALUES], *different[-MOST_VALUES:], 0.0, *CODES]
     rare = {value: count for value, count in zip(different.tolist(), counts.tolist(), strict=True) if count <= most}

@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 MICROSECONDS = 1_000_000
 DAY = 86_400 * MICROSECONDS
+MOST_UNREAD = 0.02  # share of the cells of a column of dates that may be typing mistakes
 CLOCK = (
     r"(?:(?:[T ]|, ?| +)(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?"
-    r"(?: ?(?P<p>[AaPp]\.?[Mm]\.?))?(?: ?(?P<z>Z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2})(?:\[[^]]*\])?| ?(?P<zone>[A-Z]{3,4}))?)?"
+    r"(?: ?(?P<p>[AaPp]\.?[Mm]\.?))?"
+    r"(?: ?(?P<z>Z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2})(?:\[[^]]*\])?| ?(?P<zone>[A-Z]{3,4}))?)?"
 )
 WEEKDAY = r"(?:[A-Za-z]{2,9}\.?,? )?"
 NOTATIONS = {  # name -> pattern of a whole cell; the first that reads all cells of a column, unless two do
@@ -43,6 +45,7 @@ class TimeColumn(NamedTuple):
     microseconds_N: np.ndarray  # int64 since 1970, in UTC where the cells name a zone
     offsets_N: np.ndarray  # int64, minutes from UTC to the zone of each cell; 0 where none is named
     template: str  # of `format_time`
+    unread: tuple[int, ...] = ()  # rows whose cell is no time; theirs lies between those of their neighbours
 
     @property
     def is_clock(self) -> bool:
@@ -51,7 +54,7 @@ class TimeColumn(NamedTuple):
 
 
 def parse_times(cells: Sequence[str], numbers_too: bool = False) -> TimeColumn | None:
-    """The times in some cells, if all of them are written in one notation.
+    """The times in some cells, if all of them, but for few typing mistakes, are written in one notation.
 
     Of two notations that read all cells, as in 01/02/2021, that one is taken in which the rows are in order and, if
     both are, equally spaced; else there is none.
@@ -77,25 +80,34 @@ def regularity(times: TimeColumn) -> tuple[bool, int]:
 
 
 def parse_in_notation(cells: Sequence[str], name: str) -> TimeColumn | None:
-    pattern = PATTERNS[name]
+    """The times in one notation; None where more cells than `MOST_UNREAD` are not written in it."""
+    pattern, most = PATTERNS[name], int(MOST_UNREAD * len(cells))
+    parsed: list[tuple[int, int]] = []
+    good: list[int] = []
     matches: list[dict[str, str | None]] = []
-    for cell in cells:
+    for row, cell in enumerate(cells):
         found = pattern.fullmatch(cell.strip())
-        if found is None:
-            return None
-        matches.append(found.groupdict())
-    try:
-        parsed = [to_microseconds(groups) for groups in matches]
-    except ValueError:
+        try:
+            parsed.append(to_microseconds(found.groupdict() if found else {"m": "0"}))
+        except ValueError:
+            if row + 1 - len(good) > most:
+                return None
+            continue
+        good.append(row)
+        matches.append(found.groupdict() if found else {})
+    if not good:
         return None
-    moments = np.array([moment for moment, _ in parsed], np.int64)
-    offsets = np.array([offset for _, offset in parsed], np.int64)
-    return TimeColumn(name, moments, offsets, build_template(pattern, cells, matches)) if parsed else None
+    rows = np.arange(len(cells))
+    moments = np.interp(rows, good, [float(moment) for moment, _ in parsed]).astype(np.int64)
+    moments[good] = [moment for moment, _ in parsed]
+    offsets = np.array([offset for _, offset in parsed], np.int64)[np.searchsorted(good, rows).clip(max=len(good) - 1)]
+    template = build_template(pattern, cells[good[-1]], matches)
+    return TimeColumn(name, moments, offsets, template, tuple(sorted({*range(len(cells))} - {*good})))
 
 
 def to_microseconds(groups: dict[str, str | None]) -> tuple[int, int]:
     """(microseconds since 1970 in UTC, minutes from UTC) of the parts of a date. Raises ValueError: no such date."""
-    date = np.datetime64(f"{full_year(groups.get('Y') or '1970'):04}-{month_number(groups):02}", "D")
+    date: Any = np.datetime64(f"{full_year(groups.get('Y') or '1970'):04}-{month_number(groups):02}", "D")
     if groups.get("w"):
         date = week_start(int(groups["Y"] or 0), int(groups["w"] or 1)) + int(groups.get("u") or 1) - 1
     elif groups.get("d"):
@@ -131,11 +143,11 @@ def month_number(groups: dict[str, str | None]) -> int:
     return month
 
 
-def week_start(year: int, week: int) -> np.datetime64:
+def week_start(year: int, week: int) -> Any:
     """The Monday of an ISO week: week 1 holds 4 January. Raises ValueError."""
     if not 1 <= week <= 53:
         raise ValueError("no such week")
-    fourth = np.datetime64(f"{year:04}-01-04", "D")
+    fourth: Any = np.datetime64(f"{year:04}-01-04", "D")
     return fourth - (int(fourth.astype(np.int64)) + 3) % 7 + 7 * (week - 1)
 
 
@@ -147,9 +159,9 @@ def zone_minutes(zone: str | None) -> int:
     return (-1 if zone[0] == "-" else 1) * (int(digits[:2]) * 60 + int(digits[2:]))
 
 
-def build_template(pattern: re.Pattern[str], cells: Sequence[str], matches: Sequence[dict[str, str | None]]) -> str:
-    """The last cell with its numbers as fields of `str.format`; zeros lead where some cell has them."""
-    last = cells[-1].strip()
+def build_template(pattern: re.Pattern[str], cell: str, matches: Sequence[dict[str, str | None]]) -> str:
+    """A cell with its numbers as fields of `str.format`; zeros lead where some cell has them."""
+    last = cell.strip()
     found = pattern.fullmatch(last)
     assert found is not None
     parts, end = [], 0
@@ -171,7 +183,7 @@ def escape(text: str) -> str:
 
 def format_time(template: str, microseconds: int, offset: int = 0) -> str:
     """A time as the cells of its column are written."""
-    moment = np.datetime64(microseconds + offset * 60 * MICROSECONDS, "us")
+    moment: Any = np.datetime64(microseconds + offset * 60 * MICROSECONDS, "us")
     year, month, day = (int(part) for part in str(moment.astype("M8[D]")).split("-"))
     hour, minute, second = (int(part) for part in str(moment.astype("M8[s]")).partition("T")[2].split(":"))
     monday = moment.astype("M8[D]") - (int(moment.astype("M8[D]").astype(np.int64)) + 3) % 7
