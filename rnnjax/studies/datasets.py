@@ -121,7 +121,8 @@ def utf16_without_mark(text: str) -> str:
     """The byte order of a text whose every second character is NUL, as UTF-16 read as another encoding; else ""."""
     start = text[:2_000]
     for name, zeros, others in (("utf-16-le", start[1::2], start[::2]), ("utf-16-be", start[::2], start[1::2])):
-        if len(start) > 3 and zeros.count("\0") > 0.9 * len(zeros) and others.count("\0") < 0.1 * len(others):
+        readable = sum(character >= " " or character in "\r\n\t" for character in others)
+        if len(start) > 3 and zeros.count("\0") > 0.9 * len(zeros) and readable > 0.9 * len(others):
             return name
     return ""
 
@@ -151,7 +152,9 @@ def decode_bytes(raw: bytes, encoding: str, path: Path) -> str:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
         windows = any(0x80 <= byte < 0xA0 for byte in raw)  # control characters in Latin-1
-        guess = "utf-8" if encoding != "utf-8" and marked != encoding else "cp1252" if windows else "latin-1"
+        windows = any(0x80 <= byte < 0xA0 for byte in raw)  # control characters in Latin-1
+        usual = "cp1252" if windows else "latin-1"
+        guess = marked if marked != encoding else "utf-8" if encoding.lower() not in ("utf-8", "utf8") else usual
         at = f"byte {error.start:,} (0x{raw[error.start]:02x})" if error.start < len(raw) else "its end"
         raise BadInput(
             f"task.path: {path}: invalid {encoding.upper()} at {at}; use --set task.encoding={guess}"

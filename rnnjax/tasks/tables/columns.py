@@ -11,7 +11,7 @@ from rnnjax.tasks.tables.notation import option
 
 def split_names(text: str, known: Sequence[str]) -> list[str]:
     """Names with commas between; one that has a comma itself stands in double quotes."""
-    if text in known:
+    if text in known or text.removeprefix("-") in known:
         return [text]
     try:
         [names] = csv.reader([text], skipinitialspace=True, strict=True)

@@ -77,18 +77,17 @@ def decimal_sign(table: NamedRows, place: int, cells: Sequence[str], shown: set[
         return sign
     cell = next(cell for cell in cells if GROUPED[sign].fullmatch(cell))
     line = next(row.line for row in table.rows if cell in row.cells[place].translate(MINUS))
-    raise BadInput(
-        f"task.path: line {line}, column {table.names[place]!r}: got {cell!r}, which may be "
-        f"{float(cell.replace(sign, '')):g}" + describe_decimal(cell, sign)
-    )
+    raise BadInput(f"task.path: line {line}, column {table.names[place]!r}: got {cell!r}{describe_groups(cell, sign)}")
 
 
-def describe_decimal(cell: str, sign: str) -> str:
-    """The second reading of a number with groups of three digits, and the options that choose."""
+def describe_groups(cell: str, sign: str) -> str:
+    """The readings of a number with groups of three digits, and the options that choose."""
     thousands = option(f"thousands={WORDS[sign]}")
     if cell.count(sign) > 1:
-        return f"; if the {WORDS[sign]}s stand between thousands, {thousands}"
-    return f" or {float(cell.replace(sign, '.')):g}; say which: {thousands} or {option(f'decimal={WORDS[sign]}')}"
+        return f" ({WORDS[sign]}s between thousands); expected a number; use {thousands}"
+    whole, broken = float(cell.replace(sign, "")), float(cell.replace(sign, "."))
+    point = option(f"decimal={WORDS[sign]}")
+    return f", which may be {whole:.10g} ({thousands}) or {broken:.10g} ({point}); say which"
 
 
 def check_mixed_groups(table: NamedRows, place: int, sign: str) -> None:

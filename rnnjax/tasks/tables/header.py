@@ -1,5 +1,6 @@
 """Whether the first row of a table holds names or numbers; refused with the option that answers where both can be."""
 
+import math
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -103,7 +104,8 @@ def check_numbers_as_names(first: Row, columns: Sequence[Sequence[str]]) -> None
     values = np.array([number for number in numbers if number is not None])
     steps, whole = np.diff(values), bool((values % 1 == 0).all()) and not any("." in cell for cell in first.cells)
     rows = [[parse_number(cell, Notation()) for cell in cells] for cells in columns]
-    below = [np.array([value for value in cells if value is not None], float) for cells in rows]
+    finite = [[value for value in cells if value is not None and math.isfinite(value)] for cells in rows]
+    below = [np.array(cells, float) for cells in finite]
     if not whole or not bool((steps > 0).all()) or not bool((steps == steps[0]).all()):
         return
     years = all(value in YEARS for value in values)

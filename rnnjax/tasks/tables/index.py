@@ -53,10 +53,9 @@ def find_index(table: NamedRows, settings: TaskSpec) -> Index | None:
         index = read_index(table, place)
         if index is not None and index.times is not None:
             return with_clock(table, index, [one for one in free if one != place])
-    for place in free[:1]:
-        index = read_index(table, place, forced=table.row_names)
-        if index is not None and place == 0:
-            return index
+    if free[:1] == [0]:
+        unnamed = table.named and not table.names[0] and not any("." in cell for cell in table.column(0))
+        return read_index(table, 0, forced=table.row_names or unnamed)
     return None
 
 
@@ -68,6 +67,7 @@ def read_index(table: NamedRows, place: int, forced: bool = False) -> Index | No
         return None
     times = parse_times(cells, numbers_too=counts or forced)
     if times is not None:
+        times = times._replace(microseconds_N=unwrap(times.microseconds_N)) if times.is_clock else times
         return Index((place,), name, cells, times.microseconds_N.astype(float), times)
     values_N = parse_counts(cells)
     if values_N is not None and (forced or (counts and len(cells) > 2)):
@@ -78,6 +78,12 @@ def read_index(table: NamedRows, place: int, forced: bool = False) -> Index | No
         if forced or even or (not name and is_counter(cells)):
             return Index((place,), name, cells, values_N)
     return Index((place,), name, cells) if forced else None
+
+
+def unwrap(moments_N: np.ndarray) -> np.ndarray:
+    """Times of day in rows that go on over midnight: a day more after each leap back by half a day or more."""
+    days_N = np.cumsum(np.diff(moments_N, prepend=moments_N[:1]) <= -DAY // 2)
+    return moments_N + DAY * days_N
 
 
 def parse_counts(cells: Sequence[str]) -> np.ndarray | None:
@@ -107,7 +113,7 @@ def with_clock(table: NamedRows, index: Index, others: Sequence[int]) -> Index:
             continue
         date, clock = (other, index) if times.is_clock else (index, other)
         assert date.times is not None and clock.times is not None
-        moments = date.times.microseconds_N + clock.times.microseconds_N
+        moments = date.times.microseconds_N + clock.times.microseconds_N % DAY
         template = f"{date.times.template} {clock.times.template}"
         whole = TimeColumn(date.times.notation, moments, date.times.offsets_N, template)
         labels = tuple(f"{day} {hour}" for day, hour in zip(date.labels, clock.labels, strict=True))

@@ -9,9 +9,10 @@ from typing import NamedTuple
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks.tables.notation import looks_numeric, option
+from rnnjax.tasks.tables.times import looks_like_time
 
 DELIMITERS = {"tab": "\t", "semicolon": ";", "bar": "|", "comma": ",", "blanks": " "}  # the first that fits, in order
-SAMPLE = 2_000  # rows from which the delimiter is chosen among several that fit
+SAMPLE = 200  # rows from which the delimiter is chosen among several that fit
 MARKUP = re.compile(r"\s*(<!doctype|<html|<table|<\?xml|<svg)", re.IGNORECASE)
 
 
@@ -38,7 +39,7 @@ def read_sheet(text: str, settings: TaskSpec) -> Sheet:
     readings = {name: parse_rows(lines, name) for name in candidates}
     fitting = [name for name, rows in readings.items() if isinstance(rows, list) and is_even(rows)]
     if fitting:
-        name = max(fitting, key=lambda one: (numeric_share(readings[one]), -candidates.index(one)))
+        name = max(fitting, key=lambda one: (*fit(readings[one]), -candidates.index(one)))
     else:
         name = next((one for one in candidates if isinstance(readings[one], list)), candidates[0])
     rows = readings[name]
@@ -139,13 +140,14 @@ def is_even(rows: Sequence[Row]) -> bool:
     return width > 1 and len(rows[0].cells) in (width, width - 1)
 
 
-def numeric_share(rows: list[Row] | BadInput) -> float:
-    """The share of cells below the first line that are numbers or empty."""
+def fit(rows: list[Row] | BadInput) -> tuple[float, bool]:
+    """(the share of cells below the first line that are numbers, times or empty, whether that line is as long)."""
     if isinstance(rows, BadInput):
-        return 0.0
+        return 0.0, False
     step = -(-len(rows) // SAMPLE)
     cells = [cell for row in rows[1::step] for cell in row.cells]
-    return sum(not cell or looks_numeric(cell) for cell in cells) / max(len(cells), 1)
+    known = sum(not cell or looks_numeric(cell) or looks_like_time(cell) for cell in cells)
+    return known / max(len(cells), 1), len(rows[0].cells) == len(rows[-1].cells)
 
 
 def trim(rows: list[Row]) -> list[Row]:
@@ -174,29 +176,33 @@ def check_even(rows: Sequence[Row], row_names: bool, delimiter: str) -> None:
             expected = first or "at least 1"
             raise BadInput(
                 f"task.path: line {row.line}: got {len(row.cells)} cells; expected {expected}, as in line "
-                f"{rows[0].line}{describe_odd_row(row, delimiter)}"
+                f"{rows[0].line}{describe_odd_row(row, first, delimiter)}"
             )
 
 
 def describe_first_row(row: Row, usual: int, delimiter: str) -> str:
     """The message of a first line that is shorter or longer than all others."""
-    got = f"got {len(row.cells)} cells; expected {usual}, as in the other lines"
-    if delimiter == "comma" and usual == 2 * len(row.cells):
+    if not row.cells:
+        return f"got an empty line; expected {usual} cells; leave it out with {option(f'skip_lines={row.line}')}"
+    got = f"got {len(row.cells)} cells ({', '.join(row.cells)[:40]!r}); expected {usual}, as in the other lines"
+    if delimiter == "comma" and usual == 2 * len(row.cells) > 2:
         return f"{got}; if the commas are decimal signs, {option('decimal=comma')}"
     return f"{got}; a title or comment is left out with {option(f'skip_lines={row.line}')}"
 
 
-def describe_odd_row(row: Row, delimiter: str) -> str:
+def describe_odd_row(row: Row, expected: int, delimiter: str) -> str:
     """The remedy for a row of another length."""
     if not row.cells:
         return f"; an empty line is left out with {option(f'skip_lines={row.line}')}"
-    if delimiter == "comma":
+    if delimiter == "comma" and len(row.cells) > expected and all(map(looks_numeric, row.cells)):
         return f"; if the commas are decimal signs, {option('decimal=comma')}"
     return ""
 
 
 def check_row_names(rows: Sequence[Row], delimiter: str) -> None:
-    """Raises BadInput where a short first line may mean decimal commas instead of R's names of rows."""
+    """Raises BadInput where a short first line is a title, or a sign of decimal commas, instead of R's row names."""
+    if len(rows) > 3 and not any(map(looks_numeric, rows[1].cells)) and any(map(looks_numeric, rows[2].cells)):
+        raise BadInput(f"task.path: line {rows[0].line}: {describe_first_row(rows[0], len(rows[1].cells), delimiter)}")
     names = [row.cells[0] for row in rows[1:]]
     if delimiter == "comma" and len(rows[0].cells) == 1 and len(set(names)) < len(names):
         raise BadInput(

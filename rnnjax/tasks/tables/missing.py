@@ -66,7 +66,7 @@ def treat_missing(numbers: Numbers, way: str) -> tuple[Numbers, np.ndarray, list
     done = {"interpolate": "interpolated", "drop": "left out with their rows", "mask": "not counted in the loss"}[way]
     notices = [
         DataNotice(
-            name, "missing", f"{int(column.sum())} of {len(column)} numbers are missing and {done} "
+            name, "missing", f"lacks {int(column.sum())} of {len(column)} numbers, {done} "
             f"({list_lines(numbers.lines_N[column].tolist())})",
         )
         for name, column in zip(numbers.names, missing_ND.T, strict=True)

@@ -69,7 +69,9 @@ LOOKS = (  # the first that fits the whole cell
     look(r"\((\d[\d.,]*)\)", "a number in parentheses"),
     look(r"0[xX][0-9a-fA-F]+", "a hexadecimal number"),
 )  # fmt: skip
-AFFIXED = re.compile(r"([^\d\s.,+-][^\d\s]*)?\s*[+-]?\d[\d.,' ]*(?:[eE][+-]?\d+)?\s*([^\d\s.,][^\d]*)?")
+AFFIXED = re.compile(
+    r"(?:([$€£¥₹₽₩₺฿])|([^\d\s.,+-][^\d\s]*)\s)?\s*[+-]?\d[\d.,' ]*(?:[eE][+-]?\d+)?\s*([^\d\s.,][^\d]*)?"
+)
 
 
 def parse_number(cell: str, notation: Notation) -> float | None:
@@ -135,7 +137,7 @@ def describe_look(cell: str) -> tuple[str, str]:
         if one.pattern.fullmatch(plain):
             return one.text, option(*one.options) if one.options else ""
     found = AFFIXED.fullmatch(plain)
-    affix = (found[1] or found[2] or "").strip() if found else ""
+    affix = next((part.strip() for part in found.groups() if part), "") if found else ""
     if not affix:
         return "", ""
     what = "a currency sign" if set(affix) & set(CURRENCY) else "a unit or a mark"

@@ -13,7 +13,9 @@ from rnnjax.tasks.tables.spacing import MOST_DST
 from rnnjax.types import DataNotice
 
 MOST_SERIES_SHARE = 0.25  # of the rows: a column with more different cells names no series
+MOST_REPEATED = 0.2  # of the labels; where more occur again, the index begins again
 MOST_NAMED = 4  # series in one message
+CYCLES = (7, 12, 24)  # days of a week, months, hours: no series
 
 
 def filter_rows(table: NamedRows, where: str) -> NamedRows:
@@ -75,24 +77,29 @@ def is_clock_change(steps: np.ndarray) -> bool:
 def describe_disorder(table: NamedRows, index: Index, values_N: np.ndarray, back: np.ndarray, what: str) -> str:
     """Several series below each other where the index begins again few times, else rows that are mixed up."""
     row = int(back[0])
-    parts = np.split(values_N, back + 1)
+    parts = np.split(np.arange(len(values_N)), back + 1)
     place = f"{index.labels[row + 1]!r} (line {table.rows[row + 1].line}) follows {index.labels[row]!r}"
-    if min(map(len, parts)) >= 2 and all(part[0] < values_N[0] + 0.5 * np.ptp(values_N) for part in parts):
-        return f"{len(parts)} series one below the other: {place}; expected one; {series_remedy(table, index)}"
     keyed = series_column(table, index)
-    if keyed is not None and len(np.unique(values_N)) < len(values_N):
-        return f"several series in one table: {place}; expected one; {series_remedy(table, index)}"
+    cells = None if keyed is None else np.array(table.column(keyed))
+    repeated = 1 - len(np.unique(values_N)) / len(values_N)
+    whole = cells is not None and all(len(np.unique(cells[part])) == 1 for part in parts)
+    if min(map(len, parts)) >= 2 and (whole or repeated > MOST_REPEATED):
+        remedy = series_remedy(table, keyed, int(parts[1][0]))
+        return f"{len(parts)} series one below the other: {place}; expected one; {remedy}"
+    if keyed is not None and repeated > MOST_REPEATED:
+        return f"several series in one table: {place}; expected one; {series_remedy(table, keyed, row + 1)}"
     return f"the {what} are not in order: {place}; use {option('order=sort')}"
 
 
 def check_interleaved(table: NamedRows, index: Index, values_N: np.ndarray, name: str, what: str) -> None:
     """Raises BadInput where most labels occur several times beside a column that tells series apart."""
     _, counts = np.unique(values_N, return_counts=True)
-    if (counts > 1).mean() < 0.5 or series_column(table, index) is None:
+    keyed = series_column(table, index)
+    if (counts > 1).mean() < 0.5 or keyed is None:
         return
     raise BadInput(
         f"task.path: {name}: several series in one table: most {what} occur {int(np.median(counts))} times, first "
-        f"{index.labels[0]!r}; expected one series; {series_remedy(table, index)}"
+        f"{index.labels[0]!r}; expected one series; {series_remedy(table, keyed, 1)}"
     )
 
 
@@ -108,26 +115,31 @@ def series_column(table: NamedRows, index: Index) -> int | None:
     return None
 
 
-def series_remedy(table: NamedRows, index: Index) -> str:
-    """How to choose one of several series."""
-    place = series_column(table, index)
+def series_remedy(table: NamedRows, place: int | None, second: int) -> str:
+    """How to choose one of several series. Args: second: the row with which the second one begins."""
     if place is None or not table.names[place]:
-        return f"leave the lines of the others out with {option('skip_lines=...')}"
+        others = f"{table.rows[second].line}-{table.rows[-1].line}"
+        return f"read the first alone with {option(f'skip_lines={others}')}"
     cells = list(dict.fromkeys(cell.strip() for cell in table.column(place)))
     shown = ", ".join(cells[:MOST_NAMED]) + (" ..." if len(cells) > MOST_NAMED else "")
     return f"choose one of {shown} with {option(f'where={table.names[place]}={cells[0]}')}"
 
 
 def block_notices(table: NamedRows, chosen: set[int], index: Index | None) -> list[DataNotice]:
-    """A notice of a column of words that is not trained on and holds each word in one block of rows, or in turn."""
-    found = []
+    """A notice of a column of words that is not trained on and holds each word in one block of rows, or in turn.
+
+    Not where an index shows that the rows follow each other.
+    """
+    found: list[DataNotice] = []
+    if index is not None and index.values_N is not None:
+        return found
     for place, name in enumerate(table.names):
         cells = [cell.strip() for cell in table.column(place)]
         kinds = len(set(cells))
         if place in chosen or (index and place in index.places) or not 2 <= kinds <= MOST_SERIES_SHARE * len(cells) / 2:
             continue
         blocks = 1 + sum(one != other for one, other in pairwise(cells))
-        in_turn = all(cells[row] == cells[row - kinds] for row in range(kinds, len(cells)))
+        in_turn = kinds not in CYCLES and all(cells[row] == cells[row - kinds] for row in range(kinds, len(cells)))
         if blocks == kinds or in_turn:
             layout = "in turn" if in_turn else "one below the other"
             remedy = option(f"where={name}={cells[0]}")

@@ -8,7 +8,7 @@ import numpy as np
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks.tables.columns import check_names, choose_columns
-from rnnjax.tasks.tables.decimals import column_notations
+from rnnjax.tasks.tables.decimals import WORDS, column_notations
 from rnnjax.tasks.tables.header import NamedRows, read_names
 from rnnjax.tasks.tables.index import Index, find_index
 from rnnjax.tasks.tables.layout import read_sheet
@@ -102,13 +102,14 @@ def describe_bad_cell(table: NamedRows, place: int, notation: Notation, line: in
     name, cells = table.names[place], table.column(place)
     known = sum(parse_number(one, notation) is not None for one in cells)
     what, remedy = describe_look(cell)
-    if not remedy or (known and "sign" not in what and known > 0.8 * len(cells)):
-        declared = option(f"missing_values={cell.strip()}", "missing=interpolate")
-        left_out = option(f"columns=-{name}") if name else option("columns=...")
-        word = f"if it means a missing number, {declared}"
-        leave = f"leave the column out with {left_out} (or choose columns with --set task.columns=...)"
-        remedy = word if known > 0.5 * len(cells) else leave
     looks = f" ({what})" if what else ""
-    return f"task.path: line {line}, column {name!r}: got {show(cell)}{looks}; expected a number; use {remedy}".replace(
-        "use leave", "leave"
-    ).replace("use if", "if")
+    got = f"task.path: line {line}, column {name!r}: got {show(cell)}{looks}"
+    if known and "decimal" in what:
+        return f"{got} where others have a decimal {WORDS[notation.decimal]}; expected one notation in a column"
+    if known > 0.5 * len(cells) and "sign" not in what:
+        declared = option(f"missing_values={cell.strip()}", "missing=interpolate")
+        return f"{got}; expected a number" + ("" if "," in cell else f"; if it means a missing number, {declared}")
+    if remedy:
+        return f"{got}; expected a number; use {remedy}"
+    left_out = option(f"columns=-{name}")
+    return f"{got}; expected a number; leave the column out with {left_out}, or choose columns with task.columns"
