@@ -96,7 +96,7 @@ class TaskSpec:
         check_fields(TaskSpec, vars(self))
 
 
-TABLE_FIELDS = (  # of `TaskSpec`, since 0.3: left out of a run's identity where all arms have the default
+TABLE_FIELDS = (  # of `TaskSpec`: no part of a run's identity where all arms have the default; older runs lack them
     *("delimiter", "decimal", "thousands", "units", "header", "skip_lines", "index", "where", "order"),
     *("missing_values", "missing"),
 )

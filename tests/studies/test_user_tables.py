@@ -134,9 +134,13 @@ def test_what_is_missing_has_no_part_in_a_study(tmp_path: Path) -> None:
         (dated(), ["2021-02-28", "2021-03-01"], "date,level"),  # 54 rows are trained on
         (["level", *map(str, VALUES)], None, "level"),
         ([",level", *(f"{i},{value}" for i, value in enumerate(VALUES))], ["54", "55"], ",level"),
-        (["t,level", *(f"2021-{1 + i // 28:02}-{1 + i * i % 28:02},{value}" for i, value in enumerate(VALUES))], None, ""),
+        (
+            ["t,level", *(f"2021-{1 + i // 28:02}-{1 + i * i % 28:02},{value}" for i, value in enumerate(VALUES))],
+            None,
+            "",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_forecast_carries_the_index(lines: list[str], first: list[str] | None, header: str, tmp_path: Path) -> None:
     path = write(tmp_path, lines)
     if not header:
@@ -170,9 +174,14 @@ def test_settings_of_tables_at_their_defaults_change_no_identity(tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("text", "name", "value"),
-    [("task.missing_values=-9999", "missing_values", "-9999"), ("task.columns=2021", "columns", "2021"),
-     ('task.missing_values="-9999"', "missing_values", "-9999"), ("task.skip_lines=1", "skip_lines", "1"), ("task.where=a=5", "where", "a=5")],
-)  # fmt: skip
+    [
+        ("task.missing_values=-9999", "missing_values", "-9999"),
+        ("task.columns=2021", "columns", "2021"),
+        ('task.missing_values="-9999"', "missing_values", "-9999"),
+        ("task.skip_lines=1", "skip_lines", "1"),
+        ("task.where=a=5", "where", "a=5"),
+    ],
+)
 def test_a_text_after_set_needs_no_quotes(text: str, name: str, value: str, tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text('question = "q"\nseeds = 2\n')
     assert getattr(load_study(tmp_path / "tiny.toml", [text]).arms[0].spec.task, name) == value

@@ -401,13 +401,13 @@ MISSED = (
             "a\n1\n2021_01_03\n",
             {},
             "task.path: line 3, column 'a': got '2021_01_03'; expected a number; leave the column out with "
-            "--set task.columns=-a, or choose columns with task.columns",
+            "--set task.columns=-a, or choose others with --set task.columns=...",
         ),
         (
             "a;b\n1,5;2\n1.5;2\n",
             {},
-            "task.path: line 2, column 'a': got '1,5' (a decimal comma) where others have a decimal point; expected one "
-            "notation in a column",
+            "task.path: line 2, column 'a': got '1,5' (a decimal comma) where others have a decimal point; expected "
+            "one notation in a column",
         ),
         (
             "1,5;2,5\n3,5;4,5\n",
@@ -424,7 +424,8 @@ MISSED = (
         (
             "a, b,a\n1,2,3\n",
             {},
-            "task.path: line 1: got two columns 'a'; expected different names; choose columns with --set task.columns=b",
+            "task.path: line 1: got two columns 'a'; expected different names; choose columns with "
+            "--set task.columns=b",
         ),
         (
             "a,,b\n1,2,3\n",

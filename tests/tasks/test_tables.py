@@ -111,15 +111,21 @@ def test_a_file_is_decoded_by_its_byte_order_mark(encoding: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        (b"PK\x03\x04" + b"\0" * 50, "is an Excel workbook or another zip archive; expected a CSV file; save it as such"),
+        (
+            b"PK\x03\x04" + b"\0" * 50,
+            "is an Excel workbook or another zip archive; expected a CSV file; save it as such",
+        ),
         (b"PAR1" + b"\0" * 50, "is a Parquet file; expected a CSV file"),
         (b"\x1f\x8b\x08" + b"\0" * 50, "is a gzip archive; expected a CSV file"),
-        ("a;b\n1;2\n".encode("utf-16-le"), "looks like UTF-16 without a byte-order mark; use --set task.encoding=utf-16-le"),
+        (
+            "a;b\n1;2\n".encode("utf-16-le"),
+            "looks like UTF-16 without a byte-order mark; use --set task.encoding=utf-16-le",
+        ),
         ("a;b\n1;2\n".encode("utf-16-be"), "use --set task.encoding=utf-16-be"),
         ("höhe\n1\n".encode("latin-1"), "invalid UTF-8 at byte 1 (0xf6); use --set task.encoding=latin-1"),
         ("\u20ac\n1\n".encode("cp1252"), "invalid UTF-8 at byte 0 (0x80); use --set task.encoding=cp1252"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_is_no_text_is_named(raw: bytes, message: str, tmp_path: Path) -> None:
     path = tmp_path / "level.csv"
     path.write_bytes(raw)
@@ -137,7 +143,7 @@ def test_a_file_that_is_no_text_is_named(raw: bytes, message: str, tmp_path: Pat
         (rows("{x},,{y}", "a,,b"), "b", ("b",)),
         (rows("{x},{i},{y}", "a,b,b"), "a", ("a",)),
         (rows('"x, {i}",{y}', '"name, first",b'), "b", ("b",)),
-        (rows('{x},{y}', '"a, b",c'), '"a, b",c', ("a, b", "c")),
+        (rows("{x},{y}", '"a, b",c'), '"a, b",c', ("a, b", "c")),
         (rows("{x},{y}", '"a, b",c'), "a, b", ("a, b",)),
         (rows("text,{x},{y}", "note,a,b"), "-note", ("a", "b")),
         (rows("text,more,{x},{y}", "note,remark,a,b"), "-note,-remark", ("a", "b")),
@@ -146,7 +152,7 @@ def test_a_file_that_is_no_text_is_named(raw: bytes, message: str, tmp_path: Pat
         (rows("{x},{y}", "a,2021"), "2021", ("2021",)),
         (rows("{i},{x}", "id,a"), "id,a", ("id", "a")),
     ],
-)  # fmt: skip
+)
 def test_what_is_not_chosen_is_not_judged(text: str, columns: str, names: tuple[str, ...]) -> None:
     assert table(text, columns=columns).names == names
 
@@ -154,9 +160,21 @@ def test_what_is_not_chosen_is_not_judged(text: str, columns: str, names: tuple[
 @pytest.mark.parametrize(
     ("text", "fields", "message"),
     [
-        (rows("{x},{i},{y}", "a,b,b"), {"columns": "b"}, "task.columns: got 'b', the name of 2 columns; expected that of one"),
-        (rows("{x},{y}", "a,"), {}, "got no name for column 2; expected a name, or numbers only; choose columns with --set task.columns=a"),
-        (rows("{x},word{i}", "a,my note"), {}, "line 2, column 'my note': got 'word0'; expected a number; leave the column out with --set 'task.columns=-my note'"),
+        (
+            rows("{x},{i},{y}", "a,b,b"),
+            {"columns": "b"},
+            "task.columns: got 'b', the name of 2 columns; expected that of one",
+        ),
+        (
+            rows("{x},{y}", "a,"),
+            {},
+            "got no name for column 2; expected a name, or numbers only; choose columns with --set task.columns=a",
+        ),
+        (
+            rows("{x},word{i}", "a,my note"),
+            {},
+            "column 'my note': got 'word0'; expected a number; leave the column out with --set 'task.columns=-my note'",
+        ),
         (rows("{day}", "date"), {}, "got a table with an index only"),
         (rows("{x},{y}", "a,b"), {"index": "c"}, "task.index: got 'c'; expected one of: a, b"),
         (rows("{x},{y}", "a,b"), {"where": "b"}, "task.where: got 'b'; expected column=value"),
@@ -164,7 +182,7 @@ def test_what_is_not_chosen_is_not_judged(text: str, columns: str, names: tuple[
         (rows("{x},{y}", "a,b"), {"order": "sort"}, "task.order: got 'sort' for a table without dates"),
         (rows("{x},{y}", "a,b"), {"skip_lines": "x"}, "task.skip_lines: got 'x'; expected numbers of lines"),
     ],
-)  # fmt: skip
+)
 def test_a_bad_choice_is_refused(text: str, fields: dict[str, str], message: str) -> None:
     assert message in refusal(text, **fields)
 
@@ -172,16 +190,36 @@ def test_a_bad_choice_is_refused(text: str, fields: dict[str, str], message: str
 # What can be read in two ways
 
 ASKED = {  # name -> text, fields that make it ambiguous, the two answers with the first row that each gives
-    "decimal commas, no names": ("33,5\n32,0\n34,2\n31,9\n30,8\n" * 3, ("delimiter=comma", [33, 5]), ("decimal=comma", [33.5])),
+    "decimal commas, no names": (
+        "33,5\n32,0\n34,2\n31,9\n30,8\n" * 3,
+        ("delimiter=comma", [33, 5]),
+        ("decimal=comma", [33.5]),
+    ),
     "thousands points": ("x\n1.234\n2.310\n4.005\n2.100\n", ("thousands=point", [1234]), ("decimal=point", [1.234])),
-    "thousands points beside small numbers": ("x,y\n1.234,5\n950,5\n", ("thousands=point", [1234, 5]), ("decimal=point", [1.234, 5])),
-    "thousands points in semicolons": ("x;y\n1.234;5\n2.310;7\n", ("thousands=point", [1234, 5]), ("decimal=point", [1.234, 5])),
-    "thousands commas in quotes": ('x,y\n"1,234",0.5\n"2,310",0.7\n', ("thousands=comma", [1234, 0.5]), ("decimal=comma", None)),
+    "thousands points beside small numbers": (
+        "x,y\n1.234,5\n950,5\n",
+        ("thousands=point", [1234, 5]),
+        ("decimal=point", [1.234, 5]),
+    ),
+    "thousands points in semicolons": (
+        "x;y\n1.234;5\n2.310;7\n",
+        ("thousands=point", [1234, 5]),
+        ("decimal=point", [1.234, 5]),
+    ),
+    "thousands commas in quotes": (
+        'x,y\n"1,234",0.5\n"2,310",0.7\n',
+        ("thousands=comma", [1234, 0.5]),
+        ("decimal=comma", None),
+    ),
     "a header of years": ("1990,1991\n0.5,3.5\n0.7,2.5\n", ("header=yes", [0.5, 3.5]), ("header=no", [1990, 1991])),
-    "a header of numbers from 0": ("0,1,2\n0.5,3.5,7\n0.7,2.5,8\n", ("header=yes", [0.5, 3.5, 7]), ("header=no", [0, 1, 2])),
+    "a header of numbers from 0": (
+        "0,1,2\n0.5,3.5,7\n0.7,2.5,8\n",
+        ("header=yes", [0.5, 3.5, 7]),
+        ("header=no", [0, 1, 2]),
+    ),
     "names of places and years": ("city,2020,2021\nParis,5,6\nRome,7,9\n", ("header=yes", None), ("header=no", None)),
     "blanks between thousands": ("1 234\n2 310\n4 005\n", ("delimiter=blanks", [1, 234]), ("thousands=blank", None)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", ASKED)
@@ -220,7 +258,11 @@ def test_what_can_be_read_in_one_way_is_not_asked(text: str, first: list[float])
 # Near-misses: what is said, and that the option does it
 
 NEAR = {  # name -> text, part of the message, the options that help, the first row then
-    "per cent": (rows("{x}%,{y}", "a,b"), "line 2, column 'a': got '{x}%' (a number with a per cent sign)", {"units": "%"}),
+    "per cent": (
+        rows("{x}%,{y}", "a,b"),
+        "line 2, column 'a': got '{x}%' (a number with a per cent sign)",
+        {"units": "%"},
+    ),
     "currency behind": (rows("{x} €;{y}", "a;b"), "got '{x} €' (a number with a currency sign)", {"units": "€"}),
     "currency before": (rows("${x},{y}", "a,b"), "got '${x}' (a number with a currency sign)", {"units": "$"}),
     "a unit": (rows("{x} kWh,{y}", "a,b"), "got '{x} kWh' (a number with a unit or a mark)", {"units": "kWh"}),
@@ -229,17 +271,40 @@ NEAR = {  # name -> text, part of the message, the options that help, the first 
     "blanks in thousands": (rows("1 0{x},{y}", "a,b"), "blanks between thousands", {"thousands": "blank"}),
     "narrow blanks": (rows("1\u202f0{x},{y}", "a,b"), "blanks between thousands", {"thousands": "blank"}),
     "thousands and points": (rows('"1,0{x}",{y}', "a,b"), "commas between thousands", {"thousands": "comma"}),
-    "thousands and commas": (rows("1.0{X};{Y}", "a;b"), "points between thousands and a decimal comma",
-                             {"thousands": "point", "decimal": "comma"}),
+    "thousands and commas": (
+        rows("1.0{X};{Y}", "a;b"),
+        "points between thousands and a decimal comma",
+        {"thousands": "point", "decimal": "comma"},
+    ),
     "decimal commas below one name": (rows("{X}", "level"), "line 2: got 2 cells", {"decimal": "comma"}),
     "decimal commas below two names": (rows("{X},{Y}", "a,b"), "line 1: got 2 cells", None),
-    "a title": (rows("{x},{y}", "My station\na,b"), "line 1: got 1 cells ('My station'); expected 2", {"skip_lines": "1"}),
-    "a comment": (rows("{x},{y}", "# made by hand\na,b"), "line 1: got a comment '# made by hand'", {"skip_lines": "1"}),
-    "units below the names": (rows("{x},{y}", "a,b\nm/s,hPa"), "line 2: got 'm/s'; expected numbers", {"skip_lines": "2"}),
-    "a word": (rows("{x},{y}", "a,b\nbroken,7"), "line 2, column 'a': got 'broken'", {"missing_values": "broken", "missing": "drop"}),
-    "a limit": (rows("{x},{y}", "a,b\n<0.1,7"), "got '<0.1' (a limit, not a number)", {"missing_values": "<0.1", "missing": "drop"}),
+    "a title": (
+        rows("{x},{y}", "My station\na,b"),
+        "line 1: got 1 cells ('My station'); expected 2",
+        {"skip_lines": "1"},
+    ),
+    "a comment": (
+        rows("{x},{y}", "# made by hand\na,b"),
+        "line 1: got a comment '# made by hand'",
+        {"skip_lines": "1"},
+    ),
+    "units below the names": (
+        rows("{x},{y}", "a,b\nm/s,hPa"),
+        "line 2: got 'm/s'; expected numbers",
+        {"skip_lines": "2"},
+    ),
+    "a word": (
+        rows("{x},{y}", "a,b\nbroken,7"),
+        "line 2, column 'a': got 'broken'",
+        {"missing_values": "broken", "missing": "drop"},
+    ),
+    "a limit": (
+        rows("{x},{y}", "a,b\n<0.1,7"),
+        "got '<0.1' (a limit, not a number)",
+        {"missing_values": "<0.1", "missing": "drop"},
+    ),
     "an empty line": (rows("{x},{y}", "a,b\n\n1,2"), "line 2: got 0 cells", {"skip_lines": "2"}),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", NEAR)
@@ -286,7 +351,8 @@ def test_missing_numbers_are_refused_with_counts_and_places(word: str) -> None:
     for line in (4, 9, 10):
         lines[line - 1] = f"{word},7"
     shown = repr(word) if word else "an empty cell"
-    expected = f"task.path: line 4, column 'a': got {shown}; expected a finite number; missing in column 'a': 3 of 40 (lines 4, 9, 10)"
+    counts = "missing in column 'a': 3 of 40 (lines 4, 9, 10)"
+    expected = f"task.path: line 4, column 'a': got {shown}; expected a finite number; {counts}"
     message = refusal("\n".join(lines))
     assert message.startswith(expected)
     assert message.endswith("use --set task.missing=interpolate (or drop, mask)")
@@ -326,8 +392,10 @@ def test_missing_words_are_no_numbers() -> None:
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False).map(lambda value: round(value, 4))
 NAMES = st.lists(
     st.text(string.ascii_letters + " ,;é\"'", min_size=1, max_size=8).map(lambda name: "c" + name.strip()),
-    min_size=2, max_size=4, unique=True,
-)  # fmt: skip
+    min_size=2,
+    max_size=4,
+    unique=True,
+)
 WRITERS = {  # name -> delimiter, decimal sign, quoting, settings that are needed for any numbers
     "comma": (",", ".", csv.QUOTE_MINIMAL),
     "semicolon": (";", ",", csv.QUOTE_MINIMAL),
@@ -379,9 +447,17 @@ def test_the_delimiter_fits_all_rows_not_the_first_alone() -> None:
 
 @pytest.mark.parametrize(
     ("text", "named"),
-    [("a,b\n1,2\n", True), ("1,2\n3,4\n", False), (",5\n1,2\n2,3\n", True), ("NA,5\n7,2\n9,3\n", False), ("2021-01-01,5\n2021-01-02,6\n", False),
-     ("date,5\n2021-01-01,6\n", True), ("Paris,5.31\nRome,6.5\n", False), ("a\nb\nc\n", True)],
-)  # fmt: skip
+    [
+        ("a,b\n1,2\n", True),
+        ("1,2\n3,4\n", False),
+        (",5\n1,2\n2,3\n", True),
+        ("NA,5\n7,2\n9,3\n", False),
+        ("2021-01-01,5\n2021-01-02,6\n", False),
+        ("date,5\n2021-01-01,6\n", True),
+        ("Paris,5.31\nRome,6.5\n", False),
+        ("a\nb\nc\n", True),
+    ],
+)
 def test_the_first_row_is_names_where_it_differs_in_kind(text: str, named: bool) -> None:
     assert read_names(read_sheet(text, TaskSpec()), "auto").named == named
 

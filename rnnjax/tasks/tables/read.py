@@ -112,4 +112,6 @@ def describe_bad_cell(table: NamedRows, place: int, notation: Notation, line: in
     if remedy:
         return f"{got}; expected a number; use {remedy}"
     left_out = option(f"columns=-{name}")
-    return f"{got}; expected a number; leave the column out with {left_out}, or choose columns with task.columns"
+    return (
+        f"{got}; expected a number; leave the column out with {left_out}, or choose others with --set task.columns=..."
+    )
