@@ -243,6 +243,28 @@ def test_series_later_than_each_other_but_overlapping_are_named() -> None:
     assert isinstance(message, str) and "2 series one below the other" in message
 
 
+def test_a_counter_that_begins_again_is_a_panel_unless_it_is_a_cycle() -> None:
+    lines = [f"{row // 16},{row % 16},{value}" for row, value in enumerate(VALUES)]
+    with pytest.raises(
+        BadInput, match="column 't': 3 series one below the other: '0' .line 18. follows '15'.*where=id=0"
+    ):
+        read_table("\n".join(["id,t,x", *lines]), TaskSpec(name="series"))
+    hours = [f"{row % 24},{value}" for row, value in enumerate(VALUES)]
+    assert read_table("\n".join(["hour,x", *hours]), TaskSpec(name="series")).names == ("hour", "x")
+
+
+@pytest.mark.parametrize("stamps", [np.arange(N) / 30, np.cumsum(np.random.default_rng(2).exponential(1, N))])
+def test_a_column_of_time_is_the_index_whatever_its_steps(stamps: np.ndarray) -> None:
+    found = table([f"{stamp:.3f}" for stamp in stamps], "time")
+    assert found.names == ("x",) and found.row_labels is not None and found.spacing is not None
+    assert found.spacing.unit == ("count" if stamps[1] == 1 / 30 else "rows")
+
+
+@pytest.mark.parametrize("labels", [[str(3 * i + (i % 5 == 0)) for i in range(N)], [str(i) for i in range(7, 7 + N)]])
+def test_the_index_of_a_filtered_frame_is_none_of_its_columns(labels: list[str]) -> None:
+    assert table(labels, "").names == ("x",)
+
+
 def test_a_category_is_no_panel() -> None:
     """Days with a season, or with the day of the week, are one series."""
     seasons = ["winter"] * 24 + ["spring"] * 24

@@ -212,6 +212,17 @@ ASKED = {  # name -> text, fields that make it ambiguous, the two answers with t
         ("decimal=comma", None),
     ),
     "a header of years": ("1990,1991\n0.5,3.5\n0.7,2.5\n", ("header=yes", [0.5, 3.5]), ("header=no", [1990, 1991])),
+    "a header of numbers of stations": (
+        "10381,10384\n" + "0.5,3.5\n0.7,2.5\n" * 4,
+        ("header=yes", [0.5, 3.5]),
+        ("header=no", [10381, 10384]),
+    ),
+    "decimal commas that end where they must": (
+        "33,05\n32,5\n34,25\n31,1\n",
+        ("delimiter=comma", [33, 5]),
+        ("decimal=comma", [33.05]),
+    ),
+    "dates and decimal commas, no names": (rows("{day},{X}"), ("delimiter=comma", None)),
     "a header of numbers from 0": (
         "0,1,2\n0.5,3.5,7\n0.7,2.5,8\n",
         ("header=yes", [0.5, 3.5, 7]),
@@ -247,6 +258,8 @@ def test_what_can_be_read_in_two_ways_is_asked_and_either_answer_helps(name: str
         ("a;b\n1,234;7\n2,310;6\n", [1.234, 7]),
         ("a\tb\n13,234\t7,1\n12,310\t6,125\n", [13.234, 7.1]),  # the other column shows the comma
         ("x,y\n1990,1991\n1995,1996\n2001,2002\n", [1990, 1991]),
+        ("0\n0.31\n-0.52\n1.12\n2.02\n2.75\n", [0]),  # a walk that begins at 0
+        ("7\n6.31\n6.52\n7.12\n7.02\n7.75\n", [7]),
         ("5,3,8\n1,2,9\n4,4,4\n", [5, 3, 8]),
         ("1,2\n30,41\n35,22\n", [1, 2]),
     ],
@@ -278,6 +291,14 @@ NEAR = {  # name -> text, part of the message, the options that help, the first 
     ),
     "decimal commas below one name": (rows("{X}", "level"), "line 2: got 2 cells", {"decimal": "comma"}),
     "decimal commas below two names": (rows("{X},{Y}", "a,b"), "line 1: got 2 cells", None),
+    "decimal commas, some whole": ("33,5\n32\n34,25\n" + rows("{X}"), "line 2: got 1 cells", None),
+    "decimal commas of numbers that rise": (
+        "level\n" + "".join(f"{100 + i},{7 * i % 10}\n" for i in range(N)),
+        "line 2: got 2 cells (100, 0); expected 1, as in line 1; if the commas are decimal signs, --set task.decimal=comma",
+        None,
+    ),
+    "dates and decimal commas": (rows("{day},{X}", "date,a"), "line 2: got 3 cells", None),
+    "a last line of words": (rows("{x},{y}", "a,b") + "made by hand\n", "line 42: got 1 cells", {"skip_lines": "42"}),
     "a title": (
         rows("{x},{y}", "My station\na,b"),
         "line 1: got 1 cells ('My station'); expected 2",

@@ -3,12 +3,11 @@
 import re
 from collections.abc import Sequence
 
-import numpy as np
-
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks.tables.columns import split_names
-from rnnjax.tasks.tables.header import NamedRows
+from rnnjax.tasks.tables.header import NamedRows, usual_kind
+from rnnjax.tasks.tables.layout import may_be_halves
 from rnnjax.tasks.tables.notation import MINUS, SIGNS, THOUSANDS, Notation, is_missing, option, remove_units
 
 GROUPED = {sign: re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:{re.escape(sign)}\d{{3}})+", re.ASCII) for sign in ".,"}
@@ -34,7 +33,7 @@ def column_notations(table: NamedRows, chosen: Sequence[int], settings: TaskSpec
     if settings.decimal != "auto":
         return [base._replace(decimal=SIGNS[settings.decimal])] * len(cells)
     if settings.delimiter == "auto":
-        check_split_decimals(table, chosen)
+        check_split_decimals(table)
     if base.thousands in (".", ","):
         return [base._replace(decimal="," if base.thousands == "." else ".")] * len(cells)
     shown = {sign for sign in ".," if any(shows_decimal(column, sign) for column in cells)}
@@ -102,12 +101,13 @@ def check_mixed_groups(table: NamedRows, place: int, sign: str) -> None:
             )
 
 
-def check_split_decimals(table: NamedRows, chosen: Sequence[int]) -> None:
+def check_split_decimals(table: NamedRows) -> None:
     """Raises BadInput for pairs of columns without names that may be halves of numbers, as 33 and 5 of 33,5."""
-    if table.named or table.delimiter not in ("comma", "blanks") or len(table.names) % 2 or not table.rows:
+    places = [place for place in range(len(table.names)) if usual_kind(table.column(place)) != "time"]
+    if table.named or table.delimiter not in ("comma", "blanks") or len(places) % 2 or not places or not table.rows:
         return
     width = 3 if table.delimiter == "blanks" else None
-    pairs = [(table.column(place), table.column(place + 1)) for place in range(0, len(table.names), 2)]
+    pairs = [(table.column(place), table.column(place + 1)) for place in places[::2]]
     if not all(may_be_halves(left, right, width) for left, right in pairs):
         return
     first = table.rows[0]
@@ -115,7 +115,7 @@ def check_split_decimals(table: NamedRows, chosen: Sequence[int]) -> None:
     text = sign.join(first.cells)[:40]
     if table.delimiter == "blanks":
         other = f"a number with a blank between thousands ({option('thousands=blank', 'delimiter=comma')})"
-    elif len(pairs) == 1:
+    elif len(table.names) == 2:
         other = f"a number with a decimal comma ({option('decimal=comma')})"
     else:
         other = "numbers with decimal commas (then save the file with semicolons between the cells)"
@@ -123,10 +123,3 @@ def check_split_decimals(table: NamedRows, chosen: Sequence[int]) -> None:
         f"task.path: line {first.line}: got {text!r}, which may be {len(first.cells)} cells "
         f"({option(f'delimiter={table.delimiter}')}) or {other}; say which"
     )
-
-
-def may_be_halves(left: Sequence[str], right: Sequence[str], width: int | None) -> bool:
-    """Whether two columns may be what stands before and behind a decimal comma: whole, the second of one width."""
-    widths = np.unique([len(cell) for cell in right])
-    whole = all(re.fullmatch(r"[+-]?\d+", cell) for cell in left) and all(re.fullmatch(r"\d+", cell) for cell in right)
-    return whole and len(widths) == 1 and (width is None or widths[0] == width) and len(set(right)) > 1

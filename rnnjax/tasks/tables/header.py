@@ -20,6 +20,7 @@ from rnnjax.tasks.tables.notation import (
 from rnnjax.tasks.tables.times import looks_like_time
 
 SAMPLE = 200  # rows that the first one is compared with
+FEWEST = 5  # rows that show how the numbers of a column are written
 YEARS = range(1500, 2201)
 
 
@@ -99,24 +100,40 @@ def is_counter(cells: Sequence[str]) -> bool:
 def check_numbers_as_names(first: Row, columns: Sequence[Sequence[str]]) -> None:
     """Raises BadInput for numbers in the first row that may be names: years, 0 1 2 ..., or far from all below them."""
     numbers = [parse_number(cell, Notation()) for cell in first.cells]
-    if len(numbers) < 2 or any(number is None for number in numbers) or not any(columns):
+    if not numbers or any(number is None for number in numbers) or not any(columns):
         return
     values = np.array([number for number in numbers if number is not None])
-    steps, whole = np.diff(values), bool((values % 1 == 0).all()) and not any("." in cell for cell in first.cells)
     rows = [[parse_number(cell, Notation()) for cell in cells] for cells in columns]
-    finite = [[value for value in cells if value is not None and math.isfinite(value)] for cells in rows]
-    below = [np.array(cells, float) for cells in finite]
-    if not whole or not bool((steps > 0).all()) or not bool((steps == steps[0]).all()):
-        return
-    years = all(value in YEARS for value in values)
-    counted = values[0] in (0, 1) and steps[0] == 1
-    alike = all(bool((other % 1 == 0).all()) for other in below)
-    inside = all(len(other) and other.min() <= value <= other.max() for value, other in zip(values, below, strict=True))
-    if (years and not inside) or (counted and (not alike or (len(values) > 2 and not inside))):
+    below = [np.array([value for value in cells if value is not None and math.isfinite(value)]) for cells in rows]
+    whole = bool((values % 1 == 0).all()) and not any("." in cell for cell in first.cells)
+    if whole and (is_sequence(values, below) or is_apart(values, below, columns)):
         raise BadInput(
             f"task.path: line {first.line}: got {','.join(first.cells)[:40]!r}, which may be names of columns or a row "
             f"of numbers; say which: {option('header=yes')} (names) or {option('header=no')} (numbers)"
         )
+
+
+def is_sequence(values: np.ndarray, below: Sequence[np.ndarray]) -> bool:
+    """Whether whole numbers are years, or 0 1 2 ..., unlike the numbers below them."""
+    steps = np.diff(values)
+    if not len(steps) or not bool((steps > 0).all()) or not bool((steps == steps[0]).all()):
+        return False
+    years, counted = all(value in YEARS for value in values), values[0] in (0, 1) and steps[0] == 1
+    alike = all(bool((other % 1 == 0).all()) for other in below)
+    inside = all(len(other) and other.min() <= value <= other.max() for value, other in zip(values, below, strict=True))
+    return (years and not inside) or bool(counted and (not alike or (len(values) > 2 and not inside)))
+
+
+def is_apart(values: np.ndarray, below: Sequence[np.ndarray], columns: Sequence[Sequence[str]]) -> bool:
+    """Whether whole numbers stand above numbers with decimals, each further from these than they spread."""
+    if min(map(len, below)) < FEWEST or not all(decimal_share(cells) > 0.9 for cells in columns):
+        return False
+    gaps = [max(other.min() - value, value - other.max()) for value, other in zip(values, below, strict=True)]
+    return all(gap > np.ptp(other) for gap, other in zip(gaps, below, strict=True))
+
+
+def decimal_share(cells: Sequence[str]) -> float:
+    return sum("." in cell for cell in cells) / max(len(cells), 1)
 
 
 def check_units(first: Row, others: Sequence[Row]) -> None:

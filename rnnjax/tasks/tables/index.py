@@ -16,6 +16,8 @@ COUNTER_NAMES = """
     date datum datetime zeit hour minute second seconds timestamp epoch unixtime unix_time unix
 """
 COUNTERS = frozenset(COUNTER_NAMES.split()) | {"", "unnamed: 0"}  # columns that count the rows, casefolded
+CYCLIC = frozenset(["hour", "minute", "second", "month", "day"])  # begin again without being a panel
+TIMES = frozenset(["t", "time", "timestamp", "seconds", "zeit", "epoch"])  # go forward, not always in equal steps
 EPOCH_UNITS = ((1e9, 4e9, 1_000_000), (1e12, 4e12, 1_000), (1e15, 4e15, 1))  # from, to, microseconds in one
 CLOCK_NAMES = re.compile(r"time|zeit|uhr|hour|heure|hora", re.IGNORECASE)
 
@@ -53,9 +55,11 @@ def find_index(table: NamedRows, settings: TaskSpec) -> Index | None:
         index = read_index(table, place)
         if index is not None and index.times is not None:
             return with_clock(table, index, [one for one in free if one != place])
-    if free[:1] == [0]:
-        unnamed = table.named and not table.names[0] and not any("." in cell for cell in table.column(0))
-        return read_index(table, 0, forced=table.row_names or unnamed)
+    for place in free:
+        unnamed = place == 0 and table.named and not table.names[0] and not any("." in one for one in table.column(0))
+        index = read_index(table, place, forced=unnamed or (place == 0 and table.row_names))
+        if index is not None and (place == 0 or table.names[place]):
+            return index
     return None
 
 
@@ -74,10 +78,19 @@ def read_index(table: NamedRows, place: int, forced: bool = False) -> Index | No
         steps = np.diff(values_N)
         if moments := parse_epoch(values_N):
             return Index((place,), name, cells, moments.microseconds_N.astype(float), moments)
-        even = bool(len(steps)) and bool(np.isclose(steps, steps[0], rtol=1e-6, atol=0).all()) and steps[0] != 0
-        if forced or even or (not name and is_counter(cells)):
+        if forced or counts_rows(name, steps) or (not name and is_counter(cells)):
             return Index((place,), name, cells, values_N)
     return Index((place,), name, cells) if forced else None
+
+
+def counts_rows(name: str, steps: np.ndarray) -> bool:
+    """Whether the steps of a column are those of a counter: equal, but for restarts, or those of time: all forward."""
+    usual = float(np.median(steps))
+    even = np.isclose(steps, usual, rtol=0.05, atol=0)
+    restarts = (steps * np.sign(usual) < 0) & (name.casefold() not in CYCLIC)
+    if name.casefold() in TIMES and len(steps) >= 5 and (steps > 0).all():
+        return True
+    return usual != 0 and bool((even | restarts).all()) and 4 * int(restarts.sum()) <= len(steps)
 
 
 def unwrap(moments_N: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from rnnjax.errors import BadInput
@@ -12,6 +13,7 @@ from rnnjax.tasks.tables.notation import looks_numeric, option
 from rnnjax.tasks.tables.times import looks_like_time
 
 DELIMITERS = {"tab": "\t", "semicolon": ";", "bar": "|", "comma": ",", "blanks": " "}  # the first that fits, in order
+MANY = 30  # rows in which a chance pattern is unlikely
 SAMPLE = 200  # rows from which the delimiter is chosen among several that fit
 MARKUP = re.compile(r"\s*(<!doctype|<html|<table|<\?xml|<svg)", re.IGNORECASE)
 
@@ -171,12 +173,13 @@ def check_even(rows: Sequence[Row], row_names: bool, delimiter: str) -> None:
     usual = common[0][0] if common else first
     if usual != first and common[0][1] > 0.9 * len(rows[1:]) and len(rows) > 3:
         raise BadInput(f"task.path: line {rows[0].line}: {describe_first_row(rows[0], usual, delimiter)}")
+    named = not all(map(looks_numeric, rows[0].cells))
     for row in [rows[0]._replace(cells=[*rows[0].cells, *[""] * row_names]), *rows[1:]]:
         if len(row.cells) != first or not row.cells:
             expected = first or "at least 1"
             raise BadInput(
                 f"task.path: line {row.line}: got {len(row.cells)} cells; expected {expected}, as in line "
-                f"{rows[0].line}{describe_odd_row(row, first, delimiter)}"
+                f"{rows[0].line}{describe_odd_row(row, first, delimiter, named)}"
             )
 
 
@@ -190,11 +193,14 @@ def describe_first_row(row: Row, usual: int, delimiter: str) -> str:
     return f"{got}; a title or comment is left out with {option(f'skip_lines={row.line}')}"
 
 
-def describe_odd_row(row: Row, expected: int, delimiter: str) -> str:
+def describe_odd_row(row: Row, expected: int, delimiter: str, named: bool) -> str:
     """The remedy for a row of another length."""
     if not row.cells:
         return f"; an empty line is left out with {option(f'skip_lines={row.line}')}"
-    if delimiter == "comma" and len(row.cells) > expected and all(map(looks_numeric, row.cells)):
+    numeric = all(map(looks_numeric, row.cells))
+    if not numeric:
+        return f"; a title or comment is left out with {option(f'skip_lines={row.line}')}"
+    if delimiter == "comma" and (len(row.cells) > expected or not named):
         return f"; if the commas are decimal signs, {option('decimal=comma')}"
     return ""
 
@@ -203,9 +209,28 @@ def check_row_names(rows: Sequence[Row], delimiter: str) -> None:
     """Raises BadInput where a short first line is a title, or a sign of decimal commas, instead of R's row names."""
     if len(rows) > 3 and not any(map(looks_numeric, rows[1].cells)) and any(map(looks_numeric, rows[2].cells)):
         raise BadInput(f"task.path: line {rows[0].line}: {describe_first_row(rows[0], len(rows[1].cells), delimiter)}")
-    names = [row.cells[0] for row in rows[1:]]
-    if delimiter == "comma" and len(rows[0].cells) == 1 and len(set(names)) < len(names):
+    columns = [[row.cells[place] for row in rows[1:]] for place in range(len(rows[1].cells))]
+    halves = any(may_be_halves(left, right) for left, right in pairwise(columns))
+    if delimiter == "comma" and halves and columns[0] != [str(number + 1) for number in range(len(rows) - 1)]:
+        remedy = option("decimal=comma") if len(columns) == 2 else "save the file with semicolons between the cells"
         raise BadInput(
-            f"task.path: line {rows[1].line}: got 2 cells ({', '.join(rows[1].cells)}); expected 1, as in line "
-            f"{rows[0].line}; if the commas are decimal signs, {option('decimal=comma')}"
+            f"task.path: line {rows[1].line}: got {len(columns)} cells ({', '.join(rows[1].cells)[:40]}); expected "
+            f"{len(columns) - 1}, as in line {rows[0].line}; if the commas are decimal signs, {remedy}"
         )
+
+
+def may_be_halves(left: Sequence[str], right: Sequence[str], width: int | None = None) -> bool:
+    """Whether two columns may be what stands before and behind a decimal comma.
+
+    Both are whole, and the second has one width, or a 0 before other digits, or, in many rows, never a 0 at the end.
+    """
+    if not all(re.fullmatch(r"[+-]?\d+", cell) for cell in left) or not all(
+        re.fullmatch(r"\d+", cell) for cell in right
+    ):
+        return False
+    widths = {len(cell) for cell in right}
+    if width is not None:
+        return widths == {width}
+    padded = any(cell.startswith("0") and len(cell) > 1 for cell in right)
+    shortened = len(right) >= MANY and max(widths) <= 6 and not any(cell.endswith("0") for cell in right)
+    return len(set(right)) > 1 and (len(widths) == 1 or padded or shortened)

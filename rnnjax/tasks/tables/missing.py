@@ -62,7 +62,8 @@ def treat_missing(numbers: Numbers, way: str) -> tuple[Numbers, np.ndarray, list
         return numbers, kept_N, []
     for name, column in zip(numbers.names, missing_ND.T, strict=True):
         if column.all():
-            raise BadInput(f"task.columns: got {name!r}, which has no number; expected columns of numbers")
+            left_out = option(f"columns=-{name}")
+            raise BadInput(f"task.columns: got {name!r}, which has no number; leave the column out with {left_out}")
     done = {"interpolate": "interpolated", "drop": "left out with their rows", "mask": "not counted in the loss"}[way]
     notices = [
         DataNotice(

@@ -8,6 +8,7 @@ from rnnjax.tasks.tables.index import Index
 from rnnjax.tasks.tables.times import DAY, MICROSECONDS, format_time
 from rnnjax.types import DataNotice, RowIndex
 
+JITTER = 0.05  # of a step, by which equal steps may differ
 USUAL = 0.5  # share of the steps that must be equal for a series to be called equally spaced
 MOST_DST = 3_600 * MICROSECONDS  # a clock is put forward or back by at most an hour
 
@@ -34,7 +35,9 @@ def find_spacing(index: Index) -> Spacing:
         if found is not None:
             return found
     step = float(different[counts.argmax()])
-    if counts.max() < USUAL * len(steps) and not np.allclose(steps, np.median(steps), rtol=1e-3):
+    if np.allclose(steps, np.median(steps), rtol=JITTER):
+        step = step if counts.max() > USUAL * len(steps) else float(steps.mean())
+    elif counts.max() < USUAL * len(steps):
         return none
     unit = "count" if index.times is None else "microseconds"
     return Spacing(unit, step, np.round(steps / step) - 1)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -107,14 +108,7 @@ def parse_in_notation(cells: Sequence[str], name: str) -> TimeColumn | None:
 
 def to_microseconds(groups: dict[str, str | None]) -> tuple[int, int]:
     """(microseconds since 1970 in UTC, minutes from UTC) of the parts of a date. Raises ValueError: no such date."""
-    date: Any = np.datetime64(f"{full_year(groups.get('Y') or '1970'):04}-{month_number(groups):02}", "D")
-    if groups.get("w"):
-        date = week_start(int(groups["Y"] or 0), int(groups["w"] or 1)) + int(groups.get("u") or 1) - 1
-    elif groups.get("d"):
-        day = date + int(groups["d"] or 1) - 1
-        if day.astype("M8[M]") != date.astype("M8[M]") or groups["d"] in ("0", "00"):
-            raise ValueError("no such day")
-        date = day
+    day = find_day(*(groups.get(part) for part in "Ybmqdwu"))
     hours, minutes, seconds = (int(groups.get(part) or 0) for part in "HMS")
     if groups.get("p"):
         hours = hours % 12 + (12 if (groups["p"] or "").lower().startswith("p") else 0)
@@ -123,7 +117,28 @@ def to_microseconds(groups: dict[str, str | None]) -> tuple[int, int]:
     fraction = round(float(f"0.{groups.get('f') or 0}") * MICROSECONDS)
     offset = zone_minutes(groups.get("z"))
     clock = ((hours * 60 + minutes - offset) * 60 + seconds) * MICROSECONDS + fraction
-    return int(date.astype("M8[us]").astype(np.int64)) + clock, offset
+    return day * DAY + clock, offset
+
+
+@lru_cache(maxsize=10_000)
+def find_day(
+    year: str | None,
+    word: str | None,
+    month: str | None,
+    quarter: str | None,
+    day: str | None,
+    week: str | None,
+    weekday: str | None,
+) -> int:
+    """Days since 1970 of the parts of a date; of the first day where it names a longer time. Raises ValueError."""
+    first = full_year(year or "1970")
+    if week:
+        return int((week_start(first, int(week)) + int(weekday or 1) - 1).astype(np.int64))
+    start: Any = np.datetime64(f"{first:04}-{month_number(word, month, quarter):02}", "M")
+    date = start.astype("M8[D]") + int(day or 1) - 1
+    if date.astype("M8[M]") != start:
+        raise ValueError("no such day")
+    return int(date.astype(np.int64))
 
 
 def full_year(digits: str) -> int:
@@ -131,16 +146,14 @@ def full_year(digits: str) -> int:
     return int(digits) if len(digits) > 2 else int(digits) + (1900 if int(digits) >= 69 else 2000)
 
 
-def month_number(groups: dict[str, str | None]) -> int:
+def month_number(word: str | None, month: str | None, quarter: str | None) -> int:
     """1 ... 12. Raises ValueError for a word that is no month."""
-    if word := groups.get("b"):
+    if word:
         return MONTHS.index(word[:3].lower()) + 1
-    if quarter := groups.get("q"):
-        return 3 * int(quarter) - 2
-    month = int(groups.get("m") or 1)
-    if not 1 <= month <= 12:
+    number = 3 * int(quarter) - 2 if quarter else int(month or 1)
+    if not 1 <= number <= 12:
         raise ValueError("no such month")
-    return month
+    return number
 
 
 def week_start(year: int, week: int) -> Any:
