@@ -243,6 +243,20 @@ def test_series_later_than_each_other_but_overlapping_are_named() -> None:
     assert isinstance(message, str) and "2 series one below the other" in message
 
 
+def test_words_that_may_name_series_are_noticed_where_no_index_shows_one() -> None:
+    def noticed(words: list[str]) -> list[str]:
+        lines = [f"{word},{value}" for word, value in zip(words, VALUES, strict=True)]
+        found = read_table("\n".join(["word,x", *lines]), TaskSpec(name="series", columns="x"))
+        return [str(notice) for notice in found.notices]
+
+    for words, layout in ((["A"] * 24 + ["B"] * 24, "one below the other"), (["A", "B"] * 24, "in turn")):
+        assert noticed(words) == [
+            f"column 'word' may name 2 series in one table, {layout}; choose one with --set task.where=word=A"
+        ]
+    assert noticed(["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"] * 6 + ["Mo", "Tu", "We", "Th", "Fr", "Sa"]) == []
+    assert noticed(["sun", "rain", "sun", "sun"] * 12) == []
+
+
 def test_a_counter_that_begins_again_is_a_panel_unless_it_is_a_cycle() -> None:
     lines = [f"{row // 16},{row % 16},{value}" for row, value in enumerate(VALUES)]
     with pytest.raises(
@@ -352,6 +366,8 @@ def healthy() -> dict[str, np.ndarray]:
         "heavy tails": rng.standard_t(2, 600),
         "one outlier": np.where(np.arange(600) == 100, 25.37, normal),
         "volume": np.exp(rng.normal(12, 1, 600)),
+        "999 not far from a wide column": np.where(np.arange(600) == 9, 999, rng.uniform(0, 600, 600)),
+        "two signs": np.sign(normal) * (5 + rng.random(600)) * (np.arange(600) != 7),
         "around 999": 990 + 9 * rng.integers(0, 3, 600) + 0.0,
         "to 9999": rng.integers(0, 10_000, 600).astype(float),
         "negative, -99 within": rng.normal(-95, 3, 600).round(),

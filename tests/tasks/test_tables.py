@@ -294,7 +294,7 @@ NEAR = {  # name -> text, part of the message, the options that help, the first 
     "decimal commas, some whole": ("33,5\n32\n34,25\n" + rows("{X}"), "line 2: got 1 cells", None),
     "decimal commas of numbers that rise": (
         "level\n" + "".join(f"{100 + i},{7 * i % 10}\n" for i in range(N)),
-        "line 2: got 2 cells (100, 0); expected 1, as in line 1; if the commas are decimal signs, --set task.decimal=comma",
+        "line 2: got 2 cells (100, 0); expected 1, as in line 1; if the commas are decimal signs",
         None,
     ),
     "dates and decimal commas": (rows("{day},{X}", "date,a"), "line 2: got 3 cells", None),

@@ -98,8 +98,7 @@ def is_lonely_zero(value: float, rest_N: np.ndarray) -> bool:
     """Whether 0 lies outside of all others, of which none is near it."""
     median, scale = robust_scale(rest_N)
     nearest = np.abs(rest_N).min()
-    one_sign = rest_N.min() > 0 or rest_N.max() < 0
-    return bool(one_sign and nearest > 0.5 * np.ptp(rest_N) and abs(median) > FAR * scale)
+    return bool(nearest > 0.5 * np.ptp(rest_N) and abs(median) > FAR * scale)  # of one sign, therefore
 
 
 def jumps(one: Candidate, values_N: np.ndarray, without_N: np.ndarray) -> bool:
