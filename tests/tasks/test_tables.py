@@ -405,6 +405,7 @@ def test_a_declared_code_is_missing_however_it_is_written(declared: str) -> None
 def test_missing_words_are_no_numbers() -> None:
     plain = Notation()
     assert all(is_missing(word.upper(), plain) for word in MISSING_WORDS)
+    assert is_missing("-9999.0", Notation(missing=("-9999",))) and not is_missing("-999", Notation(missing=("-9999",)))
     assert not any(np.isfinite(parse_number(word, plain) or np.nan) for word in MISSING_WORDS)
 
 
@@ -462,6 +463,7 @@ def test_the_delimiter_fits_all_rows_not_the_first_alone() -> None:
     sheet = read_sheet('"a;b";c\n' + "1;2\n" * 5, TaskSpec())
     assert sheet.delimiter == "semicolon"
     assert read_sheet("a; b,c\n" + "1,2\n" * 5, TaskSpec()).delimiter == "comma"
+    assert read_sheet("note,b\n" + "seen; far,1.5\n" * 5, TaskSpec()).delimiter == "comma"
     assert read_sheet("x\ty\n" + "1,5\t2,5\n" * 5, TaskSpec()).delimiter == "tab"
     assert read_sheet("x\n" + "1.5\n" * 5, TaskSpec()).delimiter == "none"
 
