@@ -26,7 +26,7 @@ from rnnjax.studies.plan import next_stop, probe_points, regular_points
 from rnnjax.studies.progress import Clock, Display
 from rnnjax.studies.signals import Interruption
 from rnnjax.studies.tensorboard import TensorBoardLogger, rows_by_arm
-from rnnjax.tasks.series import fill_rows
+from rnnjax.tasks.missing_rows import fill_rows
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.parallel import Program, Run, compile_program, init_states
 from rnnjax.training.state import StepMetrics

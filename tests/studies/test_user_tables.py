@@ -16,7 +16,8 @@ from rnnjax.storage.manifest import config_hash
 from rnnjax.studies.load_results import load_results
 from rnnjax.studies.run import run_study
 from rnnjax.studies.sampling import SamplingOptions, sample_from_folder
-from rnnjax.tasks.series import fill_rows, held_out_reference_losses, series_task
+from rnnjax.tasks.missing_rows import fill_rows
+from rnnjax.tasks.series import held_out_reference_losses, series_task
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.batching import random_window, sequential_window
 

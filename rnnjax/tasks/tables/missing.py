@@ -52,7 +52,7 @@ def treat_missing(numbers: Numbers, way: str) -> tuple[Numbers, np.ndarray, list
     """The numbers as `task.missing` asks for them, which rows are kept [N], and notices of what was done.
 
     "interpolate" takes a straight line between the neighbours in the column, and the nearest number at the ends. "drop"
-    leaves out every row with a missing number. "mask" keeps NaN: `series.fill_rows` makes inputs of it.
+    leaves out every row with a missing number. "mask" keeps NaN: `missing_rows.fill_rows` makes inputs of it.
     """
     missing_ND = np.isnan(numbers.values_ND)
     kept_N = np.ones(len(missing_ND), bool)
