@@ -63,7 +63,7 @@ class TaskSpec:
     series: Literal["sines", "ar", "mackey_glass", "walk", "noise", "uniform", "sunspots"] = "sines"
     recall: Literal["copy", "adding"] = "copy"  # recall: the problem
     length: Count = 5_000  # series: steps of the training part; recall adding: steps of one example
-    columns: str = ""  # series: columns of a CSV file, separated by commas; empty = all
+    columns: str = ""  # series: columns of a table, separated by commas; empty = all but the index; -a = all but a
     scale: Positive = 1.0  # series: factor applied to the data
     offset: Finite = 0.0  # series: added after `scale`
     redundancy: Count = 1  # series: the training part is its first 1/redundancy, repeated that many times
@@ -76,9 +76,30 @@ class TaskSpec:
     symbols: Annotated[int, Ge(2), Le(26)] = 8  # recall copy: number of symbols
     examples: Count = 2_000  # recall adding: training examples
     shortest: Annotated[float, Gt(0), Le(1)] = 1.0  # recall adding: shortest example as a share of `length`
+    # table: between the cells; auto = found, semicolon and tab before comma
+    delimiter: Literal["auto", "comma", "semicolon", "tab", "bar", "blanks"] = "auto"
+    decimal: Literal["auto", "point", "comma"] = "auto"  # table: decimal sign; auto = found for each column
+    # table: sign between thousands
+    thousands: Literal["none", "point", "comma", "blank", "apostrophe"] = "none"
+    units: str = ""  # table: words or signs before or behind numbers, separated by blanks, such as % or EUR
+    header: Literal["auto", "yes", "no"] = "auto"  # table: the first row holds names
+    skip_lines: str = ""  # table: lines that are left out, such as 1 or 1,3-5: a title, units, comments
+    index: str = ""  # table: column that labels the rows; empty = found: dates, times, or a column that counts
+    where: str = ""  # table: rows with a value in a column, as station=A
+    # table: rows against their index: refuse disorder, as in the file, last row first, or sorted
+    order: Literal["check", "file", "reverse", "sort"] = "check"
+    missing_values: str = ""  # table: further cells that mean a missing number, separated by commas, such as -9999
+    # table: missing numbers: refused, from their neighbours in the column, without their rows, or not in the loss
+    missing: Literal["refuse", "interpolate", "drop", "mask"] = "refuse"
 
     def __post_init__(self) -> None:
         check_fields(TaskSpec, vars(self))
+
+
+TABLE_FIELDS = (  # of `TaskSpec`: no part of a run's identity where all arms have the default; older runs lack them
+    *("delimiter", "decimal", "thousands", "units", "header", "skip_lines", "index", "where", "order"),
+    *("missing_values", "missing"),
+)
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ class LabelledSequence(NamedTuple):
     loss_mask_N: np.ndarray | None = None  # [N] 1 where the loss counts, else 0; None = everywhere
     valid_N: np.ndarray | None = None  # [N] false where a sequence has already ended; None = nowhere
     example_length: int = 1  # windows start at multiples of it; 1 where the sequence is not made of examples
+    measured_N: np.ndarray | None = None  # [N] 1 where the target was measured, else 0; None = everywhere
 
 
 class WindowData(NamedTuple):
@@ -72,6 +73,29 @@ class WindowData(NamedTuple):
     loss_mask_WTB: np.ndarray | None = None  # as in `LabelledSequence`
     valid_WTB: np.ndarray | None = None
     target_scale_O: np.ndarray | None = None  # a prediction times this is in the unit of the target; None = 1
+    measured_WTB: np.ndarray | None = None  # as in `LabelledSequence`; `loss_mask_WTB` is 0 there too
+
+
+class DataNotice(NamedTuple):
+    """A fact about a user's data that its owner may not know; training goes on."""
+
+    column: str  # empty where it is about the rows
+    kind: str  # code (a number that may mean "missing"), missing, gap, duplicate, zone, index, series, rows
+    text: str
+
+    def __str__(self) -> str:
+        return f"column {self.column!r} {self.text}" if self.column else self.text
+
+
+class RowIndex(NamedTuple):
+    """The index of the rows of a table, as far as a forecast needs it to go on."""
+
+    name: str  # of its column, which may be empty
+    last: float  # of the last row of the training part: microseconds since 1970, or a number
+    unit: str  # of `step`: microseconds, weekdays, months, count; rows = not equally spaced, `last` counts rows
+    step: float
+    template: str = ""  # of dates, see `tasks.tables.times.format_time`
+    offset: int = 0  # minutes from UTC to the zone of the dates
 
 
 class Task(NamedTuple):
@@ -91,6 +115,8 @@ class Task(NamedTuple):
     target_scale_O: tuple[float, ...] = ()  # and then divided by
     last_only: bool = False  # the loss counts at the last step of each window only
     grammar: Any = None  # of a text that a `grammar.Grammar` made: it
+    notices: tuple[DataNotice, ...] = ()  # of a file: what its owner may not know
+    row_index: RowIndex | None = None  # of the last row to train on, of a file whose rows have an index
     axes_swapped: bool = False  # windows [T, B] are handed over as [B, T]: what is read as time is the batch
 
 

@@ -56,6 +56,7 @@ class DataSummary(NamedTuple):
     vocabulary: str  # of a text, else empty
     loss: str
     reference_losses: dict[str, float]
+    notices: tuple[str, ...] = ()  # of a file: what its owner may not know
 
 
 @dataclass(frozen=True)

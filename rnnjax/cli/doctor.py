@@ -27,6 +27,8 @@ def arguments() -> argparse.Namespace:
         raise BadInput("--out requires --text or --series: a run folder is examined in place")
     if asked.columns is not None and asked.series is None:
         raise BadInput("--columns requires --series")
+    if asked.set and asked.folder is not None:
+        raise BadInput("--set requires --text or --series: a run folder is examined as it was trained")
     if asked.arm is not None and asked.folder is None:
         raise BadInput("--arm requires a run folder")
     return asked
@@ -40,6 +42,7 @@ def build_options() -> argparse.ArgumentParser:
     add("--text", type=Path, metavar="FILE", help="train on this text and examine the result")
     add("--series", type=Path, metavar="FILE", help="train on this CSV file and examine the result")
     add("--columns", metavar="A,B", help="columns of --series; default all")
+    add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting of that run; repeatable")
     add("--out", type=Path, metavar="DIR", help="run folder of --text, --series; default runs/doctor-*")
     add_import_option(parser)
     return parser
@@ -53,7 +56,7 @@ def diagnostic_study(asked: argparse.Namespace) -> Study | None:
     changes = [f"task.path={toml_string(str(asked.text or asked.series))}"]
     if asked.columns is not None:
         changes.append(f"task.columns={toml_string(asked.columns)}")
-    return load_study(CONFIGS / f"doctor_{kind}.toml", changes)
+    return load_study(CONFIGS / f"doctor_{kind}.toml", [*changes, *asked.set])
 
 
 def toml_string(text: str) -> str:

@@ -16,7 +16,7 @@ from rnnjax.config.schema import COUNT, LIST, Arm, Study, StudyFile
 from rnnjax.config.toml_file import read_toml
 from rnnjax.devices import available_memory
 from rnnjax.errors import BadInput
-from rnnjax.settings import Spec
+from rnnjax.settings import TABLE_FIELDS, Spec, TaskSpec
 
 BYTES_PER_STEP = 40  # of a series or an example: its numbers in float64 and float32, the inputs and targets
 BYTES_PER_CHARACTER = 16  # of a text: its ids, the inputs and targets, and the text itself
@@ -61,11 +61,14 @@ def parse_override(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise BadInput(f"--set: got {text!r}; expected field=value")
+    name = name.strip()
     try:
         table = tomllib.loads(f"value = {value}")
     except (tomllib.TOMLDecodeError, RecursionError):
         table = {}
-    return name.strip(), table["value"] if table.keys() == {"value"} else value  # else: no TOML, or more than a value
+    plain = table["value"] if table.keys() == {"value"} else value  # else: no TOML, or more than a value
+    text_field = name in FIELDS and FIELDS[name].annotation is str
+    return name, value if text_field and not isinstance(plain, str) else plain  # task.columns=2021 is a name
 
 
 def validate_tables(table: dict[str, Any], where: str) -> StudyFile:
@@ -193,4 +196,8 @@ def resolved_settings(study: Study) -> dict[str, Any]:
         | {"seeds": len(arm.seeds(study.seeds))}
         for arm in study.arms
     }
+    for field in TABLE_FIELDS:  # so that a study without them is known by what it was known by before they were there
+        if all(arm["task"][field] == getattr(TaskSpec, field) for arm in arms.values()):
+            for arm in arms.values():
+                del arm["task"][field]
     return {"arms": arms, "seeds": study.seeds, "probes": study.file.probes, "save_every": study.file.save_every}

@@ -22,10 +22,11 @@ def data_line(study: Study, tasks: dict[TaskSpec, DataSummary]) -> str:
         else f"Task {first}: {task.train_length:,} {what} to train on, {task.validation_length:,} held out{kind}. "
         f"Reference losses in {LOSS_UNITS[task.loss]}: {losses}."
     )
+    notices = "".join(f" Of the file: {notice}." for one in tasks.values() for notice in one.notices)
     fewest = min(len(arm.seeds(study.seeds)) for arm in study.arms)
     fewer = "" if fewest == len(study.seeds) else f"; some arms only the first {fewest}"
     seeds = f"{len(study.seeds)} seeds per arm ({study.seeds[0]} to {study.seeds[-1]})"
-    return f"{data} {seeds}, the same in every arm{fewer}."
+    return f"{data}{notices} {seeds}, the same in every arm{fewer}."
 
 
 def own_names(tasks: dict[TaskSpec, DataSummary]) -> list[str]:

@@ -23,6 +23,21 @@ BYTE_ORDER_MARKS = {  # the longer first: one begins with another
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
+    codecs.BOM_UTF8: "utf-8",
+}
+FORMATS = {  # first bytes -> what such a file is
+    b"PK\x03\x04": "an Excel workbook or another zip archive",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook or another Office file",
+    b"PAR1": "a Parquet file",
+    b"ARROW1": "a Feather (Arrow) file",
+    b"\x1f\x8b": "a gzip archive",
+    b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ": "an xz archive",
+    b"\x89HDF": "an HDF5 file",
+    b"\x93NUMPY": "a NumPy array",
+    b"CDF\x01": "a NetCDF file",
+    b"%PDF": "a PDF",
+    b"SQLite format 3": "an SQLite database",
 }
 BYTE_ORDER_MARK = "\ufeff"
 EXPECTED_FILE = {"text": "a text", "series": "a CSV file"}  # of the tasks that read a file
@@ -47,7 +62,9 @@ def read_source_text(task: TaskSpec, available_bytes: int) -> SourceText | None:
     if not task.path:
         return SourceText(SUNSPOTS.read_text(), []) if (task.name, task.series) == ("series", "sunspots") else None
     path = Path(task.path)
-    decoded = decode_bytes(read_regular_file(path, available_bytes), task.encoding, path)
+    raw = read_regular_file(path, available_bytes)
+    check_format(raw, path, EXPECTED_FILE[task.name])
+    decoded = decode_bytes(raw, task.encoding, path)
     text = decoded.removeprefix(BYTE_ORDER_MARK)
     check_not_binary(text, path, EXPECTED_FILE[task.name])
     found = text_warnings(decoded) if task.name == "text" else []  # no line end of a table reaches a network
@@ -59,7 +76,8 @@ def load_tasks(specs: Iterable[TaskSpec]) -> tuple[dict[TaskSpec, Task], list[st
     available = available_memory()
     sources = {spec: read_source_text(spec, available) for spec in dict.fromkeys(specs)}
     tasks = {spec: TASKS[spec.name](spec, source and source.text) for spec, source in sources.items()}
-    return tasks, [remark for source in sources.values() if source for remark in source.remarks]
+    remarks = [remark for source in sources.values() if source for remark in source.remarks]
+    return tasks, remarks + [f"{spec.path}: {notice}" for spec, task in tasks.items() for notice in task.notices]
 
 
 def data_hash(tasks: dict[TaskSpec, Task]) -> str:
@@ -84,10 +102,29 @@ def text_warnings(text: str) -> list[str]:
     return [remark for remark, there in found.items() if there]
 
 
+def check_format(raw: bytes, path: Path, expected: str) -> None:
+    """Raises BadInput for a file whose first bytes are those of a format that is no text."""
+    known = next((what for start, what in FORMATS.items() if raw.startswith(start)), None)
+    if known is not None:
+        raise BadInput(f"task.path: {path} is {known}; expected {expected}; save it as such")
+
+
 def check_not_binary(text: str, path: Path, expected: str) -> None:
     control = np.mean([ord(c) < 32 and c not in "\n\r\t\f" for c in text[:100_000]]) if text else 0
+    if wide := utf16_without_mark(text):
+        raise BadInput(f"task.path: {path} looks like UTF-16 without a byte-order mark; use --set task.encoding={wide}")
     if control > MOST_CONTROL:
         raise BadInput(f"task.path: {path} looks binary ({control:.0%} control characters); expected {expected}")
+
+
+def utf16_without_mark(text: str) -> str:
+    """The byte order of a text whose every second character is NUL, as UTF-16 read as another encoding; else ""."""
+    start = text[:2_000]
+    for name, zeros, others in (("utf-16-le", start[1::2], start[::2]), ("utf-16-be", start[::2], start[1::2])):
+        readable = sum(character >= " " or character in "\r\n\t" for character in others)
+        if len(start) > 3 and zeros.count("\0") > 0.9 * len(zeros) and readable > 0.9 * len(others):
+            return name
+    return ""
 
 
 def read_regular_file(path: Path, available_bytes: int) -> bytes:
@@ -108,11 +145,16 @@ def read_regular_file(path: Path, available_bytes: int) -> bytes:
 
 
 def decode_bytes(raw: bytes, encoding: str, path: Path) -> str:
-    """Decode, or name the first bad byte and a likely encoding."""
+    """Decode, by the byte-order mark unless an encoding is asked for. Raises BadInput with a likely encoding."""
+    marked = next((name for mark, name in BYTE_ORDER_MARKS.items() if raw.startswith(mark)), encoding)
+    encoding = marked if encoding == TaskSpec.encoding else encoding
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
-        guess = next((name for mark, name in BYTE_ORDER_MARKS.items() if raw.startswith(mark)), "latin-1")
+        windows = any(0x80 <= byte < 0xA0 for byte in raw)  # control characters in Latin-1
+        windows = any(0x80 <= byte < 0xA0 for byte in raw)  # control characters in Latin-1
+        usual = "cp1252" if windows else "latin-1"
+        guess = marked if marked != encoding else "utf-8" if encoding.lower() not in ("utf-8", "utf8") else usual
         at = f"byte {error.start:,} (0x{raw[error.start]:02x})" if error.start < len(raw) else "its end"
         raise BadInput(
             f"task.path: {path}: invalid {encoding.upper()} at {at}; use --set task.encoding={guess}"

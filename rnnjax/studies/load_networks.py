@@ -17,7 +17,7 @@ from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.manifest import read_manifest
-from rnnjax.types import Params
+from rnnjax.types import Params, RowIndex
 
 PARAMETERS = "state/params/"
 
@@ -35,6 +35,7 @@ class LoadedNetwork(NamedTuple):
     target_mean_O: tuple[float, ...] = ()  # what the network says is mean + unit * y in the series' own units
     target_scale_O: tuple[float, ...] = ()
     context: tuple[tuple[float, ...], ...] = ()  # rows of the end of the training part, as the network sees them
+    row_index: RowIndex | None = None  # of the last of these rows, where the file has one
 
 
 def load_network(folder: Path, arm: str | None, seed: int | None) -> LoadedNetwork:
@@ -84,13 +85,14 @@ def read_networks(folder: Path, name: str, seeds: Sequence[int]) -> list[LoadedN
     first = sum(seed_counts(config)[one] for one in entry["arms"][: entry["arms"].index(name)])
     known = entry["vocabulary"], tuple(entry["columns"]), tuple(entry["target_mean"]), tuple(entry["target_scale"])
     last = tuple(map(tuple, entry["context"]))
+    index = RowIndex(**entry["index"]) if "index" in entry else None
     networks = []
     for seed in seeds:
         spec, hp = parse_settings(config["arms"][name])
         hp = hp._replace(seed=seed)
         sized = replace(spec, inputs=entry["inputs"], outputs=entry["outputs"], loss=entry["loss"])
         params = select_parameters(sized, hp, leaves, first + config["seeds"].index(seed))
-        networks.append(LoadedNetwork(name, step, sized, hp, params, *known, last))
+        networks.append(LoadedNetwork(name, step, sized, hp, params, *known, last, index))
     return networks
 
 

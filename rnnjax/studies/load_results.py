@@ -137,7 +137,8 @@ def arm_result(name: str, axes: dict[str, Any], recorded: Recorded, group: dict[
 
 def parse_data(group: dict[str, Any]) -> DataSummary:
     """The data of a group, from its entry in the manifest."""
-    return DataSummary(**{name: group[name] for name in DataSummary._fields})
+    known = {name: group[name] for name in DataSummary._fields if name != "notices"}
+    return DataSummary(**known, notices=tuple(group.get("notices", ())))
 
 
 def check_same_study(folder: Path, config: dict[str, Any], study: Study) -> None:
@@ -147,6 +148,6 @@ def check_same_study(folder: Path, config: dict[str, Any], study: Study) -> None
         raise BadInput(f"{folder}: its arms and seeds are not those of the study {study.name}")
     for name, stored in config["arms"].items():
         was, now = flatten(stored), flatten(requested["arms"][name])
-        changed = [field for field in was if field not in DERIVED_SETTINGS and now.get(field) != was[field]]
+        changed = [field for field in was | now if field not in DERIVED_SETTINGS and now.get(field) != was.get(field)]
         if changed:
             raise BadInput(f"{folder}: arm {name} was run with other settings than in the study: {', '.join(changed)}")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,9 @@ from rnnjax.networks.model import require_unidirectional
 from rnnjax.networks.sampling import Truncation, forecast, sample
 from rnnjax.reports.formatting import escape_controls
 from rnnjax.studies.load_networks import LoadedNetwork, load_network
+from rnnjax.tasks.tables.spacing import continue_index
 from rnnjax.tasks.text import ids_to_text, text_to_ids
+from rnnjax.types import RowIndex
 
 
 class SamplingOptions(NamedTuple):
@@ -44,7 +47,8 @@ def sample_from_folder(folder: Path, arm: str | None, seed: int | None, length: 
     require_unidirectional(network.spec)
     if network.columns:
         check_series_options(options)
-        return format_rows(network.columns, forecast_rows(network, length))
+        labels = continue_index(network.row_index, length) if network.row_index else []
+        return format_rows(network.columns, forecast_rows(network, length), network.row_index, labels)
     if not network.vocabulary:
         raise BadInput(f"{folder}: got a network of the task '{network.spec.task.name}'; expected a text or a series")
     return escape_controls(continue_text(network, length, options))
@@ -116,12 +120,20 @@ def forecast_rows(network: LoadedNetwork, length: int) -> np.ndarray:
     return said_NO * np.array(network.target_scale_O) + np.array(network.target_mean_O)
 
 
-def format_rows(columns: tuple[str, ...], rows_NO: np.ndarray) -> str:
-    """Rows as CSV under their names, with the digits that float32 has; without the last line end."""
+def format_rows(
+    columns: tuple[str, ...], rows_NO: np.ndarray, index: RowIndex | None = None, labels: Sequence[str] = ()
+) -> str:
+    """Rows as CSV under their names, with the digits that float32 has; without the last line end.
+
+    Args: index, labels: of the rows, in a first column.
+    """
+    first = [index.name] if index else []
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow([escape_controls(column) for column in columns])
-    writer.writerows([[f"{value:.9g}" for value in row_O] for row_O in rows_NO])
+    writer.writerow([escape_controls(column) for column in (*first, *columns)])
+    before: list[list[str]] = [[escape_controls(label)] for label in labels] if index else [[]] * len(rows_NO)
+    numbers = [[f"{value:.9g}" for value in row_O] for row_O in rows_NO]
+    writer.writerows([*label, *row] for label, row in zip(before, numbers, strict=True))
     return lines.getvalue().removesuffix("\n")
 
 

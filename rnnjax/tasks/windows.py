@@ -8,6 +8,8 @@ import numpy as np
 from rnnjax.errors import BadInput
 from rnnjax.types import LabelledSequence, Task, WindowData
 
+SHORT_WINDOW = 8  # steps of a window that is still worth training on
+
 
 def next_step(values_N: np.ndarray) -> LabelledSequence:
     """The target of every value is the next value."""
@@ -42,10 +44,11 @@ def cut_windows(pairs: LabelledSequence, batch: int, window: int, target_scale_O
 
 def _lay_out_streams(pairs: LabelledSequence, positions: np.ndarray, target_scale_O: np.ndarray | None) -> WindowData:
     """The pairs at some positions."""
-    inputs_N, targets_N, loss_mask_N, valid_N, _ = pairs
-    counted = None if loss_mask_N is None else loss_mask_N[positions]
+    inputs_N, targets_N, loss_mask_N, valid_N, _, measured_N = pairs
+    measured = None if measured_N is None else measured_N[positions]
+    counted = measured if loss_mask_N is None else loss_mask_N[positions]
     mask = None if valid_N is None else valid_N[positions]
-    return WindowData(inputs_N[positions], targets_N[positions], counted, mask, target_scale_O)
+    return WindowData(inputs_N[positions], targets_N[positions], counted, mask, target_scale_O, measured)
 
 
 def task_windows(task: Task, values_N: np.ndarray, batch: int, window: int) -> WindowData:
@@ -76,7 +79,14 @@ def last_step_windows(data: WindowData) -> np.ndarray:
 
 def _too_short(pairs: LabelledSequence, batch: int, window: int) -> str:
     size = f"window {window}" if batch == 1 else f"batch {batch} x window {window}"
-    return f"task: has {_size(pairs)}; need >= {batch * window + 1:,} ({size} + 1)"
+    need = f"task: has {_size(pairs)}; need >= {batch * window + 1:,} ({size} + 1)"
+    longest = len(pairs.inputs_N)
+    if pairs.example_length > 1 or longest < 2:
+        return need
+    streams = max(1, min(batch, longest // min(window, SHORT_WINDOW)))
+    smaller = [f"--set batch={streams}"] if streams < batch else []
+    smaller += [f"--set window={longest // streams}"] if longest // streams < window else []
+    return f"{need}; use {' '.join(smaller)}"
 
 
 def _size(pairs: LabelledSequence) -> str:
@@ -95,7 +105,7 @@ def held_out_window(task: Task, window: int, carried: bool) -> WindowData:
     if len(pairs.inputs_N) < window:
         raise BadInput(
             f"task.validation: its split leaves {_size(pairs)}; need >= {window + 1} (window {window} + 1); "
-            "set a smaller window or a larger task.validation"
+            f"use --set window={max(len(pairs.inputs_N), 1)} or a larger --set task.validation=..."
         )
     data = task_windows(task._replace(axes_swapped=False), task.validation_N, 1, window)
 

@@ -34,10 +34,12 @@ def random_window(hp: HParams, data: WindowData, step: Array) -> tuple[WindowDat
         return jax.vmap(cut, in_axes=(1, 0), out_axes=1)(streams_NB, positions_B)
 
     per_step = data._replace(target_scale_O=None, loss_mask_WTB=None)
-    # The loss mask is a function of the step in a window, not of the position in the text.
+    read = jax.tree.map(cut_streams, per_step)._replace(target_scale_O=data.target_scale_O)
+    if data.measured_WTB is not None:  # a function of the position
+        return read._replace(loss_mask_WTB=read.measured_WTB), step == 0
+    # Any other loss mask is a function of the step in a window, not of the position in the text.
     loss_mask_TB = None if data.loss_mask_WTB is None else jnp.asarray(data.loss_mask_WTB)[0]
-    read = jax.tree.map(cut_streams, per_step)._replace(loss_mask_WTB=loss_mask_TB, target_scale_O=data.target_scale_O)
-    return read, step == 0
+    return read._replace(loss_mask_WTB=loss_mask_TB), step == 0
 
 
 def select_window(data: WindowData, index: Array) -> WindowData:

@@ -338,7 +338,10 @@ def test_scale_offset_and_redundancy_hold_for_a_file_too() -> None:
     np.testing.assert_allclose(task.train_N, np.concatenate([2 * values[:12] + 1] * 3), rtol=1e-6)
 
 
-GOOD = "1,2\n2,4\n3,1\n4,5\n"
+GOOD = "1,20\n2,4\n3,10\n4,5\n"
+MISSED = (
+    "expected a finite number; missing in column '{}': {} (line {}); use --set task.missing=interpolate (or drop, mask)"
+)
 
 
 @pytest.mark.parametrize(
@@ -367,37 +370,69 @@ GOOD = "1,2\n2,4\n3,1\n4,5\n"
         (GOOD, {"columns": "1,"}, "task.columns: got ''; expected one of: 1, 2"),
         (GOOD, {"columns": "2,1,2"}, "task.columns: got '2' twice; expected different names"),
         (None, {"columns": "a"}, "task.columns: got 'a'; expected none without a file (task.path)"),
-        ("a,b\n1,2\n3,\n5,7\n", {}, "task.path: line 3, column 'b': got an empty cell; expected a number"),
-        ("a\tb\n1\t2\n3\t\n", {}, "task.path: line 3, column 'b': got an empty cell; expected a number"),
-        ("a\n1\n\n5\n", {}, "task.path: line 3: got 0 cells; expected 1, as in line 1"),
-        ("\na\n1\n5\n", {}, "task.path: line 1: got 0 cells; expected at least 1, as in line 1"),
-        ("1,2\n3,nan\n5,7\n", {}, "task.path: line 2, column '2': got 'nan'; expected a finite number"),
-        ("1,2\n3,4\n-inf,7\n", {}, "task.path: line 3, column '1': got '-inf'; expected a finite number"),
-        ("1,2\n3,4\n1e999,7\n", {}, "task.path: line 3, column '1': got '1e999'; expected a finite number"),
+        (
+            "a,b\n1,2\n3,\n5,7\n",
+            {},
+            f"task.path: line 3, column 'b': got an empty cell; {MISSED.format('b', '1 of 3', 3)}",
+        ),
+        (
+            "a\tb\n1\t2\n3\t\n",
+            {},
+            f"task.path: line 3, column 'b': got an empty cell; {MISSED.format('b', '1 of 2', 3)}",
+        ),
+        ("a\n1\n\n5\n", {}, f"task.path: line 3, column 'a': got an empty cell; {MISSED.format('a', '1 of 3', 3)}"),
+        (
+            "\na\n1\n5\n",
+            {},
+            "task.path: line 1: got an empty line; expected 1 cells; leave it out with --set task.skip_lines=1",
+        ),
+        ("1,2\n3,nan\n5,7\n", {}, f"task.path: line 2, column '2': got 'nan'; {MISSED.format('2', '1 of 3', 2)}"),
+        ("1,2\n3,4\n-inf,7\n", {}, f"task.path: line 3, column '1': got '-inf'; {MISSED.format('1', '1 of 3', 3)}"),
+        ("1,2\n3,4\n1e999,7\n", {}, f"task.path: line 3, column '1': got '1e999'; {MISSED.format('1', '1 of 3', 3)}"),
         (
             "date,a\n" + "1,2\n" * 5 + "2021-01-03,4\n",
             {},
-            ("task.path: line 7, column 'date': got '2021-01-03'; expected a number; choose columns with task.columns"),
+            (
+                "task.path: line 7, column 'date': got '2021-01-03' (a date); expected a number; if it means a missing "
+                "number, --set task.missing_values=2021-01-03 --set task.missing=interpolate"
+            ),
         ),
         (
             "a\n1\n2021_01_03\n",
             {},
-            "task.path: line 3, column 'a': got '2021_01_03'; expected a number; choose columns with task.columns",
+            "task.path: line 3, column 'a': got '2021_01_03'; expected a number; leave the column out with "
+            "--set task.columns=-a, or choose others with --set task.columns=...",
         ),
         (
-            "a;b\n1,5;2\n",
+            "a;b\n1,5;2\n1.5;2\n",
             {},
-            "task.path: line 2, column 'a': got '1,5'; expected a number; choose columns with task.columns",
+            "task.path: line 2, column 'a': got '1,5' (a decimal comma) where others have a decimal point; expected "
+            "one notation in a column",
         ),
         (
             "1,5;2,5\n3,5;4,5\n",
             {},
-            "task.path: line 2, column '1,5': got '3,5'; expected a number; choose columns with task.columns",
+            "task.path: got 2 rows; expected >= 4 (2 to train on and 2 held out)",
         ),
-        ("a,b\n1,2\n3,4,5\n", {"columns": "a"}, "task.path: line 3: got 3 cells; expected 2, as in line 1"),
+        (
+            "a,b\n1,2\n3,4,5\n",
+            {"columns": "a"},
+            "task.path: line 3: got 3 cells; expected 2, as in line 1; if the commas are decimal signs, "
+            "--set task.decimal=comma",
+        ),
         ("a,b\n1,2\n3\n", {}, "task.path: line 3: got 1 cells; expected 2, as in line 1"),
-        ("a, b,a\n1,2,3\n", {}, "task.path: line 1: got two columns 'a'; expected different names"),
-        ("a,,b\n1,2,3\n", {}, "task.path: line 1: got no name for column 2; expected a name, or numbers only"),
+        (
+            "a, b,a\n1,2,3\n",
+            {},
+            "task.path: line 1: got two columns 'a'; expected different names; choose columns with "
+            "--set task.columns=b",
+        ),
+        (
+            "a,,b\n1,2,3\n",
+            {},
+            "task.path: line 1: got no name for column 2; expected a name, or numbers only; choose columns with "
+            "--set task.columns=a,b",
+        ),
         (
             'a,b\n1,2\n"3,4\n5,6\n',
             {},

@@ -44,9 +44,9 @@ def test_windows_lay_the_text_out_in_parallel_streams(size: int, batch: int, win
 @pytest.mark.parametrize(
     ("size", "batch", "window", "message"),
     [
-        (20, 1, 25, "task: has 20 characters; need >= 26 (window 25 + 1)"),
-        (25, 1, 25, "task: has 25 characters; need >= 26 (window 25 + 1)"),
-        (512, 32, 16, "task: has 512 characters; need >= 513 (batch 32 x window 16 + 1)"),
+        (20, 1, 25, "task: has 20 characters; need >= 26 (window 25 + 1); use --set window=19"),
+        (25, 1, 25, "task: has 25 characters; need >= 26 (window 25 + 1); use --set window=24"),
+        (512, 32, 16, "task: has 512 characters; need >= 513 (batch 32 x window 16 + 1); use --set window=15"),
         (1, 2, 1_000, "task: has 1 characters; need >= 2,001 (batch 2 x window 1000 + 1)"),
     ],
 )

@@ -1,0 +1,71 @@
+"""The columns of a table that are trained on: chosen by name, or all but the index."""
+
+import csv
+import difflib
+from collections.abc import Sequence
+
+from rnnjax.errors import BadInput
+from rnnjax.tasks.tables.header import NamedRows
+from rnnjax.tasks.tables.notation import option
+
+
+def split_names(text: str, known: Sequence[str]) -> list[str]:
+    """Names with commas between; one that has a comma itself stands in double quotes."""
+    if text in known or text.removeprefix("-") in known:
+        return [text]
+    try:
+        [names] = csv.reader([text], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError):
+        names = text.split(",")
+    return [name.strip() for name in names]
+
+
+def choose_columns(table: NamedRows, columns: str, index: Sequence[int]) -> list[int]:
+    """The places of the chosen columns, in the order of `columns`; all but the index where it is empty.
+
+    Names with a minus before them leave columns out. What is not chosen may have any name, or none.
+    """
+    if not columns:
+        return [place for place in range(len(table.names)) if place not in index]
+    names = split_names(columns, table.names)
+    excluded = [name for name in names if name.startswith("-") and name not in table.names]
+    if excluded and len(excluded) == len(names):
+        left_out = {place for name in excluded for place in find_all(table, name[1:].strip())}
+        return [place for place in range(len(table.names)) if place not in index and place not in left_out]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise BadInput(f"task.columns: got {name!r} twice; expected different names")
+    return [find_column(table, name) for name in names]
+
+
+def find_all(table: NamedRows, name: str) -> list[int]:
+    """The places of all columns with a name. Raises BadInput for none."""
+    found = [place for place, known in enumerate(table.names) if known == name]
+    return found or [find_column(table, name)]
+
+
+def find_column(table: NamedRows, name: str, setting: str = "columns") -> int:
+    """The place of a column. Raises BadInput for a name that is unknown, or that two columns have."""
+    places = [place for place, known in enumerate(table.names) if known == name and name]
+    if len(places) == 1:
+        return places[0]
+    if places:
+        raise BadInput(f"task.{setting}: got {name!r}, the name of {len(places)} columns; expected that of one")
+    known = [one for one in table.names if one]
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f". Did you mean {close[0]!r}?" if close else ""
+    raise BadInput(f"task.{setting}: got {name!r}; expected one of: {', '.join(known)}{hint}")
+
+
+def check_names(table: NamedRows, chosen: Sequence[int]) -> None:
+    """Raises BadInput for a column that is trained on without a name, or with that of another."""
+    names = [table.names[place] for place in chosen]
+    others = ",".join(dict.fromkeys(name for name in names if name and names.count(name) == 1))
+    remedy = f"; choose columns with {option(f'columns={others}')}" if others else ""
+    for place, name in zip(chosen, names, strict=True):
+        if not name:
+            raise BadInput(
+                f"task.path: line 1: got no name for column {place + 1}; expected a name, or numbers only{remedy}"
+            )
+        if names.count(name) > 1:
+            raise BadInput(f"task.path: line 1: got two columns {name!r}; expected different names{remedy}")

@@ -1,0 +1,144 @@
+"""The table of notations: which cells are numbers, which are missing, and what other cells look like."""
+
+import math
+import re
+import shlex
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+SIGNS = {"point": ".", "comma": ","}  # values of task.decimal
+THOUSANDS = {"none": "", "point": ".", "comma": ",", "blank": " \u00a0\u202f\u2009", "apostrophe": "'’"}
+MISSING = """
+    na n/a n.a. nan <na> nat nd n.d. null nil none missing (null) \\n ? - -- --- – — . .. ... *
+    #n/a #na #nv #div/0! #value! #ref! #name? #num! #null! -nan 1.#qnan 1.#ind -1.#ind 1.#inf -1.#inf
+    inf +inf -inf infinity +infinity -infinity ∞ -∞
+"""
+MISSING_WORDS = frozenset(MISSING.split()) | {"", "#n/a n/a"}  # casefolded
+MINUS = str.maketrans({"\u2212": "-", "\u2010": "-", "\u2011": "-", "\ufe63": "-", "\uff0d": "-"})
+BLANK = "[ \u00a0\u202f\u2009]"
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+GROUPS = r"[+-]?\d{1,3}(%s\d{3})%s"
+CURRENCY = "$€£¥₹₽₩₺฿"
+MOST_SHOWN = 40  # characters of a cell in a message
+
+
+class Notation(NamedTuple):
+    """How the numbers of a column are written."""
+
+    decimal: str = "."
+    thousands: str = ""  # any of these characters may stand between groups of three digits
+    units: tuple[str, ...] = ()  # words that may stand before or behind a number
+    missing: tuple[str, ...] = ()  # further cells that mean a missing number
+
+    @property
+    def missing_numbers(self) -> Collection[float]:
+        """Those of `missing` that are numbers: -9999 is also -9999.0."""
+        return {value for word in self.missing if (value := parse_number(word, self._replace(missing=()))) is not None}
+
+
+class Look(NamedTuple):
+    """What a cell that is no number looks like."""
+
+    pattern: re.Pattern[str]
+    text: str
+    options: tuple[str, ...] = ()  # of `--set task.<option>`
+
+
+def look(pattern: str, text: str, *options: str) -> Look:
+    return Look(re.compile(pattern, re.ASCII), text, options)
+
+
+LOOKS = (  # the first that fits the whole cell
+    look(r"[+-]?\d{1,3}(\.\d{3})+,\d+", "points between thousands and a decimal comma",
+         "decimal=comma", "thousands=point"),
+    look(r"[+-]?\d{1,3}(,\d{3})+\.\d*", "commas between thousands", "thousands=comma"),
+    look(GROUPS % (",", "{2,}"), "commas between thousands", "thousands=comma"),
+    look(GROUPS % (r"\.", "{2,}"), "points between thousands", "thousands=point"),
+    look(r"[+-]?\d*,\d+([eE][+-]?\d+)?", "a decimal comma", "decimal=comma"),
+    look(r"[+-]?\d+\.\d+([eE][+-]?\d+)?", "a decimal point", "decimal=point"),
+    look(GROUPS % (BLANK, "+") + r"\.?\d*", "blanks between thousands", "thousands=blank"),
+    look(GROUPS % (BLANK, "+") + r",\d+", "blanks between thousands and a decimal comma",
+         "thousands=blank", "decimal=comma"),
+    look(GROUPS % ("['’]", "+") + r"\.?\d*", "apostrophes between thousands", "thousands=apostrophe"),
+    look(r"[+-]?[\d.,]+( +[+-]?[\d.,]+)+", "several numbers with blanks between", "delimiter=blanks"),
+    look(r"[+-]?[\d.,' ]*\d\s*%", "a number with a per cent sign", "units=%"),
+    look(r"[<>≤≥~]=?\s*[+-]?[\d.,]+", "a limit, not a number"),
+    look(r"\d{1,2}:\d{2}(:\d{2})?.*", "a time of day"),
+    look(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})([T ].*)?", "a date"),
+    look(r"(?i)true|false|yes|no", "a truth value"),
+    look(r"\((\d[\d.,]*)\)", "a number in parentheses"),
+    look(r"0[xX][0-9a-fA-F]+", "a hexadecimal number"),
+)  # fmt: skip
+AFFIXED = re.compile(
+    r"(?:([$€£¥₹₽₩₺฿])|([^\d\s.,+-][^\d\s]*)\s)?\s*[+-]?\d[\d.,' ]*(?:[eE][+-]?\d+)?\s*([^\d\s.,][^\d]*)?"
+)
+
+
+def parse_number(cell: str, notation: Notation) -> float | None:
+    """A cell as a number, if it is one in this notation; infinite where it is too large for a float."""
+    plain = remove_units(cell.strip().translate(MINUS), notation.units)
+    if notation.thousands:
+        plain = remove_groups(plain, notation)
+    if notation.decimal == ",":
+        if "." in plain:
+            return None
+        plain = plain.replace(",", ".")
+    return float(plain) if NUMBER.fullmatch(plain) else None
+
+
+def remove_units(cell: str, units: Sequence[str]) -> str:
+    """A cell without one of some words before or behind it."""
+    for unit in units:
+        if cell.endswith(unit):
+            return cell[: -len(unit)].rstrip()
+        if cell.lstrip("+-").startswith(unit):
+            return cell.replace(unit, "", 1).replace(" ", "")
+    return cell
+
+
+def remove_groups(cell: str, notation: Notation) -> str:
+    """A cell without the signs between its thousands; unchanged where they do not stand between groups of three."""
+    sign = f"[{re.escape(notation.thousands)}]"
+    found = re.fullmatch(rf"([+-]?\d{{1,3}}(?:{sign}\d{{3}})+)({re.escape(notation.decimal)}\d*)?", cell, re.ASCII)
+    return re.sub(sign, "", found[1]) + (found[2] or "") if found else cell
+
+
+def is_missing(cell: str, notation: Notation) -> bool:
+    """Whether a cell means that there is no number: a word for it, or a number beyond all floats."""
+    plain = cell.strip()
+    if plain.casefold() in MISSING_WORDS or plain in notation.missing:
+        return True
+    value = parse_number(cell, notation)
+    return value is not None and (not math.isfinite(value) or value in notation.missing_numbers)
+
+
+def looks_numeric(cell: str) -> bool:
+    """Whether a cell is a number in some notation, before it is known in which."""
+    plain = cell.strip().translate(MINUS)
+    return bool(NUMBER.fullmatch(plain)) or any(
+        one.pattern.fullmatch(plain) for one in LOOKS if one.options and one.options[0] != "delimiter=blanks"
+    )
+
+
+def show(cell: str) -> str:
+    """A cell in a message: quoted and short."""
+    return repr(cell if len(cell) <= MOST_SHOWN else cell[: MOST_SHOWN - 3] + "...")
+
+
+def option(*settings: str) -> str:
+    """Settings of the task as a user types them in a shell: `--set task.decimal=comma`."""
+    return " ".join(f"--set {shlex.quote(f'task.{setting}')}" for setting in settings)
+
+
+def describe_look(cell: str) -> tuple[str, str]:
+    """What a cell that is no number looks like, and the option that reads it; both may be empty."""
+    plain = cell.strip().translate(MINUS)
+    for one in LOOKS:
+        if one.pattern.fullmatch(plain):
+            return one.text, option(*one.options) if one.options else ""
+    found = AFFIXED.fullmatch(plain)
+    affix = next((part.strip() for part in found.groups() if part), "") if found else ""
+    if not affix:
+        return "", ""
+    what = "a currency sign" if set(affix) & set(CURRENCY) else "a unit or a mark"
+    return f"a number with {what}", option(f"units={affix}")

@@ -1,0 +1,117 @@
+"""Read a user's table: text -> `Table`, or one line with the mistake, its place and the option that helps."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnjax.errors import BadInput
+from rnnjax.settings import TaskSpec
+from rnnjax.tasks.tables.columns import check_names, choose_columns
+from rnnjax.tasks.tables.decimals import WORDS, column_notations
+from rnnjax.tasks.tables.header import NamedRows, read_names
+from rnnjax.tasks.tables.index import Index, find_index
+from rnnjax.tasks.tables.layout import read_sheet
+from rnnjax.tasks.tables.missing import Numbers, select_rows, treat_missing
+from rnnjax.tasks.tables.notation import Notation, describe_look, is_missing, option, parse_number, show
+from rnnjax.tasks.tables.order import block_notices, filter_rows, ordered_rows
+from rnnjax.tasks.tables.spacing import Spacing, find_spacing, row_index, spacing_notices
+from rnnjax.tasks.tables.suspicions import find_suspicions
+from rnnjax.types import DataNotice, RowIndex
+
+
+class Table(NamedTuple):
+    """Numbers in rows of time and named columns, with the index of the rows."""
+
+    names: tuple[str, ...]
+    values_ND: np.ndarray  # float64; NaN where a number is missing, which only task.missing = "mask" leaves
+    lines_N: np.ndarray  # of the file
+    notices: tuple[DataNotice, ...] = ()
+    row_labels: Index | None = None
+    spacing: Spacing | None = None
+
+    def index_at(self, row: int) -> RowIndex | None:
+        """The index of a row, for a forecast that goes on from there."""
+        if self.row_labels is None or self.spacing is None:
+            return None
+        return row_index(self.row_labels, self.spacing, row)
+
+
+def read_table(text: str, settings: TaskSpec) -> Table:
+    """The chosen columns of a table, in the order of time.
+
+    Args:
+        settings: `columns`, `index`, `where`, `order`, `missing` and the fields of the notation are used.
+    Raises:
+        BadInput: no table, one that can be read in two ways, a chosen cell that is no number, missing numbers that
+            are not allowed, rows that are not in order, or several series in one table.
+    """
+    named = filter_rows(read_names(read_sheet(text, settings), settings.header), settings.where)
+    index = find_index(named, settings)
+    chosen = choose_columns(named, settings.columns, index.places if index else ())
+    check_names(named, chosen)
+    if not chosen:
+        raise BadInput("task.columns: got a table with an index only; expected a column of numbers")
+    rows_N = ordered_rows(named, index, settings.order)
+    numbers = select_rows(read_numbers(named, chosen, settings), rows_N)
+    index = index.select(rows_N) if index else None
+    spacing = find_spacing(index) if index else None
+    notices = [*index_notices(index, settings), *block_notices(named, set(chosen), index)]
+    if index is not None and spacing is not None:
+        notices += spacing_notices(index, spacing, numbers.lines_N)
+    notices += find_suspicions(numbers)
+    numbers, kept_N, treated = treat_missing(numbers, settings.missing)
+    if index is not None and not kept_N.all():
+        index = index.select(np.flatnonzero(kept_N))
+        spacing = find_spacing(index)
+    return Table(numbers.names, numbers.values_ND, numbers.lines_N, (*notices, *treated), index, spacing)
+
+
+def index_notices(index: Index | None, settings: TaskSpec) -> list[DataNotice]:
+    """A notice of a column of numbers that was taken for the index and could have been trained on."""
+    if index is None or index.times is not None or settings.index or not index.name or index.values_N is None:
+        return []
+    return [DataNotice(index.name, "index", f"counts the rows: the index, not trained on; train on it with "
+                       f"{option(f'columns={index.name},...')}")]  # fmt: skip
+
+
+def read_numbers(table: NamedRows, chosen: Sequence[int], settings: TaskSpec) -> Numbers:
+    """The numbers of some columns; NaN where one is missing. Raises BadInput for a cell that is neither."""
+    notations = column_notations(table, chosen, settings)
+    names = tuple(table.names[place] for place in chosen)
+    columns = [read_column(table, place, notation) for place, notation in zip(chosen, notations, strict=True)]
+    values_ND = np.array(columns, dtype=np.float64).reshape(len(chosen), -1).T
+    lines_N = np.array([row.line for row in table.rows], dtype=np.int64)
+    return Numbers(names, values_ND, lines_N, [table.column(place) for place in chosen])
+
+
+def read_column(table: NamedRows, place: int, notation: Notation) -> list[float]:
+    values = []
+    numbers = notation.missing_numbers
+    for row in table.rows:
+        cell = row.cells[place]
+        value = parse_number(cell, notation)
+        if value is None and not is_missing(cell, notation):
+            raise BadInput(describe_bad_cell(table, place, notation, row.line, cell))
+        values.append(np.nan if value is None or not np.isfinite(value) or value in numbers else value)
+    return values
+
+
+def describe_bad_cell(table: NamedRows, place: int, notation: Notation, line: int, cell: str) -> str:
+    """The message of a cell that is neither a number nor missing: what it looks like, and the option that helps."""
+    name, cells = table.names[place], table.column(place)
+    known = sum(parse_number(one, notation) is not None for one in cells)
+    what, remedy = describe_look(cell)
+    looks = f" ({what})" if what else ""
+    got = f"task.path: line {line}, column {name!r}: got {show(cell)}{looks}"
+    if known and "decimal" in what:
+        return f"{got} where others have a decimal {WORDS[notation.decimal]}; expected one notation in a column"
+    if known > 0.5 * len(cells) and "sign" not in what:
+        declared = option(f"missing_values={cell.strip()}", "missing=interpolate")
+        return f"{got}; expected a number" + ("" if "," in cell else f"; if it means a missing number, {declared}")
+    if remedy:
+        return f"{got}; expected a number; use {remedy}"
+    left_out = option(f"columns=-{name}")
+    return (
+        f"{got}; expected a number; leave the column out with {left_out}, or choose others with --set task.columns=..."
+    )

@@ -1,0 +1,123 @@
+"""Numbers in a table that may be no measurements: codes for a missing value such as -9999. Reported, never changed."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnjax.tasks.tables.missing import Numbers, list_lines
+from rnnjax.tasks.tables.notation import option
+from rnnjax.types import DataNotice
+
+CODES = (  # that instruments and formats write for a missing value
+    *[sign * (10.0**digits - 1) for sign in (1, -1) for digits in (3, 4, 5, 6, 7)],  # 999, 9999 ..., -999 ...
+    *(-99.0, -99.9, -999.9, -9999.9, 999.9, 9999.9, -99.99, -999.99, 999.99, 99.99, -9.99),
+    *(-888.0, -8888.0, -777.0, -7777.0, -32768.0, 32767.0, 65535.0, -2147483648.0, 2147483647.0),
+    *(1e20, 1e30, -1e30, 1e35, -1e35, 9.96921e36),
+)  # fmt: skip
+FAR = 8.0  # robust deviations
+MOST_SHARE = 0.2  # of the rows: what is more frequent is a value of the column
+HUGE = 1e9  # times as large as all other values
+FEWEST = 8  # other values that are needed to tell
+MOST_VALUES = 50  # different values that are examined in a column
+
+
+class Candidate(NamedTuple):
+    """A value of a column with the rows that have it."""
+
+    value: float
+    rows_N: np.ndarray
+
+
+def find_suspicions(numbers: Numbers) -> list[DataNotice]:
+    """A notice for each value of a column that may be a code for a missing value."""
+    return [
+        DataNotice(name, "code", describe(one, numbers, place))
+        for place, name in enumerate(numbers.names)
+        for one in suspicious_values(numbers.values_ND[:, place], numbers.cells[place])
+    ]
+
+
+def describe(one: Candidate, numbers: Numbers, place: int) -> str:
+    cells = dict.fromkeys(numbers.cells[place][row].strip() for row in one.rows_N)
+    lines = numbers.lines_N[one.rows_N].tolist()
+    cell = next(iter(cells))
+    times = f"{len(lines)} times" if len(lines) > 1 else "once"
+    remedy = option(f"missing_values={cell}", "missing=interpolate")
+    return (
+        f"holds {cell} {times} ({list_lines(lines)}), far from all other values: a code for a missing value? "
+        f"If so, {remedy}"
+    )
+
+
+def suspicious_values(values_N: np.ndarray, cells: list[str]) -> list[Candidate]:
+    """The values of a column that may be codes; several are judged together, so that none hides another."""
+    extreme = candidates(values_N)
+    codes = [one for one in extreme if is_code(one.value)]
+    repeated = [one for one in extreme if not is_code(one.value) and one.value and len(one.rows_N) > 1]
+    zero = [one for one in extreme if one.value == 0]
+    found: list[Candidate] = []
+    for group, test in ((codes, is_far), (zero, is_lonely_zero), (repeated, is_far)):
+        without_N = np.isin(values_N, [one.value for one in (*found, *group)]) | np.isnan(values_N)
+        rest_N = values_N[~without_N]
+        if len(rest_N) < FEWEST:
+            continue
+        kept = [one for one in group if test(one.value, rest_N) or jumps(one, values_N, without_N)]
+        found += [one for one in kept if group is not repeated or unlike(one, cells, without_N)]
+    return sorted(found, key=lambda one: int(one.rows_N[0]))
+
+
+def candidates(values_N: np.ndarray) -> list[Candidate]:
+    """The smallest and the largest values of a column and 0, where they are rare."""
+    different, counts = np.unique(values_N[~np.isnan(values_N)], return_counts=True)
+    most = MOST_SHARE * len(values_N)
+    picked = [*different[:MOST_VALUES], *different[-MOST_VALUES:], 0.0, *CODES]
+    rare = {value: count for value, count in zip(different.tolist(), counts.tolist(), strict=True) if count <= most}
+    return [Candidate(value, np.flatnonzero(values_N == value)) for value in dict.fromkeys(picked) if value in rare]
+
+
+def is_code(value: float) -> bool:
+    return bool(np.isclose(value, CODES, rtol=1e-6, atol=0).any())
+
+
+def robust_scale(rest_N: np.ndarray) -> tuple[float, float]:
+    """Median, and a deviation that a few values do not change; the plain one where most values are equal."""
+    low, median, high = np.percentile(rest_N, [25, 50, 75])
+    return float(median), float((high - low) / 1.349 or rest_N.std() or abs(median) * 1e-3 or 1e-3)
+
+
+def is_far(value: float, rest_N: np.ndarray) -> bool:
+    """Whether a value lies outside of all others, by more than their range, and far from their median."""
+    median, scale = robust_scale(rest_N)
+    gap = max(rest_N.min() - value, value - rest_N.max())
+    return bool(gap > max(0.5 * np.ptp(rest_N), scale) and abs(value - median) > FAR * scale) or bool(
+        abs(value) > HUGE * max(np.abs(rest_N).max(), 1e-300) and abs(value) > HUGE
+    )
+
+
+def is_lonely_zero(value: float, rest_N: np.ndarray) -> bool:
+    """Whether 0 lies outside of all others, of which none is near it."""
+    median, scale = robust_scale(rest_N)
+    nearest = np.abs(rest_N).min()
+    return bool(nearest > 0.5 * np.ptp(rest_N) and abs(median) > FAR * scale)  # of one sign, therefore
+
+
+def jumps(one: Candidate, values_N: np.ndarray, without_N: np.ndarray) -> bool:
+    """Whether a value outside of all others is reached by a leap each time, and left by one, as in a slow series."""
+    rest_N = values_N[~without_N]
+    gap = max(rest_N.min() - one.value, one.value - rest_N.max())
+    steps = np.abs(np.diff(rest_N))
+    usual = float(np.percentile(steps, 99)) or float(steps.max(initial=0))
+    known = np.flatnonzero(~without_N)
+    before = known[np.clip(np.searchsorted(known, one.rows_N) - 1, 0, len(known) - 1)]
+    after = known[np.clip(np.searchsorted(known, one.rows_N), 0, len(known) - 1)]
+    leaps = np.minimum(np.abs(one.value - values_N[before]), np.abs(one.value - values_N[after]))
+    return bool(usual > 0 and gap > 0.15 * np.ptp(rest_N) and (leaps > FAR * usual).all())
+
+
+def unlike(one: Candidate, cells: list[str], without_N: np.ndarray) -> bool:
+    """Whether a repeated value that is no known code is written unlike the others: whole where these have decimals."""
+    text = cells[int(one.rows_N[0])].strip().lstrip("+-")
+    others = [cells[row] for row in np.flatnonzero(~without_N)[:1_000]]
+    decimals = sum("." in cell or "," in cell for cell in others)
+    equal_digits = len(set(text.split(".")[0])) == 1 and len(text.split(".")[0]) > 2
+    return bool(equal_digits or (decimals > 0.98 * len(others) and not {".", ","} & set(text)))
