@@ -83,6 +83,7 @@ def examine(
         None if held_out is None else validate_batch("held_out", held_out),
         floor,
         None if before is None else add_axis(before),
+        record_is_mean=isinstance(network, Spec) and objective is None,
     )
     check_batches(setup, network.inputs if isinstance(network, Spec) else None)
     setup = setup if isinstance(network, Spec) else in_one_form(setup)

@@ -41,9 +41,10 @@ def build_input(spec: Spec, hp: HParams, task: Task, params: Params, before: Par
         before=before,
         warm_up_inputs=warm_up_inputs,
         held_out_warm_up_inputs=held_out_warm_up_inputs,
+        record_is_mean=True,
         levels=task_levels(task),
         shift=shift_of_values(*(task.make_sequence(part).targets_N for part in (task.train_N, task.validation_N))),
-        notices=getattr(task, "notices", None),
+        notices=tuple(str(notice) for notice in task.notices if notice.kind == "code") if spec.task.path else None,
     )
 
 

@@ -36,9 +36,10 @@ class ExaminationInput(NamedTuple):
     before: Params | None = None
     warm_up_inputs: Any = None  # [T, B, ...], processed before the batch to obtain its carry
     held_out_warm_up_inputs: Any = None
+    record_is_mean: bool = False  # training curves hold the mean loss in the unit of the data, not the objective
     levels: Levels | None = None  # of the whole data; None: of the batch
     shift: DataShift | None = None  # of the whole data; None: of both batches
-    notices: tuple[str, ...] | None = None  # on values of the file; None: there is no file
+    notices: tuple[str, ...] | None = None  # on codes in the file; None: there is no file
 
 
 def resolve_objective(network: Any, objective: Callable[..., Array] | None) -> Objective | None:

@@ -4,7 +4,7 @@ from rnnjax.doctor.conditions.types import Comparison, Condition, Limit
 
 DATA = (
     Condition(
-        "suspicious_values", "fault", "The file contains values that may be codes for missing ones.",
+        "suspicious_values", "fault", "The data contain values that may be codes for missing ones.",
         "kinds of such values",
         (Limit("suspicious_values", above=0.0),),
         "Codes such as -9999 or 1e20 are numbers to a program: they set the scale of their column and dominate a "

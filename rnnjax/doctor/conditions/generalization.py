@@ -15,7 +15,11 @@ GENERALIZATION = (
     Condition(
         "shifted", "fault", "The held-out data come from another distribution than those of training.",
         "distance of their distributions, 0 to 1",
-        (Limit("shift", above=0.5), Limit("gap", above=0.25),),
+        (
+            Limit("shift", above=0.5),
+            Limit("held_out_ratio", above=2.0),
+            Limit("over_linear", above=2.0, optional=True),
+        ),
         "The series has a trend or changes its level: the held-out rows lie where the network has never been, and a"
         " network does not extrapolate.",
         "Predict differences between rows instead of levels, or remove the trend; a random split would only hide "
@@ -48,7 +52,7 @@ GENERALIZATION = (
     Condition(
         "worse_than_linear", "fault", "The network is much worse than a linear predictor.",
         "loss / loss of the linear predictor",
-        (Limit("over_linear", above=2.0), Limit("linear_gain", above=0.1),),
+        (Limit("over_linear", above=2.0), Limit("linear_gain", above=0.2),),
         "What a line can predict has not been learned, or does not carry over to the held-out data.",
         "Treat the findings above first; then train longer, scale the data, or predict what the linear predictor "
         "leaves.",

@@ -146,8 +146,10 @@ def training_indicators(setup: ExaminationInput, observations: Observations, cur
     """Indicators of training curves."""
     norm_R = norms(setup.params)
     values = curve_indicators(curves, norm_R) | rounding_indicator(curves, norm_R, setup.params)
-    if setup.objective is not None:
-        values |= mismatch_indicator(curves, observations.values["objective"], observations.sums_streams)
+    if setup.record_is_mean:
+        values |= mismatch_indicator(curves, np.mean(observations.values["loss"], axis=1))
+    elif setup.objective is not None and not observations.sums_streams:
+        values |= mismatch_indicator(curves, observations.values["objective"])
     by_name = {name: per_network(values_R) for name, values_R in values.items()}
     return Indicators(by_name, curves_by_indicator(curves), curve_remarks(curves))
 

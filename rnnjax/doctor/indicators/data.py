@@ -9,12 +9,13 @@ from rnnjax.doctor.indicators.levels import DataShift, data_shift
 from rnnjax.doctor.indicators.predictions import classes_as_numbers
 from rnnjax.doctor.indicators.types import Indicator, Indicators
 from rnnjax.doctor.inputs import ExaminationInput
+from rnnjax.tasks.tables.suspicions import missing_codes
 
 
 def data_indicators(setup: ExaminationInput) -> Indicators:
     """Indicators of a batch, each one number of all networks.
 
-    suspicious_values    values of a file that look like codes for missing ones
+    suspicious_values    values of a file, or of the batch, that look like codes for missing ones
     wrong_axis           see `layout.wrong_axis`
     target_leak          see `leaks.find_leak`; absent if it cannot be told
     size                 |log10 of the root mean square of the largest column|; columns of 0 and 1 have no size
@@ -22,6 +23,7 @@ def data_indicators(setup: ExaminationInput) -> Indicators:
     shift, unseen        see `levels.DataShift`
     """
     leak, shift = find_leak(setup.batch), find_shift(setup)
+    notices = code_notices(setup.batch) if setup.notices is None else setup.notices
     values = {
         "wrong_axis": wrong_axis(setup.batch),
         "target_leak": leak.share,
@@ -29,15 +31,27 @@ def data_indicators(setup: ExaminationInput) -> Indicators:
         "classes_as_numbers": np.nan if is_ids(np.asarray(setup.batch.targets)) else classes_as_numbers(setup.batch),
         "shift": shift.distance if shift else np.nan,
         "unseen": shift.unseen if shift else np.nan,
-        "suspicious_values": np.nan if setup.notices is None else float(len(setup.notices)),
+        "suspicious_values": float(len(notices)),
     }
     known = {name: Indicator(np.array([value]), "network") for name, value in values.items() if not np.isnan(value)}
     remarks = {
         "target_leak": leak.relation,
-        "suspicious_values": "; ".join(setup.notices or ()),
+        "suspicious_values": "; ".join(notices),
         **(dict.fromkeys(("shift", "unseen"), shift.remark) if shift else {}),
     }
     return Indicators(known, {}, {name: text for name, text in remarks.items() if text})
+
+
+def code_notices(batch: Batch) -> tuple[str, ...]:
+    """The numbers in the columns of a batch that are known codes for missing values, and far from all others."""
+    columns = {"inputs": np.asarray(batch.inputs), "targets": np.asarray(batch.targets)[boolean_mask(batch)]}
+    return tuple(
+        f"{name}, column {column}: {one.value:g}, {len(one.rows_N)} times"
+        for name, values in columns.items()
+        if not is_ids(values)
+        for column, values_N in enumerate(values.reshape(-1, values.shape[-1]).T.astype(float))
+        for one in missing_codes(values_N)
+    )
 
 
 def find_shift(setup: ExaminationInput) -> DataShift | None:

@@ -32,7 +32,7 @@ def level_indicators(loss_R: np.ndarray, levels: Levels, explained: float = 0.0)
 
     over_persistence  loss / that of repeating the last value
     over_linear       loss / that of the linear predictor
-    linear_gain       (loss - that of the linear predictor) / chance loss
+    linear_gain       (loss - that of the linear predictor) / that of the best constant or of the last value
     foreseeable       the share of the best constant's loss, or of the last value's, that any predictor saves, the
                       network itself included
 
@@ -48,7 +48,7 @@ def level_indicators(loss_R: np.ndarray, levels: Levels, explained: float = 0.0)
         values["over_persistence"] = loss_R / max(known["persistence"], 1e-12 * base)
     if "linear" in known:
         values["over_linear"] = loss_R / max(known["linear"], 1e-12 * base)
-        values["linear_gain"] = (loss_R - known["linear"]) / known.get("chance", base)
+        values["linear_gain"] = (loss_R - known["linear"]) / base
     return {name: per_network(value) for name, value in values.items()}
 
 

@@ -56,12 +56,17 @@ def prediction_indicators(values: IndicatorValues, batch: Batch) -> Indicators:
 
 
 def held_out_indicators(values: IndicatorValues, chance: float) -> dict[str, Indicator]:
-    """gap: (held-out loss - training loss) / chance loss; held_out_over_chance: held-out loss / chance loss."""
+    """gap: (held-out loss - training loss) / chance loss.
+
+    held_out_over_chance: held-out loss / chance loss; held_out_ratio: held-out loss / training loss.
+    """
+    loss_R, held_out_R = (values[name].mean(axis=1) for name in ("loss", "held_out_loss"))
     difference_RB = values["held_out_loss"] - values["loss"].mean(axis=1, keepdims=True)
     return {
         "gap": per_stream(difference_RB / chance),
         "held_out_loss": per_stream(values["held_out_loss"]),
-        "held_out_over_chance": per_network(values["held_out_loss"].mean(axis=1) / chance),
+        "held_out_over_chance": per_network(held_out_R / chance),
+        "held_out_ratio": per_network(held_out_R / np.maximum(loss_R, 1e-30)),
     }
 
 

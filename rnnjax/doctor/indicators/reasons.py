@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnnjax.analysis.loss_spikes import BEFORE
 from rnnjax.doctor.batch import is_ids
 from rnnjax.doctor.indicators.curves import CURVE_INDICATORS
 from rnnjax.doctor.indicators.predictability import MIN_SAMPLES
@@ -40,7 +41,14 @@ def without_curves(examined: Examined) -> Reason:
     if examined.curves.diverged_R is not None and np.all(examined.curves.diverged_R):
         return Reason("the training diverged", applies=False)
     rows = max(len(run.loss_S) for run in runs_that_trained(examined.curves))
-    return Reason(f"the record has {rows} rows of training, fewer than {MIN_ROWS}, or 80 for spikes")
+    return Reason(f"the record has {rows} rows of training, fewer than {MIN_ROWS}")
+
+
+def without_spikes(examined: Examined) -> Reason:
+    """For spikes, which need a median of the rows before."""
+    if examined.curves is None or "diverged" in without_curves(examined).text:
+        return without_curves(examined)
+    return Reason(f"spikes need a record of more than {2 * BEFORE} rows of training")
 
 
 def without_row(name: str) -> Explain:
@@ -124,6 +132,7 @@ NO_FLOOR = without("no floor of the loss is known (floor)", lambda examined: Fal
 FEW_STEPS = without(f"fewer than {MIN_SAMPLES} steps count", lambda examined: False)
 EXPLANATIONS: dict[str, Explain] = {
     **dict.fromkeys(CURVE_INDICATORS, without_curves),
+    "jumps": without_spikes,
     **dict.fromkeys(("clip", "clip_ratio"), without_clip),
     **dict.fromkeys(("standstill", "still_falling"), without_row("update_norm")),
     "path": without_path,
@@ -145,7 +154,7 @@ EXPLANATIONS: dict[str, Explain] = {
     "above_floor": NO_FLOOR,
     "size": lambda examined: Reason("inputs and targets are symbols", applies=False),
     "unknown_ids": lambda examined: Reason("the inputs are numbers", applies=False),
-    "suspicious_values": lambda examined: Reason("there is no file", applies=False),
+    
     "target_leak": without("the targets change too rarely", lambda examined: False),
     "wrong_axis": without("the batch has too few steps", lambda examined: False),
 }  # fmt: skip

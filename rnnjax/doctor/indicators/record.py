@@ -14,18 +14,19 @@ LAST_SHARE = 0.1  # of training, which the loss of the batch is compared with
 HIGH = 0.95  # quantile of these rows: a batch may be a hard one
 
 
-def mismatch_indicator(curves: TrainingCurves, objective_R: Any, sums_streams: bool) -> dict[str, np.ndarray]:
-    """record_mismatch: (objective of the batch - the highest of the last rows) / (first loss - lowest loss), [R].
+def mismatch_indicator(curves: TrainingCurves, loss_R: np.ndarray) -> dict[str, np.ndarray]:
+    """record_mismatch: (loss of the batch - the highest of the last rows) / (first loss - lowest loss), [R].
 
-    Absent if the objective grows with the number of streams: then it depends on the size of the batch.
+    The denominator is at least half of the last loss, where little was learned.
+
+    Args: loss_R: what the record is of; not an objective that grows with the size of the batch.
     """
-    if sums_streams:
-        return {}
     values_R = np.full(len(curves.loss_RS), np.nan)
     for run, trained in enumerate(runs_that_trained(curves)):
         if len(trained.loss_S) >= MIN_ROWS:
             last = np.quantile(trained.loss_S[-int(np.ceil(LAST_SHARE * len(trained.loss_S))) :], HIGH)
-            values_R[run] = (float(objective_R[run]) - last) / learned_loss(trained.loss_S)
+            last = np.fmax(last, trained.still_loss)  # that of the best parameters, after an early stop
+            values_R[run] = (float(loss_R[run]) - last) / max(learned_loss(trained.loss_S), abs(last) / 2)
     return {"record_mismatch": values_R}
 
 

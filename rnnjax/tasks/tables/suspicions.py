@@ -66,6 +66,13 @@ def suspicious_values(values_N: np.ndarray, cells: list[str]) -> list[Candidate]
     return sorted(found, key=lambda one: int(one.rows_N[0]))
 
 
+def missing_codes(values_N: np.ndarray) -> list[Candidate]:
+    """The values of any column of numbers that are known codes, and far from all others."""
+    codes = [one for one in candidates(values_N) if is_code(one.value)]
+    rest_N = values_N[~np.isin(values_N, [one.value for one in codes])]
+    return [one for one in codes if is_far(one.value, rest_N)] if len(rest_N) >= FEWEST else []
+
+
 def candidates(values_N: np.ndarray) -> list[Candidate]:
     """The smallest and the largest values of a column and 0, where they are rare."""
     different, counts = np.unique(values_N[~np.isnan(values_N)], return_counts=True)
