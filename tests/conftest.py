@@ -24,6 +24,8 @@ gc.set_threshold(100_000, 20, 100)  # traces are many small objects: the default
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not config.pluginmanager.hasplugin("cacheprovider"):
+        return
     folder = str(config.cache.mkdir("compiled"))  # type: ignore[union-attr]
     os.environ["RNNJAX_CACHE"] = folder  # of subprocesses
     jax.config.update("jax_compilation_cache_dir", folder)

@@ -142,7 +142,7 @@ def chosen_arms(study: Study) -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SHORT, ids=lambda path: path.stem)
 def test_a_study_runs(path: Path, tmp_path: Path) -> None:
-    """As a user would run it, but small: 2 seeds, 200 steps, some of its arms, no more runs at a time than there are."""
+    """As a user would run it, but small: 2 seeds, 200 steps, 2 of its arms, and no padding to larger blocks."""
     arms, out = chosen_arms(load_study(path)), tmp_path / path.stem
     patterns = [option for name in arms for option in ("--arm", name)]
     small = ["--seeds", "2", "--steps", "200", "--set", "block=1"]
