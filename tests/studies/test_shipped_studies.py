@@ -98,7 +98,13 @@ def named_arms(study: Study, patterns: list[str]) -> list[Arm]:
     return select_arms(study.arms, patterns)
 
 
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+LARGE = ("loops", "identical", "forcing", "activation", "tbptt")  # a second or more
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LARGE else []) for path in STUDIES],
+)
 def test_a_study_can_be_judged_and_written_up(path: Path) -> None:
     """Every rule finds its arms, pairs, weights and axes; every statement gets one verdict with a number behind it."""
     study = load_study(path)

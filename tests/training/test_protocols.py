@@ -124,6 +124,7 @@ def test_a_gradient_is_cut_inside_the_window() -> None:
     np.testing.assert_array_equal(gradient(T), gradient(0))
 
 
+@pytest.mark.slow
 def test_pieces_say_what_the_whole_window_says() -> None:
     hp = HParams(seed=1)
     whole = whole_gradient(SPEC, hp, start(SPEC, hp))
