@@ -8,13 +8,11 @@ user runs, are marked `optimised` and have them.
 
 import gc
 import os
-from collections.abc import Iterator
 
 import pytest
 
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "true")  # of subprocesses too
 
 import jax
 
@@ -32,13 +30,9 @@ def pytest_configure(config: pytest.Config) -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
-@pytest.fixture(autouse=True)
-def optimised_where_marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    if request.node.get_closest_marker("optimised") is None:
-        yield
-        return
-    monkeypatch.delenv("JAX_DISABLE_MOST_OPTIMIZATIONS", raising=False)
-    before = jax.config.jax_disable_most_optimizations
-    jax.config.update("jax_disable_most_optimizations", False)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before the fixtures of the module, which may compile."""
+    plain = item.get_closest_marker("optimised") is None
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(plain).lower()  # of subprocesses
+    jax.config.update("jax_disable_most_optimizations", plain)

@@ -39,7 +39,7 @@ from rnnjax.studies.prepare import prepare_study
 from rnnjax.studies.run import run_study
 from rnnjax.training.parallel import compile_program, init_states
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.optimised]  # when a run stops learning depends on its bits
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "study.py"
