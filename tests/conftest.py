@@ -1,6 +1,15 @@
-"""Strict settings for every test: what is only a warning to a user is an error here."""
+"""Strict settings for every test, where what is only a warning to a user is an error; and compilation at a low price.
 
+Most of a run's time is compilation. Compiled programs are therefore kept in .pytest_cache for all processes of a run
+and for the next ones (`pytest --cache-clear` removes them), and XLA's optimizations are off: no test compares with
+stored bits, and the oracles have tolerances. Tests of bits that depend on the shape of a program, and those of what a
+user runs, are marked `optimised` and have them.
+"""
+
+import gc
 import os
+
+import pytest
 
 os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -9,3 +18,21 @@ import jax
 
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+gc.set_threshold(100_000, 20, 100)  # traces are many small objects: the default spends a tenth of a run here
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not config.pluginmanager.hasplugin("cacheprovider"):
+        return
+    folder = str(config.cache.mkdir("compiled"))  # type: ignore[union-attr]
+    os.environ["RNNJAX_CACHE"] = folder  # of subprocesses
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before the fixtures of the module, which may compile."""
+    plain = item.get_closest_marker("optimised") is None
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(plain).lower()  # of subprocesses
+    jax.config.update("jax_disable_most_optimizations", plain)

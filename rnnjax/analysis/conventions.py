@@ -5,11 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnjax.analysis import bootstrap
-from rnnjax.analysis import statistics as stats
-from rnnjax.analysis.bootstrap import BOOTSTRAP_SEED
+from rnnjax.analysis.intervals import not_told_apart
 from rnnjax.analysis.results import ArmResult, per_seed, select_arms
-from rnnjax.analysis.statistics import Interval, TooFew
+from rnnjax.analysis.statistics import Interval, mean_over_seeds
 from rnnjax.config.schema import ConventionComparison, ReferenceValue
 
 
@@ -19,7 +17,7 @@ class Convention(NamedTuple):
     name: str
     values: list[np.ndarray]  # of each stated number, [n]; no values where the convention has no such arm
     distance: Interval
-    chance: float  # bootstrap chance that it is the nearest; NaN where there are too few seeds
+    may_be_nearest: bool  # it is the nearest, or the interval of the paired difference from that one has 0
 
 
 def compare_conventions(nearest: ConventionComparison, arms: Sequence[ArmResult]) -> list[Convention]:
@@ -31,15 +29,11 @@ def compare_conventions(nearest: ConventionComparison, arms: Sequence[ArmResult]
     values = {name: [convention_values(nearest, number, name, arms) for number in nearest.numbers] for name in names}
     distances = {name: convention_distance(nearest.numbers, of_name) for name, of_name in values.items()}
     fewest = min(map(len, distances.values()))
-    try:
-        chances = bootstrap.best_arm(
-            BOOTSTRAP_SEED, np.stack([one[:fewest] for one in distances.values()])
-        ).probability_A
-    except TooFew:
-        chances = np.full(len(distances), np.nan)
+    common_An = np.stack([one[:fewest] for one in distances.values()])
+    near = not_told_apart(common_An, int(common_An.mean(axis=1).argmin()))
     found = [
-        Convention(name, values[name], stats.mean_interval(distances[name]), float(chance))
-        for name, chance in zip(distances, chances, strict=True)
+        Convention(name, values[name], mean_over_seeds(distances[name]), close)
+        for name, close in zip(distances, near, strict=True)
     ]
     return sorted(found, key=lambda one: one.distance.estimate)
 

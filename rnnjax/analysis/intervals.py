@@ -1,38 +1,26 @@
-"""The interval behind every verdict: a mean over seeds, a ratio of two, or any statistic of the seeds (jackknife).
+"""Intervals behind verdicts and ties: of several means together, of a ratio, of any statistic of the seeds (jackknife).
 
-One method serves all rules: Student's t, widened where the seeds are skewed. Its error rates, simulated through the
-rules themselves, are in results/judge; `scripts/judge_error.py` makes them. No random draws.
+One method serves all: Student's t, widened where the seeds are skewed (`statistics.mean_over_seeds`). Its
+error rates, simulated through the rules themselves, are in results/judge; `scripts/judge_error.py` makes them.
+No random draws.
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 import numpy as np
-import scipy.stats
 
-from rnnjax.analysis.statistics import Interval, TooFew, check_same_shape, check_sample, percent
+from rnnjax.analysis.statistics import (
+    FEWEST_FOR_SKEWNESS,
+    Interval,
+    TooFew,
+    check_same_shape,
+    check_sample,
+    mean_bounds,
+    mean_over_seeds,
+    percent,
+)
 
-FEWEST_FOR_SKEWNESS = 8  # the skewness of fewer values says nothing; below, Student's t alone
-SKEWNESS_FACTOR = 2.0  # simulated: samples of 16 show a third of a lognormal's skewness; 2 keeps families of 8 below 8%
-ROUNDING = 1e-12  # relative deviation of values that differ by rounding only
 BISECTIONS = 60
-
-
-def mean_over_seeds(values: np.ndarray, confidence: float = 0.95) -> Interval:
-    """Interval of the mean: the wider, on each side, of Student's t and Hall's skewness-corrected t.
-
-    Student's m -+ t(n - 1) s / sqrt(n) is exact for normal values, but up to 17% of its 95% intervals miss the mean of
-    lognormal ones on one side. Hall's bounds are m - s T(+-t(n - 1) / sqrt(n)), with
-    T(y) = (3 / g) (cbrt(1 + g (y - g / (6 n))) - 1) and g = 2 x the sample skewness; from n = 8 on.
-
-    Args: values [n], n >= 2; confidence in (0, 1).
-    Raises: TooFew for fewer than 2 values; ValueError for NaN or infinity.
-    Source: Hall 1992, JRSS B 54:221.
-    """
-    sample = check_sample("values", values, fewest=2)
-    mean, low, high = _bounds(sample, confidence)
-    corrected = "skewness-corrected " if sample.size >= FEWEST_FOR_SKEWNESS else ""
-    return Interval(mean, low, high, sample.size, f"{corrected}t, {percent(confidence)}")
 
 
 def intervals_together(samples: Sequence[np.ndarray], confidence: float = 0.95) -> list[Interval]:
@@ -55,6 +43,20 @@ def state_family(interval: Interval, count: int, confidence: float = 0.95) -> In
     return interval._replace(method=interval.method + words)
 
 
+def not_told_apart(values_An: np.ndarray, reference: int, confidence: float = 0.95) -> list[bool]:
+    """Whether each of A arms may have the mean of the arm `reference`: the interval of the paired difference has 0.
+
+    The A - 1 intervals hold together (Bonferroni). If `reference` is the arm with the lowest measured mean, the arm
+    with the lowest true mean is told apart from it with a probability of at most half of 1 - confidence.
+
+    Args: values_An [A, n], n >= 2, the same seed at the same index.
+    Raises: TooFew for fewer than 2 seeds; ValueError for NaN or infinity.
+    """
+    each = together(len(values_An) - 1, confidence)
+    gaps = [mean_over_seeds(values_n - values_An[reference], each) for values_n in values_An]
+    return [gap.low <= 0 <= gap.high for gap in gaps]
+
+
 def ratio_over_seeds(above: np.ndarray, below: np.ndarray, confidence: float = 0.95) -> Interval:
     """Interval of mean(above) / mean(below) over paired seeds: all r for which mean(above - r below) may be 0.
 
@@ -71,10 +73,10 @@ def ratio_over_seeds(above: np.ndarray, below: np.ndarray, confidence: float = 0
     above, below = sign * above, sign * below
     estimate = float(above.mean() / below.mean())
     method = f"Fieller, {mean_over_seeds(below, confidence).method}"
-    if _bounds(below, confidence)[1] <= 0:
+    if mean_bounds(below, confidence)[1] <= 0:
         return Interval(estimate, -np.inf, np.inf, above.size, method)
-    low = _first_crossing(lambda r: _bounds(above - r * below, confidence)[1] > 0, estimate, -1)
-    high = _first_crossing(lambda r: _bounds(above - r * below, confidence)[2] < 0, estimate, 1)
+    low = _first_crossing(lambda r: mean_bounds(above - r * below, confidence)[1] > 0, estimate, -1)
+    high = _first_crossing(lambda r: mean_bounds(above - r * below, confidence)[2] < 0, estimate, 1)
     return Interval(estimate, low, high, above.size, method)
 
 
@@ -98,42 +100,12 @@ def statistic_over_seeds(
     places = np.arange(n)
     estimate = float(statistic(places))
     without = np.array([link(statistic(np.delete(places, i))) for i in places])
-    _, low, high = _bounds(n * link(estimate) - (n - 1) * without, confidence)
+    _, low, high = mean_bounds(n * link(estimate) - (n - 1) * without, confidence)
     low, high = min(estimate, inverse(low)), max(estimate, inverse(high))
     return Interval(estimate, float(low), float(high), n, f"jackknife, skewness-corrected t, {percent(confidence)}")
 
 
 # Parts
-
-
-def _bounds(sample: np.ndarray, confidence: float) -> tuple[float, float, float]:
-    """Mean, low and high of `mean_over_seeds`."""
-    n, mean = sample.size, float(sample.mean())
-    deviation = float(sample.std(ddof=1))
-    half = _student_quantile(confidence, n - 1) / n**0.5
-    low, high = mean - half * deviation, mean + half * deviation
-    if n < FEWEST_FOR_SKEWNESS or deviation <= ROUNDING * abs(mean):
-        return mean, low, high
-    g = SKEWNESS_FACTOR * skewness(sample)
-    return mean, min(low, mean - deviation * _hall(half, g, n)), max(high, mean - deviation * _hall(-half, g, n))
-
-
-def skewness(sample: np.ndarray) -> float:
-    """G1 = sqrt(n (n - 1)) / (n - 2) mean((x - m)^3) / mean((x - m)^2)^(3/2), the nearly unbiased one; n >= 3."""
-    n, centred = sample.size, sample - sample.mean()
-    return float((n * (n - 1)) ** 0.5 / (n - 2) * np.mean(centred**3) / np.mean(centred**2) ** 1.5)
-
-
-def _hall(y: float, g: float, n: int) -> float:
-    """T(y), the inverse of Hall's cubic y = x + g x^2 / 3 + g^2 x^3 / 27 + g / (6 n)."""
-    if abs(g) < 1e-6:
-        return y
-    return float(3 / g * (np.cbrt(1 + g * (y - g / (6 * n))) - 1))
-
-
-@lru_cache(maxsize=4096)
-def _student_quantile(confidence: float, freedom: int) -> float:
-    return float(scipy.stats.t.ppf((1 + confidence) / 2, freedom))
 
 
 def _first_crossing(outside: Callable[[float], bool], inside: float, sign: int) -> float:

@@ -1,21 +1,21 @@
 """Statistics over seeds: intervals, paired comparisons and the choice between arms. NumPy and SciPy, no global state.
 
-Two habits hold everywhere. A random draw comes from an explicit integer seed, so a report can be made again to the
-last digit. A NaN or an infinity is a ValueError that names the argument: a diverged run is counted by the caller and
-never averaged in silently; only `estimate_mean` leaves them out. Fewer values than a method needs are `TooFew`, a
-ValueError that a caller may handle.
+There are no random draws, so a report can be made again to the last digit. A NaN or an infinity is a ValueError that
+names the argument: a diverged run is counted by the caller and never averaged in silently; only `estimate_mean`
+leaves them out. Fewer values than a method needs are `TooFew`, a ValueError that a caller may handle.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.stats
 
-FEWEST_FOR_BOOTSTRAP = 10  # measured: nominal 95% bootstrap intervals of 5 seeds cover 86%
-
-
+FEWEST_FOR_SKEWNESS = 8  # the skewness of fewer values says nothing; below, Student's t alone
+SKEWNESS_FACTOR = 2.0  # simulated: samples of 16 show a third of a lognormal's skewness; 2 keeps families of 8 below 8%
+ROUNDING = 1e-12  # relative deviation of values that differ by rounding only
 LOOKED_UP = "looked up"  # method of an interval whose value stands in documentation: nothing was measured
 
 
@@ -52,22 +52,29 @@ NO_INTERVAL: Mapping[str, None] = {"estimate": None, "ci95": None, "n": None, "m
 # Intervals of one sample
 
 
-def mean_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
-    """Student's interval of the mean, m +- t(n - 1) s / sqrt(n).
+def mean_over_seeds(values: np.ndarray, confidence: float = 0.95) -> Interval:
+    """Interval of the mean: the wider, on each side, of Student's t and Hall's skewness-corrected t.
+
+    Student's m -+ t(n - 1) s / sqrt(n) is exact for normal values, but up to 17% of its 95% intervals miss the mean of
+    lognormal ones on one side. Hall's bounds are m - s T(+-t(n - 1) / sqrt(n)), with
+    T(y) = (3 / g) (cbrt(1 + g (y - g / (6 n))) - 1) and g = 2 x the sample skewness; from n = 8 on.
 
     Args: values [n], n >= 2; confidence in (0, 1).
     Raises: TooFew for fewer than 2 values; ValueError for NaN or infinity.
+    Source: Hall 1992, JRSS B 54:221.
     """
     sample = check_sample("values", values, fewest=2)
-    return _student(sample, 1 / np.sqrt(sample.size), confidence, f"t, {percent(confidence)}")
+    mean, low, high = mean_bounds(sample, confidence)
+    corrected = "skewness-corrected " if sample.size >= FEWEST_FOR_SKEWNESS else ""
+    return Interval(mean, low, high, sample.size, f"{corrected}t, {percent(confidence)}")
 
 
 def estimate_mean(values: np.ndarray) -> Interval | None:
-    """The mean of what is finite with its t interval; NaN bounds around a single value, None where nothing is."""
+    """The mean of what is finite with its interval; NaN bounds around a single value, None where nothing is."""
     kept = values[np.isfinite(values)]
     if kept.size == 0:
         return None
-    return mean_interval(kept) if kept.size > 1 else Interval(float(kept[0]), np.nan, np.nan, 1, "one value")
+    return mean_over_seeds(kept) if kept.size > 1 else Interval(float(kept[0]), np.nan, np.nan, 1, "one value")
 
 
 def prediction_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
@@ -154,6 +161,36 @@ def equivalence_p_value(first: np.ndarray, second: np.ndarray, margin: float) ->
 
 
 # Parts
+
+
+def mean_bounds(sample: np.ndarray, confidence: float) -> tuple[float, float, float]:
+    """Mean, low and high of `mean_over_seeds`."""
+    n, mean = sample.size, float(sample.mean())
+    deviation = float(sample.std(ddof=1))
+    half = _student_quantile(confidence, n - 1) / n**0.5
+    low, high = mean - half * deviation, mean + half * deviation
+    if n < FEWEST_FOR_SKEWNESS or deviation <= ROUNDING * abs(mean):
+        return mean, low, high
+    g = SKEWNESS_FACTOR * skewness(sample)
+    return mean, min(low, mean - deviation * _hall(half, g, n)), max(high, mean - deviation * _hall(-half, g, n))
+
+
+def skewness(sample: np.ndarray) -> float:
+    """G1 = sqrt(n (n - 1)) / (n - 2) mean((x - m)^3) / mean((x - m)^2)^(3/2), the nearly unbiased one; n >= 3."""
+    n, centred = sample.size, sample - sample.mean()
+    return float((n * (n - 1)) ** 0.5 / (n - 2) * np.mean(centred**3) / np.mean(centred**2) ** 1.5)
+
+
+def _hall(y: float, g: float, n: int) -> float:
+    """T(y), the inverse of Hall's cubic y = x + g x^2 / 3 + g^2 x^3 / 27 + g / (6 n)."""
+    if abs(g) < 1e-6:
+        return y
+    return float(3 / g * (np.cbrt(1 + g * (y - g / (6 * n))) - 1))
+
+
+@lru_cache(maxsize=4096)
+def _student_quantile(confidence: float, freedom: int) -> float:
+    return float(scipy.stats.t.ppf((1 + confidence) / 2, freedom))
 
 
 def check_finite(name: str, values: np.ndarray) -> np.ndarray:

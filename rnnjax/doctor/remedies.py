@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnjax.analysis.bootstrap import BOOTSTRAP_SEED, paired_difference
-from rnnjax.analysis.statistics import Interval
+from rnnjax.analysis.statistics import Interval, mean_over_seeds
 from rnnjax.doctor.conditions import CONDITIONS, Comparison, Condition
 from rnnjax.errors import DamagedState
 from rnnjax.storage.files import read_json, write_json
@@ -66,7 +65,7 @@ def remedy_effect(condition: Condition, folders: dict[str, Path]) -> Effect:
         treated, untreated = paired_values(arms, comparison)
     except (KeyError, TypeError) as error:
         raise DamagedState(f"cannot read {path}: no values for the remedy of {condition.name} ({error})") from error
-    difference = paired_difference(BOOTSTRAP_SEED, treated, untreated) if len(treated) > 1 else None
+    difference = mean_over_seeds(treated - untreated) if len(treated) > 1 else None
     mean = float(np.mean(untreated)) if difference else None
     return Effect(comparison.study, comparison.description, difference, mean)
 

@@ -5,10 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
-from rnnjax.analysis.bootstrap import BOOTSTRAP_SEED
 from rnnjax.analysis.conventions import compare_conventions
+from rnnjax.analysis.intervals import not_told_apart
 from rnnjax.analysis.measurement import common_seeds, paired_finite
 from rnnjax.analysis.results import (
     ArmResult,
@@ -37,7 +36,8 @@ from rnnjax.reports.methods import data_line, data_table, settings
 from rnnjax.reports.summary import decisive, reasons
 from rnnjax.settings import LOSS_UNITS
 
-FEWEST = 10  # seeds for a bootstrap
+FEWEST = 10  # seeds of a row against the baseline
+FEWEST_FOR_TIES = 2  # seeds: for an interval
 EQUIVALENT = 0.05  # of the baseline's mean
 
 
@@ -180,17 +180,17 @@ def nearest_table(study: Study, arms: Sequence[ArmResult]) -> list[pages.ReportT
     numbers = study.file.conventions.numbers
     columns = [f"{number.metric}, stated {number.value:g}" for number in numbers]
     rows: list[list[pages.TableCell]] = [
-        [one.name, one.distance, one.chance, *map(estimate_mean, one.values)]
+        [one.name, one.distance, "yes" if one.may_be_nearest else "no", *map(estimate_mean, one.values)]
         for one in compare_conventions(study.file.conventions, arms)
     ]
     return [
         pages.ReportTable(
             "nearest",
             study.file.conventions.text,
-            ["convention", "distance", "chance to be nearest", *columns],
+            ["convention", "distance", "may be the nearest", *columns],
             rows,
-            "Distance: mean over the stated numbers of |value - stated| / stated; a run that diverged is 1 away. The "
-            "chance is that of a bootstrap over seeds.",
+            "Distance: mean over the stated numbers of |value - stated| / stated; a run that diverged is 1 away. May "
+            "be the nearest: the interval of the paired difference from the nearest, 95% for all rows together, has 0.",
         )
     ]
 
@@ -252,7 +252,7 @@ def rank_sentence(question: QuestionSpec | ContradictionSpec, arms: Sequence[Arm
     words = question.unit or shared_unit(chosen, question.metric)
     listed = "; ".join(f"{arm.name} {format_value(value)}" for arm, value in known)
     by = f"{question.metric} in {words}" if words else question.metric
-    return f"By {by}, {question.best} first: {listed} (mean, 95% t interval)."
+    return f"By {by}, {question.best} first: {listed} (mean, 95% interval)."
 
 
 def leader(question: QuestionSpec, arms: Sequence[ArmResult]) -> Leader | None:
@@ -264,9 +264,8 @@ def leader(question: QuestionSpec, arms: Sequence[ArmResult]) -> Leader | None:
     ranked = sorted(known, key=lambda name: sign * known[name].mean())
     if not ranked or (value := estimate_mean(known[ranked[0]])) is None:
         return None
-    equal = [name for name in ranked[1:] if known[name].mean() == value.estimate]
     near = near_ties(known, ranked, sign)
-    tied = len({*near, *equal}) if min(map(len, known.values())) >= FEWEST else None
+    tied = len(near) if min(map(len, known.values())) >= FEWEST_FOR_TIES else None
     unit = question.unit or shared_unit(chosen, question.metric)
     excluded = len(chosen) - len(ranked)
     return Leader(question.metric, unit, question.best, ranked[0], value, len(ranked) - 1, tied, excluded)
@@ -289,12 +288,12 @@ def fill_advice(advice: AdviceSpec, arms: Sequence[ArmResult]) -> str:
 
 
 def near_ties(values: dict[str, np.ndarray], ranked: Sequence[str], sign: int) -> list[str]:
-    """The arms besides the first whose bootstrap probability of being the best is over 5%."""
+    """The arms besides the first that are not told apart from it: intervals of paired differences, together 95%."""
     table = sign * common_seeds([values[name] for name in ranked])
-    if table.shape[1] < FEWEST:
+    if table.shape[1] < FEWEST_FOR_TIES:
         return [f"too few seeds to tell ({table.shape[1]})"]
-    chances = bootstrap.best_arm(BOOTSTRAP_SEED, table).probability_A
-    return [name for name, chance in zip(ranked[1:], chances[1:], strict=True) if chance > 0.05]
+    tied = not_told_apart(table, 0)
+    return [name for name, close in zip(ranked[1:], tied[1:], strict=True) if close]
 
 
 def machine(manifest: dict[str, Any]) -> str:

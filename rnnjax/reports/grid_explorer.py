@@ -5,15 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from rnnjax.analysis import bootstrap
 from rnnjax.analysis import statistics as stats
-from rnnjax.analysis.bootstrap import BOOTSTRAP_SEED
+from rnnjax.analysis.intervals import not_told_apart
 from rnnjax.analysis.results import ArmResult, direction, per_seed, select_arms, shared_unit
 from rnnjax.config.schema import ExplorerSpec
 from rnnjax.reports import document as pages
 from rnnjax.reports.formatting import format_value
 
-LEAST_CHANCE = 0.05  # of being the best, from which on a cell is not told apart from it
+FEWEST = 2  # seeds: for an interval
 FAILED = "failed"  # the metric that becomes a cell's status: 1 where a run failed, else 0
 
 
@@ -63,18 +62,18 @@ def status(arm: ArmResult) -> str:
 def ranking(values: Sequence[np.ndarray], best: str) -> tuple[list[int | None], list[bool]]:
     """Each cell's place by its mean, 1 for the best, and whether it is not told apart from the best.
 
-    A cell of which a run has no finite number has no place. Told apart: its bootstrap chance of being the best, over
-    seeds resampled jointly, is at most 5%; with too few seeds, or seeds that are not the same, nothing is.
+    A cell of which a run has no finite number has no place. Told apart: the interval of the paired difference, 95%
+    for all cells together, leaves out 0; with one seed, or seeds that are not the same, nothing is.
     """
     sign = direction(best)
     placed = [i for i, values_n in enumerate(values) if np.isfinite(values_n).all()]
     order = sorted(placed, key=lambda i: sign * float(values[i].mean()))
     ranks = [order.index(i) + 1 if i in placed else None for i in range(len(values))]
     counts = {len(values[i]) for i in placed}
-    if len(counts) != 1 or min(counts) < stats.FEWEST_FOR_BOOTSTRAP:
+    if len(counts) != 1 or min(counts) < FEWEST:
         return ranks, [i in placed for i in range(len(values))]
-    chances = bootstrap.best_arm(BOOTSTRAP_SEED, sign * np.stack([values[i] for i in placed])).probability_A
-    close = {i for i, chance in zip(placed, chances, strict=True) if chance > LEAST_CHANCE or i == order[0]}
+    near = not_told_apart(np.stack([values[i] for i in placed]), placed.index(order[0]))
+    close = {i for i, tie in zip(placed, near, strict=True) if tie}
     return ranks, [i in close for i in range(len(values))]
 
 
@@ -82,7 +81,7 @@ def note(cells: int, tied: Sequence[bool]) -> str:
     """The number of cells that are not told apart from the best, as a sentence."""
     others = max(sum(tied) - 1, 0)
     return (
-        f"{others} of the {cells - 1} others are not told apart from the best: their bootstrap chance of "
-        f"being it, over seeds drawn jointly, is over {LEAST_CHANCE:.0%}, or there are fewer than "
-        f"{stats.FEWEST_FOR_BOOTSTRAP} seeds."
+        f"{others} of the {cells - 1} others are not told apart from the best: the interval of the paired "
+        "difference, 95% for all cells together, has 0, or there are fewer than "
+        f"{FEWEST} seeds."
     )

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from rnnjax.analysis.intervals import mean_over_seeds
 from rnnjax.analysis.measurement import Measurement
 from rnnjax.analysis.results import ArmResult
 from rnnjax.analysis.rules.associations import (
@@ -19,7 +18,7 @@ from rnnjax.analysis.rules.associations import (
     variance_share_rule,
     variance_shares,
 )
-from rnnjax.analysis.statistics import TooFew
+from rnnjax.analysis.statistics import TooFew, mean_over_seeds
 from rnnjax.config.schema import Criterion, TableSpec
 from rnnjax.reports.build import variance_table
 

@@ -9,13 +9,12 @@ import scipy.stats
 
 from rnnjax.analysis.intervals import (
     intervals_together,
-    mean_over_seeds,
+    not_told_apart,
     ratio_over_seeds,
-    skewness,
     statistic_over_seeds,
     together,
 )
-from rnnjax.analysis.statistics import TooFew
+from rnnjax.analysis.statistics import TooFew, mean_over_seeds, skewness
 
 RNG = np.random.default_rng(21)
 NORMAL, SKEWED = RNG.normal(3.0, 2.0, 16), np.exp(RNG.normal(size=16))
@@ -141,3 +140,35 @@ def test_the_jackknife_of_a_mean_is_its_interval() -> None:
 def test_a_diverged_run_is_refused(call: Callable[[np.ndarray], object], bad: float) -> None:
     with pytest.raises(ValueError, match="must be finite"):
         call(np.where(np.arange(16) == 5, bad, NORMAL))
+
+
+# Ties
+
+
+@pytest.mark.parametrize("arms", [2, 4])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_arms_are_told_apart_where_the_paired_test_of_all_together_says_so(arms: int, side: int) -> None:
+    """At gaps just inside and just outside of the critical one of A - 1 two-sided paired t-tests after Bonferroni."""
+    noise_n = np.random.default_rng(22).normal(size=7)
+    shared_n, noise_n = 100 * np.arange(7.0), noise_n - noise_n.mean()
+    critical = scipy.stats.t.ppf(1 - 0.025 / (arms - 1), 6) * scipy.stats.sem(noise_n)
+    others = [shared_n + noise_n + side * factor * critical for factor in (0.99, 1.01, 3.0)][: arms - 1]
+    assert not_told_apart(np.stack([*others, shared_n]), arms - 1) == [*[True, False, False][: arms - 1], True]
+
+
+def test_arms_with_the_same_values_are_not_told_apart() -> None:
+    assert not_told_apart(np.stack([SKEWED] * 30), 3) == [True] * 30
+
+
+def test_the_lowest_arm_is_seldom_told_apart_from_the_one_that_looks_lowest() -> None:
+    """Of four arms with one mean each is the lowest: at most 2.5% for any one of them, within two deviations."""
+    rng, lost = np.random.default_rng(23), 0
+    for _ in range(REPETITIONS):
+        values_An = rng.normal(size=(4, 16))
+        lost += not not_told_apart(values_An, int(values_An.mean(axis=1).argmin()))[0]
+    assert lost / REPETITIONS < 0.025 + 2 * (0.025 / REPETITIONS) ** 0.5
+
+
+def test_ties_need_two_seeds() -> None:
+    with pytest.raises(TooFew, match="at least 2"):
+        not_told_apart(np.ones((2, 1)), 0)

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from rnnjax.analysis import statistics as stats
-from rnnjax.analysis.intervals import mean_over_seeds
 from rnnjax.analysis.measurement import CONFIRMED, REFUTED, UNRESOLVED, Measurement, interval_verdict
 from rnnjax.analysis.results import ArmResult
 from rnnjax.analysis.rules import FEWEST_SEEDS, RULES
-from rnnjax.analysis.statistics import Interval
+from rnnjax.analysis.statistics import Interval, mean_over_seeds
 from rnnjax.analysis.verdicts import (
     DEFINITION,
     DEPENDS,

@@ -185,7 +185,9 @@ def test_numpy_and_bmm_update_as_optax_does(scale: float) -> None:
         np.testing.assert_allclose(batched[name][1].detach().numpy().reshape(leaf.shape), leaf, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("cell", peers.GATES)
+@pytest.mark.parametrize(
+    "cell", [cell if cell == "elman" else pytest.param(cell, marks=pytest.mark.slow) for cell in peers.GATES]
+)
 def test_numpy_trains_as_plain_jax_does(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three whole steps, so that order of windows, carry, clip and rate are one."""
     case = Case(cell)

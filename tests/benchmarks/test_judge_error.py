@@ -43,7 +43,7 @@ def test_a_rate_leaves_its_bound_beyond_its_standard_error() -> None:
 def test_a_broken_rule_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Student's t alone confirms one-sided skewed means too often."""
     case = next(case for case in CASES if case.name == "difference, one arm varies")
-    monkeypatch.setattr("rnnjax.analysis.intervals.FEWEST_FOR_SKEWNESS", 1_000)
+    monkeypatch.setattr("rnnjax.analysis.statistics.FEWEST_FOR_SKEWNESS", 1_000)
     found = simulate.measure(case, "lognormal", 16, 1_000)
     assert found.leaves_bound(STANDARD_ERRORS)
     assert found.confirmed > 0.1 > 10 * found.refuted

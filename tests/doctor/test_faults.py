@@ -1,11 +1,8 @@
 """Planted faults are named first: two seeds of each, tiny networks; `scripts/casebook.py` measures more of them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import jax
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 from benchmarks.doctor.planted_faults import AT_FLOOR, FAULTS, Case, examine_each, healthy_case
 from rnnjax.doctor.conditions import CONDITIONS
@@ -25,20 +22,6 @@ QUICK = (  # they share one trained network, or a program; the others are in the
     "vanishing",
     "identical",
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Equal programs of different cases are compiled once."""
-    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
-    compilation_cache.reset_cache()
-    before = {name: getattr(jax.config, name) for name in names}
-    jax.config.update(names[0], str(tmp_path_factory.mktemp("compiled")))
-    jax.config.update(names[1], 0.0)
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
 
 
 @pytest.mark.parametrize("case", [case for case in FAULTS if case.name in QUICK], ids=lambda case: case.name)

@@ -178,7 +178,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant", [name if name in ("plain", "all") else pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS]
+)
 @pytest.mark.parametrize("cell", OURS)
 class TestEveryCell:
     def test_is_a_plain_loop(self, cell: str, variant: str) -> None:

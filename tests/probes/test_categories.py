@@ -74,6 +74,7 @@ def test_spelling_by_hand() -> None:
     assert letter_ngrams(("ab", "b"), 2, at_end=False).sum(axis=1).tolist() == [7, 5]  # ^a ab b$ and 4; ^b b$ and 3
 
 
+@pytest.mark.slow
 def test_a_network_of_letters_knows_the_last_one_and_no_more() -> None:
     """At the end of a word its state is the word's last letter; at the space before, the same whatever comes."""
     probe = categories(spec_of(), TASK)

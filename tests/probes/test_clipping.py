@@ -107,6 +107,7 @@ def by_hand(hp: HParams, start: TrainState, first: int) -> dict[str, list[float]
     return found
 
 
+@pytest.mark.slow
 def test_counterfactual_updates_are_those_of_a_run_by_hand() -> None:
     hp = HParams(seed=3, learning_rate=1.5, clip_norm=0.9, recurrent_gain=0.5)
     place = np.arange(len(task().train_N) - 1).reshape(-1, 1, 1)
@@ -155,6 +156,7 @@ def test_an_update_out_of_the_finite_numbers_is_harm() -> None:
     assert np.isfinite(values["clipped_change"])
 
 
+@pytest.mark.slow
 def test_a_run_that_has_diverged_is_not_measured() -> None:
     values = measured(WIDE, HParams(learning_rate=3e38, clip_norm=jnp.inf), trained=3)
     assert np.isnan(list(values.values())).all()

@@ -94,8 +94,17 @@ UNMEASURED += ("state_cycle", "last_words")  # without loops
 
 OF_SERIES = ("responses", "batches", "closed_loop")
 OF_EVERY_CELL = ("spectrum", "gradients", "jacobian", "validation", "text")  # the others on two of different kinds
+COMPILE_LONG = ("coverage", "decoders", "updates", "exposure", "cycles", "passes", "by_position", "readout")
+
+
+def speed(name: str, network: dict[str, Any]) -> list[pytest.MarkDecorator]:
+    """While working: what compiles fast, on the plain network; one probe also on two layers of tuples."""
+    fast = (name not in COMPILE_LONG and network is NETWORKS[0]) or (name == "validation" and network is NETWORKS[-1])
+    return [] if fast or name == "spectrum" else [pytest.mark.slow]
+
+
 PAIRS = [
-    pytest.param(name, network, id="-".join(map(str, [name, *network.values()])))
+    pytest.param(name, network, id="-".join(map(str, [name, *network.values()])), marks=speed(name, network))
     for name in PROBES
     if name not in ("categories", "novel_words", *OF_SERIES)
     for network in (NETWORKS if name in OF_EVERY_CELL else [NETWORKS[0], NETWORKS[-1]])
@@ -152,7 +161,16 @@ def check_metrics(probe: Probe | Facts, values: dict[str, np.ndarray]) -> None:
     assert all(values[name].shape[1] == len(points) for name, points in labels.items())
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.task.name)
+MANY_PROBES = ("grammar", "text")
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(one, id=one.task.name, marks=[pytest.mark.slow] if one.task.name in MANY_PROBES else [])
+        for one in EXAMPLES
+    ],
+)
 def test_metrics_describe_the_values(example: Spec) -> None:
     """Of every probe on every kind of task, without a compilation."""
     task = TASKS[example.task.name](example.task, None)

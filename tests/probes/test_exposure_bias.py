@@ -69,6 +69,7 @@ def planted(ids_PN: np.ndarray, chance_N: np.ndarray) -> np.ndarray:
     return np.where(rng.random(ids_PN.shape) < chance_N, other_PN, ids_PN)
 
 
+@pytest.mark.slow
 def test_errors_that_do_not_depend_on_position_are_flat(texts: TrueTexts) -> None:
     found = errors(texts, planted(texts.ids_PN, np.where(np.arange(LENGTH) < PROMPT, 0, 0.02)))
     assert 0.06 < found["invalid_words"] < 0.12

@@ -84,6 +84,7 @@ def test_every_step_has_the_share_that_back_propagation_gives_it(reduction: str)
     assert found["least_share"] == pytest.approx(found["kernel_share"][:-1].min())
 
 
+@pytest.mark.slow
 def test_the_last_step_alone_is_another_gradient_than_the_sum_and_still_goes_back() -> None:
     last, total = measured("last"), measured("sum")
     assert last["last_difference"] < 1e-5 and total["last_difference"] > 0.1

@@ -131,6 +131,7 @@ def test_vectors_in_place_are_read_after_their_contexts() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_network_of_letters_is_all_spelling() -> None:
     """Its state at the end of zog is "g" whatever zog stands for, and orthogonal to the "n" of man."""
     probe = novel_words(SPEC, TASK)

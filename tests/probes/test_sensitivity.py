@@ -116,6 +116,7 @@ def test_a_deaf_network_answers_to_its_start_alone() -> None:
     assert values["start_state_distance"] == pytest.approx(0.9**T, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_without_recurrence_only_the_last_input_counts() -> None:
     task = task_of()
     spec = spec_of(task)
@@ -130,6 +131,7 @@ def test_without_recurrence_only_the_last_input_counts() -> None:
     assert np.isnan(values_of(responses(flax, task), flax)["r2_without_recurrence"])
 
 
+@pytest.mark.slow
 def test_without_recurrence_the_axes_make_no_difference() -> None:
     """A window of 64 steps and 64 series: each prediction is then that of its own series' last row."""
     right, swapped = (task_of(time_axis=axes) for axes in ("time", "batch"))

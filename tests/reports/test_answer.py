@@ -25,7 +25,7 @@ def test_a_finished_study_is_answered_in_three_sentences() -> None:
     statements = [statement(judge_claim(claim, arms)) for claim in study.file.claims]
     assert answer_sentences(statements, leader(study.file.questions[0], arms)) == [
         "Of 2 statements, 1 is confirmed and 1 refuted.",
-        "The lowest final_loss is that of hidden=64,tanh,window=50: 0.572 [0.564, 0.580] nats per character, n = 12; "
+        "The lowest final_loss is that of hidden=64,tanh,window=50: 0.572 [0.564, 0.585] nats per character, n = 12; "
         "of 16 other arms, 1 is not told apart from it (1 with diverged or unfinished runs not compared).",
         "Most clearly refuted: The window changes nothing (measured -0.309 [-0.331, -0.288], n = 12).",
     ]

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import pytest
 
 from rnnjax.analysis.results import ArmResult
-from rnnjax.analysis.statistics import mean_interval
+from rnnjax.analysis.statistics import mean_over_seeds
 from rnnjax.reports.arm_styles import styled
 from rnnjax.reports.figures.curves import MAX_POINTS, lag_figure, line_figure, probe_figure
 from rnnjax.reports.figures.intervals import interval_figure
@@ -95,7 +95,7 @@ def test_the_band_is_the_interval_over_the_seeds_that_have_not_diverged() -> Non
     low, high, line = (trace for trace in figure.data if trace.mode == "lines")
     assert line.x.size <= MAX_POINTS and line.x[0] == ROW_STEPS[0] and line.x[-1] == ROW_STEPS[-1]
     for i, kept in ((0, slice(None)), (-1, slice(0, 4))):
-        wanted = mean_interval(arm.rows["loss"][kept, i])
+        wanted = mean_over_seeds(arm.rows["loss"][kept, i])
         assert (line.y[i], low.y[i], high.y[i]) == pytest.approx(wanted[:3], rel=1e-5)
         assert line.customdata[i].tolist() == pytest.approx([ROW_STEPS[i], wanted.low, wanted.high, wanted.n], rel=1e-5)
     assert high.fill == "tonexty"
@@ -121,7 +121,7 @@ def test_the_untrained_network_has_a_place_on_the_logarithmic_axis() -> None:
 def test_a_logarithmic_value_axis_takes_the_geometric_mean_and_keeps_zeros() -> None:
     drawing = lag_figure(ARMS[:1], "gradient_decay")
     line = _lines(drawing.figure)["orthogonal"]
-    logs = mean_interval(np.log(ARMS[0].probes["gradient_decay"][:, -1, 3]))
+    logs = mean_over_seeds(np.log(ARMS[0].probes["gradient_decay"][:, -1, 3]))
     assert line.y[3] == pytest.approx(np.exp(logs.estimate), rel=1e-5)
     assert 0 < line.y[-1] < 1e-30 and line.customdata[-1][3] == SEEDS.size
     assert "geometric mean" in drawing.caption
@@ -138,7 +138,7 @@ def test_every_seed_is_a_point_and_seed_42_a_ring() -> None:
     points, ring, bar = (trace for trace in figure.data if trace.name == arm.name)
     assert points.x.size == SEEDS.size - 1 and list(ring.customdata) == [REFERENCE_SEED]
     assert ring.marker.symbol == "circle-open" and ring.x[0] == arm.metrics["final_loss"][0]
-    wanted = mean_interval(arm.metrics["final_loss"][:4])
+    wanted = mean_over_seeds(arm.metrics["final_loss"][:4])
     assert bar.x[0] + bar.error_x.array[0] == pytest.approx(wanted.high)
     assert bar.customdata[0].endswith("n = 4")
     assert figure.layout.yaxis.ticktext[2:] == ("random/0.3 (4 of 6)", "xavier_normal (0 of 6)")

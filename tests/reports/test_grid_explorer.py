@@ -69,7 +69,7 @@ def test_highest_turns_the_order_around() -> None:
 
 
 def test_with_too_few_seeds_nothing_is_told_apart() -> None:
-    assert ranking([np.zeros(9), np.ones(9), np.full(9, np.nan)], "lowest") == ([1, 2, None], [True, True, False])
+    assert ranking([np.zeros(1), np.ones(1), np.full(1, np.nan)], "lowest") == ([1, 2, None], [True, True, False])
     assert ranking([np.zeros(12), np.ones(16)], "lowest") == ([1, 2], [True, True])
     assert ranking([np.full(3, np.nan)], "lowest") == ([None], [False])
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
 from tensorboard.plugin_util import markdown_to_safe_html
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
 
-from rnnjax.analysis.statistics import mean_interval
 from rnnjax.errors import StorageFailed
 from rnnjax.storage.event_files import ArmCurves
 
@@ -116,8 +116,9 @@ def test_the_band_is_the_t_interval_over_the_runs_alive(tmp_path: Path) -> None:
     lo, hi = _series(tmp_path, "loss/lo"), _series(tmp_path, "loss/hi")
     assert lo.keys() == hi.keys() == {0, 1}
     for step, kept in ((0, slice(0, None)), (1, slice(1, None))):
-        wanted = mean_interval(values_nS[kept, step])
-        assert (lo[step], hi[step]) == pytest.approx((wanted.low, wanted.high), rel=1e-6)
+        alive_n = values_nS[kept, step]
+        wanted = scipy.stats.t.interval(0.95, len(alive_n) - 1, alive_n.mean(), scipy.stats.sem(alive_n))
+        assert (lo[step], hi[step]) == pytest.approx(wanted, rel=1e-6)
     assert _series(tmp_path, "loss/mean")[3] == pytest.approx(values_nS[2, 3])
     assert _series(tmp_path, "loss/median")[1] == pytest.approx(np.median(values_nS[1:, 1]))
     assert _series(tmp_path, "loss/mean").keys() == {0, 1, 3}

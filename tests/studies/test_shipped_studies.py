@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from zlib import crc32
 
@@ -99,7 +98,13 @@ def named_arms(study: Study, patterns: list[str]) -> list[Arm]:
     return select_arms(study.arms, patterns)
 
 
-@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+LARGE = ("loops", "identical", "forcing", "activation", "tbptt")  # a second or more
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LARGE else []) for path in STUDIES],
+)
 def test_a_study_can_be_judged_and_written_up(path: Path) -> None:
     """Every rule finds its arms, pairs, weights and axes; every statement gets one verdict with a number behind it."""
     study = load_study(path)
@@ -121,7 +126,7 @@ RUN_ELSEWHERE = ("init",)  # with all its starts, in test_resume.py
 
 
 def one_of_each_task(paths: list[Path]) -> list[Path]:
-    """For every task the study with the most probes: compiling all fourteen takes four minutes."""
+    """For every task the study with the most probes."""
     most: dict[str, Path] = {}
     for path in sorted(paths, key=lambda path: len(load_study(path).file.probes)):
         most[load_study(path).arms[0].spec.task.name] = path
@@ -140,29 +145,15 @@ def chosen_arms(study: Study) -> list[str]:
     return [arm.name for arm in study.arms if arm in [baseline, *others[:1]]]
 
 
-def run(path: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """The smoke version of a study, as a user would run it: 2 seeds, 200 steps, some of its arms."""
-    patterns = [option for name in chosen_arms(load_study(path)) for option in ("--arm", name)]
-    command = [sys.executable, ROOT / "scripts" / "study.py", path, "--out", folder / path.stem, *patterns]
-    environment = os.environ | {"RNNJAX_CACHE": str(folder / "cache")}  # most studies share their baseline's program
-    short = [*map(str, command), "--seeds", "2", "--steps", "200"]
-    return subprocess.run(short, capture_output=True, text=True, env=environment)
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, subprocess.CompletedProcess[str]]]:
-    """All of them, one on each core, because most of their time is one thread's compiling."""
-    folder = tmp_path_factory.mktemp("studies")
-    with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
-        done = list(pool.map(lambda path: run(path, folder), SHORT))
-    return folder, {path.stem: one for path, one in zip(SHORT, done, strict=True)}
-
-
 @pytest.mark.slow
-@pytest.mark.timeout(1_200)  # the first one waits for all
 @pytest.mark.parametrize("path", SHORT, ids=lambda path: path.stem)
-def test_a_study_runs(path: Path, finished: tuple[Path, dict[str, subprocess.CompletedProcess[str]]]) -> None:
-    folder, done = finished
-    assert done[path.stem].returncode == 0, done[path.stem].stderr
-    results = json.loads((folder / path.stem / "summary.json").read_text())
-    assert [arm["name"] for arm in results["arms"]] == chosen_arms(load_study(path))
+def test_a_study_runs(path: Path, tmp_path: Path) -> None:
+    """As a user would run it, but small: 2 seeds, 200 steps, 2 of its arms, and no padding to larger blocks."""
+    arms, out = chosen_arms(load_study(path)), tmp_path / path.stem
+    patterns = [option for name in arms for option in ("--arm", name)]
+    small = ["--seeds", "2", "--steps", "200", "--set", "block=1"]
+    command = [sys.executable, ROOT / "scripts" / "study.py", path, "--out", out, *small, *patterns]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((out / "summary.json").read_text())
+    assert [arm["name"] for arm in results["arms"]] == arms

@@ -20,6 +20,8 @@ from rnnjax.training.state import StepMetrics, TrainState, init_state
 from rnnjax.training.step import train_chunk
 from rnnjax.types import WindowData
 
+pytestmark = pytest.mark.optimised  # bits depend on how loops are vectorised
+
 V = 6
 STEPS, ROW = 12, 3  # of the regrouped runs
 POOL = 40  # runs to draw the company from

@@ -1,6 +1,7 @@
 """Frozen parts, a clip for a while, a gradient cut inside a window; and seeds, steps and arms by choice."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -15,8 +16,8 @@ from rnnjax.settings import HParams, Spec
 from rnnjax.studies.prepare import prepare_study
 from rnnjax.training.batching import sequential_window
 from rnnjax.training.loss import window_losses
-from rnnjax.training.state import init_state
-from rnnjax.training.step import compute_gradient, train_chunk, train_step
+from rnnjax.training.state import StepMetrics, TrainState, init_state
+from rnnjax.training.step import WindowGradient, compute_gradient, train_chunk, train_step
 from rnnjax.types import WindowData
 
 V, T = 5, 6
@@ -26,6 +27,16 @@ SPEC = Spec(inputs=V, outputs=V, hidden=7, window=T, log_every=1)
 def text(windows: int = 3) -> WindowData:
     ids = np.random.default_rng(1).integers(V, size=(windows * T + 1, 1), dtype=np.int32)
     return WindowData(ids[:-1].reshape(windows, T, 1), ids[1:].reshape(windows, T, 1))
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def chunk(spec: Spec, rows: int, hp: HParams, state: TrainState, steps: int) -> tuple[TrainState, StepMetrics]:
+    return train_chunk(spec, rows, hp, text(), state, jnp.int32(steps))
+
+
+@partial(jax.jit, static_argnums=0)
+def start(spec: Spec, hp: HParams) -> TrainState:
+    return init_state(spec, hp)
 
 
 # What is trained
@@ -38,8 +49,8 @@ def test_what_is_frozen_stays_and_all_else_moves(cell: str) -> None:
     parts = {"kernel": "kernel_trainable", "recurrent_kernel": "recurrent_trainable", "readout": "readout_trainable"}
     for frozen, field in parts.items():
         hp = HParams(seed=1)._replace(**{field: 0.0})
-        before = init_state(spec, hp)
-        after, row = train_chunk(spec, 3, hp, text(), before, jnp.int32(3))
+        before = start(spec, hp)
+        after, row = chunk(spec, 3, hp, before, 3)
         leaves = jax.tree_util.tree_leaves_with_path(before.params)
         for (steps, old), new in zip(leaves, jax.tree.leaves(after.params), strict=True):
             path, changed = jax.tree_util.keystr(steps), bool(np.any(old != new))
@@ -54,8 +65,8 @@ def test_what_is_frozen_stays_and_all_else_moves(cell: str) -> None:
 def test_the_norm_is_that_of_what_is_trained() -> None:
     """With all but the readout frozen it is the norm of the readout's own gradient."""
     hp = HParams(seed=1, kernel_trainable=0.0, recurrent_trainable=0.0)
-    state = init_state(SPEC, hp)
-    _, row = train_step(SPEC, hp, text(), state)
+    state = start(SPEC, hp)
+    _, row = jax.jit(partial(train_step, SPEC))(hp, text(), state)
     window, _ = sequential_window(hp, text(), jnp.int32(0))
 
     def loss(readout: dict) -> jax.Array:
@@ -63,14 +74,14 @@ def test_the_norm_is_that_of_what_is_trained() -> None:
         _, outputs_TBO, _ = build_network(SPEC, hp).apply(params, state.carry, window.inputs_WTB)
         return window_losses(SPEC, outputs_TBO, window)[0]
 
-    gradient = jax.grad(loss)(state.params["readout"])
+    gradient = jax.jit(jax.grad(loss))(state.params["readout"])
     norm = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(gradient)))
     np.testing.assert_allclose(row.gradient_norm, norm, rtol=1e-5)
 
 
 def test_a_clip_ends_after_its_steps() -> None:
     hp = HParams(seed=1, clip_norm=1e-3, clip_steps=2.0)
-    _, record = train_chunk(SPEC, 4, hp, text(), init_state(SPEC, hp), jnp.int32(4))
+    _, record = chunk(SPEC, 4, hp, start(SPEC, hp), 4)
     assert record.clip_share.tolist() == [1, 1, 0, 0]
     np.testing.assert_allclose(record.update_norm[:2], 1e-5, rtol=1e-4)
     np.testing.assert_allclose(record.update_norm[2:], 0.01 * record.gradient_norm[2:], rtol=1e-4)
@@ -79,18 +90,22 @@ def test_a_clip_ends_after_its_steps() -> None:
 # How far a gradient goes back
 
 
+@partial(jax.jit, static_argnums=0)
+def whole_gradient(spec: Spec, hp: HParams, state: TrainState) -> WindowGradient:
+    return compute_gradient(spec, hp, text(), state)
+
+
 def gradient(gradient_window: int) -> jax.Array:
     spec = replace(SPEC, gradient_window=gradient_window, reduction="last")
     hp = HParams(seed=1)
-    state = init_state(spec, hp)
-    return compute_gradient(spec, hp, text(), state).gradient["layer_0"]["recurrent_kernel"]
+    return whole_gradient(spec, hp, start(SPEC, hp)).gradient["layer_0"]["recurrent_kernel"]
 
 
 @pytest.mark.slow
 def test_a_gradient_is_cut_inside_the_window() -> None:
     """The last step's loss back through two steps only: as from a window of two that starts at the carried state."""
     hp = HParams(seed=1)
-    params = init_state(SPEC, hp).params
+    params = start(SPEC, hp).params
     window, _ = sequential_window(hp, text(), jnp.int32(0))
     model = build_network(SPEC, hp)
 
@@ -102,15 +117,18 @@ def test_a_gradient_is_cut_inside_the_window() -> None:
             replace(SPEC, reduction="last"), outputs_TBO, window._replace(targets_WTB=window.targets_WTB[4:])
         )[0]
 
-    np.testing.assert_allclose(gradient(2), jax.grad(last_loss)(params["layer_0"]["recurrent_kernel"]), atol=1e-6)
+    np.testing.assert_allclose(
+        gradient(2), jax.jit(jax.grad(last_loss))(params["layer_0"]["recurrent_kernel"]), atol=1e-6
+    )
     assert np.abs(gradient(2) - gradient(0)).max() > 1e-3
     np.testing.assert_array_equal(gradient(T), gradient(0))
 
 
+@pytest.mark.slow
 def test_pieces_say_what_the_whole_window_says() -> None:
     hp = HParams(seed=1)
-    whole = compute_gradient(SPEC, hp, text(), init_state(SPEC, hp))
-    pieces = compute_gradient(replace(SPEC, gradient_window=4), hp, text(), init_state(SPEC, hp))  # of 4 and 2 steps
+    whole = whole_gradient(SPEC, hp, start(SPEC, hp))
+    pieces = whole_gradient(replace(SPEC, gradient_window=4), hp, start(SPEC, hp))  # of 4 and 2 steps
     np.testing.assert_allclose(pieces.loss, whole.loss, rtol=1e-6)
     np.testing.assert_allclose(pieces.carry["layer_0"], whole.carry["layer_0"], atol=1e-6)
 

@@ -473,7 +473,9 @@ ENDS = [1e-30, 1e-20, 1e-10, 1.0, 1e10, 1e19, 1e25, 1e30]
 
 
 @pytest.mark.parametrize("clip", [{}, {"clip_norm": 1.0}, {"clip_value": 0.1}], ids=["no clip", "norm", "elements"])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "name", [name if name in ("sgd", "adam") else pytest.param(name, marks=pytest.mark.slow) for name in OPTIMIZERS]
+)
 def test_a_finite_gradient_is_no_divergence(name: str, clip: dict[str, float]) -> None:
     for size in ENDS:
         start, state, [row] = given_gradient(name, [size], learning_rate=1e-3, **clip)
@@ -683,6 +685,7 @@ def own_loss(spec: Spec, hp: HParams, state: TrainState, data: WindowData, param
     return jnp.sum(jax.lax.scan(step, start, (ids, targets, chances, uniforms, jnp.arange(T)))[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["elman", "lstm"])
 def test_the_gradient_is_that_of_a_scan_that_chooses_on_its_way(cell: str) -> None:
     spec, data = spec_of(cell=cell, scheduled_sampling="sampled", batch=3, layers=2), text(3)
@@ -698,6 +701,7 @@ def test_the_gradient_is_that_of_a_scan_that_chooses_on_its_way(cell: str) -> No
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5), moved, as_numpy(gradient))
 
 
+@pytest.mark.slow
 def test_a_share_of_nothing_is_teacher_forcing() -> None:
     data, hp = text(2), OWN._replace(sampling_probability=0.0)
     teacher, sampled = (

@@ -8,7 +8,7 @@ from itertools import combinations, product
 
 import numpy as np
 
-from rnnjax.analysis.intervals import mean_over_seeds, ratio_over_seeds, state_family, together
+from rnnjax.analysis.intervals import ratio_over_seeds, state_family, together
 from rnnjax.analysis.measurement import (
     CONFIRMED,
     Measurement,
@@ -17,7 +17,7 @@ from rnnjax.analysis.measurement import (
     paired_finite,
 )
 from rnnjax.analysis.results import ArmResult, per_seed, select_arms
-from rnnjax.analysis.statistics import Interval, TooFew
+from rnnjax.analysis.statistics import Interval, TooFew, mean_over_seeds
 from rnnjax.config.schema import Criterion
 
 ONE_PAIR = 0.95  # two one-sided tests at 0.025: with the 0.025 of a refutation, at most 5% of verdicts are wrong

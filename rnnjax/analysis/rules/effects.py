@@ -9,9 +9,10 @@ from itertools import pairwise
 import numpy as np
 import scipy.stats
 
-from rnnjax.analysis.intervals import mean_over_seeds, ratio_over_seeds
+from rnnjax.analysis.intervals import ratio_over_seeds
 from rnnjax.analysis.measurement import Measurement, common_seeds, measure_interval
 from rnnjax.analysis.results import ArmResult, per_seed, select_arms
+from rnnjax.analysis.statistics import mean_over_seeds
 from rnnjax.config.schema import Criterion
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnjax.analysis.intervals import mean_over_seeds, state_family, together
+from rnnjax.analysis.intervals import state_family, together
 from rnnjax.analysis.measurement import (
     CONFIRMED,
     REFUTED,
@@ -22,7 +22,7 @@ from rnnjax.analysis.measurement import (
     measure_interval,
 )
 from rnnjax.analysis.results import ArmResult, direction, per_seed, select_arms
-from rnnjax.analysis.statistics import Interval, TooFew
+from rnnjax.analysis.statistics import Interval, TooFew, mean_over_seeds
 from rnnjax.config.schema import Criterion
 
 ROUNDING = 1e-6  # relative: arms that differ by less in every seed are the same training

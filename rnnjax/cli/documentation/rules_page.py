@@ -14,7 +14,7 @@ confirmed in part*, with refuted and unresolved ones *unresolved, refuted in par
 definition is *definition*; one that looked-up documentation confirms, without a measurement, is *documented*. The keys
 are explained in [studies.md](studies.md).
 
-All intervals of means are one method, Student's t widened for skewed seeds (`analysis/intervals.py`). How often each
+All intervals of means are one method, Student's t widened for skewed seeds (`analysis/statistics.py`). How often each
 rule errs at the boundary, simulated for normal and other seeds, is in
 [results/judge](../results/judge/judge_error.md): at most 5% for normal seeds.
 

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from rnnjax.analysis.results import ArmResult
-from rnnjax.analysis.statistics import Interval, mean_interval
+from rnnjax.analysis.statistics import Interval, mean_over_seeds
 from rnnjax.reports.arm_styles import ArmStyle, styled, with_alpha
 from rnnjax.reports.figures.traces import CaptionedFigure, arm_trace, finite, seed_count, spaced
 from rnnjax.reports.plot_axes import BAND, Levels, add_levels, axis, empty, log_positions, steps_axis
@@ -114,8 +114,8 @@ def _interval(values: np.ndarray, geometric: bool) -> Interval:
         only = float(values.sum())
         return Interval(only, only, only, values.size, "one seed")
     if not geometric:
-        return mean_interval(values)
-    mean, low, high, n, method = mean_interval(np.log(np.maximum(values, SMALLEST)))
+        return mean_over_seeds(values)
+    mean, low, high, n, method = mean_over_seeds(np.log(np.maximum(values, SMALLEST)))
     return Interval(float(np.exp(mean)), float(np.exp(low)), float(np.exp(high)), n, method)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from rnnjax.analysis.results import ArmResult
-from rnnjax.analysis.statistics import Interval, mean_interval
+from rnnjax.analysis.statistics import Interval, mean_over_seeds
 from rnnjax.reports.arm_styles import ArmStyle, styled, with_alpha
 from rnnjax.reports.figures.traces import REFERENCE_SEED, CaptionedFigure, arm_trace, finite, seed_count, spaced
 from rnnjax.reports.plot_axes import POINT, Levels, add_levels, arms_axis, axis, empty
@@ -29,7 +29,7 @@ def interval_figure(
     """
     known = [finite(arm.metrics[metric]) for arm in arms]
     figure = empty(arms, axis(unit or spaced(metric), log_x), arms_axis(arms, known))
-    intervals = [mean_interval(values) if values.size > 1 else None for values in known]
+    intervals = [mean_over_seeds(values) if values.size > 1 else None for values in known]
     for row, ((arm, style), interval) in enumerate(zip(styled(arms), intervals, strict=True)):
         figure.add_traces(list(_seed_points(arm, style, row, arm.metrics[metric], each)))
         if interval:
