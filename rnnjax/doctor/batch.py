@@ -59,7 +59,7 @@ def validate_batch(name: str, given: Any) -> Batch:
         finite = all(np.isfinite(part).all() for part in (inputs, targets, *rest) if part is not None)
     except (TypeError, ValueError) as error:
         raise BadInput(f"{name}: got values that are not numbers ({error}); expected arrays") from error
-    batch = Batch(inputs, targets, *rest)
+    batch = Batch(inputs, targets, **dict(zip(("loss_mask_TB", "target_scale_O"), rest, strict=False)))  # type: ignore[arg-type]
     if inputs is None or targets is None:
         raise BadInput(f"{name}: got no inputs or no targets; expected both")
     check_shapes(name, batch)

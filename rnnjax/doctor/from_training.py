@@ -52,9 +52,9 @@ def task_levels(task: Task) -> Levels:
     """The losses of simple predictors on the held-out data."""
     if task.loss == "squared_error":
         return Levels(dict(task.reference_losses), held_out=True)
-    ids = [task.make_sequence(part).targets_N for part in (task.train_N, task.validation_N)]
-    longest = min(LONGEST_NGRAM, *(len(each) for each in ids))
-    losses = ngram_losses(*ids, task.outputs, longest)
+    train_N, held_out_N = (task.make_sequence(part).targets_N for part in (task.train_N, task.validation_N))
+    longest = min(LONGEST_NGRAM, len(train_N), len(held_out_N))
+    losses = ngram_losses(train_N, held_out_N, task.outputs, longest)
     names = ("unigram", "bigram", "trigram", "4-gram", "5-gram", "6-gram")
     known = {name: value for name, value in task.reference_losses.items() if name in ("chance", "floor")}
     return Levels(known | dict(zip(names, losses.tolist(), strict=False)), held_out=True)

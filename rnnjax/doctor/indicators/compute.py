@@ -1,6 +1,6 @@
 """All indicators of R networks, from every source."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -55,7 +55,7 @@ def all_indicators(setup: ExaminationInput, observations: Observations, curves: 
 def merge(*parts: Indicators) -> Indicators:
     """All indicators; a later part replaces those of an earlier one."""
 
-    def joined(tables: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    def joined(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         return {name: value for table in tables for name, value in table.items()}
 
     levels = [part.levels for part in parts if part.levels]

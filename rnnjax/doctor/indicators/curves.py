@@ -49,7 +49,7 @@ def run_indicators(run: RunCurves, clip_norm: float | None, weight_norm: float) 
     leaps = find_leaps(run)
     return (
         trend_indicators(run.loss_S)
-        | leap_indicators(run, [leap.index for leap in leaps], max((leap.height for leap in leaps), default=0.0))
+        | leap_indicators(run, [leap.row for leap in leaps], max((leap.height for leap in leaps), default=0.0))
         | {"missing_rows": float(len(run.missing_rows))}
         | clip_indicators(run, clip_norm)
         | path_indicator(run, weight_norm)
@@ -104,7 +104,7 @@ def leap_remarks(run: RunCurves) -> dict[str, str]:
     leaps = find_leaps(run)
     if not leaps:
         return {}
-    places = [f"by {leap.height:.3g} at {row_name(run, leap.index)}" for leap in leaps]
+    places = [f"by {leap.height:.3g} at {row_name(run, leap.row)}" for leap in leaps]
     spike = "the gradient norm had a spike just before" if any(leap.after_spike for leap in leaps) else ""
     return {"leap": ", ".join([*places, *([spike] if spike else [])])}
 

@@ -19,7 +19,7 @@ GRADIENT_SPIKE = 20.0  # times the median of the rows before: the leap follows f
 class Leap(NamedTuple):
     """A leap of the loss."""
 
-    index: int  # of the first high row, among the rows that trained
+    row: int  # of the first high row, among the rows that trained
     height: float
     after_spike: bool  # of the gradient norm
 
