@@ -33,7 +33,7 @@ VIEWS = {  # condition -> the views that show it, the best first, and the indica
     "missing_rows": (("curve",), "missing_rows"),
     "shifted": (("held_out_series", "held_out_classes"), ""),
     "unseen_symbols": (("held_out_classes",), ""),
-    "gap": (("held_out_series", "curve"), ""),
+    "gap": (("curve", "held_out_series"), ""),
     "no_better_than_last": (("held_out_series", "series"), ""),
     "worse_than_linear": (("held_out_series", "series"), ""),
     "unforeseeable": (("held_out_series", "series", "curve", "classes"), ""),
@@ -106,7 +106,7 @@ def marked_curve(view: CurveView, finding: Finding, indicators: Indicators) -> C
     levels = curve_levels(view, indicators)
     if finding.name == "record_mismatch" and view.batch_objective is not None:
         levels = levels | {"this batch": view.batch_objective}
-    named = f" Marked: {finding.remark}." if marks and finding.remark else ""
+    named = " Red: the rows of the finding." if marks else ""
     return curve_figure(view, finding.symptom, levels, [*marks, *stopped], named)
 
 

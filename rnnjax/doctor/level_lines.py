@@ -13,6 +13,8 @@ ROOM = 0.3  # of the width of the curve, to its right
 LOG_RATIO = 30.0  # of the highest to the lowest value, from which the axis is logarithmic
 FAR_BELOW = 30.0  # times: a level so far below the lowest value of a logarithmic axis is left out
 PADDING = 0.05  # of the axis
+TICKS = 6
+DECADES_SPLIT = 3.5  # with more decades, only powers of ten have ticks
 LINE_HEIGHT = 14.0  # pixels of a name
 
 
@@ -29,6 +31,20 @@ def value_range(values: np.ndarray, levels: Sequence[float]) -> tuple[list[float
     low, high = (np.log10(bound) if log else bound for bound in (every.min(), every.max()))
     padding = PADDING * (high - low) or max(abs(high), 1.0) * PADDING
     return [float(low - padding), float(high + padding)], log
+
+
+def log_ticks(bounds: Sequence[float]) -> str | int:
+    """The distance of ticks between powers of ten: 1, 2, 5 and 10 of each decade, or whole decades."""
+    decades = bounds[1] - bounds[0]
+    return "D2" if decades < DECADES_SPLIT else max(1, round(decades / TICKS))
+
+
+def round_ticks(first: float, last: float) -> list[float]:
+    """About 6 round numbers from the first to the last row."""
+    rough = (last - first) / TICKS
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = max(1.0, power * next(factor for factor in (1, 2, 5, 10) if factor * power >= rough))
+    return np.arange(np.ceil(first / step) * step, last + step / 1e3, step).tolist()
 
 
 def add_level_lines(figure: go.Figure, levels: Mapping[str, float], bounds: Sequence[float], log: bool) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from rnnjax.doctor.curve_view import CurveView, Mark
-from rnnjax.doctor.level_lines import ROOM, add_level_lines, near_levels, value_range
+from rnnjax.doctor.level_lines import ROOM, add_level_lines, log_ticks, near_levels, round_ticks, value_range
 from rnnjax.doctor.views import ClassView, SeriesView
 from rnnjax.reports.arm_styles import HUES, ArmStyle, blend
 from rnnjax.reports.figures.traces import CaptionedFigure
@@ -18,6 +18,7 @@ HEIGHT = 400
 MOST_POINTS = 600  # of a curve
 FORECAST_PER_STEP = 3  # rows of a forecast that are shown for each true one, at least 60
 LEAST_FORECAST = 60
+PADDING = 0.08  # of the value axis
 
 
 def curve_figure(
@@ -29,8 +30,10 @@ def curve_figure(
     levels = near_levels(levels, finite_S)
     bounds, log = value_range(finite_S, list(levels.values()))
     first, last = float(view.x_S[0]), float(max(view.x_S[-1], view.x_S[0] + 1))
-    x_axis = axis(view.x_title) | {"tickformat": ",d", "range": [first, last + ROOM * (last - first)]}
-    figure = figure_of(["loss"], x_axis, axis("loss", log) | {"range": bounds})
+    ticks = {"tickformat": ",d", "tickvals": round_ticks(first, last)}
+    x_axis = axis(view.x_title) | ticks | {"range": [first, last + ROOM * (last - first)]}
+    y_axis = axis("loss", log) | {"range": bounds} | ({"dtick": log_ticks(bounds)} if log else {})
+    figure = figure_of(["loss"], x_axis, y_axis)
     figure.add_trace(trace("loss", 0, x=view.x_S[kept], y=view.loss_S[kept], mode="lines", line_width=1.6))
     add_marks(figure, marks)
     add_level_lines(figure, levels, bounds, log)
@@ -70,7 +73,8 @@ def series_figure(view: SeriesView, title: str, whole_forecast: bool = False) ->
     steps = len(view.true_T)
     shown = len(view.forecast_N) if whole_forecast else max(LEAST_FORECAST, FORECAST_PER_STEP * steps)
     names = ["true values", "one-step predictions", *(["free-running forecast"] if len(view.forecast_N) else [])]
-    figure = figure_of(names, axis("step of the window"), axis(view.column))
+    drawn = np.concatenate([view.true_T, view.predicted_T, view.forecast_N[:shown]])
+    figure = figure_of(names, axis("step of the window"), axis(view.column) | {"range": range_beside(drawn, view)})
     figure.add_trace(trace(names[0], 0, x=np.arange(steps), y=view.true_T, mode="lines+markers"))
     dotted = {"mode": "lines+markers", "line_dash": "dot"}
     figure.add_trace(trace(names[1], 1, x=np.arange(steps), y=view.predicted_T, **dotted))
@@ -81,6 +85,15 @@ def series_figure(view: SeriesView, title: str, whole_forecast: bool = False) ->
     part = "the held-out batch" if view.held_out else "the batch"
     caption = f"One stream of {part}, first network. Shaded: the range of the training targets."
     return CaptionedFigure(title, caption, figure)
+
+
+def range_beside(drawn: np.ndarray, view: SeriesView) -> list[float]:
+    """The range of the drawn values, and the nearer bound of the training range if none of them is within."""
+    finite = drawn[np.isfinite(drawn)]
+    low, high = float(finite.min(initial=np.inf)), float(finite.max(initial=-np.inf))
+    low, high = min(low, view.training_range[1]), max(high, view.training_range[0])
+    padding = PADDING * (high - low) or max(abs(high), 1.0) * PADDING
+    return [low - padding, high + padding]
 
 
 def add_training_range(figure: go.Figure, view: SeriesView) -> None:
