@@ -88,8 +88,8 @@ def coverage_summary(diagnosis: Diagnosis) -> str:
     passed = sum(check.outcome != "found" for check in possible)
     summary = f"{passed} of {len(possible) + reasons.total()} checks passed"
     found = f", {len(possible) - passed} found" if passed < len(possible) else ""
-    missing = f", {reasons.total()} not possible because {join_reasons(reasons)}" if reasons else ""
-    return summary + found + missing
+    missing = f", {reasons.total()} not possible" if reasons else ""
+    return summary + found + missing + (f" because {join_reasons(reasons)}" if any(reasons) else "")
 
 
 def join_reasons(reasons: Counter[str]) -> str:

@@ -107,11 +107,14 @@ def unknown_ids(setup: ExaminationInput, carry: Carry) -> UnknownIds | None:
     """The share of the inputs that the first network does not know, in the batch and the held-out batch."""
     if not is_ids(setup.batch.inputs):
         return None
-    params, first_carry = first_network(setup.params), first_network(carry)
-    apply = jax.jit(lambda ids: setup.adapter.apply(params, first_carry, ids)[1])
-    batches = [each for each in (setup.batch, setup.held_out) if each is not None]
-    for ids in (np.asarray(each.inputs) for each in batches):
-        size = unknown_from(apply, ids, params)
+    params = first_network(setup.params)
+    apply = jax.jit(lambda carry, ids: setup.adapter.apply(params, carry, ids)[1])
+    carries = [(setup.batch, carry)]
+    if setup.held_out is not None:
+        carries.append((setup.held_out, initial_carries(setup, setup.held_out)))
+    for batch, start in carries:
+        ids = np.asarray(batch.inputs)
+        size = unknown_from(partial(apply, first_network(start)), ids, params)
         if size is not None:
             share = float(np.mean(ids >= size))
             return UnknownIds(share, f"ids up to {ids.max()}, of which the network knows 0 to {size - 1}")
