@@ -38,7 +38,7 @@ def build_options() -> argparse.ArgumentParser:
     parser = build_parser(__doc__, EPILOG)
     add = parser.add_argument
     add("folder", nargs="?", type=Path, metavar="OUT", help="run folder of a study")
-    add("--arm", metavar="A", help="arm of the study; default the first")
+    add("--arm", metavar="A", help="arm of the study; default its baseline, else the first")
     add("--text", type=Path, metavar="FILE", help="train on this text and examine the result")
     add("--series", type=Path, metavar="FILE", help="train on this CSV file and examine the result")
     add("--columns", metavar="A,B", help="columns of --series; default all")

@@ -1,6 +1,6 @@
 """From indicators to findings: the conditions that hold, in the order of their table, and all checks that were made."""
 
-from collections.abc import Sequence
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -9,11 +9,14 @@ from rnnjax.analysis.statistics import Interval, estimate_mean
 from rnnjax.doctor.conditions import CONDITIONS, Condition, Kind, Limit
 from rnnjax.doctor.indicators.curves import CURVE_INDICATORS
 from rnnjax.doctor.indicators.types import Indicator, Indicators, Reason
+from rnnjax.doctor.loss_levels import describe_levels
 from rnnjax.doctor.remedies import Effect
+from rnnjax.doctor.views import Views
 from rnnjax.reports.formatting import format_value
 
 HEALTHY = "No fault found."
 NO_CURVES = " No training curves were examined."
+REASONS_SHOWN = 3  # why checks were not possible
 
 
 class Finding(NamedTuple):
@@ -50,6 +53,7 @@ class Diagnosis(NamedTuple):
     findings: tuple[Finding, ...]
     checks: tuple[Check, ...]
     indicators: Indicators
+    views: Views | None = None  # what its pictures show
 
     @property
     def faults(self) -> tuple[Finding, ...]:
@@ -57,9 +61,10 @@ class Diagnosis(NamedTuple):
         return tuple(finding for finding in self.findings if finding.kind == "fault")
 
     def __str__(self) -> str:
-        """Headline, findings and checks as text; `report` writes more, with figures."""
+        """Headline, losses, findings and checks as text; `report` writes more, with figures."""
         lines = [f"- {finding.symptom} {describe_evidence(finding)}. {finding.remedy}" for finding in self.findings]
-        return "\n".join([headline(self), *lines, f"{coverage_summary(self)}."])
+        levels = describe_levels(self.indicators)
+        return "\n".join([headline(self), *lines, *([f"{levels}."] if levels else []), f"{coverage_summary(self)}."])
 
 
 # As text
@@ -77,22 +82,24 @@ def headline(diagnosis: Diagnosis) -> str:
 
 
 def coverage_summary(diagnosis: Diagnosis) -> str:
-    """How many checks passed, and which were not possible and why; those of other kinds of networks do not count."""
+    """How many checks passed, and how many were not possible and why; those of other kinds of networks do not count."""
     possible = [check for check in diagnosis.checks if check.outcome not in ("not checked", "not applicable")]
-    missing = [check for check in diagnosis.checks if check.outcome == "not checked"]
+    reasons = Counter(check.reason for check in diagnosis.checks if check.outcome == "not checked")
     passed = sum(check.outcome != "found" for check in possible)
-    summary = f"{passed} of {len(possible) + len(missing)} checks passed"
+    summary = f"{passed} of {len(possible) + reasons.total()} checks passed"
     found = f", {len(possible) - passed} found" if passed < len(possible) else ""
-    if not missing:
-        return summary + found
-    reasons = {reason: [check.name for check in missing if check.reason == reason] for reason in by_order(missing)}
-    texts = (f"{reason}: {', '.join(names)}" for reason, names in reasons.items())
-    return f"{summary}{found}, {len(missing)} not possible because {'; because '.join(texts)}"
+    missing = f", {reasons.total()} not possible" if reasons else ""
+    return summary + found + missing + (f" because {join_reasons(reasons)}" if any(reasons) else "")
 
 
-def by_order(missing: Sequence[Check]) -> list[str]:
-    """The reasons, each once."""
-    return list(dict.fromkeys(check.reason for check in missing))
+def join_reasons(reasons: Counter[str]) -> str:
+    """The most frequent reasons, with the number of checks of each if there are several reasons."""
+    if len(reasons) == 1:
+        return next(iter(reasons))
+    shown = reasons.most_common(REASONS_SHOWN)
+    left = reasons.total() - sum(count for _, count in shown)
+    texts = [f"{reason} [{count}]" for reason, count in shown]
+    return "; ".join([*texts, *([f"other reasons [{left}]"] if left else [])])
 
 
 def uses_curves(check: Check) -> bool:

@@ -24,6 +24,7 @@ from rnnjax.doctor.inputs import (
 )
 from rnnjax.doctor.remedies import load_effects
 from rnnjax.doctor.training_curves import TrainingCurves, validate_curves
+from rnnjax.doctor.views import build_views
 from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Params
@@ -92,7 +93,8 @@ def examine(
 
 def diagnose(setup: ExaminationInput, observations: Observations, curves: TrainingCurves | None) -> Diagnosis:
     """The findings in the observations of all R networks together."""
-    return judge_indicators(all_indicators(setup, observations, curves), load_effects())
+    diagnosis = judge_indicators(all_indicators(setup, observations, curves), load_effects())
+    return diagnosis._replace(views=build_views(setup, observations, curves))
 
 
 def in_one_form(setup: ExaminationInput) -> ExaminationInput:

@@ -1,10 +1,12 @@
 """Examine the networks of a run folder, with their training curves and windows."""
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 
+from rnnjax.config.study_json import STUDY_FILE
 from rnnjax.doctor.diagnosis import Diagnosis
 from rnnjax.doctor.examine import diagnose
 from rnnjax.doctor.from_training import build_curves, build_input
@@ -12,6 +14,7 @@ from rnnjax.doctor.inputs import observe
 from rnnjax.doctor.training_curves import TrainingCurves
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
+from rnnjax.storage.files import read_json
 from rnnjax.storage.manifest import read_manifest
 from rnnjax.studies.datasets import data_hash, load_tasks
 from rnnjax.studies.load_networks import LoadedNetwork, load_networks
@@ -23,12 +26,12 @@ MAX_NETWORKS = 8  # of an arm; more seeds take longer and only narrow the interv
 
 
 def examine_folder(folder: Path, arm: str | None = None) -> tuple[str, Diagnosis]:
-    """Examine the networks of an arm, by default the first. Returns: the name of the arm, and the diagnosis.
+    """Examine the networks of an arm, by default the study's baseline. Returns: the name of the arm, and the diagnosis.
 
     Raises:
         BadInput: no such run or arm, or data that differ from those of the training. DamagedState.
     """
-    networks = load_networks(folder, arm)[:MAX_NETWORKS]
+    networks = load_networks(folder, baseline_arm(folder) if arm is None else arm)[:MAX_NETWORKS]
     first = networks[0]
     task = load_task(folder, first)
     params = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(network.params for network in networks))
@@ -36,6 +39,14 @@ def examine_folder(folder: Path, arm: str | None = None) -> tuple[str, Diagnosis
     setup = build_input(first.spec, first.hp, task, params, init_states(runs).params)
     curves = load_curves(folder, first, [network.hp.seed for network in networks])
     return first.arm, diagnose(setup, observe(setup), curves)
+
+
+def baseline_arm(folder: Path) -> str | None:
+    """The arm that a study compares the others with; None if it names none, or there is no study in the folder."""
+    tree = read_json(folder / STUDY_FILE) if (folder / STUDY_FILE).is_file() else {}
+    pattern = tree.get("file", {}).get("baseline", "")
+    names = [arm["name"] for arm in tree.get("arms", [])]
+    return next((name for name in names if fnmatchcase(name, pattern)), None)
 
 
 def load_task(folder: Path, network: LoadedNetwork) -> Task:

@@ -1,7 +1,7 @@
 """Free-running generation: a network that takes its own outputs as inputs."""
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,12 +9,20 @@ import numpy as np
 from jax import Array
 
 from rnnjax.doctor.adapters import ModelAdapter
-from rnnjax.doctor.batch import Batch, is_ids
-from rnnjax.doctor.indicators.free_running import GENERATED_LENGTH
+from rnnjax.doctor.batch import Batch, is_ids, last_counted
+from rnnjax.doctor.indicators.free_running import GENERATED_LENGTH, series_indicators, text_indicators
 from rnnjax.networks.sampling import sample_id
 from rnnjax.types import Carry, Params
 
 STREAMS = 16
+
+
+class Generated(NamedTuple):
+    """What networks generate after prompts."""
+
+    prompts: np.ndarray  # [T, P, ...]
+    streams_P: np.ndarray  # of the batch, which the prompts are from
+    values: np.ndarray  # ids [R, 2, N, P], greedy and sampled at temperature 1; or numbers [R, N, P, D]
 
 
 def can_run_free(batch: Batch, outputs: int) -> bool:
@@ -22,6 +30,32 @@ def can_run_free(batch: Batch, outputs: int) -> bool:
     if not batch.predicts_next_input:
         return False
     return int(np.max(batch.inputs)) < outputs if is_ids(batch.inputs) else batch.inputs.shape[-1] == outputs
+
+
+def generate(adapter: ModelAdapter, batch: Batch, params: Params, carry: Carry) -> Generated:
+    """Texts or forecasts of R networks. Args: params, carry: [R, ...]; the carry is that before the batch."""
+    prompts, streams_P = select_prompts(batch)
+    carry = jax.tree.map(lambda leaf: leaf[:, streams_P] if jnp.ndim(leaf) > 1 else leaf, carry)
+    if is_ids(batch.inputs):
+        uniforms_NP = jax.random.uniform(jax.random.key(0), (GENERATED_LENGTH, len(streams_P)))
+        texts = jax.vmap(partial(generate_texts, adapter), in_axes=(None, None, 0, 0))
+        return Generated(prompts, streams_P, np.asarray(jax.jit(texts)(prompts, uniforms_NP, params, carry)))
+    forecast = jax.vmap(partial(generate_series, adapter), in_axes=(None, 0, 0))
+    return Generated(prompts, streams_P, np.asarray(jax.jit(forecast)(prompts, params, carry)))
+
+
+def generated_indicators(batch: Batch, generated: Generated) -> dict[str, np.ndarray]:
+    """Indicators [R, P] of generated texts or forecasts."""
+    if is_ids(batch.inputs):
+        return text_indicators(batch, generated.prompts, generated.values)
+    return series_indicators(batch, generated.values)
+
+
+def select_prompts(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+    """Prompts [T, P, ...], and their streams [P]: those that count for longest, up to where all of them count."""
+    last_B = last_counted(batch)
+    streams_P = np.sort(np.argsort(-last_B, kind="stable")[:STREAMS])
+    return np.asarray(batch.inputs)[: last_B[streams_P].min() + 1, streams_P], streams_P
 
 
 def generate_texts(adapter: ModelAdapter, prompts_TP: Array, uniforms_NP: Array, params: Params, carry: Carry) -> Array:

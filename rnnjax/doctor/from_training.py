@@ -45,6 +45,8 @@ def build_input(spec: Spec, hp: HParams, task: Task, params: Params, before: Par
         levels=task_levels(task),
         shift=shift_of_values(*(task.make_sequence(part).targets_N for part in (task.train_N, task.validation_N))),
         notices=tuple(str(notice) for notice in task.notices if notice.kind == "code") if spec.task.path else None,
+        names=task.vocabulary or task.columns,
+        target_mean_O=np.asarray(task.target_mean_O) if task.target_mean_O else None,
     )
 
 

@@ -1,6 +1,6 @@
 """The inputs of an examination, and the observations of its networks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,10 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.doctor import free_running
 from rnnjax.doctor.adapters import ModelAdapter, can_step
-from rnnjax.doctor.batch import Batch, is_ids, last_counted
-from rnnjax.doctor.indicators.free_running import GENERATED_LENGTH, series_indicators, text_indicators
+from rnnjax.doctor.batch import Batch, is_ids
+from rnnjax.doctor.free_running import Generated, can_run_free, generate, generated_indicators
 from rnnjax.doctor.indicators.levels import DataShift, Levels
 from rnnjax.doctor.indicators.types import Floor
 from rnnjax.doctor.nonfinite import find_origin, unknown_from
@@ -40,6 +39,8 @@ class ExaminationInput(NamedTuple):
     levels: Levels | None = None  # of the whole data; None: of the batch
     shift: DataShift | None = None  # of the whole data; None: of both batches
     notices: tuple[str, ...] | None = None  # on codes in the file; None: there is no file
+    names: Sequence[str] = ()  # of the symbols of a text, or of the columns of the targets
+    target_mean_O: Any = None  # predictions times the target scale, plus this, are the values of the data; None: 0
 
 
 def resolve_objective(network: Any, objective: Callable[..., Array] | None) -> Objective | None:
@@ -76,6 +77,7 @@ class Observations(NamedTuple):
     origin: str = ""  # of numbers that are not finite, where the parameters are
     sums_streams: bool = False  # the objective grows with the number of streams
     steps: bool = True  # the network was run step by step
+    generated: Generated | None = None  # by the first network
 
 
 def observe(setup: ExaminationInput) -> Observations:
@@ -88,14 +90,17 @@ def observe(setup: ExaminationInput) -> Observations:
     values = jax.device_get(
         jax.jit(measure)(batch, held_out, setup.params, carry, fresh, held_out_carries(setup, fresh))
     )
-    outputs = values["outputs"].shape[-1]
+    generated = None
+    if steps and values["finite"].any() and can_run_free(batch, values["outputs"].shape[-1]):
+        generated = generate(adapter, batch, setup.params, carry)
     return Observations(
         values,
-        free_running_values(setup, carry, outputs) if steps and values["finite"].any() else {},
+        {} if generated is None else generated_indicators(batch, generated),
         unknown_ids(setup, carry),
         non_finite_origin(setup, carry, values),
         sums_streams(setup.objective, batch, values["outputs"][0]),
         steps,
+        generated and generated._replace(values=generated.values[:1]),
     )
 
 
@@ -184,26 +189,3 @@ def output_shapes(setup: ExaminationInput, carry: Carry, batch: Batch) -> Any:
     """The shapes of the carry after a batch and of the outputs [T, B, O]."""
     inputs = jnp.asarray(batch.inputs)
     return jax.eval_shape(setup.adapter.apply, first_network(setup.params), first_network(carry), inputs)
-
-
-def free_running_values(setup: ExaminationInput, carry: Carry, outputs: int) -> dict[str, np.ndarray]:
-    """Indicators [R, P] of free-running generation; empty if the network cannot take its own output as input."""
-    batch, params = setup.batch, setup.params
-    if not free_running.can_run_free(batch, outputs):
-        return {}
-    prompts, streams_P = select_prompts(batch)
-    carry = jax.tree.map(lambda leaf: leaf[:, streams_P] if jnp.ndim(leaf) > 1 else leaf, carry)
-    streams = len(streams_P)
-    if is_ids(batch.inputs):
-        uniforms_NP = jax.random.uniform(jax.random.key(0), (GENERATED_LENGTH, streams))
-        generate = jax.vmap(partial(free_running.generate_texts, setup.adapter), in_axes=(None, None, 0, 0))
-        return text_indicators(batch, prompts, np.asarray(jax.jit(generate)(prompts, uniforms_NP, params, carry)))
-    forecast = jax.vmap(partial(free_running.generate_series, setup.adapter), in_axes=(None, 0, 0))
-    return series_indicators(batch, np.asarray(jax.jit(forecast)(prompts, params, carry)))
-
-
-def select_prompts(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-    """Prompts [T, P, ...], and their streams [P]: those that count for longest, up to where all of them count."""
-    last_B = last_counted(batch)
-    streams_P = np.sort(np.argsort(-last_B, kind="stable")[: free_running.STREAMS])
-    return np.asarray(batch.inputs)[: last_B[streams_P].min() + 1, streams_P], streams_P

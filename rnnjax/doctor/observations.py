@@ -18,6 +18,7 @@ from rnnjax.types import Carry, Params
 
 Objective = Callable[[Array, Batch], Array]  # outputs_TBO, batch -> the training loss, a scalar
 TINY = 1e-30
+SHOWN_STREAMS = 4  # of the held-out batch, whose outputs are kept
 
 
 def measure_network(
@@ -56,6 +57,7 @@ def measure_network(
     if held_out is not None:
         held_out_TBO = adapter.apply(params, fresh_held_out, jnp.asarray(held_out.inputs))[1]
         values["held_out_loss"] = stream_losses(held_out, held_out_TBO)
+        values["held_out_outputs"] = held_out_TBO[:, :SHOWN_STREAMS]
     return values
 
 

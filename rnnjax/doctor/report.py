@@ -17,7 +17,9 @@ from rnnjax.doctor.diagnosis import (
     format_evidence,
     headline,
 )
-from rnnjax.doctor.figures import finding_figures
+from rnnjax.doctor.figures import finding_figures, network_pictures
+from rnnjax.doctor.loss_levels import describe_levels, loss_levels
+from rnnjax.doctor.text_view import TextView
 from rnnjax.reports.formatting import escape_controls
 from rnnjax.reports.render import render
 from rnnjax.storage.files import write_json, write_text
@@ -27,10 +29,13 @@ STYLES = {"fault": "red", "floor": "green", "note": "yellow"}
 
 
 def print_diagnosis(console: Console, title: str, diagnosis: Diagnosis) -> None:
-    """Print the headline, the findings and a summary of the checks."""
+    """Print the headline, the findings, the losses and a summary of the checks."""
     console.print(f"[bold]{escape(escape_controls(title))}[/]: {escape(headline(diagnosis))}", soft_wrap=True)
     for number, finding in enumerate(diagnosis.findings, 1):
         console.print(finding_panel(number, finding))
+    levels = describe_levels(diagnosis.indicators)
+    if levels:
+        console.print(f"{levels}.", soft_wrap=True, markup=False)
     console.print(f"{coverage_summary(diagnosis)}.", soft_wrap=True, markup=False)
 
 
@@ -56,6 +61,8 @@ def to_json(title: str, diagnosis: Diagnosis) -> dict[str, Any]:
     return {
         "title": title,
         "headline": headline(diagnosis),
+        "coverage": coverage_summary(diagnosis),
+        "losses": [level._asdict() for level in loss_levels(diagnosis.indicators)],
         "findings": [finding_json(finding) for finding in diagnosis.findings],
         "checks": [check_json(check) for check in diagnosis.checks],
     }
@@ -72,6 +79,8 @@ def check_json(check: Check) -> dict[str, Any]:
 
 def render_page(title: str, diagnosis: Diagnosis) -> str:
     """doctor.html: one file that needs no network."""
+    figures, pictures = finding_figures(diagnosis), network_pictures(diagnosis)
+    applicable = [check for check in diagnosis.checks if check.outcome != "not applicable"]
     return render(
         "doctor.html.j2",
         True,
@@ -79,7 +88,12 @@ def render_page(title: str, diagnosis: Diagnosis) -> str:
         headline=headline(diagnosis),
         coverage_summary=coverage_summary(diagnosis),
         diagnosis=diagnosis,
-        figures=finding_figures(diagnosis),
+        levels=loss_levels(diagnosis.indicators),
+        figures=figures,
+        pictures=pictures,
+        plots=any(not isinstance(each, TextView) for each in [*figures, *pictures.values()]),
+        checks=applicable,
+        other_checks=[check for check in diagnosis.checks if check not in applicable],
         format_evidence=format_evidence,
     )
 

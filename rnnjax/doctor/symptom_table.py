@@ -12,14 +12,24 @@ SYMPTOMS_BEGIN, SYMPTOMS_END = "<!-- symptoms -->", "<!-- end of symptoms -->"
 SYMPTOMS = {  # as a user observes them -> the conditions that may cause them
     "Generated text repeats the same words": ("loops_of_decoder", "loops_of_model", "last_step", "exposure"),
     "The loss does not decrease": (
-        "floor", "unfinished", "silent_streams", "distribution", "rate_too_low",
-        "clip_starves", "saturated", "vanishing", "no_memory", "frozen",
+        "floor", "unforeseeable", "unfinished", "silent_streams", "uncounted", "distribution", "out_of_range",
+        "classes_as_numbers", "rate_too_low", "standstill", "lost_in_rounding", "optimizer_frozen", "clip_starves",
+        "clip_always", "saturated", "vanishing", "vanishing_before_answer", "vanishing_slowly", "no_memory", "frozen",
     ),
     "Outputs are the same for all inputs": (
-        "input_independent", "unscaled", "swapped_axes", "dead_units", "identical",
+        "input_independent", "unscaled", "swapped_axes", "dead_units", "one_class", "identical",
     ),
-    "The loss increases, jumps, or is NaN": ("diverged", "rate_too_high", "jumps", "exploding"),
-    "The network performs well in training and badly afterwards": ("gap", "stale_state", "target_leak", "runaway"),
+    "The loss increases, jumps, or is NaN": (
+        "unknown_ids", "broken", "diverged", "suspicious_values", "rate_too_high", "jumps", "leap", "exploding",
+        "exploding_slowly", "missing_rows",
+    ),
+    "The network performs well in training and badly afterwards": (
+        "gap", "shifted", "unseen_symbols", "stale_state", "target_leak", "future", "row_leak", "record_mismatch",
+        "runaway",
+    ),
+    "The loss is low, but the predictions are of little use": (
+        "padding_counted", "wrong_axis", "no_better_than_last", "worse_than_linear", "learned",
+    ),
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import pytest
 from rnnjax import devices
 from rnnjax.cli import doctor
 from rnnjax.config.load import load_study
-from rnnjax.doctor.examine_run import examine_folder, load_curves, load_task
+from rnnjax.doctor.examine_run import baseline_arm, examine_folder, load_curves, load_task
 from rnnjax.errors import BadInput
 from rnnjax.studies.load_networks import load_network, load_networks
 from rnnjax.studies.run import run_study
@@ -86,6 +86,22 @@ def test_a_run_folder_is_examined_and_told(
     tree = json.loads((folder / "doctor.json").read_text())
     assert tree["findings"][0]["name"] == "rate_too_low"
     assert tree["findings"][0]["over"] == "runs" and tree["findings"][0]["evidence"]["n"] == 2
+
+
+def test_the_baseline_is_the_arm_by_default(tmp_path: Path) -> None:
+    assert baseline_arm(tmp_path) is None
+    study = {"file": {"baseline": "rate=0.*"}, "arms": [{"name": "rate=1"}, {"name": "rate=0.1"}]}
+    (tmp_path / "study.json").write_text(json.dumps(study))
+    assert baseline_arm(tmp_path) == "rate=0.1"
+    (tmp_path / "study.json").write_text(json.dumps(study | {"file": {}}))
+    assert baseline_arm(tmp_path) is None
+
+
+@pytest.mark.slow
+def test_the_baseline_is_examined(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = list(json.loads((folder / "manifest.json").read_text())["config"]["arms"])
+    monkeypatch.setattr("rnnjax.doctor.examine_run.baseline_arm", lambda _: arms[1])
+    assert examine_folder(folder)[0] == arms[1]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from rich.console import Console
 from rnnjax.doctor import examine, report
 from rnnjax.doctor.adapters import can_step, make_adapter, scan_steps
 from rnnjax.doctor.batch import Batch
+from rnnjax.doctor.conditions import CONDITIONS
 from rnnjax.doctor.diagnosis import Diagnosis, coverage_summary, format_evidence, headline, judge_indicators
 from rnnjax.doctor.figures import finding_figures
 from rnnjax.doctor.indicators.types import Curve, Floor, Indicator, Indicators
@@ -248,23 +249,73 @@ def test_the_terminal_obeys_no_words(found: Diagnosis) -> None:
 def test_findings_in_words(found: Diagnosis) -> None:
     expected_text = "The loss has risen above its minimum, and 2 more that may follow from it."
     assert headline(found) == expected_text
-    assert coverage_summary(found).startswith("3 conditions checked; not applicable or not measured: diverged, ")
+    total = len(CONDITIONS)
+    assert coverage_summary(found) == f"1 of {total} checks passed, 3 found, {total - 4} not possible"
     ends = [format_evidence(finding).split(": ")[1] for finding in found.findings]
     assert ends == ["2 [-4, 9], n = 2 runs", "-5 [-5, -5], n = 3 streams", "0.9, n = 1"]
 
 
+def with_losses(diagnosis: Diagnosis) -> Diagnosis:
+    """The same with losses and levels."""
+    losses = {"loss": Indicator(np.array([0.31]), "network"), "held_out_loss": Indicator(np.array([0.35]), "network")}
+    levels = {"chance": 1.21, "linear": 0.3, "persistence": 0.62, "unknown": np.nan}
+    indicators = diagnosis.indicators
+    return diagnosis._replace(indicators=indicators._replace(values=indicators.values | losses, levels=levels))
+
+
+def test_losses_stand_beside_simple_predictors_the_best_first(found: Diagnosis) -> None:
+    tree = report.to_json("it", with_losses(found))["losses"]
+    assert [(each["loss"], each["of_network"]) for each in tree] == [
+        (0.3, False), (0.31, True), (0.35, True), (0.62, False), (1.21, False)
+    ]  # fmt: skip
+    page = report.render_page("it", with_losses(found))
+    places = [page.index(each) for each in ("linear predictor", "training batch", "held-out batch", "last value")]
+    assert places == sorted(places)
+    console = Console(width=200, record=True, file=io.StringIO())
+    report.print_diagnosis(console, "it", with_losses(found))
+    assert "loss 0.31, held-out 0.35; linear predictor 0.3, last value 0.62, chance 1.21." in console.export_text()
+
+
+@pytest.mark.parametrize(
+    ("reasons", "expected"),
+    [
+        (["a", "a"], "1 of 3 checks passed, 2 not possible because a"),
+        (["b", "a", "a"], "1 of 4 checks passed, 3 not possible because a [2]; b [1]"),
+        (list("aaabbcd"), "1 of 8 checks passed, 7 not possible because a [3]; b [2]; c [1]; other reasons [1]"),
+        ([], "1 of 1 checks passed"),
+    ],
+)
+def test_the_coverage_is_one_line(found: Diagnosis, reasons: list[str], expected: str) -> None:
+    check = next(check for check in found.checks if check.outcome == "not checked")
+    missing = [check._replace(reason=reason) for reason in reasons]
+    other = [check._replace(outcome="not found"), check._replace(outcome="not applicable")]
+    assert coverage_summary(found._replace(checks=(*missing, *other))) == expected
+
+
+def test_checks_that_do_not_apply_are_folded(found: Diagnosis) -> None:
+    first, *others = found.checks
+    mixed = found._replace(checks=(first._replace(outcome="not applicable", reason="of another kind"), *others))
+    page = report.render_page("it", mixed)
+    assert page.count("<details") == 1 and page.index("<details") < page.index("of another kind")
+    assert "<details" not in report.render_page("it", found)
+
+
 def test_an_examination_is_printed_in_words(found: Diagnosis) -> None:
-    first, *findings, last = str(found).splitlines()
+    first, *findings, losses, last = str(with_losses(found)).splitlines()
     assert first == headline(found) and last == f"{coverage_summary(found)}."
+    assert losses == "loss 0.31, held-out 0.35; linear predictor 0.3, last value 0.62, chance 1.21."
     assert [line.split(".")[0] for line in findings] == [f"- {each.symptom[:-1]}" for each in found.findings]
     assert "2 [-4, 9], n = 2 runs" in findings[0] and found.findings[0].remedy in findings[0]
+
+
+AT_FLOOR = "The loss is at its floor: more training cannot lower it."
 
 
 def test_one_fault_has_no_more_behind_it_and_a_floor_is_said() -> None:
     for values, expected_text in (
         ({"rise": 3.0}, "The loss has risen above its minimum."),
-        ({"above_floor": 0.0, "rise": 0.0}, "No fault found. The loss is at its floor."),
-        ({"above_floor": 0.0}, "No fault found. The loss is at its floor. No training curves were examined."),
+        ({"above_floor": 0.0, "rise": 0.0}, f"No fault found. {AT_FLOOR}"),
+        ({"above_floor": 0.0}, f"No fault found. {AT_FLOOR} No training curves were examined."),
     ):
         indicators = {name: Indicator(np.array([value]), "network") for name, value in values.items()}
         assert headline(judge_indicators(Indicators(indicators, {}, {}), load_effects())) == expected_text
@@ -291,15 +342,12 @@ def test_the_files(found: Diagnosis, tmp_path: Path) -> None:
     assert first["evidence"]["ci95"][0] == pytest.approx(2.5 - 6.3531, abs=1e-3)
     assert first["effect"]["difference"]["n"] == 32
     assert gap["evidence"]["ci95"] == [None, None]
-    assert {check["outcome"] for check in tree["checks"]} == {"found", "not checked"}
+    assert {check["outcome"] for check in tree["checks"]} == {"found", "not found", "not checked"}
     assert (tmp_path / "doctor.html").stat().st_size > 10_000
 
 
 def test_nothing_found_is_said() -> None:
     healthy = judge_indicators(Indicators({"gap": Indicator(np.zeros(2), "runs")}, {}, {}), load_effects())
     assert headline(healthy) == "No fault found. No training curves were examined."
-    assert (
-        "; not checked because no training curves of at least 20 rows were given: rate_too_high, "
-        in coverage_summary(healthy)
-    )
+    assert coverage_summary(healthy).startswith("1 of ")
     assert "<figure" not in report.render_page("it", healthy)

@@ -15,10 +15,9 @@ def test_the_page_has_the_measured_effects() -> None:
     assert page.split(SYMPTOMS_BEGIN + "\n")[1].split(SYMPTOMS_END)[0] == render_table()
 
 
-def test_every_condition_is_behind_one_symptom_at_most() -> None:
+def test_every_condition_is_behind_one_symptom() -> None:
     named = [name for names in SYMPTOMS.values() for name in names]
-    assert len(set(named)) == len(named)
-    assert set(NAMES) - set(named) == {"row_leak", "future", "clip_always"}, "not what a user sees"
+    assert sorted(named) == sorted(NAMES)
 
 
 def test_a_row_has_the_remedy_and_its_effect(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from rnnjax.doctor.inputs import ExaminationInput, Observations
 from rnnjax.doctor.training_curves import TrainingCurves
 from rnnjax.types import Params
 
-NOT_MASKED = ("finite", "params_finite", "gradients", "outputs", "objective")
+NOT_MASKED = ("finite", "params_finite", "gradients", "outputs", "held_out_outputs", "objective")
 
 
 def all_indicators(setup: ExaminationInput, observations: Observations, curves: TrainingCurves | None) -> Indicators:
