@@ -75,7 +75,7 @@ def training_marks(x_S: np.ndarray, run: RunCurves) -> dict[str, tuple[Mark, ...
     if len(run.loss_S) < MIN_ROWS:
         return {}
     x_S = x_S[run.rows_S]
-    leaps = tuple(Mark(x_S[each.index], x_S[each.index], f"leap by {each.height:.3g}") for each in find_leaps(run))
+    leaps = tuple(Mark(x_S[each.row], x_S[each.row], f"leap by {each.height:.3g}") for each in find_leaps(run))
     tenths = [part[[0, -1]] for part in np.array_split(x_S, SEGMENTS)]
     lowest = int(np.argmin(segment_means(run.loss_S)))
     return {
