@@ -102,6 +102,7 @@ def test_a_forecast_stands_beside_the_true_values(leaping: Diagnosis) -> None:
     true, predicted, forecast = series_figure(view, "it").figure.data
     assert np.asarray(true.y) == pytest.approx(targets[:, 0, 0])
     assert np.asarray(predicted.y) == pytest.approx(series_network()[2][0][:, 0, 0], abs=0.05)
+    assert view.forecast_N[0] == pytest.approx(view.predicted_T[-1])
     assert forecast.x[0] == len(targets) and np.asarray(forecast.y) == pytest.approx(view.forecast_N[: len(forecast.y)])
     assert leaping.views.held_out_series is not None and leaping.views.held_out_series.held_out
 
