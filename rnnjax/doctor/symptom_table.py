@@ -28,7 +28,7 @@ SYMPTOMS = {  # as a user observes them -> the conditions that may cause them
         "runaway",
     ),
     "The loss is low, but the predictions are of little use": (
-        "padding_counted", "wrong_axis", "no_better_than_last", "worse_than_linear", "learned",
+        "padding_counted", "wrong_axis", "no_better_than_last", "copies_input", "worse_than_linear", "learned",
     ),
 }  # fmt: skip
 

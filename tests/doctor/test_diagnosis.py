@@ -15,7 +15,7 @@ HEALTHY = {  # typical values of a well-trained network
     "decay_at_answer": -1.0, "window_decay": -2.0, "one_class": 0.4, "other_classes": 0.7, "unseen": 0.0, "shift": 0.1,
     "over_persistence": 0.3, "over_linear": 0.9, "linear_gain": -0.1, "foreseeable": 0.7, "held_out_ratio": 1.1,
     "held_out_over_chance": 0.35,
-    "missing_rows": 0.0, "diverged": 0.0,
+    "copied": 0.1, "repeated": 0.05, "missing_rows": 0.0, "diverged": 0.0,
     "target_leak": 0.05, "size": 0.1, "row_leak": 0.0, "memory": 0.9, "future": 0.0,
     "predicts_next_input": 1.0, "last_step": 0.06, "silent_streams": 0.0, "distribution": 0.0, "rise": 0.0,
     "jumps": 0.0, "dead": 0.0, "saturated": 0.1, "input_independent": 0.0, "frozen": 0.0, "clip_ratio": 0.5,

@@ -27,7 +27,11 @@ STATES = (
     Condition(
         "learned", "floor", "The loss is nearly 0: the data follow a rule, or are known by heart.",
         "loss / chance loss",
-        (Limit("loss_over_chance", below=0.005), Limit("held_out_over_chance", below=0.02, optional=True),),
+        (
+            Limit("loss_over_chance", below=0.005),
+            Limit("held_out_over_chance", below=0.02, optional=True),
+            Limit("foreseeable", above=0.5, optional=True),
+        ),
         "There is almost nothing left to learn from these data.",
         "None is needed. If it should not know them by heart, examine it on held-out data.",
         Comparison(),

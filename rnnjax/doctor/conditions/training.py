@@ -211,7 +211,7 @@ TRAINING = (
     ),
     Condition(
         "record_mismatch", "fault",
-        "This is not the network of the record: its loss on the batch is far above where training ended.",
+        "This is not the network of the record: its loss on the batch is far from where training ended.",
         "(loss of the batch - last losses of the record) / (first loss - lowest loss)",
         (Limit("record_mismatch", above=0.35),),
         "The network is evaluated in another way than it was trained: dropout or normalisation in another mode, "

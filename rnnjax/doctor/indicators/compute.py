@@ -94,7 +94,8 @@ def level_part(values: dict[str, Any], setup: ExaminationInput, found: Predictab
     if setup.floor is not None and setup.floor.held_out == levels.held_out:
         levels = levels._replace(losses=levels.losses | {"floor": setup.floor.loss})
     name = "held_out_loss" if levels.held_out and "held_out_loss" in values else "loss"
-    explained = 0.0 if setup.levels or found is None else found.explained
+    of_ids = setup.batch.kind == "cross_entropy"  # of numbers, the linear predictor is a level
+    explained = found.explained if of_ids and found is not None and setup.levels is None else 0.0
     return Indicators(level_indicators(values[name].mean(axis=1), levels, explained), levels=levels.losses)
 
 

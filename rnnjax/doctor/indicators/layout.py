@@ -58,12 +58,18 @@ def entropy(share: np.ndarray) -> float:
 
 
 def padded_steps(batch: Batch) -> np.ndarray:
-    """True [T, B] at the steps that look like padding: the same value at the end of most streams, and nowhere else.
+    """True [T, B] at the steps that look like padding, at the end or at the start of the streams."""
+    values = np.asarray(batch.targets)
+    values = values if values.ndim == 3 else values[..., None]
+    at_end_TB = padded_tail(values)
+    return at_end_TB if at_end_TB.any() else padded_tail(values[::-1])[::-1]
+
+
+def padded_tail(values: np.ndarray) -> np.ndarray:
+    """True [T, B] where most streams end in one value that they have nowhere else.
 
     Streams must end at different steps, and the padded ones make up a tenth of all.
     """
-    values = np.asarray(batch.targets)
-    values = values if values.ndim == 3 else values[..., None]
     equal_TB = np.all(values == values[-1], axis=-1)
     tail_TB = np.logical_and.accumulate(equal_TB[::-1], axis=0)[::-1]
     lengths = tail_TB.sum(axis=0)
@@ -72,7 +78,7 @@ def padded_steps(batch: Batch) -> np.ndarray:
     ends_B = np.all(values[-1] == padding, axis=-1) & (lengths > 1)
     padded_TB = tail_TB & ends_B
     elsewhere = np.all(values == padding, axis=-1) & ~tail_TB
-    varied = len(np.unique(lengths[ends_B])) > 1 if ends_B.any() else False
+    varied = len(np.unique(lengths[ends_B])) > 1
     few = elsewhere.sum() <= 0.02 * max((~padded_TB).sum(), 1)
     enough = padded_TB.mean() > PADDED_SHARE and ends_B.mean() >= PADDED_STREAMS
     return padded_TB if varied and few and enough else np.zeros_like(padded_TB)

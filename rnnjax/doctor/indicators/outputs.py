@@ -5,7 +5,13 @@ from typing import Any
 import numpy as np
 
 from rnnjax.doctor.batch import Batch, batch_chance_loss, boolean_mask
-from rnnjax.doctor.indicators.predictions import least_possible_loss, one_class, other_classes, unreachable_targets
+from rnnjax.doctor.indicators.predictions import (
+    copied_symbols,
+    least_possible_loss,
+    one_class,
+    other_classes,
+    unreachable_targets,
+)
 from rnnjax.doctor.indicators.types import Floor, Indicator, Indicators, per_network, per_stream
 
 IndicatorValues = dict[str, Any]  # of `observations.measure_network`, each [R, ...]
@@ -52,7 +58,16 @@ def prediction_indicators(values: IndicatorValues, batch: Batch) -> Indicators:
         "one_class": per_stream(np.stack([share_B for share_B, _ in predicted]) * finite_R1),
         "other_classes": Indicator(np.array([other_classes(batch)]), "network"),
     }
-    return Indicators(named, {}, {"one_class": predicted[0][1]})
+    return Indicators(named | copying(values, batch), {}, {"one_class": predicted[0][1]})
+
+
+def copying(values: IndicatorValues, batch: Batch) -> dict[str, Indicator]:
+    """copied, repeated: see `predictions.copied_symbols`; absent unless the targets are the next inputs."""
+    if not batch.predicts_next_input:
+        return {}
+    shares = np.array([copied_symbols(outputs_TBV, batch) for outputs_TBV in values["outputs"]])
+    shares = np.where(np.asarray(values["finite"], bool)[:, None], shares, np.nan)
+    return {"copied": per_network(shares[:, 0]), "repeated": per_network(shares[:, 1])}
 
 
 def held_out_indicators(values: IndicatorValues, chance: float) -> dict[str, Indicator]:

@@ -154,3 +154,10 @@ def roughness(numbers_N: np.ndarray) -> float:
         return 0.0
     second = counts[:-2] - 2 * counts[1:-1] + counts[2:]
     return float(np.sum(second**2) / np.sum(counts[:-2] + 4 * counts[1:-1] + counts[2:]))
+
+
+def copied_symbols(outputs_TBV: np.ndarray, batch: Batch) -> tuple[float, float]:
+    """The shares of the steps at which the prediction is the input, and at which the target is the input."""
+    inputs, targets, mask_TB = np.asarray(batch.inputs), np.asarray(batch.targets), boolean_mask(batch)
+    predicted_TB = outputs_TBV.argmax(axis=-1)
+    return float(np.mean((predicted_TB == inputs)[mask_TB])), float(np.mean((targets == inputs)[mask_TB]))

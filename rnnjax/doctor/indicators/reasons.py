@@ -148,6 +148,7 @@ EXPLANATIONS: dict[str, Explain] = {
     **dict.fromkeys(("over_persistence", "over_linear"), without_level),
     "foreseeable": FEW_STEPS,
     **dict.fromkeys(("distribution", "one_class"), for_targets(ids=True)),
+    "copied": without_generation(ids=True),
     **dict.fromkeys(("out_of_range", "classes_as_numbers"), for_targets(ids=False, other="too few steps count")),
     **dict.fromkeys(("drift", "loops_sampled", "loops_greedy"), without_generation(ids=True)),
     "range": without_generation(ids=False),
