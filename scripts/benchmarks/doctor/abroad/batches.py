@@ -11,7 +11,7 @@ from jax import Array
 
 from benchmarks.doctor.abroad import data, networks
 from benchmarks.doctor.abroad.cases import AbroadCase
-from benchmarks.doctor.abroad.networks import Objective, Pair, Params, Sampler, draw, symbols, text_ids, windows
+from benchmarks.doctor.abroad.networks import Objective, Pair, Params, Sampler, draw, symbols, text_ids, waves, windows
 from rnnjax.doctor import examine
 from rnnjax.doctor.diagnosis import Diagnosis
 
@@ -70,6 +70,11 @@ def examine_text(change: Callable[[Pair], Pair], carry_axis: int = 1) -> Diagnos
     return examine(networks.embedded_step, params, batch, carry=carry, objective=networks.cross_entropy)
 
 
+def more_streams(batch: Pair) -> Pair:
+    """More streams than steps."""
+    return np.concatenate([batch[0]] * 3, axis=1), np.concatenate([batch[1]] * 3, axis=1)
+
+
 def one_hot_step(params: Params, carry: Array, ids: Array) -> tuple[Array, Array]:
     """Ids beyond the vocabulary are coded as zeros."""
     return networks.elman_step(params, carry, jax.nn.one_hot(ids, symbols()))
@@ -92,9 +97,10 @@ CASES = (
         lambda: examine_numbers(data.id_as_column, networks.cross_entropy, symbols(), 300),
     ),
     AbroadCase("axes", "batch_first_ids", "wrong_axis", partial(examine_text, data.swap_axes)),
-    AbroadCase("axes", "time_first_ids", "", partial(examine_text, lambda batch: batch)),
+    AbroadCase("axes", "time_first_ids", "", partial(examine_text, more_streams)),
     AbroadCase("unknown ids", "clamped_embedding", "unknown_ids", partial(examine_text, data.beyond_vocabulary)),
     AbroadCase("unknown ids", "one_hot_of_zeros", "unknown_ids", examine_one_hot_ids),
+    AbroadCase("unknown ids", "all_known", "", partial(examine_text, lambda batch: batch)),
     AbroadCase("padding", "counted", "padding_counted", partial(examine_padded, networks.cross_entropy, 150)),
     AbroadCase("padding", "masked", "", partial(examine_padded, masked_cross_entropy, 700)),
     AbroadCase("classes", "ids_as_numbers", "classes_as_numbers", partial(examine_series, data.ids_as_numbers)),
@@ -104,5 +110,6 @@ CASES = (
         partial(examine_numbers, data.event_windows, binary_cross_entropy, 1, held_out=True),
     ),
     AbroadCase("unforeseeable", "white_noise", "unforeseeable", partial(examine_series, data.white_noise, True)),
+    AbroadCase("unforeseeable", "waves", "", partial(examine_series, waves, True)),
     AbroadCase("unforeseeable", "random_walk", "unforeseeable", partial(examine_series, data.random_walk)),
 )  # fmt: skip

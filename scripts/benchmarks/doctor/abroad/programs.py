@@ -111,9 +111,15 @@ def last_output_of_window(params: Params, carry: Array, inputs: Array) -> tuple[
     return carry, outputs[-1]
 
 
-def examine_last_output() -> Diagnosis:
-    params, batch = networks.initial_params(1, 1), draw(windows(waves()))
-    return examine(last_output_of_window, params, batch, whole=True, carry=networks.zero_carry())
+def all_outputs_of_window(params: Params, carry: Array, inputs: Array) -> tuple[Array, Array]:
+    """[T, B, O]."""
+    return jax.lax.scan(lambda carry, x: elman_step(params, carry, x), carry, inputs)
+
+
+def examine_whole(network: networks.Step) -> Diagnosis:
+    """The trained forecaster as a function of whole windows."""
+    params, batch = networks.trained_forecaster().params, draw(windows(waves()))
+    return examine(network, params, batch, whole=True, carry=networks.zero_carry(), objective=networks.squared_error)
 
 
 CASES = (
@@ -128,7 +134,9 @@ CASES = (
     AbroadCase("rounding", "long_updates", "", partial(examine_rounded, 0.2)),
     AbroadCase("memory", "gradient_ends_early", "vanishing", examine_delayed),
     AbroadCase("memory", "growing_gradient", "exploding", partial(examine_linear, 1.12)),
+    AbroadCase("memory", "steady_gradient", "", partial(examine_linear, 1.0)),
     AbroadCase("parameters", "untrained", "record_mismatch", partial(examine_forecaster, False)),
     AbroadCase("parameters", "trained", "", partial(examine_forecaster, True)),
-    AbroadCase("shapes", "last_output_of_window", REFUSED, examine_last_output),
+    AbroadCase("shapes", "last_output_of_window", REFUSED, partial(examine_whole, last_output_of_window)),
+    AbroadCase("shapes", "all_outputs_of_window", "", partial(examine_whole, all_outputs_of_window)),
 )
