@@ -73,9 +73,7 @@ def run_equation(closed: ClosedJaxpr, equation: Any, arguments: list[Any]) -> li
         (one, value) for one, value in zip(equation.invars, arguments, strict=True) if not isinstance(one, Literal)
     ]
     by_variable = dict(inputs)  # an equation may read a variable twice
-    alone = closed.jaxpr.replace(
-        constvars=[], invars=list(by_variable), outvars=equation.outvars, eqns=[equation], debug_info=None
-    )
+    alone = closed.jaxpr.replace(constvars=[], invars=list(by_variable), outvars=equation.outvars, eqns=[equation])
     return list(jaxpr_as_fun(ClosedJaxpr(alone, ()))(*by_variable.values()))
 
 
@@ -123,12 +121,24 @@ def unknown_from(apply: Callable[[Any], Array], ids: np.ndarray, params: Any) ->
     if not candidates:
         return None
     outputs = np.asarray(apply(ids))
-    return next((size for size in candidates if is_unknown(apply, ids, outputs, size)), None)
+    return next((size for size in candidates if is_unknown(apply, ids, outputs, size, rows)), None)
 
 
-def is_unknown(apply: Callable[[Any], Array], ids: np.ndarray, outputs: np.ndarray, size: int) -> bool:
+def is_unknown(apply: Callable[[Any], Array], ids: np.ndarray, outputs: np.ndarray, size: int, rows: set[int]) -> bool:
     """Whether all ids from a size on give the same outputs, while those below it do not."""
-    other = np.where(ids >= size, ids + 1, ids)
     known = np.where(ids < size, (ids + 1) % size, ids)
-    same = np.array_equal(np.asarray(apply(other)), outputs, equal_nan=True)
+    same = np.array_equal(np.asarray(apply(exchange_unknown(ids, size, rows))), outputs, equal_nan=True)
     return same and not np.array_equal(np.asarray(apply(known)), outputs, equal_nan=True)
+
+
+def exchange_unknown(ids: np.ndarray, size: int, rows: set[int]) -> np.ndarray:
+    """Ids whose outputs differ from those given if the network knows ids from a size on.
+
+    Each is exchanged for the next one, unless the highest may be the last one known, which JAX reads for all above it:
+    a network of 65 ids and 64 units has matrices of both sizes. Args: rows: the first sizes of all matrices.
+    """
+    highest = int(ids.max())
+    if highest + 1 not in rows:
+        return np.where(ids >= size, ids + 1, ids)
+    others = size + (ids + 1 - size) % (highest + 1 - size) if highest > size else size - 1
+    return np.where(ids >= size, others, ids)

@@ -25,9 +25,11 @@ def arguments() -> argparse.Namespace:
     parser = build_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=10, metavar="N", help="of each fault; default 10")
     parser.add_argument("--healthy", type=int, default=3, metavar="N", help="seeds of each healthy network; default 3")
+    parser.add_argument("--abroad", action="store_true", help="instead, networks that rnnjax did not build")
     parser.add_argument(
-        "--only", action="append", default=[], metavar="NAME", help="only these faults; may be repeated"
-    )
+        "--only", action="append", default=[], metavar="NAME",
+        help="only these faults, or with --abroad these members or kinds; may be repeated",
+    )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, default=Path("results/doctor"), metavar="DIR", help="default results/doctor"
     )
@@ -92,6 +94,11 @@ def to_markdown(measured: dict[str, Any]) -> str:
 def main() -> None:
     options = arguments()
     devices.prepare()
+    if options.abroad:
+        from benchmarks.doctor.abroad.measure import measure_abroad
+
+        print(measure_abroad(options.out, options.only) + f"done: {options.out / 'abroad.md'}")
+        return
     from benchmarks.doctor.planted_faults import (  # imports JAX, which must be set up first
         AT_FLOOR,
         FAULTS,
