@@ -181,7 +181,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize(
     "variant", [name if name in ("plain", "all") else pytest.param(name, marks=pytest.mark.slow) for name in VARIANTS]
 )
-@pytest.mark.parametrize("cell", OURS)
+@pytest.mark.parametrize(
+    "cell", [cell if cell in ("elman", "lstm") else pytest.param(cell, marks=pytest.mark.slow) for cell in OURS]
+)
 class TestEveryCell:
     def test_is_a_plain_loop(self, cell: str, variant: str) -> None:
         case = Case(cell, **VARIANTS[variant])

@@ -92,6 +92,7 @@ def test_a_network_of_letters_knows_the_last_one_and_no_more() -> None:
     assert 6 / 35 < found["position_accuracy"] < 0.5
 
 
+@pytest.mark.slow
 def test_planted_categories_are_found() -> None:
     spec = spec_of()
     grammar, lexicon = task_lexicon(spec)

@@ -148,6 +148,7 @@ def test_what_was_not_seen_is_nan(clip: float, missing: str) -> None:
     assert unmeasured == (of_clipped if missing == "clipped" else {"harm_unclipped"})
 
 
+@pytest.mark.slow
 def test_an_update_out_of_the_finite_numbers_is_harm() -> None:
     """At a rate of 1e38 the unclipped update is infinite; the clipped one, 1e-38 times smaller, is harmless."""
     values = measured(WIDE, HParams(learning_rate=3e38, clip_norm=1e-38))

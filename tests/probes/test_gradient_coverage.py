@@ -93,6 +93,7 @@ def test_the_last_step_alone_is_another_gradient_than_the_sum_and_still_goes_bac
     assert 0.01 < last["earlier_share"] < total["earlier_share"]
 
 
+@pytest.mark.slow
 def test_a_sum_is_a_mean_with_a_longer_rate() -> None:
     for reduction in WEIGHTS:
         assert measured(reduction)["sum_mean_difference"] < 1e-5

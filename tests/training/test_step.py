@@ -726,6 +726,7 @@ def test_a_share_of_everything_is_the_free_run() -> None:
     np.testing.assert_array_equal(read, np.concatenate([window.inputs_WTB[:1], free]))
 
 
+@pytest.mark.slow
 def test_50_and_50_steps_of_scheduled_sampling_are_100() -> None:
     spec, data = spec_of(scheduled_sampling="sampled", batch=2, log_every=25), text(2)
     chunk, start = chunk_of(spec, 4), start_of(spec_of(batch=2), OWN)
