@@ -70,6 +70,21 @@ def test_a_column_that_gives_no_more_than_the_past_is_none(name: str) -> None:
     assert find_leak(drawn(data.with_column(data.NO_LEAKS[name]))).share < 0.99
 
 
+def test_a_column_that_gives_no_more_than_a_slow_series_own_past_is_none() -> None:
+    """It gives all but 2e-4 of the variance, a linear predictor of the past all but 1e-5."""
+    series = np.sin(2 * np.pi * np.arange(3000) / 500)[:, None] + 1e-3 * RNG(0).normal(size=(3000, 1))
+    other = 1.8 * series + 0.3 + 1e-3 * RNG(1).normal(size=(3000, 1))
+    sampler = windows(np.concatenate([series, other], axis=1)[:-1], series[1:])
+    assert find_leak(drawn(sampler)).share < 0.99
+
+
+def test_a_target_rounded_to_halves_is_a_leak() -> None:
+    """Rounding leaves 2% of the variance; as much noise is no rounding."""
+    target = RNG(0).normal(size=(20, 64, 1))
+    rounded, noisy = np.round(2 * target) / 2, target + 0.144 * RNG(1).normal(size=(20, 64, 1))
+    assert find_leak(Batch(rounded, target)).share > 0.99 > find_leak(Batch(noisy, target)).share
+
+
 def test_a_late_target_is_described() -> None:
     leak = find_leak(drawn(data.with_column(data.LEAKS["late_target"])))
     assert leak.relation == "input column 1 is target 0, 2 steps late"
@@ -111,6 +126,17 @@ def test_classes_have_no_order_and_counts_have_one() -> None:
     assert classes_as_numbers(drawn(windows(data.ids_as_numbers()))) > 0.15
     assert classes_as_numbers(drawn(windows(data.counts()))) < 0.15
     assert classes_as_numbers(drawn(windows(waves()))) == 0, "they are not whole numbers"
+
+
+def test_numbers_with_smooth_frequencies_are_no_classes() -> None:
+    """A chaotic map, whose next value a table gives and a line does not."""
+    values = [RNG(0).random(256)]
+    for _ in range(19):
+        values.append(1 - np.abs(2 * values[-1] - 1) * 0.9999)
+    numbers = np.floor(16 * np.clip(values, 0, 0.999))[..., None]
+    scrambled = RNG(3).permutation(32)[numbers.astype(int)].astype(float)
+    assert classes_as_numbers(Batch(numbers, numbers)) == 0
+    assert classes_as_numbers(Batch(scrambled, scrambled)) > 0.15
 
 
 def test_ids_that_a_network_does_not_know() -> None:
@@ -160,6 +186,12 @@ def test_the_lag_on_which_a_target_depends() -> None:
     assert found is not None and np.argmax(found.explained_L) == 12 and found.explained_L[12] > 0.99
 
 
+def test_a_regression_on_few_samples_foresees_no_noise() -> None:
+    batch = Batch(RNG(0).normal(size=(20, 8, 2)), RNG(1).normal(size=(20, 8, 1)))
+    found = measure_predictability(batch, batch_chance_loss(batch))
+    assert found is not None and found.explained_by_past == 0
+
+
 def test_too_few_steps_have_no_levels() -> None:
     batch = Batch(*(each[:9, :10] for each in drawn(windows(waves()))[:2]))
     assert measure_predictability(batch, batch_chance_loss(batch)) is None
@@ -172,6 +204,7 @@ def test_held_out_values_of_another_distribution() -> None:
     assert "outside the range of training" in shift_of_values(a, b + far).remark
     ids = RNG(1).integers(0, 6, (2, 1000))
     same, new = shift_of_values(*ids), shift_of_values(ids[0], np.where(ids[1] == 5, 9, ids[1]))
+    assert new.remark.startswith("1 ids")
     assert same.unseen == 0 and same.distance < 0.1 and new.unseen == pytest.approx(np.mean(ids[1] == 5))
 
 

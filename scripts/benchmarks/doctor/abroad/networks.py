@@ -153,7 +153,7 @@ def train(
         params, moments = state
         loss, gradient = jax.value_and_grad(loss_of)(params, *batch)
         change, moments = chosen.update(gradient, moments, params)
-        norms = {"gradient_norm": optax.global_norm(gradient), "update_norm": optax.global_norm(change)}
+        norms = {"gradient_norm": optax.tree.norm(gradient), "update_norm": optax.tree.norm(change)}
         return (optax.apply_updates(params, change), moments), {"loss": loss, **norms}
 
     (trained, _), rows = jax.jit(lambda state: jax.lax.scan(update, state, batches))((params, chosen.init(params)))

@@ -82,6 +82,12 @@ def stopped_early(shift: float) -> Curves:
     return with_norms(loss, np.where(ROW < 800, 0.05, 0.0))
 
 
+def still_falling(shift: float) -> Curves:
+    """A loss that falls until row 800, after which no update is made. Args: shift: of the loss after it."""
+    loss = 0.3 + 2 * np.exp(-np.minimum(ROW, 800) / 600) + noise() + np.where(ROW < 800, 0.0, shift)
+    return with_norms(loss, np.where(ROW < 800, 0.05, 0.0))
+
+
 def scheduled(rate: np.ndarray, rows: float) -> Curves:
     """A loss that falls with the sum of a learning rate [S]. Args: rows: the sum after which 1 / e is left."""
     return with_norms(0.3 + 2 * np.exp(-np.cumsum(rate) / rows) + noise(), 0.05 * rate * (1 + noise(0.05, 14)))
@@ -115,6 +121,8 @@ RECORDS = (
     RecordCase("leap", "no_leap", "", lambda: only_loss(learned())),
     RecordCase("standstill", "stopped_early", "", partial(stopped_early, 0.15)),
     RecordCase("standstill", "stopped_early_far_off", "", partial(stopped_early, 0.6)),
+    RecordCase("standstill", "stopped_early_while_falling", "", partial(still_falling, 0.3)),
+    RecordCase("standstill", "rate_set_to_0", "standstill", partial(still_falling, 0.0)),
     RecordCase("standstill", "cosine_schedule", "", partial(scheduled, COSINE, 150)),
     RecordCase("standstill", "exponential_schedule", "", partial(scheduled, np.exp(-ROW / 400), 40)),
     RecordCase("standstill", "decayed_too_fast", "standstill", partial(scheduled, np.exp(-ROW / 40), 40)),
