@@ -152,7 +152,6 @@ def decode_bytes(raw: bytes, encoding: str, path: Path) -> str:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
         windows = any(0x80 <= byte < 0xA0 for byte in raw)  # control characters in Latin-1
-        windows = any(0x80 <= byte < 0xA0 for byte in raw)  # control characters in Latin-1
         usual = "cp1252" if windows else "latin-1"
         guess = marked if marked != encoding else "utf-8" if encoding.lower() not in ("utf-8", "utf8") else usual
         at = f"byte {error.start:,} (0x{raw[error.start]:02x})" if error.start < len(raw) else "its end"

@@ -398,7 +398,7 @@ ROWS: dict[str, Case] = {
     "49 empty encoding": Case("task.encoding: got ''", text_study("task.encoding = ''"), before=corpus("ab" * 99)),
     "49 encoding with NUL": Case("task.encoding: got 'a\\x00'",
         text_study('task.encoding = "a\\u0000"'), before=corpus("ab" * 99)),
-    "52 binary": Case("corpus.txt looks binary (50% control characters)", text_study(), before=corpus(b"\0a" * 500)),
+    "52 binary": Case("corpus.txt looks binary (50% control characters)", text_study(), before=corpus(b"\0\1ab" * 250)),
     "53 surrogate": Case("got the lone surrogate U+D800 at character 2", text_study("task.encoding = 'utf-7'"),
                          before=corpus(b"ab+2AA-cd")),
     "56 vocabulary": Case("got a vocabulary of 70,000 characters; expected at most 65,535. Is this text?", text_study(),
