@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.doctor.abroad import ABROAD
 from benchmarks.doctor.planted_faults import AT_FLOOR, FAULTS, Case, examine_each, healthy_case
 from rnnjax.doctor.conditions import CONDITIONS
 
@@ -33,20 +34,27 @@ def test_a_planted_fault_is_named_first(case: Case) -> None:
 def test_a_healthy_network_gets_no_alarm() -> None:
     for found in examine_each(healthy_case("elman", "grammar"), SEEDS):
         assert found.faults == ()
-        assert {check.name for check in found.checks if check.outcome == "not checked"} == {"unscaled", "runaway"}
+        unchecked = {check.name: check.outcome for check in found.checks if check.outcome.startswith("not ch")}
+        assert unchecked == {}
+        assert {"unscaled", "runaway"} <= {check.name for check in found.checks if check.outcome == "not applicable"}
 
 
 def test_a_network_at_its_floor_is_told_so() -> None:
     for found in examine_each(AT_FLOOR, SEEDS):
-        assert [finding.name for finding in found.findings] == ["floor"]
+        assert [finding.name for finding in found.findings] == ["floor", "unforeseeable"]
 
 
-def test_every_fault_but_jumps_is_planted() -> None:
-    """Every training that jumped had a loss that rose at its end, which is another condition."""
+WITHOUT_CASE = {  # no network of either casebook has them yet
+    "exploding_slowly", "copies_input", "vanishing_slowly", "suspicious_values", "shifted", "worse_than_linear",
+    "unseen_symbols", "uncounted", "one_class", "no_better_than_last", "vanishing_before_answer",
+}  # fmt: skip
+
+
+def test_every_fault_is_planted_or_known_to_have_no_case() -> None:
     names = [case.name for case in FAULTS]
     known = {condition.name for condition in CONDITIONS if condition.kind == "fault"}
-    assert len(set(names)) == len(names) >= 15 and set(QUICK) <= set(names)
-    assert set(names) == known - {"jumps"}
+    assert len(set(names)) == len(names) >= 15 and set(QUICK) <= set(names) <= known
+    assert (set(names) | {case.expected for case in ABROAD}) & known == known - WITHOUT_CASE
 
 
 CASEBOOK = Path(__file__).parents[2] / "results" / "doctor" / "casebook.json"
