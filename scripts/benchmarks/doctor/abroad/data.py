@@ -92,7 +92,8 @@ def beyond_vocabulary(batch: Pair) -> Pair:
 
 
 def white_noise() -> np.ndarray:
-    return np.random.default_rng(34).normal(size=(3000, 1)).astype(np.float32)
+    """Too long to be learned by heart [N, 1]."""
+    return np.random.default_rng(34).normal(size=(60_000, 1)).astype(np.float32)
 
 
 def random_walk() -> np.ndarray:
