@@ -148,7 +148,7 @@ def indicator_curve_figure(finding: Finding, curve: Curve) -> CaptionedFigure:
         arm = arm._replace(probes={"y": values_nm[:, None]})
         figure = lag_figure([arm], "y", unit=curve.y_title, first_lag=int(curve.x_m[0]), log_y=False).figure
         figure.update_layout(xaxis_title_text=curve.x_title)
-    mean = f"Line: mean over {len(values_nm)} {curve.over}; band: its t interval, 95%."
+    mean = f"Line: mean over {len(values_nm)} {curve.over}; band: its interval, 95%."
     return CaptionedFigure(finding.symptom, mean if len(values_nm) > 1 else "Line: one network.", figure)
 
 
@@ -160,7 +160,7 @@ def indicator_figure(finding: Finding, indicator: Indicator, check: Check) -> Ca
     levels = {"limit": check.limit.bound}
     figure = interval_figure([arm], "y", unit=finding.quantity, levels=levels, each=each).figure
     over = indicator.over if len(values_n) > 1 else "one value of one network"
-    caption = f"Points: {over}; bar: mean with its t interval, 95%. Dashed: the limit of the condition."
+    caption = f"Points: {over}; bar: mean with its interval, 95%. Dashed: the limit of the condition."
     return CaptionedFigure(finding.symptom, caption, figure)
 
 

@@ -44,7 +44,6 @@ class RunCurves(NamedTuple):
 
 
 KEYS = {name.rpartition("_")[0] if name[-1].isupper() else name: name for name in TrainingCurves._fields}
-PER_ROW = ("loss", "gradient_norm", "clip_share", "update_norm")
 
 
 def validate_curves(given: Any, runs: int) -> TrainingCurves:

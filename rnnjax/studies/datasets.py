@@ -39,6 +39,7 @@ FORMATS = {  # first bytes -> what such a file is
     b"%PDF": "a PDF",
     b"SQLite format 3": "an SQLite database",
 }
+BINARY_BYTES = 4_096  # at the start of a file, in which every one of these formats has a NUL
 BYTE_ORDER_MARK = "\ufeff"
 EXPECTED_FILE = {"text": "a text", "series": "a CSV file"}  # of the tasks that read a file
 # Yearly mean sunspot numbers, 1700 to 2008: one a line, oldest first. In the public domain (National Geophysical Data
@@ -104,8 +105,9 @@ def text_warnings(text: str) -> list[str]:
 
 def check_format(raw: bytes, path: Path, expected: str) -> None:
     """Raises BadInput for a file whose first bytes are those of a format that is no text."""
+    binary = b"\0" in raw[:BINARY_BYTES]  # a table may well begin with a column called PAR1
     known = next((what for start, what in FORMATS.items() if raw.startswith(start)), None)
-    if known is not None:
+    if known is not None and (binary or not raw[:3].isalnum()):
         raise BadInput(f"task.path: {path} is {known}; expected {expected}; save it as such")
 
 

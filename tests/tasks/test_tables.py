@@ -134,6 +134,13 @@ def test_a_file_that_is_no_text_is_named(raw: bytes, message: str, tmp_path: Pat
     assert message in str(refused.value)
 
 
+def test_a_table_may_begin_with_the_name_of_a_format(tmp_path: Path) -> None:
+    path = tmp_path / "radiation.csv"
+    path.write_text("PAR1,BZh\n1,2\n")
+    source = read_source_text(TaskSpec(name="series", path=str(path)), 10**9)
+    assert source is not None and table(source.text).names == ("PAR1", "BZh")
+
+
 # Columns
 
 

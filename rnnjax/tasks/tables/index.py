@@ -19,7 +19,6 @@ COUNTERS = frozenset(COUNTER_NAMES.split()) | {"", "unnamed: 0"}  # columns that
 CYCLIC = frozenset(["hour", "minute", "second", "month", "day"])  # begin again without being a panel
 TIMES = frozenset(["t", "time", "timestamp", "seconds", "zeit", "epoch"])  # go forward, not always in equal steps
 EPOCH_UNITS = ((1e9, 4e9, 1_000_000), (1e12, 4e12, 1_000), (1e15, 4e15, 1))  # from, to, microseconds in one
-CLOCK_NAMES = re.compile(r"time|zeit|uhr|hour|heure|hora", re.IGNORECASE)
 
 
 class Index(NamedTuple):
