@@ -12,6 +12,7 @@ from rnnjax.settings import LOSS_UNITS
 from rnnjax.training.losses import LOSSES
 
 MIN_STEPS, MIN_STREAMS = 4, 2
+MOST_OUTPUTS = 3  # for each target: mean and deviation, or three quantiles
 
 
 class Batch(NamedTuple):
@@ -99,19 +100,31 @@ def check_ids(name: str, batch: Batch, symbols: int | None) -> None:
         raise BadInput(f"{name}: got ids up to {batch.inputs.max()} in the inputs; expected 0 to {symbols - 1}")
 
 
-def check_outputs(name: str, batch: Batch, width: int) -> None:
-    """Raises BadInput unless outputs of some width can be compared with the targets."""
-    if is_ids(batch.targets) and batch.targets.max() >= width:
-        raise BadInput(f"{name}: got ids up to {batch.targets.max()} in the targets; expected 0 to {width - 1}")
-    if not is_ids(batch.targets) and batch.targets.shape[-1] != width:
+def check_outputs(name: str, batch: Batch, width: int, own_objective: bool = False) -> None:
+    """Raises BadInput unless outputs of some width can be compared with the targets.
+
+    Args: own_objective: the user's, which may read up to 3 outputs for each target, such as a mean and a deviation.
+    """
+    if is_ids(batch.targets):
+        if batch.targets.max() >= width:
+            raise BadInput(f"{name}: got ids up to {batch.targets.max()} in the targets; expected 0 to {width - 1}")
+        return
+    columns = batch.targets.shape[-1]
+    if columns != width and not (own_objective and columns < width <= MOST_OUTPUTS * columns):
         raise BadInput(
-            f"{name}: got targets of {batch.targets.shape[-1]} columns; expected {width}, the width of the outputs"
+            f"{name}: got targets of {columns} columns; expected {width}, the width of the outputs (with an objective "
+            f"of your own, outputs may have up to {MOST_OUTPUTS} columns for each of the targets)"
         )
+
+
+def predictions(batch: Batch, outputs_TBO: Array) -> Array:
+    """The outputs that are compared with the targets: of numbers the first ones, as many as there are targets."""
+    return outputs_TBO if is_ids(batch.targets) else outputs_TBO[..., : batch.targets.shape[-1]]
 
 
 def batch_step_losses(batch: Batch, outputs_TBO: Array) -> Array:
     """The loss of every step and stream [T, B], in nats or squared units of the target."""
-    targets = jnp.asarray(batch.targets)
+    targets, outputs_TBO = jnp.asarray(batch.targets), predictions(batch, outputs_TBO)
     if batch.target_scale_O is not None:
         target_scale_11O = jnp.asarray(batch.target_scale_O)[None, None]
         outputs_TBO, targets = outputs_TBO * target_scale_11O, targets * target_scale_11O

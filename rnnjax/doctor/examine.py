@@ -6,17 +6,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from rnnjax.doctor.adapters import is_float, make_adapter
-from rnnjax.doctor.batch import Batch, check_ids, check_outputs, validate_batch
+from rnnjax.doctor.batch import Batch, check_ids, check_outputs, is_ids, validate_batch
 from rnnjax.doctor.diagnosis import Diagnosis, judge_indicators
-from rnnjax.doctor.forms import one_form, with_counted_steps
+from rnnjax.doctor.forms import in_order, nearest_columns, one_form, with_counted_steps
 from rnnjax.doctor.indicators.compute import all_indicators
 from rnnjax.doctor.indicators.types import Floor
 from rnnjax.doctor.inputs import (
     ExaminationInput,
     Observations,
+    first_network,
     initial_carries,
     observe,
     output_shapes,
@@ -61,7 +63,9 @@ def examine(
         hp: of a `Spec`.
         carry: the state before the batch; its floating leaves are [B, ...], its integer leaves are counters. Required
             unless the network defines its initial carry.
-        objective: the training loss, (outputs [T, B, O], targets) -> scalar; shows which steps have a gradient.
+        objective: the training loss, (outputs [T, B, O], targets) -> scalar; shows which steps have a gradient. With
+            it, there may be up to 3 outputs for each target, as a mean and a deviation: the one nearest to the target
+            is the prediction.
         held_out: a batch that training has not used; it starts from the initial carry.
         before: earlier parameters, to detect those that training has not changed.
         record: the training losses [S], or {"loss": ..., "gradient_norm": ..., "clip_share": ..., "update_norm": ...,
@@ -106,7 +110,20 @@ def in_one_form(setup: ExaminationInput) -> ExaminationInput:
         batches = [each and with_counted_steps(each, setup.objective, width) for each in batches]
     adapter, objective, batches = one_form(setup.adapter, setup.objective, batches, width)
     assert batches[0] is not None
-    return setup._replace(adapter=adapter, objective=objective, batch=batches[0], held_out=batches[1])
+    setup = setup._replace(adapter=adapter, objective=objective, batch=batches[0], held_out=batches[1])
+    return setup if is_ids(setup.batch.targets) else predictions_first(setup, carry)
+
+
+def predictions_first(setup: ExaminationInput, carry: Carry) -> ExaminationInput:
+    """The examination with those outputs first that predict the targets, where there are more outputs than targets."""
+    columns = setup.batch.targets.shape[-1]
+    params, start = first_network(setup.params), first_network(carry)
+    if output_shapes(setup, carry, setup.batch)[1].shape[-1] == columns or setup.objective is None:
+        return setup
+    outputs_TBO = jax.jit(setup.adapter.apply)(params, start, jnp.asarray(setup.batch.inputs))[1]
+    order = nearest_columns(np.asarray(outputs_TBO), setup.batch)
+    adapter, objective = in_order(setup.adapter, setup.objective, order)
+    return setup._replace(adapter=adapter, objective=objective)
 
 
 def check_parameters(params: Params, before: Params | None) -> None:
@@ -142,7 +159,7 @@ def check_network(setup: ExaminationInput, name: str, batch: Batch) -> None:
         raise BadInput(f"network: {type(error).__name__} when applied to {name}: {reason}; {expected}") from error
     if not valid:
         raise BadInput(f"network: got outputs {outputs.dtype} {outputs.shape} for {name}; {expected}")
-    check_outputs(name, batch, outputs.shape[-1])
+    check_outputs(name, batch, outputs.shape[-1], setup.objective is not None)
 
 
 def check_carry(carry: Carry, streams: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.doctor.adapters import ModelAdapter
-from rnnjax.doctor.batch import Batch, is_ids
+from rnnjax.doctor.batch import Batch, boolean_mask, is_ids
 
 Reading = Literal["logits", "probabilities", "log_probabilities", "binary_logits", "numbers"]
 Objective = Callable[[Array, Batch], Array]
@@ -143,6 +143,31 @@ def with_log_outputs(adapter: ModelAdapter) -> ModelAdapter:
     return adapter._replace(
         apply=lambda *inputs: log(apply(*inputs)), step=None if step is None else lambda *inputs: log(step(*inputs))
     )
+
+
+def nearest_columns(outputs_TBO: np.ndarray, batch: Batch) -> list[int]:
+    """The columns of the outputs: first the nearest to each target by mean square, then all others."""
+    mask_TB, left, order = boolean_mask(batch), list(range(outputs_TBO.shape[-1])), []
+    for target_N in np.asarray(batch.targets, float)[mask_TB].T:
+        errors = {column: float(np.mean((outputs_TBO[mask_TB][:, column] - target_N) ** 2)) for column in left}
+        order.append(min(errors, key=lambda column: errors[column] if np.isfinite(errors[column]) else np.inf))
+        left.remove(order[-1])
+    return order + left
+
+
+def in_order(adapter: ModelAdapter, objective: Objective, order: list[int]) -> tuple[ModelAdapter, Objective]:
+    """The columns of the outputs in another order; the objective still gets them in their own."""
+    columns, back = jnp.asarray(order), jnp.argsort(jnp.asarray(order))
+    apply, step = adapter.apply, adapter.step
+
+    def arrange(result: tuple[Any, Array]) -> tuple[Any, Array]:
+        return result[0], result[1][..., columns]
+
+    adapter = adapter._replace(
+        apply=lambda *inputs: arrange(apply(*inputs)),
+        step=None if step is None else lambda *inputs: arrange(step(*inputs)),
+    )
+    return adapter, lambda outputs, batch: objective(outputs[..., back], batch)
 
 
 def exponential(objective: Objective) -> Objective:

@@ -74,10 +74,12 @@ def generate_texts(adapter: ModelAdapter, prompts_TP: Array, uniforms_NP: Array,
 
 def generate_series(adapter: ModelAdapter, prompts_TPD: Array, params: Params, carry: Carry) -> Array:
     """The forecast [N, P, D] after P prompts."""
+    columns = prompts_TPD.shape[-1]  # further outputs, such as a deviation, are no inputs
     start = read_prompts(adapter, params, carry, prompts_TPD)
 
     def step(state: tuple[Carry, Array], _: None) -> Any:
-        return adapter.step(params, *state), state[1]  # type: ignore[misc]
+        x_PD = state[1][:, :columns]
+        return adapter.step(params, state[0], x_PD), x_PD  # type: ignore[misc]
 
     return jax.lax.scan(step, start, length=GENERATED_LENGTH)[1]
 

@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.doctor.adapters import ModelAdapter, can_step
-from rnnjax.doctor.batch import Batch, is_ids
+from rnnjax.doctor.batch import Batch, is_ids, predictions
 from rnnjax.doctor.free_running import Generated, can_run_free, generate, generated_indicators
 from rnnjax.doctor.indicators.levels import DataShift, Levels
 from rnnjax.doctor.indicators.types import Floor
@@ -91,7 +91,7 @@ def observe(setup: ExaminationInput) -> Observations:
         jax.jit(measure)(batch, held_out, setup.params, carry, fresh, held_out_carries(setup, fresh))
     )
     generated = None
-    if steps and values["finite"].any() and can_run_free(batch, values["outputs"].shape[-1]):
+    if steps and values["finite"].any() and can_run_free(batch, predictions(batch, values["outputs"]).shape[-1]):
         generated = generate(adapter, batch, setup.params, carry)
     return Observations(
         values,

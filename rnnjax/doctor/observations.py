@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from rnnjax.doctor.adapters import ModelAdapter, is_float
-from rnnjax.doctor.batch import Batch, batch_step_losses, masked_mean, stream_losses
+from rnnjax.doctor.batch import Batch, batch_step_losses, masked_mean, predictions, stream_losses
 from rnnjax.probes.dynamics.units import SATURATED
 from rnnjax.training.norms import row_norms
 from rnnjax.types import Carry, Params
@@ -71,7 +71,7 @@ def spread(batch: Batch, outputs_TBO: Array) -> Array:
 
     Of ids: of softmax(outputs) and of the one-hot targets, summed over the symbols.
     """
-    targets = jnp.asarray(batch.targets)
+    targets, outputs_TBO = jnp.asarray(batch.targets), predictions(batch, outputs_TBO)
     if batch.kind == "cross_entropy":
         outputs_TBO, targets = jax.nn.softmax(outputs_TBO), jax.nn.one_hot(targets, outputs_TBO.shape[-1])
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnjax.doctor.batch import Batch, boolean_mask, is_ids
+from rnnjax.doctor.batch import Batch, boolean_mask, is_ids, predictions
 from rnnjax.doctor.curve_view import CurveView, build_curve_view
 from rnnjax.doctor.inputs import ExaminationInput, Observations
 from rnnjax.doctor.text_view import TextView, build_text_view, symbol_names
@@ -61,7 +61,8 @@ def build_views(setup: ExaminationInput, observations: Observations, curves: Tra
 
 def training_series(setup: ExaminationInput, observations: Observations) -> SeriesView:
     """Predictions of a stream of the batch, with the free-running forecast of the same stream."""
-    outputs_TBO, generated = observations.values["outputs"][0], observations.generated
+    outputs_TBO = predictions(setup.batch, observations.values["outputs"][0])
+    generated = observations.generated
     stream = 0 if generated is None else int(generated.streams_P[0])
     column = worst_column(outputs_TBO, setup.batch)
     view = series_view(setup, setup.batch, outputs_TBO[:, stream, column], stream, column)
@@ -76,7 +77,7 @@ def held_out_series(setup: ExaminationInput, observations: Observations) -> Seri
     """Predictions of the kept held-out stream with the largest error."""
     if setup.held_out is None:
         return None
-    outputs_TBO = observations.values["held_out_outputs"][0]
+    outputs_TBO = predictions(setup.held_out, observations.values["held_out_outputs"][0])
     column = worst_column(outputs_TBO, setup.held_out)
     errors_TB = (outputs_TBO - np.asarray(setup.held_out.targets)[:, : outputs_TBO.shape[1]])[..., column] ** 2
     stream = int(np.argmax(np.nan_to_num(errors_TB.mean(axis=0))))

@@ -50,14 +50,6 @@ GENERALIZATION = (
         learning_shortfall=True,
     ),
     Condition(
-        "copies_input", "fault", "The network repeats the symbol that it has just read.",
-        "share of the predictions that are the input",
-        (Limit("copied", above=0.9), Limit("repeated", below=0.5)),
-        "It was trained to say its input: targets that were not shifted, or other parameters.",
-        "Verify that targets[t] = inputs[t + 1] in training.",
-        Comparison(),
-    ),
-    Condition(
         "worse_than_linear", "fault", "The network is much worse than a linear predictor.",
         "loss / loss of the linear predictor",
         (Limit("over_linear", above=2.0), Limit("linear_gain", above=0.2),),

@@ -85,6 +85,14 @@ PROGRAM = (
         Comparison(),
     ),
     Condition(
+        "copies_input", "fault", "The network repeats the symbol that it has just read.",
+        "share of the predictions that are the input",
+        (Limit("copied", above=0.9), Limit("repeated", below=0.5)),
+        "It was trained to say its input: targets that were not shifted, or other parameters.",
+        "Verify that targets[t] = inputs[t + 1] in training.",
+        Comparison(),
+    ),
+    Condition(
         "out_of_range", "fault", "The outputs cannot reach the targets: they end at a bound.",
         "share of the targets beyond the bound",
         (Limit("out_of_range", above=0.05),),

@@ -25,10 +25,11 @@ STATES = (
         Comparison(),
     ),
     Condition(
-        "learned", "floor", "The loss is nearly 0: the data follow a rule, or are known by heart.",
-        "loss / chance loss",
+        "learned", "floor",
+        "The loss is as low as it can be on these windows: the data follow a rule, or are known by heart.",
+        "(loss - entropy of the targets given all inputs so far in these windows) / chance loss",
         (
-            Limit("loss_over_chance", below=0.005),
+            Limit("above_windows", below=0.005),
             Limit("held_out_over_chance", below=0.02, optional=True),
             Limit("foreseeable", above=0.5, optional=True),
         ),

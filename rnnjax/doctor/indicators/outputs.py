@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnjax.doctor.batch import Batch, batch_chance_loss, boolean_mask
+from rnnjax.doctor.batch import Batch, batch_chance_loss, boolean_mask, is_ids
 from rnnjax.doctor.indicators.predictions import (
     copied_symbols,
     least_possible_loss,
@@ -13,6 +13,8 @@ from rnnjax.doctor.indicators.predictions import (
     unreachable_targets,
 )
 from rnnjax.doctor.indicators.types import Floor, Indicator, Indicators, per_network, per_stream
+from rnnjax.tasks.entropy import window_floors
+from rnnjax.types import WindowData
 
 IndicatorValues = dict[str, Any]  # of `observations.measure_network`, each [R, ...]
 
@@ -23,6 +25,7 @@ def output_indicators(
     """Losses, their ratios to the chance loss and to the floor, and the spread of the outputs.
 
     loss_over_chance  loss / chance loss; all ratios are NaN if the targets do not vary
+    above_windows     (loss - `window_entropy`) / chance loss
     identical         standard deviation of the predictions / that of the targets
     stale             (loss from the given state - loss from the initial state) / chance loss
     """
@@ -30,11 +33,24 @@ def output_indicators(
     return {
         "loss": per_stream(values["loss"]),
         "loss_over_chance": per_network(values["loss"].mean(axis=1) / chance),
+        "above_windows": per_network((values["loss"].mean(axis=1) - window_entropy(batch)) / chance),
         "identical": per_stream(values["spread"]),
         "stale": per_stream((values["loss"] - values["fresh_loss"]) / chance),
         **({} if held_out is None else held_out_indicators(values, chance)),
         **({} if floor is None or floor.loss <= 0 else {"above_floor": above_floor(values, floor)}),
     }
+
+
+def window_entropy(batch: Batch) -> float:
+    """Mean H(target_t | inputs_0 ... inputs_t) of the steps that count: the loss of one who knows all windows by heart.
+
+    0 of numbers.
+    """
+    if not is_ids(batch.inputs) or not is_ids(batch.targets):
+        return 0.0
+    weights_T = boolean_mask(batch).sum(axis=1)
+    floors_T = window_floors(WindowData(np.asarray(batch.inputs)[None], np.asarray(batch.targets)[None]))
+    return float(np.sum(floors_T * weights_T) / weights_T.sum())
 
 
 def prediction_indicators(values: IndicatorValues, batch: Batch) -> Indicators:

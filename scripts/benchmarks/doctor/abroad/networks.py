@@ -33,9 +33,9 @@ class Trained(NamedTuple):
 # Networks
 
 
-def initial_params(inputs: int, outputs: int, gain: float = 0.9) -> Params:
+def initial_params(inputs: int, outputs: int, gain: float = 0.9, seed: int = 21) -> Params:
     """Args: gain: of the orthogonal recurrent kernel."""
-    kernel, recurrent, readout = jax.random.split(jax.random.key(21), 3)
+    kernel, recurrent, readout = jax.random.split(jax.random.key(seed), 3)
     return {
         "kernel": jax.random.normal(kernel, (inputs, HIDDEN)) / np.sqrt(inputs),
         "recurrent_kernel": gain * jax.random.orthogonal(recurrent, HIDDEN),
@@ -45,10 +45,10 @@ def initial_params(inputs: int, outputs: int, gain: float = 0.9) -> Params:
     }
 
 
-def embedded_params(symbols: int) -> Params:
+def embedded_params(symbols: int, seed: int = 21) -> Params:
     """A network of ids with logits for the same symbols."""
-    embedding = jax.random.normal(jax.random.key(22), (symbols, EMBEDDED))
-    return {**initial_params(EMBEDDED, symbols), "embedding": embedding}
+    embedding = jax.random.normal(jax.random.key(seed + 1), (symbols, EMBEDDED))
+    return {**initial_params(EMBEDDED, symbols, seed=seed), "embedding": embedding}
 
 
 def elman_step(params: Params, carry: Array, x: Array) -> tuple[Array, Array]:
@@ -140,10 +140,11 @@ def train(
     objective: Objective,
     updates: int = UPDATES,
     optimizer: optax.GradientTransformation | None = None,
+    seed: int = 7,
 ) -> Trained:
-    """Adam with clipping, unless another optimizer is given; one batch an update."""
+    """Adam with clipping, unless another optimizer is given; one batch an update. Args: seed: of the batches."""
     chosen = optimizer or optax.chain(optax.clip_by_global_norm(CLIP_NORM), optax.adam(LEARNING_RATE))
-    rng = np.random.default_rng(7)
+    rng = np.random.default_rng(seed)
     batches = jax.tree.map(lambda *parts: np.stack(parts), *(sampler(rng) for _ in range(updates)))
 
     def loss_of(params: Params, inputs: Array, targets: Array) -> Array:
