@@ -2,16 +2,14 @@
 
 import pytest
 
-from benchmarks.doctor.planted_faults import AT_FLOOR, FAULTS, HEALTHY_CELLS, HEALTHY_TASKS, Case, healthy_case
+from benchmarks.doctor.healthy.own import CASES
+from benchmarks.doctor.planted_faults import AT_FLOOR, FAULTS, Case
 from rnnjax.config.fields import FIELDS, validate_field
 
-HEALTHY = [healthy_case(cell, task) for task in HEALTHY_TASKS for cell in HEALTHY_CELLS]
-NAMES = [case.name for case in (*FAULTS, AT_FLOOR)] + [
-    f"{cell}-{task}" for task in HEALTHY_TASKS for cell in HEALTHY_CELLS
-]
+NAMES = [case.name for case in (*FAULTS, AT_FLOOR)] + [name for _, name in CASES]
 
 
-@pytest.mark.parametrize("case", [*FAULTS, AT_FLOOR, *HEALTHY], ids=NAMES)
+@pytest.mark.parametrize("case", [*FAULTS, AT_FLOOR, *CASES.values()], ids=NAMES)
 def test_settings_obey_their_annotations(case: Case) -> None:
     owners = {"task": case.settings.spec.task, "spec": case.settings.spec, "hp": case.settings.hp}
     for name, field in FIELDS.items():

@@ -5,6 +5,7 @@ The seeds differ from those with which its limits were chosen.
 
 import argparse
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from rnnjax import devices
 from rnnjax.cli.common import build_parser
 
 FIRST_SEED = 11
+HEALTHY_HEADER = (
+    "| varied | healthy networks | number | false alarms | seconds |\n| --- | --- | ---: | --- | ---: |\n"
+)
 HEADER = "| planted | seeds | found | named first | seconds |\n| --- | ---: | ---: | ---: | ---: |\n"
 NOTE = """
 Found: the planted condition is among the findings. Named first: it is the first of them, the one to treat. Each network
@@ -24,11 +28,11 @@ network: its training is in the seconds of the first of them.
 def arguments() -> argparse.Namespace:
     parser = build_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=10, metavar="N", help="of each fault; default 10")
-    parser.add_argument("--healthy", type=int, default=3, metavar="N", help="seeds of each healthy network; default 3")
+    parser.add_argument("--healthy", type=int, default=3, metavar="N", help="seeds of each healthy group; default 3")
     parser.add_argument("--abroad", action="store_true", help="instead, networks that rnnjax did not build")
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME",
-        help="only these faults, or with --abroad these members or kinds; may be repeated",
+        help="only these faults, healthy groups, or with --abroad members, or kinds of them; may be repeated",
     )  # fmt: skip
     parser.add_argument(
         "--out", type=Path, default=Path("results/doctor"), metavar="DIR", help="default results/doctor"
@@ -49,15 +53,13 @@ def measure_fault(case: Any, seeds: Sequence[int]) -> dict[str, Any]:
     return {"name": case.name, "seeds": len(seeds), "found": found, "first": first, "seconds": seconds, "named": named}
 
 
-def measure_healthy(cell: str, task: str, seeds: Sequence[int]) -> dict[str, Any]:
-    """The alarms that healthy networks of one kind get."""
-    from benchmarks.doctor.planted_faults import examine_each, healthy_case
-
+def measure_healthy(group: Any, seeds: Sequence[int]) -> dict[str, Any]:
+    """The faults that the doctor finds in healthy networks of one group."""
     started = time.monotonic()
-    alarms = [[one.name for one in each.faults] for each in examine_each(healthy_case(cell, task), seeds)]
+    alarms = [[one.name for one in each.faults] for each in group.examine(seeds)]
     seconds = round(time.monotonic() - started, 1)
-    print(f"healthy {cell}, {task}: {sum(map(bool, alarms))} alarms of {len(seeds)} {alarms}, {seconds} s", flush=True)
-    return {"cell": cell, "task": task, "networks": len(seeds), "alarms": alarms, "seconds": seconds}
+    print(f"healthy: {group.name}: {sum(map(bool, alarms))} alarms of {len(seeds)} {alarms}, {seconds} s", flush=True)
+    return {"kind": group.kind, "name": group.name, "networks": len(seeds), "alarms": alarms, "seconds": seconds}
 
 
 def summary(measured: dict[str, Any]) -> str:
@@ -80,15 +82,31 @@ def summary(measured: dict[str, Any]) -> str:
 def to_markdown(measured: dict[str, Any]) -> str:
     """casebook.md."""
     rows = [
-        f"| {r['name']} | {r['seeds']} | {r['found']} | {r['first']} | {r['seconds']} |" for r in measured["faults"]
+        f"| {r['name']} | {r['seeds']} | {r['found']} | {r['first']} | {r['seconds']} |\n" for r in measured["faults"]
     ]
-    cells = list(dict.fromkeys(row["cell"] for row in measured["healthy"]))
-    tasks = list(dict.fromkeys(row["task"] for row in measured["healthy"]))
-    alarms = {(r["cell"], r["task"]): f"{sum(map(bool, r['alarms']))} of {r['networks']}" for r in measured["healthy"]}
-    table = [f"| {task} | {' | '.join(alarms.get((cell, task), '') for cell in cells)} |" for task in tasks]
-    head = f"| false alarms | {' | '.join(cells)} |\n| --- |{' ---: |' * len(cells)}\n"
-    parts = ["# What the doctor finds\n\n", summary(measured), "\n", HEADER, "\n".join(rows), "\n\n", head]
-    return "".join([*parts, "\n".join(table), "\n", NOTE])
+    healthy = [
+        f"| {row['kind']} | {row['name']} | {row['networks']} | {count_alarms(row['alarms'])} | {row['seconds']} |\n"
+        for row in measured["healthy"]
+    ]
+    parts = [
+        "# What the doctor finds\n\n",
+        summary(measured),
+        "\n",
+        HEADER,
+        *rows,
+        "\n",
+        HEALTHY_HEADER,
+        *healthy,
+        NOTE,
+    ]
+    return "".join(parts)
+
+
+def count_alarms(alarms: list[list[str]]) -> str:
+    """The number of networks with a false alarm, and what was found in them."""
+    names = Counter(name for each in alarms for name in each)
+    found = ", ".join(f"{name} {count}" for name, count in names.items())
+    return f"{sum(map(bool, alarms))}" + (f" ({found})" if found else "")
 
 
 def main() -> None:
@@ -99,23 +117,21 @@ def main() -> None:
 
         print(measure_abroad(options.out, options.only) + f"done: {options.out / 'abroad.md'}")
         return
-    from benchmarks.doctor.planted_faults import (  # imports JAX, which must be set up first
-        AT_FLOOR,
-        FAULTS,
-        HEALTHY_CELLS,
-        HEALTHY_TASKS,
-    )
+    from benchmarks.doctor.healthy import HEALTHY  # imports JAX, which must be set up first
+    from benchmarks.doctor.planted_faults import AT_FLOOR, FAULTS
+
+    def is_chosen(*names: str) -> bool:
+        return not options.only or not set(names).isdisjoint(options.only)
 
     seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
-    chosen = [case for case in (*FAULTS, AT_FLOOR) if not options.only or case.name in options.only]
     some = range(FIRST_SEED, FIRST_SEED + options.healthy)
-    kinds = [(cell, task) for task in HEALTHY_TASKS for cell in HEALTHY_CELLS] if options.healthy else []
+    groups = [group for group in HEALTHY if is_chosen(group.kind, group.name)] if options.healthy else []
     measured: dict[str, list[Any]] = {"faults": [], "healthy": []}
-    for case in chosen:
+    for case in (case for case in (*FAULTS, AT_FLOOR) if options.seeds and is_chosen(case.name)):
         measured["faults"].append(measure_fault(case, seeds))
         write_results(options.out, measured)
-    for cell, task in kinds:
-        measured["healthy"].append(measure_healthy(cell, task, some))
+    for group in groups:
+        measured["healthy"].append(measure_healthy(group, some))
         write_results(options.out, measured)
     print(summary(measured) + f"done: {options.out / 'casebook.md'}")
 

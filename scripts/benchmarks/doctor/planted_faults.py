@@ -1,4 +1,4 @@
-"""Networks with a planted fault, and healthy ones, on which the doctor is measured."""
+"""Networks with a planted fault, on which the doctor is measured."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -288,19 +288,3 @@ FAULTS = (
 AT_FLOOR = Case(
     "floor", text(task=TaskSpec(name="recall", characters=6_000, copy_delay=10, symbols=4), window=8, steps=200)
 )
-
-# Healthy networks
-
-HEALTHY_TASKS: dict[str, tuple[TaskSpec, dict[str, Any], dict[str, Any]]] = {
-    "grammar": (TEXT, {"steps": 800}, {}),
-    "text": (TaskSpec(name="text"), {"steps": 1200, "validate_every": 40}, {"patience": 4.0}),
-    "series": (SERIES, {"steps": 800}, {}),
-    "recall": (TaskSpec(name="recall", characters=6_000, copy_delay=3, symbols=4), {"steps": 1200}, {}),
-}
-HEALTHY_CELLS = ("elman", "leaky", "minimal", "gru", "lstm")
-
-
-def healthy_case(cell: str, name: str) -> Case:
-    """A network of one cell, trained well on one task."""
-    task, spec_changes, hp_changes = HEALTHY_TASKS[name]
-    return Case("", Settings(replace(SMALL, task=task, cell=cell, **spec_changes), GOOD._replace(**hp_changes)))
