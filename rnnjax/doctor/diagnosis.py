@@ -82,12 +82,15 @@ def headline(diagnosis: Diagnosis) -> str:
 
 
 def coverage_summary(diagnosis: Diagnosis) -> str:
-    """How many checks passed, and how many were not possible and why; those of other kinds of networks do not count."""
+    """How many checks found no fault, and how many were not possible and why.
+
+    Those of other kinds of networks do not count. Notes and floors are no faults.
+    """
     possible = [check for check in diagnosis.checks if check.outcome not in ("not checked", "not applicable")]
     reasons = Counter(check.reason for check in diagnosis.checks if check.outcome == "not checked")
-    passed = sum(check.outcome != "found" for check in possible)
+    passed = sum(check.outcome != "found" or check.kind != "fault" for check in possible)
     summary = f"{passed} of {len(possible) + reasons.total()} checks passed"
-    found = f", {len(possible) - passed} found" if passed < len(possible) else ""
+    found = f", {len(possible) - passed} found a fault" if passed < len(possible) else ""
     missing = f", {reasons.total()} not possible" if reasons else ""
     return summary + found + missing + (f" because {join_reasons(reasons)}" if any(reasons) else "")
 

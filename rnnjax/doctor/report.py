@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
@@ -52,8 +52,9 @@ def finding_panel(number: int, finding: Finding) -> Panel:
     table.add_column()
     for name, text in rows.items():
         table.add_row(name, escape(escape_controls(text)))
-    title = f"{number}. {finding.symptom} [{finding.kind}]"
-    return Panel(table, title=escape(title), title_align="left", border_style=STYLES[finding.kind])
+    symptom = f"[bold]{escape(escape_controls(finding.symptom))}[/]"  # a title would be cut off at the terminal's width
+    title = escape(f"{number}. [{finding.kind}]")
+    return Panel(Group(symptom, table), title=title, title_align="left", border_style=STYLES[finding.kind])
 
 
 def to_json(title: str, diagnosis: Diagnosis) -> dict[str, Any]:

@@ -14,9 +14,7 @@ from rnnjax import devices
 from rnnjax.cli.common import build_parser
 
 FIRST_SEED = 11
-HEALTHY_HEADER = (
-    "| varied | healthy networks | number | false alarms | seconds |\n| --- | --- | ---: | --- | ---: |\n"
-)
+HEALTHY_HEADER = "| varied | healthy networks | number | false alarms | seconds |\n| --- | --- | ---: | --- | ---: |\n"
 HEADER = "| planted | seeds | found | named first | seconds |\n| --- | ---: | ---: | ---: | ---: |\n"
 NOTE = """
 Found: the planted condition is among the findings. Named first: it is the first of them, the one to treat. Each network
