@@ -20,8 +20,8 @@ HEALTHY = {  # typical values of a well-trained network
     "predicts_next_input": 1.0, "last_step": 0.06, "silent_streams": 0.0, "distribution": 0.0, "rise": 0.0,
     "jumps": 0.0, "dead": 0.0, "saturated": 0.1, "input_independent": 0.0, "frozen": 0.0, "clip_ratio": 0.5,
     "clip": 0.02, "path": 1.5, "gradient_growth": -0.5, "gradient_decay": -0.5, "stale": 0.0, "identical": 0.8,
-    "gap": 0.05, "loss_over_chance": 0.3, "above_windows": 0.3, "drift": 0.05, "range": 0.7, "loops_sampled": 0.0, "above_floor": 0.3,
-    "fall_at_end": 0.005, "loops_greedy": 0.3,
+    "gap": 0.05, "loss_over_chance": 0.3, "drift": 0.05, "range": 0.7, "loops_sampled": 0.0, "above_floor": 0.3,
+    "above_windows": 0.3, "fall_at_end": 0.005, "loops_greedy": 0.3,
 }  # fmt: skip
 
 
