@@ -117,7 +117,7 @@ def check_outputs(name: str, batch: Batch, width: int, own_objective: bool = Fal
         )
 
 
-def predictions(batch: Batch, outputs_TBO: Array) -> Array:
+def predictions(batch: Batch, outputs_TBO: Any) -> Any:
     """The outputs that are compared with the targets: of numbers the first ones, as many as there are targets."""
     return outputs_TBO if is_ids(batch.targets) else outputs_TBO[..., : batch.targets.shape[-1]]
 

@@ -4,9 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnnjax.analysis.loss_spikes import BEFORE
 from rnnjax.doctor.indicators.leaps import find_leaps
 from rnnjax.doctor.indicators.standstill import OVERFLOW_NORM, standstill_indicators
-from rnnjax.doctor.indicators.trends import SEGMENTS, segment_means
+from rnnjax.doctor.indicators.trends import SEGMENTS, find_spikes, segment_means
 from rnnjax.doctor.inputs import ExaminationInput, Observations
 from rnnjax.doctor.training_curves import MIN_ROWS, RunCurves, TrainingCurves, run_that_trained
 
@@ -80,10 +81,20 @@ def training_marks(x_S: np.ndarray, run: RunCurves) -> dict[str, tuple[Mark, ...
     lowest = int(np.argmin(segment_means(run.loss_S)))
     return {
         "leap": leaps,
+        "jumps": spike_marks(x_S, run.loss_S),
         "rise": (Mark(tenths[lowest].mean(), x_S[-1], "rises after its lowest tenth"),),
         "fall_at_end": (Mark(tenths[-1][0], x_S[-1], "still decreasing"),),
         **standstill_marks(x_S, run),
     }
+
+
+def spike_marks(x_S: np.ndarray, loss_S: np.ndarray) -> tuple[Mark, ...]:
+    """The highest spikes."""
+    if len(loss_S) <= 2 * BEFORE:
+        return ()
+    rows = np.flatnonzero(find_spikes(loss_S))
+    highest = np.sort(rows[np.argsort(-loss_S[rows], kind="stable")][:MOST_MARKS])
+    return tuple(Mark(x_S[row], x_S[row], "spike") for row in highest)
 
 
 def standstill_marks(x_S: np.ndarray, run: RunCurves) -> dict[str, tuple[Mark, ...]]:

@@ -23,6 +23,7 @@ from rnnjax.doctor.indicators.curves import curve_indicators
 from rnnjax.doctor.indicators.layout import padded_steps, wrong_axis
 from rnnjax.doctor.indicators.leaks import find_leak
 from rnnjax.doctor.indicators.levels import shift_of_values
+from rnnjax.doctor.indicators.outputs import window_entropy
 from rnnjax.doctor.indicators.predictability import measure_predictability
 from rnnjax.doctor.indicators.predictions import classes_as_numbers, least_possible_loss, one_class, unreachable_targets
 from rnnjax.doctor.indicators.types import Indicators, per_network
@@ -110,6 +111,15 @@ def test_noise_has_no_axis_of_time() -> None:
     noise = RNG(0).normal(size=(20, 40, 2))
     assert wrong_axis(Batch(noise, RNG(1).normal(size=(20, 40, 1)))) < 0.2
     assert np.isnan(wrong_axis(Batch(noise[:3], noise[:3] + 1))), "too few steps"
+
+
+def test_the_entropy_of_windows_is_that_of_targets_after_equal_inputs() -> None:
+    """Two of four streams begin alike and go on differently: log 2 for each of them at the first step."""
+    inputs, targets = np.array([[1, 1, 2, 3], [4, 5, 6, 7]]), np.array([[4, 5, 6, 7], [0, 0, 0, 1]])
+    assert window_entropy(Batch(inputs, targets)) == pytest.approx(np.log(2) * 2 / 8)
+    mask = np.array([[1, 1, 1, 1], [0, 0, 0, 0]])
+    assert window_entropy(Batch(inputs, targets, mask)) == pytest.approx(np.log(2) / 2)
+    assert window_entropy(Batch(np.zeros((2, 4, 1)), targets)) == 0.0
 
 
 def test_padding_is_the_common_end_of_streams() -> None:

@@ -199,6 +199,44 @@ def test_a_floor_that_is_given_is_asked_for() -> None:
     assert found.findings[-1].name == "floor"
 
 
+PHASES = np.arange(3.0)
+TURN = np.array([[np.cos(0.3), np.sin(0.3)], [-np.sin(0.3), np.cos(0.3)]], np.float32)
+CIRCLE = np.stack([np.stack([np.cos(0.3 * n + PHASES), np.sin(0.3 * n + PHASES)]).T for n in range(9)]).astype(
+    np.float32
+)
+
+
+def deviations_and_means(params: Any, carry: Any, x: Any) -> Any:
+    """Logarithms of the deviations before the means: the exact next point of a circle."""
+    return carry, jnp.concatenate([jnp.full_like(x, params["deviation"]), x @ TURN], axis=-1)
+
+
+def likelihood(outputs: Any, targets: Any) -> Any:
+    deviation, mean = jnp.split(outputs, 2, axis=-1)
+    return jnp.mean(0.5 * ((targets - mean) / jnp.exp(deviation)) ** 2 + deviation)
+
+
+def test_outputs_of_a_distribution_are_compared_by_their_means() -> None:
+    params, batch = {"deviation": jnp.array(-2.0)}, (CIRCLE[:-1], CIRCLE[1:])
+    found = examine(deviations_and_means, params, batch, carry=CARRY, objective=likelihood, record=-2 * np.ones(50))
+    assert found.indicators.values["loss"].values_n.max() < 1e-10
+    assert found.indicators.values["record_mismatch"].values_n.max() < 1e-3
+    assert found.views is not None and found.views.series is not None
+    assert {finding.name for finding in found.findings} == {"no_memory", "learned"}  # it has no state
+    column = int(found.views.series.column.split()[1]) - 1
+    angles = 0.3 * np.arange(8, 58) + PHASES[0]
+    expected = (np.cos if column == 0 else np.sin)(angles)
+    np.testing.assert_allclose(found.views.series.forecast_N[:50], expected, atol=1e-3)
+
+
+def test_outputs_of_other_width_need_an_objective() -> None:
+    params, batch = {"deviation": jnp.array(-2.0)}, (CIRCLE[:-1], CIRCLE[1:])
+    with pytest.raises(BadInput, match="targets of 2 columns; expected 4"):
+        examine(deviations_and_means, params, batch, carry=CARRY)
+    with pytest.raises(BadInput, match="targets of 1 columns; expected 4"):  # more than 3 for each
+        examine(deviations_and_means, params, (batch[0], batch[1][..., :1]), carry=CARRY, objective=likelihood)
+
+
 EVIL = "</script><script>alert(1)</script>"
 
 

@@ -161,6 +161,16 @@ def test_marks_of_a_rise_and_of_a_standstill() -> None:
     assert marks["standstill"][0].first == pytest.approx(430, abs=30)
 
 
+def test_marks_of_the_highest_spikes() -> None:
+    loss_S = falling()
+    high = np.sort(np.random.default_rng(1).choice(np.arange(100, ROWS), 20, replace=False))  # more than are marked
+    loss_S[high] += np.where(np.arange(len(high)) < 3, 5.0, 3.0) + np.random.default_rng(0).random(len(high))
+    marks = training_marks(10 * np.arange(ROWS), run_that_trained(TrainingCurves(loss_S[None]), 0))["jumps"]
+    assert len(marks) == 12 and {mark.first for mark in marks} <= set((10 * high).tolist())
+    assert [mark.first for mark in marks[:3]] == (10 * high[:3]).tolist()
+    assert training_marks(np.arange(ROWS), run_that_trained(TrainingCurves(falling()[None]), 0))["jumps"] == ()
+
+
 def test_long_curves_keep_their_spikes() -> None:
     loss_S = np.ones(50_000)
     loss_S[[777, 31_000]], loss_S[40_000] = (9.0, 0.1), np.nan

@@ -70,12 +70,17 @@ def noise_deviation(loss_S: np.ndarray) -> float:
 
 def jump_share(loss_S: np.ndarray) -> float:
     """The share of spikes among the rows that have 40 rows before them."""
+    return float(np.mean(find_spikes(loss_S)[BEFORE:]))
+
+
+def find_spikes(loss_S: np.ndarray) -> np.ndarray:
+    """Which rows [S] lie far above the median of the 40 rows before them; none without so many rows before."""
     median_S = medians_before(loss_S[None])[0, BEFORE:]
     excess_S = loss_S[BEFORE:] - median_S
     excess_S = excess_S - periodic_part(excess_S)
     below = -np.quantile(excess_S[len(excess_S) // 2 :], ONE_SIGMA)
     sizes = JUMP_SHARE * np.abs(median_S), JUMP_LEARNED * learned_loss(loss_S), JUMP_NOISE * below
-    return float(np.mean(excess_S > np.max(np.broadcast_arrays(*sizes), axis=0)))
+    return np.concatenate([np.zeros(BEFORE, bool), excess_S > np.max(np.broadcast_arrays(*sizes), axis=0)])
 
 
 def periodic_part(excess_S: np.ndarray) -> np.ndarray:

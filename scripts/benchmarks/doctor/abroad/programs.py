@@ -95,7 +95,7 @@ def examine_linear(gain: float) -> Diagnosis:
     rng = np.random.default_rng(41)
     inputs = rng.normal(size=(60, networks.STREAMS, 1)).astype(np.float32)
     carry = networks.zero_carry()
-    outputs = np.asarray(jax.lax.scan(lambda carry, x: linear_step(used, carry, x), carry, inputs)[1])
+    outputs = np.asarray(jax.lax.scan(lambda carry, x: linear_step(used, carry, x), carry, jnp.asarray(inputs))[1])
     used["readout"] /= outputs.std()
     targets = (outputs / outputs.std() + 0.1 * rng.normal(size=outputs.shape)).astype(np.float32)
     return examine(linear_step, used, (inputs, targets), carry=carry, objective=networks.squared_error)
