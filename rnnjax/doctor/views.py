@@ -79,7 +79,8 @@ def held_out_series(setup: ExaminationInput, observations: Observations) -> Seri
         return None
     outputs_TBO = predictions(setup.held_out, observations.values["held_out_outputs"][0])
     column = worst_column(outputs_TBO, setup.held_out)
-    errors_TB = (outputs_TBO - np.asarray(setup.held_out.targets)[:, : outputs_TBO.shape[1]])[..., column] ** 2
+    targets_TBO = np.asarray(setup.held_out.targets, float)[:, : outputs_TBO.shape[1]]
+    errors_TB = (outputs_TBO - targets_TBO)[..., column] ** 2
     stream = int(np.argmax(np.nan_to_num(errors_TB.mean(axis=0))))
     return series_view(setup, setup.held_out, outputs_TBO[:, stream, column], stream, column)._replace(held_out=True)
 

@@ -50,16 +50,6 @@ GENERALIZATION = (
         learning_shortfall=True,
     ),
     Condition(
-        "worse_than_linear", "fault", "The network is much worse than a linear predictor.",
-        "loss / loss of the linear predictor",
-        (Limit("over_linear", above=2.0), Limit("linear_gain", above=0.2),),
-        "What a line can predict has not been learned, or does not carry over to the held-out data.",
-        "Treat the findings above first; then train longer, scale the data, or predict what the linear predictor "
-        "leaves.",
-        Comparison(),
-        learning_shortfall=True,
-    ),
-    Condition(
         "exposure", "fault", "Exposure bias: quality degrades in free-running generation.",
         "increase of the surprisal of generated text after 140 symbols, nats per symbol",
         (Limit("drift", above=0.5),),
@@ -79,6 +69,16 @@ GENERALIZATION = (
         "Errors feed back: one-step predictions are accurate, and each error increases the next one.",
         "Train on longer windows with a carried state, standardise, or predict the difference between steps.",
         Comparison(),
+    ),
+    Condition(
+        "worse_than_linear", "fault", "The network is much worse than a linear predictor.",
+        "loss / loss of the linear predictor",
+        (Limit("over_linear", above=2.0), Limit("linear_gain", above=0.2),),
+        "What a line can predict has not been learned, or does not carry over to the held-out data.",
+        "Treat the findings above first; then train longer, scale the data, or predict what the linear predictor "
+        "leaves.",
+        Comparison(),
+        learning_shortfall=True,
     ),
     Condition(
         "loops_of_model", "fault", "Texts sampled at temperature 1 end in loops.",
