@@ -48,9 +48,13 @@ class Metric(NamedTuple):
     range: tuple[float, float] | None = None
 
 
-def resolve_unit(metric: Metric, loss: str) -> Metric:
-    """The metric with its unit for a task with this loss. Raises KeyError for a loss not in `LOSS_UNITS`."""
-    return metric._replace(unit=metric.unit.format(**UNITS_OF_LOSS[loss]))
+def resolve_unit(metric: Metric, loss: str, token: str = "character") -> Metric:
+    """The metric with its unit for a task with this loss. Raises KeyError for a loss not in `LOSS_UNITS`.
+
+    Args: token: of a text, what is predicted at one step.
+    """
+    units = {name: unit.replace("character", token) for name, unit in UNITS_OF_LOSS[loss].items()}
+    return metric._replace(unit=metric.unit.format(**units))
 
 
 def suffixed_metrics(metrics: Mapping[str, Metric], suffix: str, condition: str = "") -> dict[str, Metric]:

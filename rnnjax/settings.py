@@ -20,6 +20,12 @@ from rnnjax.errors import BadInput
 
 LOSS_UNITS = {"cross_entropy": "nats per character", "squared_error": "squared units of the target"}
 
+
+def loss_unit(loss: str, token: str = "character") -> str:
+    """The unit of a loss. Args: token: of a text, what is predicted at one step."""
+    return LOSS_UNITS[loss].replace("character", token)
+
+
 Count = Annotated[int, Ge(1), Le(2**31 - 1)]
 Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 Positive = Annotated[float, Gt(0), Lt(math.inf)]
@@ -57,6 +63,9 @@ class TaskSpec:
     determiner_probability: Probability = 0.5  # grammar: probability of each optional "the"
     extra_letters: str = ""  # grammar: further letters of the vocabulary, besides those of its words
     path: str = ""  # text, series: the file; empty = the included Markdown text, or a generated series
+    tokens: Literal["characters", "bytes", "words"] = "characters"  # text: what a network reads at one step
+    # text: most frequent tokens that are told apart, all others are one; 0 = all characters, or words that occur twice
+    vocabulary_limit: Annotated[int, Ge(0), Le(65_535)] = 0
     encoding: str = "utf-8"  # text, series: encoding of the file
     validation: Share = 0.1  # held-out share: the end of a file, or generated data of that share of the training length
     # series: the generated series; sunspots = the yearly sunspot numbers from 1700 to 2008, which are included
@@ -96,6 +105,7 @@ class TaskSpec:
         check_fields(TaskSpec, vars(self))
 
 
+TEXT_FIELDS = ("tokens", "vocabulary_limit")
 TABLE_FIELDS = (  # of `TaskSpec`: no part of a run's identity where all arms have the default; older runs lack them
     *("delimiter", "decimal", "thousands", "units", "header", "skip_lines", "index", "where", "order"),
     *("missing_values", "missing"),

@@ -19,6 +19,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.metrics import Metric
+from rnnjax.vocabulary import Vocabulary
 
 Params = dict[str, Any]  # a tree of arrays
 Carry = Any  # a cell's own state: an array or a tuple of arrays
@@ -80,7 +81,7 @@ class DataNotice(NamedTuple):
     """A fact about a user's data that its owner may not know; training goes on."""
 
     column: str  # empty where it is about the rows
-    kind: str  # code (a number that may mean "missing"), missing, gap, duplicate, zone, index, series, rows
+    kind: str  # code (a number that may mean "missing"), missing, gap, duplicate, zone, index, series, rows, unknown
     text: str
 
     def __str__(self) -> str:
@@ -108,7 +109,7 @@ class Task(NamedTuple):
     outputs: int  # O
     loss: str  # of one prediction, one of `losses.LOSSES`
     reference_losses: dict[str, float]  # of the loss: "chance", "floor", and others of a text or a series
-    vocabulary: str = ""  # of a text: the character of id i is vocabulary[i]
+    vocabulary: Vocabulary = ""  # of a text: the token of id i is vocabulary[i]
     text_measures: Callable[[str], dict[str, float]] | None = None  # of a generated text, "valid_words" in [0, 1] ...
     columns: tuple[str, ...] = ()  # of a series: its names
     target_mean_O: tuple[float, ...] = ()  # of a series: was subtracted from each column of the targets
@@ -118,6 +119,9 @@ class Task(NamedTuple):
     notices: tuple[DataNotice, ...] = ()  # of a file: what its owner may not know
     row_index: RowIndex | None = None  # of the last row to train on, of a file whose rows have an index
     axes_swapped: bool = False  # windows [T, B] are handed over as [B, T]: what is read as time is the batch
+    token: str = "character"  # of a text: what a token is; the loss is in nats per token
+    tokens_per_character: float = 1.0  # of a text: in its held-out part
+    ngram_losses: tuple[float, ...] = ()  # of a user's text: held-out losses of n-grams, n = 1, 2, ...
 
 
 class Probe(NamedTuple):

@@ -14,7 +14,8 @@ import numpy as np
 from rnnjax.analysis.statistics import Interval, estimate_mean
 from rnnjax.config.schema import Arm, Study
 from rnnjax.metrics import Metric, metric_name
-from rnnjax.settings import LOSS_UNITS, TaskSpec
+from rnnjax.settings import TaskSpec, loss_unit
+from rnnjax.vocabulary import Vocabulary
 
 
 class ArmResult(NamedTuple):
@@ -30,6 +31,7 @@ class ArmResult(NamedTuple):
     diverged_at: np.ndarray  # [n] int, the step at which a run left the finite numbers; -1 = never
     metrics: dict[str, np.ndarray]  # name -> [n] float, NaN where the run diverged or never got there
     loss: str = "cross_entropy"  # one of `settings.LOSS_UNITS`
+    token: str = "character"  # of a text: what is predicted at one step
     measured_at: Mapping[str, np.ndarray] = {}  # probe value -> [Q] bool: was it taken there; absent = everywhere
     info: Mapping[str, Metric] = {}  # of rows, probes and metrics, with their units for this arm's task
     labels: Mapping[str, Sequence[tuple[str, str]]] = {}  # of a map: (name, group) of each point
@@ -37,7 +39,7 @@ class ArmResult(NamedTuple):
     @property
     def loss_unit(self) -> str:
         """The unit of this arm's loss."""
-        return LOSS_UNITS[self.loss]
+        return loss_unit(self.loss, self.token)
 
     def was_measured(self, probe: str) -> np.ndarray:
         """At which of the probe steps [Q] a probe's value was taken, whatever it came to."""
@@ -53,10 +55,17 @@ class DataSummary(NamedTuple):
 
     train_length: int  # N of the training part
     validation_length: int
-    vocabulary: str  # of a text, else empty
+    vocabulary: Vocabulary  # of a text, else empty
     loss: str
     reference_losses: dict[str, float]
     notices: tuple[str, ...] = ()  # of a file: what its owner may not know
+    token: str = "character"  # as in `types.Task`, and so are the others
+    tokens_per_character: float = 1.0
+    ngram_losses: tuple[float, ...] = ()
+
+    @property
+    def loss_unit(self) -> str:
+        return loss_unit(self.loss, self.token)
 
 
 @dataclass(frozen=True)
@@ -133,11 +142,6 @@ def at_probe_steps(arm: ArmResult, probe: str) -> ArmResult:
     taken_Q = arm.was_measured(probe)
     values = arm.probes[probe][:, taken_Q]
     return arm._replace(probe_steps=arm.probe_steps[taken_Q], probes={probe: values}, measured_at={})
-
-
-def decode_ids(ids: np.ndarray, vocabulary: str) -> str:
-    """The text of ids, each the place of a character in the vocabulary."""
-    return "".join(vocabulary[i] for i in ids)
 
 
 Named = TypeVar("Named", "ArmResult", "Arm")

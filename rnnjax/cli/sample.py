@@ -22,6 +22,7 @@ def arguments() -> argparse.Namespace:
     asked = build_options().parse_args()
     check_range("--length", asked.length, 1, MAX_LENGTH)
     check_range("--beam", asked.beam, 1, MAX_BEAM)
+    check_range("--min-length", asked.min_length, 1, asked.length)
     check_range("--random", asked.random, 0, LAST_SEED)
     if asked.temperature is not None and not 0 < as_float32(asked.temperature) < float("inf"):
         raise BadInput(f"--temperature: got {asked.temperature}; expected number > 0 and finite. Use --greedy for 0")
@@ -38,9 +39,9 @@ def build_options() -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path, metavar="OUT", help="run folder of a study")
     parser.add_argument("--arm", metavar="A", help="arm; default the first")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the arm; default the first")
-    parser.add_argument("--length", type=int, default=500, metavar="N", help="characters or rows; default 500")
+    parser.add_argument("--length", type=int, default=500, metavar="N", help="tokens or rows; default 500")
     text = parser.add_argument_group("for a text")
-    text.add_argument("--prompt", metavar="TEXT", help="text that the network reads first; default a line end or space")
+    text.add_argument("--prompt", metavar="TEXT", help="text to read first; default the start of the held-out text")
     text.add_argument("--temperature", type=float, metavar="T", help="softmax temperature, > 0; default 1")
     text.add_argument("--greedy", action="store_true", default=None, help="always the most likely character")
     text.add_argument("--top-k", type=int, metavar="K", help="sample from the K most likely characters")
@@ -52,7 +53,8 @@ def build_options() -> argparse.ArgumentParser:
         metavar="A",
         help="with --beam: 0 to 5, > 0 prefers longer texts; default 0",
     )
-    text.add_argument("--end", metavar="CHAR", help="character that ends the text; default none")
+    text.add_argument("--min-length", type=int, metavar="N", help="with --beam and --end: shortest text; default 0")
+    text.add_argument("--end", metavar="CHAR", help="character, byte or word that ends the text; default none")
     text.add_argument("--random", type=int, metavar="N", help="seed of the sampling; default 0")
     add_import_option(parser)
     return parser
@@ -70,8 +72,9 @@ def check_conflicts(asked: argparse.Namespace) -> None:
         for other in others:
             if decoder in given and other in given:
                 raise BadInput(f"--{decoder} and --{other.replace('_', '-')} are mutually exclusive")
-    if "length_penalty" in given and "beam" not in given:
-        raise BadInput("--length-penalty requires --beam")
+    for option, needed in (("length_penalty", "beam"), ("min_length", "beam"), ("min_length", "end")):
+        if option in given and needed not in given:
+            raise BadInput(f"--{option.replace('_', '-')} requires --{needed}")
 
 
 def main() -> None:

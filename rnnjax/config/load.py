@@ -16,7 +16,7 @@ from rnnjax.config.schema import COUNT, LIST, Arm, Study, StudyFile
 from rnnjax.config.toml_file import read_toml
 from rnnjax.devices import available_memory
 from rnnjax.errors import BadInput
-from rnnjax.settings import TABLE_FIELDS, Spec, TaskSpec
+from rnnjax.settings import TABLE_FIELDS, TEXT_FIELDS, Spec, TaskSpec
 
 BYTES_PER_STEP = 40  # of a series or an example: its numbers in float64 and float32, the inputs and targets
 BYTES_PER_CHARACTER = 16  # of a text: its ids, the inputs and targets, and the text itself
@@ -196,7 +196,7 @@ def resolved_settings(study: Study) -> dict[str, Any]:
         | {"seeds": len(arm.seeds(study.seeds))}
         for arm in study.arms
     }
-    for field in TABLE_FIELDS:  # so that a study without them is known by what it was known by before they were there
+    for field in (*TABLE_FIELDS, *TEXT_FIELDS):  # a study without them is known by what it was known by before them
         if all(arm["task"][field] == getattr(TaskSpec, field) for arm in arms.values()):
             for arm in arms.values():
                 del arm["task"][field]

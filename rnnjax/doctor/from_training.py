@@ -13,13 +13,12 @@ from rnnjax.doctor.inputs import ExaminationInput, spec_objective
 from rnnjax.doctor.training_curves import TrainingCurves
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.entropy import carried_floor, window_floor
-from rnnjax.tasks.ngrams import ngram_losses
+from rnnjax.tasks.ngrams import LONGEST_NGRAM, ngram_losses
 from rnnjax.tasks.recall import copy_floor
 from rnnjax.tasks.windows import task_windows
 from rnnjax.types import Params, Task, WindowData
 
 STREAMS = 64  # windows of an examination
-LONGEST_NGRAM = 6
 
 
 def build_input(spec: Spec, hp: HParams, task: Task, params: Params, before: Params | None = None) -> ExaminationInput:
@@ -56,10 +55,10 @@ def task_levels(task: Task) -> Levels:
         return Levels(dict(task.reference_losses), held_out=True)
     train_N, held_out_N = (task.make_sequence(part).targets_N for part in (task.train_N, task.validation_N))
     longest = min(LONGEST_NGRAM, len(train_N), len(held_out_N))
-    losses = ngram_losses(train_N, held_out_N, task.outputs, longest)
+    losses = task.ngram_losses or ngram_losses(train_N, held_out_N, task.outputs, longest).tolist()
     names = ("unigram", "bigram", "trigram", "4-gram", "5-gram", "6-gram")
     known = {name: value for name, value in task.reference_losses.items() if name in ("chance", "floor")}
-    return Levels(known | dict(zip(names, losses.tolist(), strict=False)), held_out=True)
+    return Levels(known | dict(zip(names, losses, strict=False)), held_out=True)
 
 
 def select_streams(data: WindowData, continued: bool) -> tuple[Batch, Any]:

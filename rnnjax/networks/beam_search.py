@@ -43,6 +43,7 @@ def beam_search(
     length_penalty: Array,
     end: Array,
     transitions_AV: Array | None = None,
+    min_length: Array | None = None,
 ) -> BeamResult:
     """Search for the texts with the highest log p / ((5 + n) / 6)^length_penalty, n being the symbols of a text.
 
@@ -54,6 +55,7 @@ def beam_search(
         length_penalty: >= 0; 0 ranks by log p alone. end: the id that ends a text, -1 = none does.
         transitions_AV: for ends that are not a single id: the next state for each of A states and each id. A text
             begins in state 0, has ended in state 1, and is then padded with `end`.
+        min_length: symbols of a text, with the end symbol, before which it cannot end; None = 0.
 
     Returns:
         `width` texts for each prompt. Of these as many as there are have a score above -inf.
@@ -66,7 +68,7 @@ def beam_search(
     def search(carry: Carry, logits_V: Array) -> BeamResult:
         start = initial_beam(width, carry, logits_V)
         last, (parents_NM, ids_NM) = jax.lax.scan(
-            partial(beam_step, model, params, end, transitions_AV), start, length=length
+            partial(beam_step, model, params, end, transitions_AV, min_length), start, length=length
         )
         scores = last.log_p / ((5 + last.length) / 6) ** length_penalty
         ranking = jnp.argsort(-scores, stable=True)
@@ -88,12 +90,21 @@ def end_token_automaton(end: Array, symbols: int) -> Array:
 
 
 def beam_step(
-    model: Model, params: Params, end: Array, transitions_AV: Array, beam: Hypotheses, _: None
+    model: Model,
+    params: Params,
+    end: Array,
+    transitions_AV: Array,
+    min_length: Array | None,
+    beam: Hypotheses,
+    _: None,
 ) -> tuple[Hypotheses, tuple[Array, Array]]:
     """One step of one beam; also, for each new text, the index of the text that it continues and its new symbol."""
     vocabulary, ended = beam.logits_MV.shape[1], beam.state == COMPLETE
     ending_MV = jnp.broadcast_to(jnp.where(jnp.arange(vocabulary) == end, 0, -jnp.inf), beam.logits_MV.shape)
     gains_MV = jnp.where(ended[:, None], ending_MV, jax.nn.log_softmax(beam.logits_MV))
+    if min_length is not None:
+        too_short_M = ~ended & (beam.length + 1 < min_length)
+        gains_MV = jnp.where(too_short_M[:, None] & (transitions_AV[beam.state] == COMPLETE), -jnp.inf, gains_MV)
     # Distances from the largest log p are compared: far from 0, rounding would make different texts equal.
     largest = jnp.max(beam.log_p)
     relative, entries = jax.lax.top_k(((beam.log_p - largest)[:, None] + gains_MV).ravel(), len(beam.log_p))

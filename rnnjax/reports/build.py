@@ -13,7 +13,6 @@ from rnnjax.analysis.results import (
     ArmResult,
     Results,
     at_probe_steps,
-    decode_ids,
     direction,
     per_seed,
     rank_arms,
@@ -34,7 +33,8 @@ from rnnjax.reports.formatting import format_value
 from rnnjax.reports.grid_explorer import explorer
 from rnnjax.reports.methods import data_line, data_table, settings
 from rnnjax.reports.summary import decisive, reasons
-from rnnjax.settings import LOSS_UNITS
+from rnnjax.reports.text_losses import text_sentences, text_tables
+from rnnjax.vocabulary import ids_to_text
 
 FEWEST = 10  # seeds of a row against the baseline
 FEWEST_FOR_TIES = 2  # seeds: for an interval
@@ -53,7 +53,7 @@ def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Rep
         protocol=[*study.file.protocol, data_line(study, results.data)],
         settings=settings(study),
         figures=[build_figure(figure, results) for figure in requested_figures(study)],
-        tables=[*tables(study, arms), *data_table(results.data)],
+        tables=[*text_tables(results), *tables(study, arms), *data_table(results.data)],
         samples=samples(results),
         questions=[pages.Question(question.text, rank_sentence(question, arms)) for question in study.file.questions],
         advice=[fill_advice(advice, arms) for advice in study.file.advice],
@@ -64,7 +64,10 @@ def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Rep
         ],
         explorer=explorer(study.file.explorer, arms) if study.file.explorer else None,
         overrides=study.overrides,
-        answer=answer_sentences(statements, leader(study.file.questions[0], arms) if study.file.questions else None),
+        answer=[
+            *text_sentences(results),
+            *answer_sentences(statements, leader(study.file.questions[0], arms) if study.file.questions else None),
+        ],
     )
 
 
@@ -109,7 +112,7 @@ def shared_reference_losses(results: Results, figure: FigureSpec) -> dict[str, f
     chosen = results.select(figure.arms)
     known = [results.data_by_arm[arm.name].reference_losses for arm in chosen]
     same = all(losses == known[0] for losses in known)
-    is_loss = {shared_unit(chosen, figure.metric)} <= set(LOSS_UNITS.values())
+    is_loss = {shared_unit(chosen, figure.metric)} <= {arm.loss_unit for arm in chosen}
     return known[0] if same and is_loss else None
 
 
@@ -234,7 +237,7 @@ def variance_table(table: TableSpec, arms: Sequence[ArmResult]) -> tuple[list[st
 def samples(results: Results) -> list[pages.Sample]:
     """The text that the first seed of each arm generates after training."""
     return [
-        pages.Sample(arm.name, probe.removeprefix("text_"), int(arm.probe_steps[-1]), decode_ids(ids_N, vocabulary))
+        pages.Sample(arm.name, probe.removeprefix("text_"), int(arm.probe_steps[-1]), ids_to_text(ids_N, vocabulary))
         for arm in results.arms
         for vocabulary in [results.data_by_arm[arm.name].vocabulary]
         for probe in arm.values_of_kind("text")

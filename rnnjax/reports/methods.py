@@ -8,19 +8,19 @@ from rnnjax.config.fields import flatten
 from rnnjax.config.schema import Study
 from rnnjax.reports import document as pages
 from rnnjax.reports.formatting import format_value
-from rnnjax.settings import LOSS_UNITS, TaskSpec
+from rnnjax.settings import TaskSpec
 
 
 def data_line(study: Study, tasks: dict[TaskSpec, DataSummary]) -> str:
     """Size of the data and its reference losses, in a sentence; several data sets have a table (`data_table`)."""
     [(first, task), *others] = zip(own_names(tasks), tasks.values(), strict=True)
-    what, kind = ("characters", f", {len(task.vocabulary)} distinct") if task.vocabulary else ("steps", "")
+    what, kind = (f"{task.token}s", f", {len(task.vocabulary):,} distinct") if task.vocabulary else ("steps", "")
     losses = ", ".join(f"{name} {value:.4g}" for name, value in task.reference_losses.items())
     data = (
         f"{1 + len(others)} sets of data: the last table lists them with their reference losses."
         if others
         else f"Task {first}: {task.train_length:,} {what} to train on, {task.validation_length:,} held out{kind}. "
-        f"Reference losses in {LOSS_UNITS[task.loss]}: {losses}."
+        f"Reference losses in {task.loss_unit}: {losses}."
     )
     notices = "".join(f" Of the file: {notice}." for one in tasks.values() for notice in one.notices)
     fewest = min(len(arm.seeds(study.seeds)) for arm in study.arms)
@@ -53,7 +53,7 @@ def data_table(tasks: dict[TaskSpec, DataSummary]) -> list[pages.ReportTable]:
             task.validation_length,
             len(task.vocabulary) or None,
             *(task.reference_losses.get(name) for name in names),
-            LOSS_UNITS[task.loss],
+            task.loss_unit,
         ]
         for name, task in zip(own_names(tasks), tasks.values(), strict=True)
     ]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from rnnjax.analysis.results import ArmResult, Results, decode_ids
+from rnnjax.analysis.results import ArmResult, Results
 from rnnjax.analysis.verdicts import judge_claim
 from rnnjax.config.schema import Study
 from rnnjax.config.study_json import STUDY_FILE, study_to_json
@@ -19,6 +19,7 @@ from rnnjax.studies.criteria import check_attainable
 from rnnjax.studies.dry_run import check_recorded
 from rnnjax.studies.load_results import check_same_study, load_results
 from rnnjax.studies.validation import check_names
+from rnnjax.vocabulary import ids_to_text
 
 
 def analyse(folder: Path) -> Results:
@@ -82,4 +83,4 @@ def sample_texts(results: Results, name: str) -> Iterator[str]:
         for q in arm.was_measured(probe).nonzero()[0]:
             for seed, ids_N in zip(arm.seeds, arm.probes[probe][:, q], strict=True):
                 heading = f"--- {probe.removeprefix('text_')}, step {arm.probe_steps[q]:,}, seed {seed}"
-                yield f"{heading}\n{decode_ids(ids_N, vocabulary)}\n"
+                yield f"{heading}\n{ids_to_text(ids_N, vocabulary)}\n"

@@ -31,8 +31,10 @@ from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.parallel import Program, Run, compile_program, init_states
 from rnnjax.training.state import StepMetrics
 from rnnjax.types import Facts, Probe, Task
+from rnnjax.vocabulary import ids_to_text
 
 LONGEST_RECORD = 60  # rows of one chunk
+PROMPT = 200  # tokens of the held-out text that a sample continues
 CHUNK_SECONDS = 2.0  # seconds that a chunk should take: how long a signal waits
 
 
@@ -106,7 +108,7 @@ class GroupTrainer:
         """Put into the manifest all that a reader of this group's checkpoints and metrics needs besides them."""
         described = [describe_values(self.probes[name], values) for name, values in self.outlines.items()]
         metrics = {name: metric for metrics in described for name, metric in metrics.items()}
-        self.metrics = {name: resolve_unit(metric, self.task.loss) for name, metric in metrics.items()}
+        self.metrics = {name: resolve_unit(metric, self.task.loss, self.task.token) for name, metric in metrics.items()}
         self.entry = (
             {"arms": [self.context.study.arms[arm].name for arm in self.arms]}
             | task_metadata(self.task, self.spec.window)
@@ -271,13 +273,20 @@ class GroupTrainer:
 
 def task_metadata(task: Task, window: int) -> dict[str, Any]:
     """The facts of a task that a later reader needs: to decode a text, to continue a series, to write a report."""
-    known = ("vocabulary", "columns", "inputs", "outputs", "loss", "reference_losses")
+    known = ("vocabulary", "columns", "inputs", "outputs", "loss", "reference_losses", "token", "ngram_losses")
     scales = {"target_mean": task.target_mean_O, "target_scale": task.target_scale_O}
     context = fill_rows(task.train_N)[-window:].tolist() if task.columns else []  # rows as the network reads them
-    lengths = {"train_length": len(task.train_N), "validation_length": len(task.validation_N)}
+    lengths: dict[str, float] = {"train_length": len(task.train_N), "validation_length": len(task.validation_N)}
+    lengths["tokens_per_character"] = task.tokens_per_character
     of_file: dict[str, Any] = {"index": task.row_index._asdict()} if task.row_index else {}
     of_file |= {"notices": [str(notice) for notice in task.notices]} if task.notices else {}
+    of_file |= {"prompt": held_out_prompt(task)} if task.vocabulary else {}
     return {name: getattr(task, name) for name in known} | scales | lengths | {"context": context} | of_file
+
+
+def held_out_prompt(task: Task) -> str:
+    """The start of the held-out text, without half a character at its end."""
+    return ids_to_text(task.validation_N[:PROMPT], task.vocabulary).rstrip("\ufffd")
 
 
 def probe_labels(probes: Iterable[Probe | Facts]) -> dict[str, Any]:

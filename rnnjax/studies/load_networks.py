@@ -18,6 +18,7 @@ from rnnjax.settings import HParams, Spec
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.manifest import read_manifest
 from rnnjax.types import Params, RowIndex
+from rnnjax.vocabulary import Vocabulary, parse_vocabulary
 
 PARAMETERS = "state/params/"
 
@@ -30,12 +31,13 @@ class LoadedNetwork(NamedTuple):
     spec: Spec
     hp: HParams
     params: Params
-    vocabulary: str  # of a text, else empty
+    vocabulary: Vocabulary  # of a text, else empty
     columns: tuple[str, ...] = ()  # of a series, else empty, and so are the others
     target_mean_O: tuple[float, ...] = ()  # what the network says is mean + unit * y in the series' own units
     target_scale_O: tuple[float, ...] = ()
     context: tuple[tuple[float, ...], ...] = ()  # rows of the end of the training part, as the network sees them
     row_index: RowIndex | None = None  # of the last of these rows, where the file has one
+    prompt: str = ""  # of a text: the start of its held-out part; empty in older runs
 
 
 def load_network(folder: Path, arm: str | None, seed: int | None) -> LoadedNetwork:
@@ -83,7 +85,12 @@ def read_networks(folder: Path, name: str, seeds: Sequence[int]) -> list[LoadedN
     if "context" not in entry:
         raise BadInput(f"{folder}: was written by an older rnnjax; expected a run folder of this one")
     first = sum(seed_counts(config)[one] for one in entry["arms"][: entry["arms"].index(name)])
-    known = entry["vocabulary"], tuple(entry["columns"]), tuple(entry["target_mean"]), tuple(entry["target_scale"])
+    known = (
+        parse_vocabulary(entry["vocabulary"]),
+        tuple(entry["columns"]),
+        tuple(entry["target_mean"]),
+        tuple(entry["target_scale"]),
+    )
     last = tuple(map(tuple, entry["context"]))
     index = RowIndex(**entry["index"]) if "index" in entry else None
     networks = []
@@ -92,7 +99,7 @@ def read_networks(folder: Path, name: str, seeds: Sequence[int]) -> list[LoadedN
         hp = hp._replace(seed=seed)
         sized = replace(spec, inputs=entry["inputs"], outputs=entry["outputs"], loss=entry["loss"])
         params = select_parameters(sized, hp, leaves, first + config["seeds"].index(seed))
-        networks.append(LoadedNetwork(name, step, sized, hp, params, *known, last, index))
+        networks.append(LoadedNetwork(name, step, sized, hp, params, *known, last, index, entry.get("prompt", "")))
     return networks
 
 

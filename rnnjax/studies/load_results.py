@@ -19,6 +19,7 @@ from rnnjax.metrics import Metric
 from rnnjax.storage.files import read_json, read_npz
 from rnnjax.storage.manifest import read_manifest, to_config_json
 from rnnjax.studies.metrics import with_metrics
+from rnnjax.vocabulary import parse_vocabulary
 
 INITIAL_STATISTICS = "metrics/initial_statistics.npz"  # arm -> the spectral radius of fresh initialisations
 DERIVED_SETTINGS = ("inputs", "outputs", "loss", "block")  # found from the data when a study is run
@@ -128,6 +129,7 @@ def arm_result(name: str, axes: dict[str, Any], recorded: Recorded, group: dict[
         diverged_at=recorded.diverged_at,
         metrics={},
         loss=group["loss"],
+        token=group.get("token", "character"),
         measured_at=recorded.measured_at,
         info={metric: Metric(**known) for metric, known in group["metrics"].items()},
         labels={probe: [(one, other) for one, other in pairs] for probe, pairs in group["labels"].items()},
@@ -137,8 +139,10 @@ def arm_result(name: str, axes: dict[str, Any], recorded: Recorded, group: dict[
 
 def parse_data(group: dict[str, Any]) -> DataSummary:
     """The data of a group, from its entry in the manifest."""
-    known = {name: group[name] for name in DataSummary._fields if name != "notices"}
-    return DataSummary(**known, notices=tuple(group.get("notices", ())))
+    known: dict[str, Any] = {name: group[name] for name in DataSummary._fields if name in group}  # older runs lack some
+    known |= {name: tuple(known[name]) for name in ("notices", "ngram_losses") if name in known}
+    known["vocabulary"] = parse_vocabulary(group["vocabulary"])
+    return DataSummary(**known)
 
 
 def check_same_study(folder: Path, config: dict[str, Any], study: Study) -> None:

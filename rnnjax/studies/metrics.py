@@ -96,7 +96,7 @@ def with_metrics(arm: ArmResult, reference_losses: Mapping[str, float], sizes: M
     outcome = outcome_metrics(curves["final_loss"], reference_losses)
     same = {name: np.full(len(arm.seeds), float(value)) for name, value in sizes.items()}
     last = {name: per_seed(arm, name) for name, values in arm.probes.items() if values.ndim == 2}
-    own = {name: resolve_unit(metric, arm.loss) for name, metric in training_metrics().items()}
+    own = {name: resolve_unit(metric, arm.loss, arm.token) for name, metric in training_metrics().items()}
     metrics = curves | outcome | same | last | derived_metrics(arm)
     return arm._replace(metrics=metrics, info=own | dict(arm.info))
 

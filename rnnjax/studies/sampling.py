@@ -19,8 +19,8 @@ from rnnjax.networks.sampling import Truncation, forecast, sample
 from rnnjax.reports.formatting import escape_controls
 from rnnjax.studies.load_networks import LoadedNetwork, load_network
 from rnnjax.tasks.tables.spacing import continue_index
-from rnnjax.tasks.text import ids_to_text, text_to_ids
 from rnnjax.types import RowIndex
+from rnnjax.vocabulary import BYTES, Vocabulary, ids_to_text, text_to_ids
 
 
 class SamplingOptions(NamedTuple):
@@ -33,6 +33,7 @@ class SamplingOptions(NamedTuple):
     top_p: float | None = None
     beam: int | None = None
     length_penalty: float | None = None
+    min_length: int | None = None
     end: str | None = None
     random: int | None = None
 
@@ -55,16 +56,25 @@ def sample_from_folder(folder: Path, arm: str | None, seed: int | None, length: 
 
 
 def continue_text(network: LoadedNetwork, length: int, options: SamplingOptions) -> str:
-    """The prompt and its continuation, up to the end character. Raises: BadInput for an invalid option."""
-    prompt = options.prompt or default_prompt(network.vocabulary)
+    """A prompt and its continuation, up to the end token; of the held-out text, which is the prompt unless one is
+    given, the continuation alone. Raises: BadInput for an invalid option.
+    """
+    prompt = options.prompt or network.prompt or default_prompt(network.vocabulary)
     prompts_TP = jnp.asarray(prompt_ids("--prompt", prompt, network.vocabulary))[:, None]
-    if options.end is not None and len(options.end) != 1:
-        raise BadInput(f"--end: got {options.end!r}; expected one character")
-    end = -1 if options.end is None else int(prompt_ids("--end", options.end, network.vocabulary)[0])
+    end = -1 if options.end is None else end_id(options.end, network)
     decoder = sample_ids if options.beam is None else beam_ids
     ids_N = np.asarray(decoder(network, prompts_TP, length, options, end))
     ended = np.flatnonzero(ids_N == end)
-    return prompt + ids_to_text(ids_N[: ended[0] + 1] if ended.size else ids_N, network.vocabulary)
+    continuation = ids_to_text(ids_N[: ended[0] + 1] if ended.size else ids_N, network.vocabulary)
+    return continuation if prompt == network.prompt else prompt + continuation
+
+
+def end_id(end: str, network: LoadedNetwork) -> int:
+    """The id that ends a text. Raises: BadInput unless it is one token."""
+    ids_N = prompt_ids("--end", end, network.vocabulary)
+    if len(ids_N) != 1:
+        raise BadInput(f"--end: got {end!r}; expected one {network.spec.task.tokens.removesuffix('s')}")
+    return int(ids_N[0])
 
 
 def sample_ids(network: LoadedNetwork, prompts_TP: Array, length: int, options: SamplingOptions, end: int) -> Array:
@@ -101,6 +111,7 @@ def beam_ids(network: LoadedNetwork, prompts_TP: Array, length: int, options: Sa
         width=options.beam,
         length_penalty=jnp.float32(options.length_penalty or 0),
         end=jnp.int32(end),
+        min_length=None if options.min_length is None else jnp.int32(options.min_length),
     )
     return found.ids_MNP[0, :, 0]
 
@@ -153,7 +164,7 @@ def format_option(value: Any) -> str:
     return "it" if value is True else repr(value)
 
 
-def prompt_ids(name: str, characters: str, vocabulary: str) -> np.ndarray:
+def prompt_ids(name: str, characters: str, vocabulary: Vocabulary) -> np.ndarray:
     """The ids of what an option says. Raises: BadInput, with the option's name, for an unknown character."""
     try:
         return text_to_ids(characters, vocabulary)
@@ -161,6 +172,6 @@ def prompt_ids(name: str, characters: str, vocabulary: str) -> np.ndarray:
         raise BadInput(f"{name}: {error}") from None
 
 
-def default_prompt(vocabulary: str) -> str:
-    """A prompt that says nothing: a line end, a space, or the first character there is."""
-    return next((character for character in "\n " if character in vocabulary), vocabulary[0])
+def default_prompt(vocabulary: Vocabulary) -> str:
+    """The prompt of a network whose held-out text is not known: a line end, a blank, or the first token there is."""
+    return next((token for token in "\n " if token in vocabulary), "\n" if vocabulary == BYTES else vocabulary[0])

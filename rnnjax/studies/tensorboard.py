@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnjax.analysis.results import decode_ids
 from rnnjax.storage.event_files import ArmCurves, is_damaged
 from rnnjax.training.state import StepMetrics
+from rnnjax.vocabulary import Vocabulary, ids_to_text
 
 
 class TensorBoardLogger:
@@ -17,7 +17,7 @@ class TensorBoardLogger:
 
     Args:
         folder: of all arms. arms: name -> the rows of R that are its runs.
-        attempt, resumed_step: as `ArmCurves` wants them. vocabulary: the character of each id.
+        attempt, resumed_step: as `ArmCurves` wants them. vocabulary: the token of each id.
         texts: the probe values that are ids of a text.
 
     Attributes:
@@ -30,7 +30,7 @@ class TensorBoardLogger:
         arms: dict[str, np.ndarray],
         attempt: int,
         resumed_step: int | None,
-        vocabulary: str,
+        vocabulary: Vocabulary,
         texts: Sequence[str],
     ) -> None:
         self.arms, self.vocabulary, self.texts = arms, vocabulary, texts
@@ -57,7 +57,7 @@ class TensorBoardLogger:
             }
             self._curves[name].rows(steps_S, rows, np.isfinite(rows["loss"]) | (steps_S == 0))
             for probe in [name for name in self.texts if name in measured]:
-                self._curves[name].text(step, probe, decode_ids(measured[probe][runs[0]], self.vocabulary))
+                self._curves[name].text(step, probe, ids_to_text(measured[probe][runs[0]], self.vocabulary))
 
     def finish(self, step: int, arms: dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]]) -> None:
         """Add each arm's (settings, final metrics): distributions over seeds, its HParams line, the charts."""

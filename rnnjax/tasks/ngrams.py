@@ -8,6 +8,8 @@ Source: Witten and Bell 1991, IEEE Transactions on Information Theory 37:1085.
 
 import numpy as np
 
+LONGEST_NGRAM = 6
+
 
 def ngram_losses(train_N: np.ndarray, held_out_N: np.ndarray, symbols: int, longest: int) -> np.ndarray:
     """The mean loss [longest] on a held-out text of the n-grams of another text, n = 1 ... longest.

@@ -6,6 +6,7 @@ is only a text that cannot be a task.
 
 import re
 import unicodedata
+from collections import Counter
 from functools import partial
 
 import numpy as np
@@ -14,15 +15,27 @@ from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks.default_text import MARKDOWN, MARKDOWN_VALIDATION
 from rnnjax.tasks.entropy import reference_losses
+from rnnjax.tasks.ngrams import LONGEST_NGRAM, ngram_losses
 from rnnjax.tasks.windows import next_step
-from rnnjax.types import Task
+from rnnjax.types import DataNotice, Task
+from rnnjax.vocabulary import (
+    BYTES,
+    UNKNOWN_CHARACTER,
+    UNKNOWN_WORD,
+    Vocabulary,
+    format_character,
+    most_frequent,
+    split_words,
+    text_to_ids,
+    unknown_token,
+)
 
 VOCABULARY_LIMIT = 65_535
 WHOLE_WORD = re.compile(r"(?<=\s)\S+(?=\s)")  # between two spaces; the first and last word of a sample may be cut
 
 
 def text_task(settings: TaskSpec, source: str | None) -> Task:
-    """The first 1 - validation of a text to train on and its end held out; the vocabulary is that of the whole text.
+    """The first 1 - validation of a text to train on and its end held out.
 
     Without a source the text is MARKDOWN + MARKDOWN_VALIDATION, whose last tenth is the second: with the default split
     a network trains on all 4,044 characters of MARKDOWN, which are 7 batches of 32 streams with windows of 16.
@@ -32,25 +45,77 @@ def text_task(settings: TaskSpec, source: str | None) -> Task:
 
     Raises:
         BadInput: the text is empty, has one distinct character, more than 65,535, or a lone surrogate, or leaves
-            fewer than 3 characters to train on.
+            fewer than 3 tokens to train on.
     """
     text = MARKDOWN + MARKDOWN_VALIDATION if source is None else source
     _check_surrogates(text)
-    vocabulary = "".join(sorted(set(text)))
-    _check_vocabulary(vocabulary)
-    ids_N = text_to_ids(text, vocabulary)
     split = len(text) - round(len(text) * settings.validation)
+    vocabulary = build_vocabulary(settings, text, text[:split])
+    train_N, held_out_N = (text_to_ids(part, vocabulary) for part in (text[:split], text[split:]))
+    longest = min(LONGEST_NGRAM, len(train_N), len(held_out_N))
     return Task(
-        train_N=ids_N[:split],
-        validation_N=ids_N[split:],
+        train_N=train_N,
+        validation_N=held_out_N,
         make_sequence=next_step,
         inputs=len(vocabulary),
         outputs=len(vocabulary),
         loss="cross_entropy",
         vocabulary=vocabulary,
-        reference_losses=reference_losses(ids_N[:split], len(vocabulary)),
+        token=settings.tokens.removesuffix("s"),
+        reference_losses=reference_losses(train_N, len(vocabulary)),
+        ngram_losses=tuple(ngram_losses(train_N, held_out_N, len(vocabulary), longest).tolist()) if longest else (),
+        tokens_per_character=len(held_out_N) / max(len(text) - split, 1),
         text_measures=partial(word_measures, frozenset(text.split())),
+        notices=unknown_notices(vocabulary, train_N, held_out_N),
     )
+
+
+def build_vocabulary(settings: TaskSpec, text: str, train: str) -> Vocabulary:
+    """The vocabulary of a text: of characters all that occur, of bytes all, of words those of the training part.
+
+    Of words, those that occur once are left out if no limit is given: <unk>, which stands for them, is trained on them.
+
+    Raises: BadInput.
+    """
+    limit = settings.vocabulary_limit
+    if settings.tokens == "bytes":
+        _check_distinct(sorted(set(text)))
+        if limit:
+            raise BadInput(f"task.vocabulary_limit: got {limit:,} with bytes, of which there are 256; expected 0")
+        return BYTES
+    if settings.tokens == "words":
+        return _word_vocabulary(Counter(split_words(train)), limit)
+    characters = sorted(set(text))
+    _check_distinct(characters)
+    if 0 < limit < len(characters):
+        kept = most_frequent(Counter(train), limit - 1) - {UNKNOWN_CHARACTER}
+        return "".join(sorted({*kept, UNKNOWN_CHARACTER}))
+    _check_vocabulary(len(characters))
+    return "".join(characters)
+
+
+def _word_vocabulary(counts: Counter[str], limit: int) -> Vocabulary:
+    kept = most_frequent(counts, limit - 1) if limit else {word for word, count in counts.items() if count > 1}
+    words = (UNKNOWN_WORD, *sorted(kept))
+    if len(words) < 3:
+        raise BadInput(f"task.tokens: got words, of which {len(words) - 1} occur twice; expected at least 2 of them")
+    _check_vocabulary(len(words))
+    return words
+
+
+def unknown_notices(vocabulary: Vocabulary, train_N: np.ndarray, held_out_N: np.ndarray) -> tuple[DataNotice, ...]:
+    """How many tokens the vocabulary leaves out."""
+    unknown = unknown_token(vocabulary)
+    if unknown is None:
+        return ()
+    shares = [float(np.mean(ids_N == vocabulary.index(unknown))) for ids_N in (train_N, held_out_N)]
+    if not any(shares):
+        return ()
+    text = (
+        f"{len(vocabulary):,} tokens are in the vocabulary; {unknown} stands for all others, "
+        f"{shares[0]:.2%} of the training part and {shares[1]:.2%} of the held-out part"
+    )
+    return (DataNotice("", "unknown", text),)
 
 
 def word_measures(words: frozenset[str], text: str) -> dict[str, float]:
@@ -64,31 +129,11 @@ def known_word_share(words: frozenset[str], text: str) -> float:
     return sum(word in words for word in whole) / len(whole) if whole else 0.0
 
 
-def text_to_ids(text: str, vocabulary: str) -> np.ndarray:
-    """The int32 ids of a text: the place of each character in the vocabulary, which is sorted by code point.
-
-    Raises:
-        BadInput: a character is not in the vocabulary.
-    """
-    known, codes_N = _code_points(vocabulary), _code_points(text)
-    ids_N = np.minimum(np.searchsorted(known, codes_N), len(known) - 1)
-    strange = np.flatnonzero(known[ids_N] != codes_N)
-    if strange.size:
-        raise BadInput(
-            f"text: {_format_character(text[strange[0]])} at character {strange[0]:,} is not in the vocabulary"
-        )
-    return ids_N.astype(np.int32)
-
-
 def duplicate_forms(text: str) -> str:
     """The characters that a text writes both composed and decomposed, so that one letter has two spellings in ids."""
     characters = set(text)
     apart = {character: unicodedata.normalize("NFD", character) for character in sorted(characters)}
     return "".join(one for one, two in apart.items() if one != two and characters.issuperset(two) and two in text)
-
-
-def _code_points(text: str) -> np.ndarray:
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
 def _check_surrogates(text: str) -> None:
@@ -101,26 +146,19 @@ def _check_surrogates(text: str) -> None:
         ) from None
 
 
-def _check_vocabulary(vocabulary: str) -> None:
-    size = len(vocabulary)
-    if size == 0:
+def _check_distinct(characters: list[str]) -> None:
+    if not characters:
         raise BadInput("task.path: got an empty corpus; expected at least 2 distinct characters. Is it the right file?")
-    if size == 1:
+    if len(characters) == 1:
         raise BadInput(
-            f"task.path: got only 1 distinct character, {_format_character(vocabulary)}; expected at least 2. "
+            f"task.path: got only 1 distinct character, {format_character(characters[0])}; expected at least 2. "
             "There is nothing to predict."
         )
+
+
+def _check_vocabulary(size: int) -> None:
     if size > VOCABULARY_LIMIT:
         raise BadInput(
-            f"task.path: got a vocabulary of {size:,} characters; expected at most {VOCABULARY_LIMIT:,}. Is this text?"
+            f"task.path: got a vocabulary of {size:,} tokens; expected at most {VOCABULARY_LIMIT:,} (or --set "
+            "task.vocabulary_limit=N). Is this text?"
         )
-
-
-def _format_character(character: str) -> str:
-    return f"{character!r} (U+{ord(character):04X})"
-
-
-def ids_to_text(ids_N: np.ndarray, vocabulary: str) -> str:
-    """The text of ids: the inverse of `text_to_ids`."""
-    points = np.frombuffer(vocabulary.encode("utf-32-le"), np.uint32)
-    return points[ids_N].tobytes().decode("utf-32-le")

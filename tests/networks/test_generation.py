@@ -275,6 +275,19 @@ def test_a_beam_as_wide_as_all_texts_ranks_them_all(end: int, penalty: float) ->
     assert tuple(ids_MN[0, : lengths_M[0]]) == max(texts, key=lambda ids: penalised(texts[ids], len(ids), penalty))
 
 
+@pytest.mark.slow
+def test_no_text_ends_before_its_shortest_length() -> None:
+    """A beam as wide as all texts: those of `all_texts` with a first end symbol at place 4 or later."""
+    prompt, end, shortest = np.array([[2], [0]], np.int32), 2, 4
+    arguments = (LENGTH, 3**LENGTH, jnp.float32(0), jnp.int32(end), None, jnp.int32(shortest))
+    ranked = beam_search(SMALL, HParams(), params_of(SMALL), prompt, *arguments)
+    ids_MN, lengths_M, scores_M = (np.asarray(leaf)[..., 0] for leaf in ranked)
+    said = {
+        tuple(ids[:n]) for ids, n, score in zip(ids_MN.tolist(), lengths_M, scores_M, strict=True) if score > -np.inf
+    }
+    assert said == {ids for ids in all_texts([2, 0], end) if len(ids) >= shortest}
+
+
 def test_the_penalty_decides_between_short_and_long() -> None:
     """Or the test above would not tell a penalty from none."""
     texts = all_texts([2, 0], 2)

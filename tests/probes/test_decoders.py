@@ -23,8 +23,8 @@ from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.automaton import build_language
 from rnnjax.tasks.grammar import Grammar, grammar_vocabulary, sentence_prefixes, sentence_probabilities
-from rnnjax.tasks.text import ids_to_text, text_to_ids
 from rnnjax.training.state import init_state
+from rnnjax.vocabulary import ids_to_text, text_to_ids
 
 GRAMMAR = Grammar()
 KNOWN, LETTERS = build_language(GRAMMAR), grammar_vocabulary(GRAMMAR)

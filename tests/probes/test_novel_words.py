@@ -32,9 +32,9 @@ from rnnjax.probes.words.substitution import (
 )
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
-from rnnjax.tasks.text import ids_to_text
 from rnnjax.training.state import init_state
 from rnnjax.types import Params, Probe, Task
+from rnnjax.vocabulary import ids_to_text
 
 SETTINGS = TaskSpec(extra_letters="jxz")
 TASK = TASKS["grammar"](SETTINGS, None)

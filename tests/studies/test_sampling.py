@@ -32,9 +32,9 @@ from rnnjax.studies.sampling import (
     sample_from_folder,
 )
 from rnnjax.tasks import TASKS
-from rnnjax.tasks.text import ids_to_text, text_to_ids
 from rnnjax.tasks.windows import next_step
 from rnnjax.types import Task
+from rnnjax.vocabulary import ids_to_text, text_to_ids
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "sample.py"
 
@@ -217,9 +217,12 @@ def series_network(bias: list[float] | None = None) -> LoadedNetwork:
 def test_the_manifest_knows_where_a_series_goes_on_from() -> None:
     known = task_metadata(SERIES, SPEC.window)
     sampled = {"vocabulary", "columns", "target_mean", "target_scale", "inputs", "outputs", "loss", "context"}
-    assert set(known) == sampled | {"reference_losses", "train_length", "validation_length"}
+    reported = {"reference_losses", "train_length", "validation_length"}
+    assert set(known) == sampled | reported | {"token", "tokens_per_character", "ngram_losses"}
     np.testing.assert_array_equal(np.array(known["context"], np.float32), TRAIN_ND[-4:])
-    text = SERIES._replace(vocabulary="ab", columns=(), target_mean_O=(), target_scale_O=())
+    ids_N = np.array([0, 1, 1], np.int32)
+    text = SERIES._replace(vocabulary="ab", columns=(), target_mean_O=(), target_scale_O=(), validation_N=ids_N)
+    assert task_metadata(text, SPEC.window)["prompt"] == "abb"
     assert task_metadata(text, SPEC.window)["context"] == []
 
 

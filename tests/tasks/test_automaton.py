@@ -13,7 +13,7 @@ from rnnjax.tasks.grammar import (
     total_surprisal,
 )
 from rnnjax.tasks.grammar_measures import valid_sentence_share, valid_word_share
-from rnnjax.tasks.text import text_to_ids
+from rnnjax.vocabulary import text_to_ids
 
 GRAMMAR = Grammar()
 LETTERS = grammar_vocabulary(GRAMMAR)

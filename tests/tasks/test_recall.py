@@ -11,9 +11,9 @@ from rnnjax.settings import TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.entropy import window_floor
 from rnnjax.tasks.recall import copy_floor, recall_task
-from rnnjax.tasks.text import ids_to_text
 from rnnjax.tasks.windows import task_windows
 from rnnjax.types import LabelledSequence, Task, WindowData
+from rnnjax.vocabulary import ids_to_text
 
 SMALL = [(1, 4, 2), (3, 4, 2), (4, 4, 2), (6, 4, 2), (2, 3, 3), (1, 1, 3)]  # lag, T, V
 

@@ -9,9 +9,10 @@ from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.default_text import MARKDOWN, MARKDOWN_VALIDATION
-from rnnjax.tasks.text import duplicate_forms, known_word_share, text_to_ids
+from rnnjax.tasks.text import duplicate_forms, known_word_share
 from rnnjax.tasks.windows import task_windows
 from rnnjax.types import Task
+from rnnjax.vocabulary import text_to_ids
 
 SETTINGS = TaskSpec(name="text")
 
@@ -77,7 +78,8 @@ def test_the_levels_are_those_of_the_training_part_and_claim_no_floor() -> None:
         ),
         (
             "".join(map(chr, range(0x10000, 0x10000 + 90_112))),
-            "task.path: got a vocabulary of 90,112 characters; expected at most 65,535. Is this text?",
+            "task.path: got a vocabulary of 90,112 tokens; expected at most 65,535 (or --set "
+            "task.vocabulary_limit=N). Is this text?",
         ),
         (
             "abc\ud800abc",

@@ -7,7 +7,7 @@ import numpy as np
 from rnnjax.metrics import SHARE, Metric
 from rnnjax.tasks.automaton import Language, build_language, judge_texts, judge_words
 from rnnjax.tasks.grammar import Grammar, generate_text, grammar_vocabulary, total_surprisal
-from rnnjax.tasks.text import text_to_ids
+from rnnjax.vocabulary import text_to_ids
 
 BIN = 25  # characters
 PROMPT = 2 * BIN  # characters read before the first measured one; no sentence is longer

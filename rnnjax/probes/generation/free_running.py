@@ -14,10 +14,10 @@ from rnnjax.networks.model import require_unidirectional
 from rnnjax.networks.sampling import sample
 from rnnjax.probes.numerics.repetition import compression_ratio, distinct, trailing_period
 from rnnjax.settings import HParams, Spec
-from rnnjax.tasks.text import ids_to_text
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.state import TrainState
 from rnnjax.types import Probe, Task
+from rnnjax.vocabulary import ids_to_text
 
 PROMPTS = 32
 PROMPT_LENGTH = 25

@@ -24,9 +24,9 @@ from rnnjax.probes.numerics.word_vectors import (
 )
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.grammar import DETERMINER, Grammar, build_grammar, word_categories, word_places
-from rnnjax.tasks.text import ids_to_text
 from rnnjax.training.state import TrainState
 from rnnjax.types import Params, Probe, Task
+from rnnjax.vocabulary import ids_to_text
 
 CHARACTERS = 10_000  # of the training text that are read
 CATEGORY_STREAMS = 20  # read side by side

@@ -30,9 +30,9 @@ from rnnjax.probes.words.substitution import (
     map_labels,
 )
 from rnnjax.settings import HParams, Spec
-from rnnjax.tasks.text import ids_to_text, text_to_ids
 from rnnjax.training.state import TrainState
 from rnnjax.types import Params, Probe, Task
+from rnnjax.vocabulary import Vocabulary, ids_to_text, text_to_ids
 
 OCCURRENCES = 32  # contexts of each replaced word
 NEAREST = 5
@@ -40,7 +40,7 @@ NEAREST = 5
 Values = dict[str, Any]  # of one run: numbers and vectors
 
 
-def check_letters(vocabulary: str) -> None:
+def check_letters(vocabulary: Vocabulary) -> None:
     """Raises NotApplicable where a novel string has letters outside the vocabulary of the network."""
     missing = "".join(sorted(set("".join(NOVEL)) - set(vocabulary)))
     if missing:

@@ -9,7 +9,7 @@ from rnnjax.probes.numerics.word_vectors import streams, word_labels
 from rnnjax.probes.words.categories import Lexicon, mask_warm_up, stream_count
 from rnnjax.settings import Spec
 from rnnjax.tasks.grammar import LEXICON
-from rnnjax.tasks.text import text_to_ids
+from rnnjax.vocabulary import Vocabulary, text_to_ids
 
 NOVEL = ("zog", "vup", "jix", "wug", "dax", "fep", "bim", "tob", "kez", "nal")  # all of one length, in no lexicon
 REPLACED = ("man", "lion", "woman", "dog", "cake", "glass", "sleep", "chase", "eat", "watch")
@@ -40,7 +40,7 @@ def neighbour_counts(text: str, word: str) -> dict[tuple[str, str], int]:
     return counts
 
 
-def build_corpora(spec: Spec, text: str, vocabulary: str, lexicon: Lexicon) -> Corpora:
+def build_corpora(spec: Spec, text: str, vocabulary: Vocabulary, lexicon: Lexicon) -> Corpora:
     """The three texts, cut to one length."""
     number = {word: i for i, word in enumerate(lexicon.words)}
     zog, man, lion = NOVEL[0], REPLACED[0], REPLACED[1]
