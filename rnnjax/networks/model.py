@@ -1,9 +1,9 @@
 """A network: ids or vectors in, layers of a recurrent cell, a linear readout, logits or predictions out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -67,15 +67,7 @@ def build_network(spec: Spec, hp: HParams) -> Model:
         params: Params, carry: Carry, x: Array, mask_TB: Array | None = None, dropout_key: Array | None = None
     ) -> tuple[Carry, Array, Array]:
         keep = dropout_masks(spec, hp, list(cells), x.shape[1], dropout_key)
-        after, h_TBH = {}, x
-        for layer in range(spec.layers):
-            directions = []
-            for direction in (FORWARD, BACKWARD) if spec.bidirectional else (FORWARD,):
-                name = f"{direction}_{layer}"
-                turn = partial(flip_sequences, mask_TB=mask_TB) if direction == BACKWARD else lambda x: x
-                after[name], outputs = unroll(cells[name], params[name], carry[name], turn(h_TBH), mask_TB, keep[name])
-                directions.append(turn(outputs))
-            h_TBH = jnp.concatenate(directions, axis=-1)
+        after, h_TBH = apply_layers(spec, cells, params, carry, x, mask_TB, keep)
         outputs_TBO = jax.vmap(jax.vmap(partial(linear_readout, params["readout"])))(h_TBH)
         return after, outputs_TBO, h_TBH
 
@@ -91,6 +83,22 @@ def build_network(spec: Spec, hp: HParams) -> Model:
         return linear_readout(params["readout"], cell.hidden_state(carry[name]))
 
     return Model(init, carry, apply, step, readout)
+
+
+def apply_layers(
+    spec: Spec, cells: Mapping[str, Any], params: Params, carry: Carry, x: Array, mask_TB: Array | None, keep: Any
+) -> tuple[Carry, Array]:
+    """The carry of every layer after a window, and the last layer's h_TBH. Args: keep: dropout masks by layer."""
+    after, h_TBH = {}, x
+    for layer in range(spec.layers):
+        directions = []
+        for direction in (FORWARD, BACKWARD) if spec.bidirectional else (FORWARD,):
+            name = f"{direction}_{layer}"
+            turn = partial(flip_sequences, mask_TB=mask_TB) if direction == BACKWARD else lambda x: x
+            after[name], outputs = unroll(cells[name], params[name], carry[name], turn(h_TBH), mask_TB, keep[name])
+            directions.append(turn(outputs))
+        h_TBH = jnp.concatenate(directions, axis=-1)
+    return after, h_TBH
 
 
 def build_layers(spec: Spec, hp: HParams) -> dict[str, Cell | OpaqueCell]:

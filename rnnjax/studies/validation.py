@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import chain
+from typing import Any
 
 from rnnjax.analysis.rules import RULES
 from rnnjax.config.schema import Arm, ConventionComparison, Criterion, Study
@@ -82,13 +83,20 @@ def check_names(study: Study) -> None:
 
 def check_arm(arm: Arm) -> None:
     """Raises BadInput for settings of one arm that make no sense together."""
+    for field, (is_wrong, value, rule) in contradictions(arm).items():
+        if is_wrong:
+            raise BadInput(f"{field}: got {value!r}; expected {rule}")
+
+
+def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
+    """By field: whether it contradicts other settings of an arm, its value, and what is expected instead."""
     spec, hp, task = arm.spec, arm.hp, arm.spec.task
     adding = task.name == "recall" and task.recall == "adding"
     looks = spec.schedule == "plateau" or math.isfinite(hp.patience)
     flax = isinstance(CELLS[spec.cell](replace(spec, inputs=1), hp), OpaqueCell)
     own = spec.scheduled_sampling != "teacher"
     swapped = task.name == "series" and task.time_axis == "batch"
-    wrong = {
+    return {
         "task.time_axis": (
             swapped and (spec.window != spec.batch or spec.carry == "carried"),
             task.time_axis,
@@ -130,9 +138,6 @@ def check_arm(arm: Arm) -> None:
             "'sum' or 'mean': examples end at different steps",
         ),
     }
-    for field, (breaks, value, rule) in wrong.items():
-        if breaks:
-            raise BadInput(f"{field}: got {value!r}; expected {rule}")
 
 
 def check_known(field: str, value: str, table: Iterable[str]) -> None:
