@@ -4,6 +4,7 @@ The token of id i is vocabulary[i]. A vocabulary of characters is a string; one 
 tuple of strings. A word begins with the blank before it, so that a text is its tokens one after the other.
 """
 
+import difflib
 import re
 from collections import Counter
 
@@ -45,22 +46,25 @@ def unknown_token(vocabulary: Vocabulary) -> str | None:
     return token if token in vocabulary else None
 
 
-def text_to_ids(text: str, vocabulary: Vocabulary) -> np.ndarray:
-    """The int32 ids of a text.
+def text_to_ids(text: str, vocabulary: Vocabulary, strict: bool = False) -> np.ndarray:
+    """The int32 ids of a text. Args: strict: no token stands for all others.
 
-    Raises: BadInput for a token that the vocabulary lacks, unless it has one for all others.
+    Raises: BadInput for a token that the vocabulary lacks, unless one stands for it.
     """
     if isinstance(vocabulary, str):
-        return _character_ids(text, vocabulary)
+        return _character_ids(text, vocabulary, strict)
     if vocabulary == BYTES:
         return byte_ids(text)
     known = {token: i for i, token in enumerate(vocabulary)}
-    unknown = known.get(UNKNOWN_WORD, -1)
+    unknown = -1 if strict else known.get(UNKNOWN_WORD, -1)
     words = split_words(text)
     ids_N = np.array([known.get(word, unknown) for word in words], np.int32)
     strange = np.flatnonzero(ids_N < 0)
     if strange.size:
-        raise BadInput(f"text: {words[strange[0]].strip()!r}, word {strange[0]:,}, is not in the vocabulary")
+        word = words[strange[0]]
+        close = difflib.get_close_matches(word, vocabulary, 1, 0.5)
+        nearest = f"; the nearest is {close[0].strip()!r}" if close else ""
+        raise BadInput(f"text: {word.strip()!r}, word {strange[0]:,}, is not in the vocabulary{nearest}")
     return ids_N
 
 
@@ -78,12 +82,12 @@ def format_character(character: str) -> str:
     return f"{character!r} (U+{ord(character):04X})"
 
 
-def _character_ids(text: str, vocabulary: str) -> np.ndarray:
+def _character_ids(text: str, vocabulary: str, strict: bool) -> np.ndarray:
     """The place of each character in the vocabulary, which is sorted by code point."""
     known, codes_N = _code_points(vocabulary), _code_points(text)
     ids_N = np.minimum(np.searchsorted(known, codes_N), len(known) - 1)
     strange = known[ids_N] != codes_N
-    if strange.any() and UNKNOWN_CHARACTER in vocabulary:
+    if strange.any() and UNKNOWN_CHARACTER in vocabulary and not strict:
         ids_N = np.where(strange, vocabulary.index(UNKNOWN_CHARACTER), ids_N)
     elif strange.any():
         place = int(np.argmax(strange))

@@ -31,7 +31,6 @@ from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.parallel import Program, Run, compile_program, init_states
 from rnnjax.training.state import StepMetrics
 from rnnjax.types import Facts, Probe, Task
-from rnnjax.vocabulary import ids_to_text
 
 LONGEST_RECORD = 60  # rows of one chunk
 PROMPT = 200  # tokens of the held-out text that a sample continues
@@ -280,13 +279,8 @@ def task_metadata(task: Task, window: int) -> dict[str, Any]:
     lengths["tokens_per_character"] = task.tokens_per_character
     of_file: dict[str, Any] = {"index": task.row_index._asdict()} if task.row_index else {}
     of_file |= {"notices": [str(notice) for notice in task.notices]} if task.notices else {}
-    of_file |= {"prompt": held_out_prompt(task)} if task.vocabulary else {}
+    of_file |= {"prompt": task.validation_N[:PROMPT].tolist()} if task.vocabulary else {}
     return {name: getattr(task, name) for name in known} | scales | lengths | {"context": context} | of_file
-
-
-def held_out_prompt(task: Task) -> str:
-    """The start of the held-out text, without half a character at its end."""
-    return ids_to_text(task.validation_N[:PROMPT], task.vocabulary).rstrip("\ufffd")
 
 
 def probe_labels(probes: Iterable[Probe | Facts]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class LoadedNetwork(NamedTuple):
     target_scale_O: tuple[float, ...] = ()
     context: tuple[tuple[float, ...], ...] = ()  # rows of the end of the training part, as the network sees them
     row_index: RowIndex | None = None  # of the last of these rows, where the file has one
-    prompt: str = ""  # of a text: the start of its held-out part; empty in older runs
+    prompt: tuple[int, ...] = ()  # of a text: ids of the start of its held-out part; empty in older runs
 
 
 def load_network(folder: Path, arm: str | None, seed: int | None) -> LoadedNetwork:
@@ -93,13 +93,14 @@ def read_networks(folder: Path, name: str, seeds: Sequence[int]) -> list[LoadedN
     )
     last = tuple(map(tuple, entry["context"]))
     index = RowIndex(**entry["index"]) if "index" in entry else None
+    prompt = tuple(entry.get("prompt", ()))
     networks = []
     for seed in seeds:
         spec, hp = parse_settings(config["arms"][name])
         hp = hp._replace(seed=seed)
         sized = replace(spec, inputs=entry["inputs"], outputs=entry["outputs"], loss=entry["loss"])
         params = select_parameters(sized, hp, leaves, first + config["seeds"].index(seed))
-        networks.append(LoadedNetwork(name, step, sized, hp, params, *known, last, index, entry.get("prompt", "")))
+        networks.append(LoadedNetwork(name, step, sized, hp, params, *known, last, index, prompt))
     return networks
 
 

@@ -59,14 +59,14 @@ def continue_text(network: LoadedNetwork, length: int, options: SamplingOptions)
     """A prompt and its continuation, up to the end token; of the held-out text, which is the prompt unless one is
     given, the continuation alone. Raises: BadInput for an invalid option.
     """
-    prompt = options.prompt or network.prompt or default_prompt(network.vocabulary)
-    prompts_TP = jnp.asarray(prompt_ids("--prompt", prompt, network.vocabulary))[:, None]
+    prompt = options.prompt or ("" if network.prompt else default_prompt(network.vocabulary))
+    prompt_N = prompt_ids("--prompt", prompt, network.vocabulary) if prompt else np.array(network.prompt, np.int32)
+    prompts_TP = jnp.asarray(prompt_N)[:, None]
     end = -1 if options.end is None else end_id(options.end, network)
     decoder = sample_ids if options.beam is None else beam_ids
     ids_N = np.asarray(decoder(network, prompts_TP, length, options, end))
     ended = np.flatnonzero(ids_N == end)
-    continuation = ids_to_text(ids_N[: ended[0] + 1] if ended.size else ids_N, network.vocabulary)
-    return continuation if prompt == network.prompt else prompt + continuation
+    return prompt + ids_to_text(ids_N[: ended[0] + 1] if ended.size else ids_N, network.vocabulary)
 
 
 def end_id(end: str, network: LoadedNetwork) -> int:
@@ -165,9 +165,9 @@ def format_option(value: Any) -> str:
 
 
 def prompt_ids(name: str, characters: str, vocabulary: Vocabulary) -> np.ndarray:
-    """The ids of what an option says. Raises: BadInput, with the option's name, for an unknown character."""
+    """The ids of what an option says. Raises: BadInput, with the option's name, for an unknown token."""
     try:
-        return text_to_ids(characters, vocabulary)
+        return text_to_ids(characters, vocabulary, strict=True)
     except BadInput as error:
         raise BadInput(f"{name}: {error}") from None
 

@@ -222,7 +222,7 @@ def test_the_manifest_knows_where_a_series_goes_on_from() -> None:
     np.testing.assert_array_equal(np.array(known["context"], np.float32), TRAIN_ND[-4:])
     ids_N = np.array([0, 1, 1], np.int32)
     text = SERIES._replace(vocabulary="ab", columns=(), target_mean_O=(), target_scale_O=(), validation_N=ids_N)
-    assert task_metadata(text, SPEC.window)["prompt"] == "abb"
+    assert task_metadata(text, SPEC.window)["prompt"] == [0, 1, 1]
     assert task_metadata(text, SPEC.window)["context"] == []
 
 

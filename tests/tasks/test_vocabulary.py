@@ -83,6 +83,10 @@ def test_vocabularies_that_cannot_be_are_refused(tokens: str, limit: int, text: 
 def test_an_unknown_word_is_named_where_none_stands_for_it() -> None:
     with pytest.raises(BadInput, match="'owl', word 1, is not in the vocabulary"):
         text_to_ids("a owl", ("a", " b"))
+    with pytest.raises(BadInput, match="'owl', word 1, is not in the vocabulary; the nearest is 'owls'"):
+        text_to_ids("a owl", (UNKNOWN_WORD, "a", " owls"), strict=True)
+    with pytest.raises(BadInput, match="'d' .* at character 1 is not in the vocabulary"):
+        text_to_ids("ad", "ab\ufffd", strict=True)
 
 
 def test_the_losses_of_ngrams_are_those_of_the_held_out_part() -> None:
