@@ -73,7 +73,7 @@ GENERALIZATION = (
     Condition(
         "worse_than_linear", "fault", "The network is much worse than a linear predictor.",
         "loss / loss of the linear predictor",
-        (Limit("over_linear", above=2.0), Limit("linear_gain", above=0.2),),
+        (Limit("over_linear", above=2.0), Limit("linear_gain", above=0.5),),
         "What a line can predict has not been learned, or does not carry over to the held-out data.",
         "Treat the findings above first; then train longer, scale the data, or predict what the linear predictor "
         "leaves.",

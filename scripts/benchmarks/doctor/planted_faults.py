@@ -17,7 +17,7 @@ from rnnjax.doctor.from_training import build_curves, build_input
 from rnnjax.doctor.inputs import ExaminationInput, Observations, initial_carries, observe
 from rnnjax.doctor.training_curves import TrainingCurves
 from rnnjax.settings import HParams, Spec, TaskSpec
-from rnnjax.tasks import TASKS
+from rnnjax.studies.datasets import load_tasks
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.parallel import Run, compile_program, init_states
 from rnnjax.types import Params, Task
@@ -41,7 +41,7 @@ class TrainedNetworks(NamedTuple):
 
 def resolve_sizes(spec: Spec) -> tuple[Spec, Task]:
     """The spec with the sizes and the loss of its task, and the task."""
-    task = TASKS[spec.task.name](spec.task, None)
+    task = load_tasks([spec.task])[0][spec.task]
     return replace(spec, inputs=task.inputs, outputs=task.outputs, loss=task.loss), task
 
 
