@@ -77,6 +77,7 @@ def check_shapes(name: str, batch: Batch) -> None:
     """Raises BadInput unless the shapes of all parts agree."""
     values = batch.inputs, batch.targets
     shapes = " and ".join(str(each.shape) for each in values)
+    check_targets(name, *values)
     rank_right = all(each.ndim == (2 if is_ids(each) else 3) for each in values)
     if not rank_right or values[0].shape[:2] != values[1].shape[:2]:
         raise BadInput(f"{name}: got shapes {shapes}; expected ids [T, B] or numbers [T, B, D], time first")
@@ -91,6 +92,20 @@ def check_shapes(name: str, batch: Batch) -> None:
     if batch.target_scale_O is not None and np.shape(batch.target_scale_O) not in ((), batch.targets.shape[2:]):
         raise BadInput(
             f"{name}: got a target scale of shape {np.shape(batch.target_scale_O)}; expected {batch.targets.shape[2:]}"
+        )
+
+
+def check_targets(name: str, inputs: np.ndarray, targets: np.ndarray) -> None:
+    """Raises BadInput, with the way to the expected form, for one target a sequence and for ids with an axis of 1."""
+    for what, each in (("inputs", inputs), ("targets", targets)):
+        if is_ids(each) and each.ndim == 3 and each.shape[-1] == 1:
+            raise BadInput(f"{name}: got ids {each.shape} as {what}; expected [T, B]: {what}[..., 0]")
+    steps, streams = inputs.shape[:2] if inputs.ndim > 1 else (0, 0)
+    if targets.ndim in (1, 2) and targets.shape[:1] == (streams,) and targets.shape != (steps, streams):
+        form = "targets" if is_ids(targets) or targets.ndim == 2 else "targets[:, None]"
+        raise BadInput(
+            f"{name}: got targets {targets.shape}, one for each of {streams} sequences; expected them at every step, "
+            f"np.broadcast_to({form}, (T, *{form}.shape)), with a loss mask [T, B] that is 1 at the last step"
         )
 
 

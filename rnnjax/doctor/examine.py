@@ -12,7 +12,8 @@ from jax import Array
 from rnnjax.doctor.adapters import is_float, make_adapter
 from rnnjax.doctor.batch import Batch, check_ids, check_outputs, is_ids, validate_batch
 from rnnjax.doctor.diagnosis import Diagnosis, judge_indicators
-from rnnjax.doctor.forms import in_order, nearest_columns, one_form, with_counted_steps
+from rnnjax.doctor.distances import find_link
+from rnnjax.doctor.forms import in_order, nearest_columns, one_form, with_counted_steps, with_link
 from rnnjax.doctor.indicators.compute import all_indicators
 from rnnjax.doctor.indicators.types import Floor
 from rnnjax.doctor.inputs import (
@@ -111,7 +112,19 @@ def in_one_form(setup: ExaminationInput) -> ExaminationInput:
     adapter, objective, batches = one_form(setup.adapter, setup.objective, batches, width)
     assert batches[0] is not None
     setup = setup._replace(adapter=adapter, objective=objective, batch=batches[0], held_out=batches[1])
-    return setup if is_ids(setup.batch.targets) else predictions_first(setup, carry)
+    return setup if is_ids(setup.batch.targets) else with_predictions(setup, carry)
+
+
+def with_predictions(setup: ExaminationInput, carry: Carry) -> ExaminationInput:
+    """The examination with outputs that are predictions of the targets, as far as the objective tells which are."""
+    width = output_shapes(setup, carry, setup.batch)[1].shape[-1]
+    if setup.objective is None or width != setup.batch.targets.shape[-1]:
+        return predictions_first(setup, carry)
+    name = find_link(setup.objective, setup.batch)
+    if name in (None, "identity"):
+        return setup._replace(is_distance=name is not None)
+    adapter, objective, _ = with_link(setup.adapter, setup.objective, name, [])
+    return setup._replace(adapter=adapter, objective=objective)
 
 
 def predictions_first(setup: ExaminationInput, carry: Carry) -> ExaminationInput:

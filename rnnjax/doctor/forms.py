@@ -11,9 +11,13 @@ from jax import Array
 
 from rnnjax.doctor.adapters import ModelAdapter
 from rnnjax.doctor.batch import Batch, boolean_mask, is_ids
+from rnnjax.doctor.distances import LINKS, is_cross_entropy_of_probabilities
 
-Reading = Literal["logits", "probabilities", "log_probabilities", "binary_logits", "numbers"]
+Reading = Literal[
+    "logits", "probabilities", "log_probabilities", "binary_logits", "binary_probabilities", "numbers"
+]  # fmt: skip
 Objective = Callable[[Array, Batch], Array]
+TINY = 1e-30  # probabilities below it are 0
 LARGE = 1e3  # a logit at which a logistic loss has no gradient left
 TOLERANCE = 1e-3
 
@@ -33,11 +37,17 @@ def read_objective(objective: Objective | None, batch: Batch, width: int) -> Rea
     logits             adding one number to all outputs of a step changes nothing
     probabilities      scaling by 2 adds the same as scaling from 2 to 4: -log of them
     log_probabilities  it is proportional to the outputs
-    binary_logits      targets of 0 and 1 in one column, with no gradient left at a large output of the right sign
+    binary_logits      targets of two values, with no gradient left at a large output of the right sign: logistic losses
+                       of one column or of several labels, and margins
+    binary_probabilities  cross-entropy of targets 0 and 1 and their probability
     numbers            anything else
     """
     if objective is None:
         return None
+    if not is_ids(np.asarray(batch.targets)) and is_margin_loss(objective, batch, width):
+        return "binary_logits"
+    if has_labels(batch, width) and is_cross_entropy_of_probabilities(objective, batch, width):
+        return "binary_probabilities"
     steps, streams = np.shape(batch.targets)[:2]
     key = jax.random.key(0)
     outputs = jax.random.uniform(key, (steps, streams, width), minval=0.1, maxval=0.9)
@@ -54,15 +64,23 @@ def read_objective(objective: Objective | None, batch: Batch, width: int) -> Rea
         return "probabilities"
     if width > 1 and abs(twice - 2 * base) < scale and abs(base) > 1e-6:
         return "log_probabilities"
-    return "binary_logits" if width == 1 and is_binary(objective, batch) else "numbers"
+    return "numbers"
 
 
-def is_binary(objective: Objective, batch: Batch) -> bool:
-    """Whether an objective is a logistic loss of targets 0 and 1."""
+def has_labels(batch: Batch, width: int) -> bool:
+    """Whether targets are 0 and 1, one column for each output, and no codes of classes."""
     targets = np.asarray(batch.targets)
-    if is_ids(targets) or not np.isin(targets, (0, 1)).all() or np.ptp(targets) == 0:
+    same = not is_ids(targets) and targets.shape[-1] == width
+    return bool(same and np.isin(targets, (0, 1)).all() and np.ptp(targets) > 0 and not is_one_hot(targets))
+
+
+def is_margin_loss(objective: Objective, batch: Batch, width: int) -> bool:
+    """Whether targets have two values, and the objective no gradient where the outputs have the right sign."""
+    targets = np.asarray(batch.targets, float)
+    known = np.unique(targets)
+    if len(known) != 2 or targets.shape[-1] != width or is_one_hot(targets):
         return False
-    signs = jnp.asarray(2.0 * targets - 1)
+    signs = jnp.asarray(np.where(targets == known[1], 1.0, -1.0))
     gradient = jax.grad(lambda outputs: objective(outputs, batch))
     right, wrong = (np.abs(gradient(sign * LARGE * signs)).sum() for sign in (1.0, -1.0))
     return bool(np.isfinite(right) and right < TOLERANCE * wrong)
@@ -80,13 +98,74 @@ def one_form(
     reading = read_objective(objective, first, width)
     if all(batch is None or is_one_hot(batch.inputs) for batch in batches):
         adapter, batches = with_id_inputs(adapter, batches)
-    if reading == "binary_logits":
-        return with_two_logits(adapter, objective, batches)
-    if reading in ("logits", None) and all(batch is None or is_one_hot(batch.targets) for batch in batches):
+    if reading in ("binary_logits", "binary_probabilities"):
+        return with_binary_targets(adapter, objective, batches, reading == "binary_probabilities", width)
+    is_code = is_distribution if reading in ("logits", "probabilities", "log_probabilities") else is_one_hot
+    if reading != "numbers" and all(batch is None or is_code(batch.targets) for batch in batches):
         batches = [batch and with_id_targets(batch) for batch in batches]
-    if reading == "probabilities" and is_ids(np.asarray(first.targets)):
+    assert batches[0] is not None
+    if reading == "probabilities" and is_ids(np.asarray(batches[0].targets)):
         return with_log_outputs(adapter), None if objective is None else exponential(objective), batches
     return adapter, objective, batches
+
+
+def is_distribution(values: Any) -> bool:
+    """Whether numbers [T, B, D] are probabilities of D classes at every step: codes, or codes that were smoothed."""
+    values = np.asarray(values)
+    if is_ids(values) or values.shape[-1] < 2 or values.min() < 0:
+        return False
+    return bool(np.allclose(values.sum(axis=-1), 1, atol=1e-3) and len(np.unique(values.argmax(axis=-1))) > 1)
+
+
+def with_binary_targets(
+    adapter: ModelAdapter, objective: Objective | None, batches: list[Batch | None], probabilities: bool, width: int
+) -> tuple[ModelAdapter, Objective | None, list[Batch | None]]:
+    """One column of two values as two classes; several labels as numbers, which are predicted by probabilities."""
+    if width > 1:
+        return (adapter, objective, batches) if probabilities else with_link(adapter, objective, "sigmoid", batches)
+    if probabilities:
+        adapter, objective, batches = with_logits(adapter, objective, batches)
+    return with_two_logits(adapter, objective, batches)
+
+
+def with_logits(
+    adapter: ModelAdapter, objective: Objective | None, batches: list[Batch | None]
+) -> tuple[ModelAdapter, Objective | None, list[Batch | None]]:
+    """Probabilities y as logits log(y / (1 - y)); the objective gets the probabilities."""
+
+    def logit(outputs: Array) -> Array:
+        inside = jnp.clip(outputs, TINY, 1 - 1e-7)
+        return jnp.log(inside) - jnp.log1p(-inside)
+
+    read = None if objective is None else lambda outputs, batch: objective(jax.nn.sigmoid(outputs), batch)
+    return map_outputs(adapter, logit), read, batches
+
+
+def with_link(
+    adapter: ModelAdapter, objective: Objective | None, name: str, batches: list[Batch | None]
+) -> tuple[ModelAdapter, Objective | None, list[Batch | None]]:
+    """Outputs as predictions of the targets, see `distances.LINKS`; the objective gets the outputs."""
+    link, inverse = LINKS[name]
+
+    def read(outputs: Array, batch: Batch) -> Array:
+        assert objective is not None
+        near = jnp.clip(outputs, TINY, 1 - 1e-7) if name == "sigmoid" else outputs
+        return objective(inverse(near), batch)
+
+    return map_outputs(adapter, link), None if objective is None else read, batches
+
+
+def map_outputs(adapter: ModelAdapter, function: Callable[[Array], Array]) -> ModelAdapter:
+    """The adapter of a network with a function behind it."""
+    apply, step = adapter.apply, adapter.step
+
+    def after(result: tuple[Any, Array]) -> tuple[Any, Array]:
+        return result[0], function(result[1])
+
+    return adapter._replace(
+        apply=lambda *inputs: after(apply(*inputs)),
+        step=None if step is None else lambda *inputs: after(step(*inputs)),
+    )
 
 
 def with_id_inputs(adapter: ModelAdapter, batches: list[Batch | None]) -> tuple[ModelAdapter, list[Batch | None]]:
@@ -117,32 +196,20 @@ def with_two_logits(
 ) -> tuple[ModelAdapter, Objective | None, list[Batch | None]]:
     """A logistic output y as the logits (0, y) of two classes: softmax of them is the sigmoid of y."""
 
-    def widen(result: tuple[Any, Array]) -> tuple[Any, Array]:
-        return result[0], jnp.concatenate([jnp.zeros_like(result[1]), result[1]], axis=-1)
+    largest = max(np.asarray(batch.targets).max() for batch in batches if batch is not None)
 
     def two_classes(batch: Batch) -> Batch:
-        targets = np.asarray(batch.targets)[..., 0].astype(np.int32)
+        targets = (np.asarray(batch.targets)[..., 0] == largest).astype(np.int32)
         return batch._replace(targets=targets, given_targets=batch.targets, target_scale_O=None)
 
-    apply, step = adapter.apply, adapter.step
-    adapter = adapter._replace(
-        apply=lambda *inputs: widen(apply(*inputs)),
-        step=None if step is None else lambda *inputs: widen(step(*inputs)),
-    )
     read = None if objective is None else lambda outputs, batch: objective(outputs[..., 1:], batch)
+    adapter = map_outputs(adapter, lambda outputs: jnp.concatenate([jnp.zeros_like(outputs), outputs], axis=-1))
     return adapter, read, [batch and two_classes(batch) for batch in batches]
 
 
 def with_log_outputs(adapter: ModelAdapter) -> ModelAdapter:
     """Probabilities as logits: their logarithms."""
-    apply, step = adapter.apply, adapter.step
-
-    def log(result: tuple[Any, Array]) -> tuple[Any, Array]:
-        return result[0], jnp.log(jnp.maximum(result[1], 1e-30))
-
-    return adapter._replace(
-        apply=lambda *inputs: log(apply(*inputs)), step=None if step is None else lambda *inputs: log(step(*inputs))
-    )
+    return map_outputs(adapter, lambda outputs: jnp.log(jnp.maximum(outputs, TINY)))
 
 
 def nearest_columns(outputs_TBO: np.ndarray, batch: Batch) -> list[int]:
@@ -158,21 +225,15 @@ def nearest_columns(outputs_TBO: np.ndarray, batch: Batch) -> list[int]:
 def in_order(adapter: ModelAdapter, objective: Objective, order: list[int]) -> tuple[ModelAdapter, Objective]:
     """The columns of the outputs in another order; the objective still gets them in their own."""
     columns, back = jnp.asarray(order), jnp.argsort(jnp.asarray(order))
-    apply, step = adapter.apply, adapter.step
-
-    def arrange(result: tuple[Any, Array]) -> tuple[Any, Array]:
-        return result[0], result[1][..., columns]
-
-    adapter = adapter._replace(
-        apply=lambda *inputs: arrange(apply(*inputs)),
-        step=None if step is None else lambda *inputs: arrange(step(*inputs)),
+    return map_outputs(adapter, lambda outputs: outputs[..., columns]), lambda outputs, batch: objective(
+        outputs[..., back], batch
     )
-    return adapter, lambda outputs, batch: objective(outputs[..., back], batch)
 
 
 def exponential(objective: Objective) -> Objective:
-    """An objective of probabilities as one of their logarithms."""
-    return lambda outputs, batch: objective(jnp.exp(outputs), batch)
+    """An objective of probabilities as one of their logarithms; a probability of 0 stays 0."""
+    lowest = jnp.log(jnp.float32(TINY)) + 1e-3
+    return lambda outputs, batch: objective(jnp.where(outputs > lowest, jnp.exp(outputs), 0.0), batch)
 
 
 def with_counted_steps(batch: Batch, objective: Objective, width: int) -> Batch:

@@ -40,6 +40,7 @@ class ExaminationInput(NamedTuple):
     shift: DataShift | None = None  # of the whole data; None: of both batches
     notices: tuple[str, ...] | None = None  # on codes in the file; None: there is no file
     names: Sequence[str] = ()  # of the symbols of a text, or of the columns of the targets
+    is_distance: bool = True  # the objective compares outputs and targets, see `distances`
     target_mean_O: Any = None  # predictions times the target scale, plus this, are the values of the data; None: 0
 
 

@@ -18,6 +18,7 @@ from rnnjax.types import Carry, Params
 
 Objective = Callable[[Array, Batch], Array]  # outputs_TBO, batch -> the training loss, a scalar
 TINY = 1e-30
+ELSEWHERE = 1e-2  # of the largest gradient, which a step has that only other outputs give one
 SHOWN_STREAMS = 4  # of the held-out batch, whose outputs are kept
 
 
@@ -51,7 +52,7 @@ def measure_network(
         **output_changes(adapter, params, carry, inputs, outputs_TBO),
     }
     if objective is not None:
-        values["coverage"] = jnp.linalg.norm(jax.grad(objective)(outputs_TBO, batch), axis=-1)
+        values["coverage"] = gradient_coverage(objective, batch, outputs_TBO)
     if steps:
         values |= state_statistics(adapter, batch, params, carry)
     if held_out is not None:
@@ -59,6 +60,18 @@ def measure_network(
         values["held_out_loss"] = stream_losses(held_out, held_out_TBO)
         values["held_out_outputs"] = held_out_TBO[:, :SHOWN_STREAMS]
     return values
+
+
+def gradient_coverage(objective: Objective, batch: Batch, outputs_TBO: Array) -> Array:
+    """The norm [T, B] of the objective's gradient by the outputs of each step.
+
+    Where it is 0, a small share of that at random outputs: a margin loss has none where its margin is kept.
+    """
+    own_TB = jnp.linalg.norm(jax.grad(objective)(outputs_TBO, batch), axis=-1)
+    random_TBO = jax.random.normal(jax.random.key(0), outputs_TBO.shape)
+    other_TB = jnp.linalg.norm(jax.grad(objective)(random_TBO, batch), axis=-1)
+    share_TB = ELSEWHERE * jnp.max(own_TB) * other_TB / jnp.maximum(jnp.max(other_TB), TINY)
+    return jnp.where((own_TB > 0) | ~jnp.isfinite(other_TB), own_TB, share_TB)
 
 
 def all_finite(tree: Any) -> Array:

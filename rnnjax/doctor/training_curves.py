@@ -9,6 +9,7 @@ import numpy as np
 from rnnjax.errors import BadInput
 
 MIN_ROWS = 20  # shorter curves have no indicators
+GAP_SHARE = 0.02  # of the rows: a shorter end that is not finite is no divergence
 
 
 class TrainingCurves(NamedTuple):
@@ -47,7 +48,7 @@ KEYS = {name.rpartition("_")[0] if name[-1].isupper() else name: name for name i
 
 
 def validate_curves(given: Any, runs: int) -> TrainingCurves:
-    """A user's curves: a loss [S] or [R, S], or a table of curves; a loss that ends in NaN or inf has diverged.
+    """A user's curves: a loss [S] or [R, S], or a table of curves; see `ends_in_gap` for divergence.
 
     Raises: BadInput.
     """
@@ -64,8 +65,20 @@ def validate_curves(given: Any, runs: int) -> TrainingCurves:
     rows = {np.shape(value)[-1] for name, value in values.items() if name.endswith("S")}
     if len(rows) > 1 or rows == {0}:
         raise BadInput(f"record: got curves of {sorted(rows)} rows; expected one length, 1 or more")
-    last_R = values["loss_RS"][:, -1]
-    return TrainingCurves(**{"diverged_R": (~np.isfinite(last_R)).astype(float)} | values)
+    diverged_R = np.array([ends_in_gap(loss_S) for loss_S in values["loss_RS"]], float)
+    return TrainingCurves(**{"diverged_R": diverged_R} | values)
+
+
+def ends_in_gap(loss_S: np.ndarray) -> bool:
+    """Whether a loss ends in NaN or inf for longer than it does elsewhere, and for more than 2% of its rows.
+
+    A loss that is logged every tenth row, or a last step that was skipped, is no divergence.
+    """
+    finite = np.flatnonzero(np.isfinite(loss_S))
+    if not len(finite):
+        return True
+    longest = int(np.diff(finite, prepend=-1).max()) - 1
+    return bool(len(loss_S) - 1 - finite[-1] > max(2 * longest, GAP_SHARE * len(loss_S)))
 
 
 def as_curve(name: str, value: Any, runs: int) -> Any:
@@ -93,12 +106,21 @@ def run_that_trained(curves: TrainingCurves, run: int) -> RunCurves:
     loss_S, updates_S = curves.loss_RS[run], select("update_norm")
     moved = rows if updates_S is None else last_true(~(updates_S == 0), rows)
     finite_S = np.isfinite(loss_S)
-    missing = np.flatnonzero(~finite_S[: last_true(finite_S, 0)])
+    missing = np.flatnonzero(~finite_S[: last_true(finite_S, 0)] if ends_in_gap(loss_S) else ~finite_S)
+    gradient_S, clip_S, updates_S = (fill_gaps(select(name)) for name in ("gradient_norm", "clip_share", "update_norm"))
     every = RunCurves(
-        loss_S, np.arange(rows), select("gradient_norm"), select("clip_share"), updates_S, curves.steps_S, missing,
+        loss_S, np.arange(rows), gradient_S, clip_S, updates_S, curves.steps_S, missing,
         rows, rows - moved, float(np.mean(loss_S[moved:])) if moved < rows else np.nan,
     )  # fmt: skip
     return every.select(finite_S & (np.arange(rows) < moved))
+
+
+def fill_gaps(values_S: np.ndarray | None) -> np.ndarray | None:
+    """A norm with its gaps filled on the line between finite values; None without a finite value."""
+    if values_S is None or np.isfinite(values_S).all():
+        return values_S
+    finite = np.flatnonzero(np.isfinite(values_S))
+    return np.interp(np.arange(len(values_S)), finite, values_S[finite]) if len(finite) else None
 
 
 def select_run(curves: TrainingCurves, run: int, name: str) -> np.ndarray | None:

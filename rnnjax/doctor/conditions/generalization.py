@@ -28,7 +28,7 @@ GENERALIZATION = (
     ),
     Condition(
         "gap", "fault", "The held-out loss is much higher than the training loss.",
-        "(held-out loss - training loss) / chance loss",
+        "(held-out loss - training loss) / larger chance loss of both",
         (Limit("gap", above=0.25), Limit("loss_over_chance", below=1.0)),
         "It overfits: there are too few training data for its size and training time. Or the held-out data come from "
         "another distribution.",
@@ -38,6 +38,7 @@ GENERALIZATION = (
             "text,elman,adam,rate=0.003,every=200,patience=inf",
             "held-out loss of a small text, early stopping instead of training to the end",
         ),
+        learning_shortfall=True,
     ),
     Condition(
         "no_better_than_last", "fault", "The network is no better than repeating the last value.",

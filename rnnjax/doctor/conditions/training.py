@@ -8,8 +8,8 @@ TRAINING = (
         "optimizer_frozen", "fault", "After one huge gradient the optimizer hardly moves the weights.",
         "median update after it / median update before it",
         (Limit("optimizer_frozen", below=0.7),),
-        "The square of a finite gradient beyond 1e19 is infinite in float32; an optimizer that divides by a mean of"
-        " squares, such as Adam, never moves these weights again, and no number is NaN.",
+        "An optimizer that divides by a mean of squares, such as Adam, remembers a huge gradient for thousands of "
+        "steps, and one beyond 1e19, whose square is infinite in float32, for ever; no number is NaN.",
         "Clip the gradient before the optimizer, and restart it with a new state.",
         Comparison(),
     ),

@@ -25,7 +25,7 @@ from rnnjax.doctor.indicators.outputs import output_indicators, prediction_indic
 from rnnjax.doctor.indicators.predictability import Predictability, measure_predictability
 from rnnjax.doctor.indicators.reasons import Examined, explain_missing
 from rnnjax.doctor.indicators.record import mismatch_indicator, rounding_indicator
-from rnnjax.doctor.indicators.types import Floor, Indicator, Indicators, per_network, per_stream
+from rnnjax.doctor.indicators.types import COMPARISONS, Floor, Indicator, Indicators, per_network, per_stream
 from rnnjax.doctor.inputs import ExaminationInput, Observations
 from rnnjax.doctor.training_curves import TrainingCurves
 from rnnjax.types import Params
@@ -47,9 +47,16 @@ def all_indicators(setup: ExaminationInput, observations: Observations, curves: 
         finite_indicators(observations, curves),
         *([] if curves is None else [training_indicators(setup, observations, curves)]),
     )
+    found = found if setup.is_distance else without_distances(found)
     judged = {condition.limits[0].indicator for condition in CONDITIONS}
     examined = Examined(setup, observations, curves)
     return found._replace(reasons={name: explain_missing(name, examined) for name in judged})
+
+
+def without_distances(found: Indicators) -> Indicators:
+    """Without what compares outputs and targets as numbers, where the objective does not."""
+    kept = {name: value for name, value in found.values.items() if name not in COMPARISONS}
+    return found._replace(values=kept, levels={})
 
 
 def merge(*parts: Indicators) -> Indicators:

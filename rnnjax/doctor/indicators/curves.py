@@ -8,7 +8,7 @@ from rnnjax.doctor.indicators.leaps import find_leaps
 from rnnjax.doctor.indicators.standstill import standstill_indicators
 from rnnjax.doctor.indicators.trends import learned_loss, trend_indicators
 from rnnjax.doctor.indicators.types import Curve
-from rnnjax.doctor.training_curves import MIN_ROWS, RunCurves, TrainingCurves, runs_that_trained
+from rnnjax.doctor.training_curves import MIN_ROWS, RunCurves, TrainingCurves, ends_in_gap, runs_that_trained
 
 CURVE_INDICATORS = (
     "jumps", "rise", "fall_at_end", "leap", "missing_rows", "clip", "clip_ratio", "path", "standstill", "still_falling",
@@ -32,7 +32,7 @@ def curve_indicators(curves: TrainingCurves, weight_norm_R: np.ndarray) -> dict[
 
     Args: weight_norm_R: the norm of the parameters of each run.
     """
-    ended_R = ~np.isfinite(curves.loss_RS[:, -1])
+    ended_R = np.array([ends_in_gap(loss_S) for loss_S in curves.loss_RS])
     diverged_R = ended_R if curves.diverged_R is None else curves.diverged_R
     tables = [
         {} if diverged else run_indicators(run, curves.clip_norm, norm)

@@ -31,8 +31,15 @@ def find_leak(batch: Batch) -> Leak:
         found.append(coded_leak(inputs, targets, mask_TB))
     if not is_ids(targets) and not is_ids(inputs):
         found.append(related_leak(batch, mask_TB))
+        found += [coded_leak(inputs, target_TB.astype(int), mask_TB) for target_TB in two_valued(targets)]
     known = [leak for leak in found if not np.isnan(leak.share)]
     return max(known, key=lambda leak: leak.share) if known else Leak(np.nan, "")
+
+
+def two_valued(targets: np.ndarray) -> list[np.ndarray]:
+    """Target columns of two values as classes 0 and 1 [T, B]."""
+    columns = np.moveaxis(targets, -1, 0)
+    return [column == column.max() for column in columns if len(np.unique(column)) == 2]
 
 
 def target_overlap(inputs: np.ndarray, targets: np.ndarray, mask_TB: np.ndarray) -> float:

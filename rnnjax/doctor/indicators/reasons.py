@@ -9,7 +9,7 @@ from rnnjax.analysis.loss_spikes import BEFORE
 from rnnjax.doctor.batch import is_ids
 from rnnjax.doctor.indicators.curves import CURVE_INDICATORS
 from rnnjax.doctor.indicators.predictability import MIN_SAMPLES
-from rnnjax.doctor.indicators.types import Reason
+from rnnjax.doctor.indicators.types import COMPARISONS, Reason
 from rnnjax.doctor.inputs import ExaminationInput, Observations
 from rnnjax.doctor.training_curves import MIN_ROWS, TrainingCurves, runs_that_trained
 
@@ -101,14 +101,21 @@ def without_generation(ids: bool) -> Explain:
     return explain
 
 
-def for_targets(ids: bool, other: str = NOT_FINITE) -> Explain:
+def finite_or(text: str) -> Explain:
+    """A reason that holds where the outputs are finite."""
+    return lambda examined: Reason(NOT_FINITE if not_finite(examined) else text)
+
+
+def for_targets(ids: bool, other: str) -> Explain:
     """For a condition of classes, or of numbers."""
-    return lambda examined: Reason("", applies=False) if targets_are_ids(examined) != ids else Reason(other)
+    return lambda examined: (
+        Reason("", applies=False) if targets_are_ids(examined) != ids else finite_or(other)(examined)
+    )
 
 
-def without(text: str, given: Callable[[Examined], bool], other: str = NOT_FINITE) -> Explain:
+def without(text: str, given: Callable[[Examined], bool], other: str = "the loss is not finite") -> Explain:
     """For something that may not have been given."""
-    return lambda examined: Reason(other if given(examined) else text)
+    return lambda examined: finite_or(other)(examined) if given(examined) else Reason(text)
 
 
 def has_objective(examined: Examined) -> bool:
@@ -147,7 +154,7 @@ EXPLANATIONS: dict[str, Explain] = {
     **dict.fromkeys(("gap", "shift", "unseen"), NO_HELD_OUT),
     **dict.fromkeys(("over_persistence", "over_linear"), without_level),
     "foreseeable": FEW_STEPS,
-    **dict.fromkeys(("distribution", "one_class"), for_targets(ids=True)),
+    **dict.fromkeys(("distribution", "one_class"), for_targets(ids=True, other="too few steps count")),
     "copied": without_generation(ids=True),
     **dict.fromkeys(("out_of_range", "classes_as_numbers"), for_targets(ids=False, other="too few steps count")),
     **dict.fromkeys(("drift", "loops_sampled", "loops_greedy"), without_generation(ids=True)),
@@ -163,6 +170,8 @@ EXPLANATIONS: dict[str, Explain] = {
 
 def explain_missing(name: str, examined: Examined) -> Reason:
     """Why an indicator has no value."""
+    if not examined.setup.is_distance and name in COMPARISONS:
+        return Reason("the objective does not compare outputs and targets as numbers")
     if name in EXPLANATIONS:
         return EXPLANATIONS[name](examined)
     return Reason(NOT_FINITE if not_finite(examined) else "the inputs cannot be changed")

@@ -9,6 +9,9 @@ PATH_SHARE = 0.99  # of the sum of the update norms: after it, nothing moves
 LATE_PATH = 0.8  # of the path: what the loss lost after it would have been lost further on
 ALIVE = 0.03  # of the gradient norm before: a smaller gradient has ended by itself
 OVERFLOW_NORM = 1e17  # of a gradient whose square no float32 can average
+HUGE = 100.0  # times the median gradient before: its square rules the mean for thousands of steps
+STOPPED = 0.01  # of the updates before: after such a gradient the optimizer is frozen
+NEIGHBOURS = 20  # rows on either side
 
 
 def standstill_indicators(run: RunCurves) -> dict[str, float]:
@@ -16,7 +19,7 @@ def standstill_indicators(run: RunCurves) -> dict[str, float]:
 
     standstill is 0 if the gradient ended too. still_falling is a share of all that was learned, or a quarter of the
     share of the last loss if that is more. Absent without update norms. optimizer_frozen: median update after a
-    gradient of 1e17 or more / median update before; absent without one.
+    huge gradient / median update before; absent without one, see `freezing_row`.
     """
     if run.update_norm_S is None or len(run.loss_S) < 2 or not run.update_norm_S.any():
         return {}
@@ -65,9 +68,23 @@ def frozen_optimizer(run: RunCurves) -> dict[str, float]:
     """Squares of such a gradient are infinite in the mean that Adam divides by: its weights never move again."""
     if run.gradient_norm_S is None or run.update_norm_S is None:
         return {}
-    huge = np.flatnonzero(run.gradient_norm_S >= OVERFLOW_NORM)
-    if not len(huge) or not 5 <= huge[0] < run.rows - 5:
+    row = freezing_row(run)
+    if row is None or not 5 <= row < run.rows - 5:
         return {}
-    before = run.update_norm_S[: huge[0]]
-    after = np.append(run.update_norm_S[huge[0] + 1 :], np.zeros(run.still_rows))
+    before = run.update_norm_S[:row]
+    after = np.append(run.update_norm_S[row + 1 :], np.zeros(run.still_rows))
     return {"optimizer_frozen": float(np.median(after) / max(np.median(before), 1e-30))}
+
+
+def freezing_row(run: RunCurves) -> int | None:
+    """The first row with a gradient of 1e17, or with the largest gradient if updates end right after it; else None."""
+    gradient_S, update_S = run.gradient_norm_S, run.update_norm_S
+    assert gradient_S is not None and update_S is not None
+    overflow = np.flatnonzero(gradient_S >= OVERFLOW_NORM)
+    if len(overflow):
+        return int(overflow[0])
+    row = int(np.argmax(gradient_S))
+    before, after = slice(max(0, row - NEIGHBOURS), row), slice(row + 1, row + 1 + NEIGHBOURS)
+    if row < 5 or not len(update_S[after]) or gradient_S[row] < HUGE * np.median(gradient_S[:row]):
+        return None
+    return row if np.median(update_S[after]) < STOPPED * np.median(update_S[before]) else None

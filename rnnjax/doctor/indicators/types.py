@@ -6,6 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+COMPARISONS = (  # of outputs and targets
+    "loss", "held_out_loss", "loss_over_chance", "above_windows", "identical", "stale", "gap", "held_out_over_chance",
+    "held_out_ratio", "above_floor", "over_persistence", "over_linear", "linear_gain", "foreseeable", "out_of_range",
+    "range",
+)  # fmt: skip
+
 
 class Indicator(NamedTuple):
     """A measured number with the axis over which its interval is taken."""
