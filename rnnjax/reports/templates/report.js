@@ -115,6 +115,13 @@
   }
 
   const plots = [...document.querySelectorAll(".plot")];
+  if (typeof Plotly === "undefined") {
+    plots.forEach(plot => {
+      plot.style.minHeight = 0;
+      plot.textContent = "This figure is drawn by plotly.min.js, which was not found: keep it where this page has it.";
+    });
+    return;
+  }
   const drawn = plot => plot.classList.contains("drawn");
   const folded = plot => plot.closest("details:not([open])") !== null;
   function drawVisible() {
