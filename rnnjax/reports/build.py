@@ -92,16 +92,16 @@ def build_figure(figure: FigureSpec, results: Results) -> CaptionedFigure:
     chosen, metric = results.select(figure.arms), figure.metric
     words = (figure.title, figure.unit or shared_unit(chosen, metric), shared_reference_losses(results, figure))
     if figure.form == "curve":
-        return line_figure(chosen, metric, *words, log_x=figure.log)
+        return line_figure(chosen, metric, *words, log_x=figure.log, among=results.arms)
     if figure.form == "map":
         return map_figure(chosen[0], metric, chosen[0].labels[metric], *words[:2])
     if figure.form == "interval":
         values = [arm._replace(metrics={metric: per_seed(arm, metric)}) for arm in chosen]
-        return interval_figure(values, metric, *words, log_x=figure.log)
+        return interval_figure(values, metric, *words, log_x=figure.log, among=results.arms)
     measured = [at_probe_steps(arm, metric) for arm in chosen]
     if figure.form == "probe":
-        return probe_figure(measured, metric, *words, log_y=figure.log)
-    return lag_figure(measured, metric, *words, log_y=figure.log, along=figure.along)
+        return probe_figure(measured, metric, *words, log_y=figure.log, among=results.arms)
+    return lag_figure(measured, metric, *words, log_y=figure.log, along=figure.along, among=results.arms)
 
 
 def shared_reference_losses(results: Results, figure: FigureSpec) -> dict[str, float] | None:

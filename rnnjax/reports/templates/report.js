@@ -87,6 +87,7 @@
         const swatch = document.createElement("span");
         swatch.className = "swatch";
         swatch.style.setProperty("--tone", trace.meta.color);
+        if (trace.meta.dash) swatch.classList.add(trace.meta.dash);
         chip.append(swatch, trace.meta.label);
         chip.setAttribute("aria-pressed", String(!off.has(trace.legendgroup)));
         chip.onmouseenter = chip.onfocus = () => focus(plot, trace.legendgroup);
