@@ -24,7 +24,8 @@ from markupsafe import Markup, escape
 from rnnjax.analysis.statistics import LOOKED_UP, Interval
 from rnnjax.reports.document import VERDICTS, Figure, Report, ReportTable, Sample, TableCell, by_verdict, check
 from rnnjax.reports.formatting import escape_controls, format_interval, format_value
-from rnnjax.reports.metric_tables import MAX_COLUMNS, settings_table, split_table
+from rnnjax.reports.interval_plots import interval_plot
+from rnnjax.reports.metric_tables import MAX_COLUMNS, chosen_columns, settings_table, split_table
 from rnnjax.reports.plotly_script import SCRIPT_NAME, check_trace_types, write_plotly
 from rnnjax.storage.files import write_text
 
@@ -103,6 +104,7 @@ def render(template: str, autoescape: bool, **values: Any) -> str:
     )
     environment.filters |= {"md": markdown, "code": backticks_to_code, "code_block": _code_block}
     environment.filters |= {"figure_json": _figure_json, "hash": _hash, "bounds": format_interval, "slug": _slug}
+    environment.filters |= {"interval_plot": interval_plot, "chosen_columns": chosen_columns}
     environment.tests["interval"] = lambda value: isinstance(value, Interval)
     # The doctor's page, which has names of its own for two of them
     environment.filters["script"], environment.globals["ours"] = _figure_json, _asset
@@ -133,8 +135,10 @@ def _grouped(samples: Sequence[Sample]) -> dict[tuple[str, int], list[Sample]]:
 
 
 def _last_samples(samples: Sequence[Sample]) -> list[Sample]:
-    """At most `MARKDOWN_SAMPLES` samples of the last decoder and step, spread over its arms."""
+    """At most `MARKDOWN_SAMPLES` samples of the last decoder and step: of arms with a role, else spread over all."""
     *_, last = _grouped(samples).values() or [[]]
+    if named := [sample for sample in last if sample.role]:
+        return named[:MARKDOWN_SAMPLES]
     picked = np.linspace(0, len(last) - 1, min(MARKDOWN_SAMPLES, len(last))).round().astype(int)
     return [last[i] for i in picked]
 

@@ -197,8 +197,9 @@ def test_figures_are_json_without_nan(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [0, 1], ids=["html", "markdown"])
 def test_the_answer_comes_first(tmp_path: Path, kind: int) -> None:
     text = _written(tmp_path, _page())[kind]
-    words = ["Question word", "Sentence word", "It is confirmed word", "Figure word", "Asked word", "Advice word"]
-    words += ["Loss word", "Protocol word", "machine word"]
+    first = ["It is confirmed word", "Figure word"][:: 1 if kind else -1]  # the key figure is on the first screen
+    words = ["Question word", "Sentence word", *first, "Asked word", "Advice word", "Loss word"]
+    words += ["Protocol word", "machine word"]
     places = [text.index(word, text.index("Question word")) for word in words]
     assert places == sorted(places)
 
