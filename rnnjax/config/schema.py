@@ -4,6 +4,7 @@ The dataclasses are the tables of the TOML file; unknown keys are refused. The c
 docs/studies.md.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -197,6 +198,8 @@ class StudyFile:
     baseline: str = ""  # arm that the others are compared with; default the first
     seeds: Any = 32  # number of seeds (42, 43, ...) or a list of seeds
     save_every: PositiveInt | None = None  # optimizer steps between checkpoints; default a tenth of the steps
+    # curves in TensorBoard: few, in at most 40 cards, or all with their bands, medians and distributions over seeds
+    tensorboard: Literal["few", "all"] = "few"
     base: dict[str, Any] = field(default_factory=dict)  # settings of every arm
     # each table is a product of lists, all tables together the arms; `seeds` limits the seeds of a table
     axes: list[dict[str, Any]] = field(default_factory=list)
@@ -211,6 +214,12 @@ class StudyFile:
     contradictions: list[ContradictionSpec] = field(default_factory=list)
     advice: list[AdviceSpec] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
+
+
+def judged_metrics(file: StudyFile) -> list[str]:
+    """The names of the metrics that the claims of a study judge, those first that most criteria do."""
+    counts = Counter(metric_name(criterion.metric) for claim in file.claims for criterion in claim.criteria)
+    return [name for name, _ in counts.most_common()]
 
 
 def requested_metrics(file: StudyFile) -> list[str]:

@@ -114,8 +114,8 @@ def repeated_events(out: Path, steps: np.ndarray) -> list[str]:
                 times = Counter(event.step for event in read(tag))
                 found += [f"{arm.name} {tag} {step}" for step, count in times.items() if count > 1]
         if "e+38" not in arm.name:  # whose runs have no finite loss
-            lost = set(steps.tolist()) - {event.step for event in events.Scalars("loss/mean")}
-            found += [f"{arm.name} loss/mean {step} is lost" for step in sorted(lost)]
+            lost = set(steps.tolist()) - {event.step for event in events.Scalars("loss")}
+            found += [f"{arm.name} loss {step} is lost" for step in sorted(lost)]
     return found
 
 
