@@ -10,7 +10,7 @@ from rnnjax.analysis.results import (
     shared_unit,
 )
 from rnnjax.analysis.verdicts import Judgement
-from rnnjax.config.schema import FigureSpec, Study
+from rnnjax.config.schema import FigureSpec, QuestionSpec, Study
 from rnnjax.reports import document as pages
 from rnnjax.reports.answer import answer_sentences
 from rnnjax.reports.figures.curves import lag_figure, line_figure, probe_figure
@@ -31,6 +31,7 @@ def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Rep
     """The report of a study."""
     study, arms = results.study, results.arms
     statements = [statement(judgement) for judgement in judgements]
+    question = first_question(study)
     return pages.Report(
         title=study_title(study),
         question=study.file.question,
@@ -49,8 +50,16 @@ def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Rep
         ],
         explorer=explorer(study.file.explorer, arms) if study.file.explorer else None,
         overrides=study.overrides,
-        answer=answer_sentences(statements, leader(study.file.questions[0], arms) if study.file.questions else None),
+        answer=answer_sentences(statements, leader(question, arms) if question else None),
     )
+
+
+def first_question(study: Study) -> QuestionSpec | None:
+    """The question whose best arm the answer names: the study's first, else the lowest loss, of one task."""
+    if study.file.questions:
+        return study.file.questions[0]
+    comparable = len(study.arms) > 1 and len({arm.spec.task for arm in study.arms}) == 1
+    return QuestionSpec("Which arm ends lowest?", "final_loss") if comparable else None
 
 
 def statement(judgement: Judgement) -> pages.Statement:

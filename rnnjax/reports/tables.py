@@ -15,7 +15,7 @@ from rnnjax.reports.document import ReportTable, TableCell
 
 FEWEST = 10  # seeds for a test of equality with the baseline
 EQUIVALENT = 0.05  # of the baseline's mean
-SHOWN = 6  # metrics that the page shows first
+SHOWN = 5  # metrics that the page shows first
 
 
 def against_baseline(study: Study, arms: Sequence[ArmResult]) -> ReportTable:
