@@ -23,6 +23,8 @@ from rnnjax.reports.document import (
     Cost,
     Explorer,
     GridCell,
+    IntervalRow,
+    JudgedCriterion,
     Question,
     Report,
     ReportSettings,
@@ -84,7 +86,20 @@ def _page(word: str = "word", figures: int = 2) -> Report:
         question=f"Question {word}?",
         statements=[
             Statement(
-                f"init/{verdict}", f"It is {verdict} {word}", f"{word}.txt", word, verdict, LAST, word, f"Why {word}"
+                f"init/{verdict}",
+                f"It is {verdict} {word}",
+                f"{word}.txt",
+                word,
+                verdict,
+                LAST,
+                word,
+                f"Why {word}",
+                [
+                    JudgedCriterion(
+                        f"Part {word}", word, "refuted", word, [IntervalRow(word, LAST, 2.0, 3.0, "refuted")], 3
+                    )
+                ],
+                f"Remark {word}",
             )
             for verdict in VERDICTS
         ],
@@ -95,8 +110,13 @@ def _page(word: str = "word", figures: int = 2) -> Report:
         ),
         figures=[CaptionedFigure(f"Figure {word}", f"Caption {word}", figure)] * figures,
         tables=[table],
-        samples=[Sample(word, decoder, step, word) for decoder in ("greedy", word) for step in (0, 3000)],
-        questions=[Question(f"Asked {word}?", f"Answered {word}: 1.5 [1.2, 1.8], n = 32.")],
+        samples=[
+            Sample(word, decoder, step, word, role)
+            for decoder in ("greedy", word)
+            for step in (0, 3000)
+            for role in (f"Role {word}", "")
+        ],
+        questions=[Question(f"Asked {word}?", f"Answered {word}: 1.5 [1.2, 1.8], n = 32.", [IntervalRow(word, LAST)])],
         advice=[f"Advice {word}"],
         cost=Cost({"compile": 12.5, "train": 100.0}, f"machine {word}"),
         answer=[f"Sentence {word}"],
@@ -110,7 +130,12 @@ def _full(word: str = "word") -> Report:
     grid = Explorer([Choice(word, [word, "b"])], Choice("rows", [word]), [word, "size"], "lowest", cells, word)
     said = Contradiction(f"Twice {word}", ["init/refuted", f"other/{word}"], f"The data {word}")
     wide = ReportTable(
-        "metrics", f"Metrics {word}", ["arm", *(f"{word} {i}" for i in range(9))], [[word, *[LOSS] * 9]], word
+        "metrics",
+        f"Metrics {word}",
+        ["arm", *(f"{word} {i}" for i in range(9))],
+        [[word, *[LOSS] * 9]],
+        word,
+        [f"{word} 3"],
     )
     page = _page(word)
     return page._replace(explorer=grid, contradictions=[said], tables=[*page.tables, wide])
