@@ -1,7 +1,7 @@
 """Colour, dash and marker of each arm, the same in every figure of a report.
 
 An arm's family is the first part of its name ("random" of "random/0.1"). Families differ in hue and in the shape of
-their marks, from the eighth on also in the dash of their lines; the arms of a family differ in lightness.
+their marks, from the seventh on also in the dash of their lines; the arms of a family differ in lightness.
 """
 
 import re
@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from rnnjax.analysis.results import ArmResult
 
-HUES = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#c58a00", "#3d9bd1", "#7a6a58")  # told apart by the colour-blind
+# Told apart by the colour-blind, and in every lightness that an arm of another family may have
+HUES = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#c58a00", "#7a6a58")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "pentagon", "star")
 DASHES = ("solid", "dash", "dot")
 
@@ -40,10 +41,10 @@ def arm_style(name: str, all_families: dict[str, list[str]], alone: bool) -> Arm
     """The style of an arm by the place of its family, and by its place in it; alone, it keeps its whole name."""
     own = family(name)
     hue, siblings = list(all_families).index(own), all_families[own]
-    color, turn = HUES[hue % len(HUES)], hue // len(HUES)
-    share = siblings.index(name) / (len(siblings) - 1) if len(siblings) > 1 else 0.5
+    turn, place = divmod(hue, len(HUES))
+    share = (siblings.index(name) + 0.5) / len(siblings)
     label = ", ".join(split_name(name)) if alone else split_name(name)[-1]
-    symbol, dash = SYMBOLS[(hue + turn) % len(SYMBOLS)], DASHES[turn % len(DASHES)]
+    color, symbol, dash = HUES[place], SYMBOLS[(place + turn) % len(SYMBOLS)], DASHES[turn % len(DASHES)]
     # From strong to weak against either background, and never too weak to see.
     return ArmStyle(blend(color, 0.7 * share - 0.5), blend(color, 0.65 - 0.65 * share), symbol, own, label, dash)
 
