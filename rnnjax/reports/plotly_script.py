@@ -1,7 +1,8 @@
 """plotly.js in its basic bundle (`vendor/`, MIT licence), one file that all pages of a folder share.
 
 The bundle draws lines, bars and pies and has 1.2 MB; the whole of plotly.js, which comes with the Python package, has
-4.8 MB. It has the version of the plotly package that figures are written with.
+4.8 MB. It is the file of that name in the npm package plotly.js-basic-dist-min; its major version must be that of the
+plotly.js in the Python package, with which figures are written.
 """
 
 from pathlib import Path

@@ -133,12 +133,16 @@ def test_interval_and_p_value_of_a_row_agree(study: Study, arms: list[ArmResult]
 def test_the_table_of_every_metric_shows_those_first_that_are_asked_for(study: Study, arms: list[ArmResult]) -> None:
     criterion = Criterion("bound", "memory@100", ["*"], low=0.0)
     asked = study._replace(
-        file=replace(study.file, claims=[Claim("a", "text", [criterion])], questions=[QuestionSpec("q", "horizon")])
+        file=replace(
+            study.file,
+            claims=[Claim("a", "text", [criterion, replace(criterion, metric="failed")])],
+            questions=[QuestionSpec("q", "horizon")],
+        )
     )
     noisy = [arm._replace(metrics=arm.metrics | {"memory": arm.metrics["horizon"]}) for arm in arms]
     table = every_metric(noisy, asked)
     assert [column.split(" ")[0] for column in table.shown] == ["horizon", "memory", "final_loss"]
-    assert "parameters" in table.columns, "also what all runs of an arm share"
+    assert "failed" in table.columns, "which is 0 in all runs"
 
 
 def test_a_map_has_been_measured_where_its_coordinates_have(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def test_plotly_is_one_small_file_and_only_if_needed(tmp_path: Path) -> None:
 
 def test_plotly_has_the_version_that_figures_are_written_with() -> None:
     version = re.search(r"plotly.js \(basic - minified\) v([0-9.]+)\n", SCRIPT.read_text("utf-8")[:200])
-    assert version and version[1].split(".")[:2] == get_plotlyjs_version().split(".")[:2]
+    assert version and version[1].split(".")[0] == get_plotlyjs_version().split(".")[0]
     assert "Permission is hereby granted, free of charge" in SCRIPT.with_name("plotly-basic.LICENSE").read_text()
 
 
