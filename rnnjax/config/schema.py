@@ -4,12 +4,14 @@ The dataclasses are the tables of the TOML file; unknown keys are refused. The c
 docs/studies.md.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import Discriminator, Strict, Tag
 
+from rnnjax.metrics import metric_name
 from rnnjax.settings import HParams, Spec
 
 Text = Annotated[str, MinLen(1)]
@@ -190,12 +192,14 @@ class StudyFile:
 
     __pydantic_config__: ClassVar[Any] = STRICT
     question: Text  # the question in one sentence
-    title: str = ""  # title of the report; default the file name
+    title: str = ""  # title of the report; default the question
     hypothesis: str = ""  # expected answer
     protocol: list[str] = field(default_factory=list)  # paragraphs on the method
     baseline: str = ""  # arm that the others are compared with; default the first
     seeds: Any = 32  # number of seeds (42, 43, ...) or a list of seeds
     save_every: PositiveInt | None = None  # optimizer steps between checkpoints; default a tenth of the steps
+    # curves in TensorBoard: few, in at most 40 cards, or all with their bands, medians and distributions over seeds
+    tensorboard: Literal["few", "all"] = "few"
     base: dict[str, Any] = field(default_factory=dict)  # settings of every arm
     # each table is a product of lists, all tables together the arms; `seeds` limits the seeds of a table
     axes: list[dict[str, Any]] = field(default_factory=list)
@@ -210,6 +214,26 @@ class StudyFile:
     contradictions: list[ContradictionSpec] = field(default_factory=list)
     advice: list[AdviceSpec] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
+
+
+def judged_metrics(file: StudyFile) -> list[str]:
+    """The names of the metrics that the claims of a study judge, those first that most criteria do."""
+    counts = Counter(metric_name(criterion.metric) for claim in file.claims for criterion in claim.criteria)
+    return [name for name, _ in counts.most_common()]
+
+
+def requested_metrics(file: StudyFile) -> list[str]:
+    """The names of the metrics that a study asks for, the most important first: questions, claims, figures, tables."""
+    criteria = [criterion for claim in file.claims for criterion in claim.criteria]
+    asked = [
+        *(question.metric for question in file.questions),
+        *(advice.metric for advice in file.advice),
+        *(metric for each in criteria for metric in (each.metric, each.compared_metric, each.explained_by)),
+        *(contradiction.metric for contradiction in file.contradictions),
+        *(figure.metric for figure in file.figures),
+        *(metric for table in file.tables for metric in table.metrics),
+    ]
+    return list(dict.fromkeys(metric_name(metric) for metric in asked if metric))
 
 
 class Arm(NamedTuple):

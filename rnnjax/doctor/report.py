@@ -21,6 +21,7 @@ from rnnjax.doctor.figures import finding_figures, network_pictures
 from rnnjax.doctor.loss_levels import describe_levels, loss_levels
 from rnnjax.doctor.text_view import TextView
 from rnnjax.reports.formatting import escape_controls
+from rnnjax.reports.plotly_script import write_plotly
 from rnnjax.reports.render import render
 from rnnjax.storage.files import write_json, write_text
 from rnnjax.storage.manifest import to_results_json
@@ -79,7 +80,7 @@ def check_json(check: Check) -> dict[str, Any]:
 
 
 def render_page(title: str, diagnosis: Diagnosis) -> str:
-    """doctor.html: one file that needs no network."""
+    """doctor.html, which needs plotly.min.js beside it and no network."""
     figures, pictures = finding_figures(diagnosis), network_pictures(diagnosis)
     applicable = [check for check in diagnosis.checks if check.outcome != "not applicable"]
     return render(
@@ -100,6 +101,7 @@ def render_page(title: str, diagnosis: Diagnosis) -> str:
 
 
 def write(folder: Path, title: str, diagnosis: Diagnosis) -> None:
-    """Write doctor.json and doctor.html into a folder. Raises StorageFailed."""
+    """Write doctor.json, doctor.html and plotly.min.js into a folder. Raises StorageFailed."""
     write_json(folder / "doctor.json", to_results_json(to_json(title, diagnosis)))
+    write_plotly(folder)
     write_text(folder / "doctor.html", render_page(title, diagnosis))

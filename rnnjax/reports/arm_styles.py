@@ -1,7 +1,7 @@
-"""Colour and marker of each arm, the same in every figure.
+"""Colour, dash and marker of each arm, the same in every figure of a report.
 
 An arm's family is the first part of its name ("random" of "random/0.1"). Families differ in hue and in the shape of
-their marks, the arms of a family in lightness.
+their marks, from the seventh on also in the dash of their lines; the arms of a family differ in lightness.
 """
 
 import re
@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 from rnnjax.analysis.results import ArmResult
 
-HUES = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#c58a00", "#3d9bd1", "#7a6a58")  # told apart by the colour-blind
+# Told apart by the colour-blind, and in every lightness that an arm of another family may have
+HUES = ("#0072b2", "#d55e00", "#009e73", "#aa4499", "#c58a00", "#7a6a58")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "pentagon", "star")
+DASHES = ("solid", "dash", "dot")
 
 
 class ArmStyle(NamedTuple):
@@ -22,24 +24,47 @@ class ArmStyle(NamedTuple):
     symbol: str
     family: str
     label: str  # the name without the family
+    dash: str = "solid"
 
 
-def styled(arms: Sequence[ArmResult]) -> list[tuple[ArmResult, ArmStyle]]:
-    """Every arm with its colours: hues in the order of the families, lightness in the order of a family's arms."""
-    parts = [re.split(r"[/,;:\s]+", arm.name, maxsplit=1) for arm in arms]
-    families = list(dict.fromkeys(family for family, *_ in parts))
-    return [
-        (arm, arm_style(part, families.index(part[0]), [other for other in parts if other[0] == part[0]]))
-        for arm, part in zip(arms, parts, strict=True)
-    ]
+def styled(arms: Sequence[ArmResult], among: Sequence[ArmResult] = ()) -> list[tuple[ArmResult, ArmStyle]]:
+    """Every arm of a figure with its style.
+
+    Args: among: all arms of the study, which fix the hue and the lightness; default these arms.
+    """
+    names = list(dict.fromkeys(arm.name for arm in (*among, *arms)))
+    own = families([arm.name for arm in arms])
+    return [(arm, arm_style(arm.name, families(names), alone=len(own[family(arm.name)]) == 1)) for arm in arms]
 
 
-def arm_style(part: list[str], hue: int, siblings: list[list[str]]) -> ArmStyle:
-    color, symbol = HUES[hue % len(HUES)], SYMBOLS[hue % len(SYMBOLS)]
-    share = siblings.index(part) / (len(siblings) - 1) if len(siblings) > 1 else 0.5
-    label = part[-1] if len(siblings) > 1 else ", ".join(part)  # alone, an arm stands under no family's name
+def arm_style(name: str, all_families: dict[str, list[str]], alone: bool) -> ArmStyle:
+    """The style of an arm by the place of its family, and by its place in it; alone, it keeps its whole name."""
+    own = family(name)
+    hue, siblings = list(all_families).index(own), all_families[own]
+    turn, place = divmod(hue, len(HUES))
+    share = (siblings.index(name) + 0.5) / len(siblings)
+    label = ", ".join(split_name(name)) if alone else split_name(name)[-1]
+    color, symbol, dash = HUES[place], SYMBOLS[(place + turn) % len(SYMBOLS)], DASHES[turn % len(DASHES)]
     # From strong to weak against either background, and never too weak to see.
-    return ArmStyle(blend(color, 0.7 * share - 0.5), blend(color, 0.65 - 0.65 * share), symbol, part[0], label)
+    return ArmStyle(blend(color, 0.7 * share - 0.5), blend(color, 0.65 - 0.65 * share), symbol, own, label, dash)
+
+
+def families(names: Sequence[str]) -> dict[str, list[str]]:
+    """family -> its arms, both in the order of the names."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(family(name), []).append(name)
+    return found
+
+
+def family(name: str) -> str:
+    """The first part of an arm's name."""
+    return split_name(name)[0]
+
+
+def split_name(name: str) -> list[str]:
+    """The family and the rest, or the whole name."""
+    return re.split(r"[/,;:\s]+", name, maxsplit=1)
 
 
 def blend(color: str, share: float) -> str:

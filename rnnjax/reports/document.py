@@ -1,6 +1,7 @@
 """A report as a tree of plain values; `render` writes it as HTML, Markdown and CSV, `document_json` stores it."""
 
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -49,6 +50,7 @@ class ReportTable(NamedTuple):
     columns: Sequence[str]
     rows: Sequence[Sequence[TableCell]]
     note: str = ""
+    shown: Sequence[str] = ()  # columns that the page shows first; the others are folded
 
 
 class Sample(NamedTuple):
@@ -58,6 +60,28 @@ class Sample(NamedTuple):
     decoder: str
     step: int
     text: str
+    role: str = ""  # "baseline", "lowest final_loss": an arm whose text the page shows first
+
+
+class IntervalRow(NamedTuple):
+    """A measured value, drawn beside the range that confirms it."""
+
+    what: str
+    interval: Interval
+    low: float = -math.inf
+    high: float = math.inf
+    verdict: str = ""
+
+
+class JudgedCriterion(NamedTuple):
+    """A criterion of a statement with its measurements."""
+
+    text: str
+    metric: str
+    verdict: str
+    needed: str  # what confirms it
+    rows: Sequence[IntervalRow]
+    omitted: int = 0  # further measurements
 
 
 class Question(NamedTuple):
@@ -65,6 +89,7 @@ class Question(NamedTuple):
 
     question: str
     answer: str
+    ranked: Sequence[IntervalRow] = ()  # the arms in order, where the answer does not name all
 
 
 class Statement(NamedTuple):
@@ -78,6 +103,8 @@ class Statement(NamedTuple):
     estimate: Interval | None
     expected: str
     why: str
+    judged: Sequence[JudgedCriterion] = ()
+    remarks: str = ""  # runs left out, and values that were looked up
 
 
 class Contradiction(NamedTuple):
@@ -86,6 +113,7 @@ class Contradiction(NamedTuple):
     text: str  # paraphrased
     between: Sequence[str]  # ids of the statements
     answer: str
+    ranked: Sequence[IntervalRow] = ()
 
 
 class Choice(NamedTuple):

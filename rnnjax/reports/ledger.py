@@ -65,8 +65,10 @@ def statement(claim: dict[str, Any]) -> Statement:
     """The inverse of `summary.claim_summary`."""
     if claim["verdict"] not in VERDICTS:
         raise ValueError(f"verdict {claim['verdict']}")
-    texts = {name: str(claim[name]) for name in ("id", "text", "source", "stated", "verdict", "expected", "why")}
-    return Statement(**texts, estimate=None if claim["estimate"] is None else Interval.from_json(claim))
+    names = ("id", "text", "source", "stated", "verdict", "expected", "why")
+    key, text, source, stated, verdict, expected, why = (str(claim[name]) for name in names)
+    estimate = None if claim["estimate"] is None else Interval.from_json(claim)
+    return Statement(key, text, source, stated, verdict, estimate, expected, why)
 
 
 def write_ledger(readme: Path, entries: Sequence[Entry]) -> None:

@@ -37,6 +37,15 @@ def split_table(table: ReportTable, most: int = MAX_COLUMNS) -> list[ReportTable
     return [part for name, columns in groups.items() for part in _chunks(table, columns, name, most)]
 
 
+def chosen_columns(table: ReportTable) -> ReportTable | None:
+    """A wide table with the columns that it names to be shown first; None where it is narrow or names none."""
+    places = [table.columns.index(column) for column in table.shown if column in table.columns]
+    if len(table.columns) <= MAX_COLUMNS or not places:
+        return None
+    rows = [[row[i] for i in (0, *places)] for row in table.rows]
+    return table._replace(columns=[table.columns[i] for i in (0, *places)], rows=rows)
+
+
 def topic(column: str) -> str:
     """The topic of a metric, by the words of its name."""
     words = set(re.split(r"[_@ (]", column.partition(" (")[0]))

@@ -16,8 +16,11 @@ BAND, POINT = 0.14, 0.45  # opacity of a band and of a single seed
 Levels = Mapping[str, float]
 
 
-def empty(arms: Sequence[ArmResult], x_axis: dict[str, Any], y_axis: dict[str, Any]) -> go.Figure:
-    styles = [style for _, style in styled(arms)]
+def empty(
+    arms: Sequence[ArmResult], x_axis: dict[str, Any], y_axis: dict[str, Any], among: Sequence[ArmResult] = ()
+) -> go.Figure:
+    """A figure without traces. Args: among: as `styled` wants it."""
+    styles = [style for _, style in styled(arms, among)]
     dark = {style.light: style.dark for style in styles}
     dark |= {
         with_alpha(style.light, alpha): with_alpha(style.dark, alpha) for style in styles for alpha in (BAND, POINT)

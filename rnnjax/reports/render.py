@@ -1,9 +1,9 @@
 """A report as files: report.html, report.md and tables/*.csv, from one tree of plain values.
 
-report.html is one offline file. Everything in it is escaped, and its content security policy allows nothing from
-outside and only the scripts that were in it when it was written, known by their hashes. Styles may be inline, because
-plotly sets `style` attributes while it draws; without network or foreign scripts they cannot carry anything out. As a
-page of a site (`site.py`) it differs only in plotly, which all pages share as a file beside them.
+report.html works offline, with plotly.min.js beside it, which all pages of a folder or of a site (`site.py`) share.
+Everything in it is escaped, and its content security policy allows nothing from outside: only the scripts that were in
+it when it was written, known by their hashes, and files beside it. Styles may be inline, because plotly sets `style`
+attributes while it draws; without network or foreign scripts they cannot carry anything out.
 """
 
 import base64
@@ -20,12 +20,13 @@ from typing import Any
 import jinja2
 import numpy as np
 from markupsafe import Markup, escape
-from plotly.offline import get_plotlyjs
 
 from rnnjax.analysis.statistics import LOOKED_UP, Interval
 from rnnjax.reports.document import VERDICTS, Figure, Report, ReportTable, Sample, TableCell, by_verdict, check
 from rnnjax.reports.formatting import escape_controls, format_interval, format_value
-from rnnjax.reports.metric_tables import MAX_COLUMNS, settings_table, split_table
+from rnnjax.reports.interval_plots import interval_plot
+from rnnjax.reports.metric_tables import MAX_COLUMNS, chosen_columns, settings_table, split_table
+from rnnjax.reports.plotly_script import SCRIPT_NAME, check_trace_types, write_plotly
 from rnnjax.storage.files import write_text
 
 TEMPLATE_FOLDER = Path(__file__).with_name("templates")
@@ -35,13 +36,15 @@ MARKDOWN_SAMPLES = 3
 
 
 def write_report(folder: Path, report: Report) -> None:
-    """Write report.html, report.md and tables/*.csv into the folder; each file appears whole or not at all.
+    """Write report.html, report.md, tables/*.csv and plotly.min.js; each file appears whole or not at all.
 
     Raises: ValueError for an unknown verdict or a table name that is no file name; StorageFailed.
     """
     check(report)
     write_tables(folder, report)
     write_text(folder / "report.md", to_markdown(report))
+    if report.figures:
+        write_plotly(folder)
     write_text(folder / "report.html", to_html(report))
 
 
@@ -101,10 +104,11 @@ def render(template: str, autoescape: bool, **values: Any) -> str:
     )
     environment.filters |= {"md": markdown, "code": backticks_to_code, "code_block": _code_block}
     environment.filters |= {"figure_json": _figure_json, "hash": _hash, "bounds": format_interval, "slug": _slug}
+    environment.filters |= {"interval_plot": interval_plot, "chosen_columns": chosen_columns}
     environment.tests["interval"] = lambda value: isinstance(value, Interval)
     # The doctor's page, which has names of its own for two of them
     environment.filters["script"], environment.globals["ours"] = _figure_json, _asset
-    environment.globals |= {"marks": VERDICTS, "asset": _asset, "plotly": lambda: Markup(get_plotlyjs())}
+    environment.globals |= {"marks": VERDICTS, "asset": _asset, "plotly_name": SCRIPT_NAME}
     environment.globals["looked_up"] = LOOKED_UP
     return environment.get_template(template).render(values)
 
@@ -131,8 +135,10 @@ def _grouped(samples: Sequence[Sample]) -> dict[tuple[str, int], list[Sample]]:
 
 
 def _last_samples(samples: Sequence[Sample]) -> list[Sample]:
-    """At most `MARKDOWN_SAMPLES` samples of the last decoder and step, spread over its arms."""
+    """At most `MARKDOWN_SAMPLES` samples of the last decoder and step: of arms with a role, else spread over all."""
     *_, last = _grouped(samples).values() or [[]]
+    if named := [sample for sample in last if sample.role]:
+        return named[:MARKDOWN_SAMPLES]
     picked = np.linspace(0, len(last) - 1, min(MARKDOWN_SAMPLES, len(last))).round().astype(int)
     return [last[i] for i in picked]
 
@@ -148,6 +154,7 @@ def _methods(cells: Iterable[TableCell]) -> str:
 def _figure_json(figure: Figure) -> Markup:
     """A figure as JSON that can stand in a script element: no `<` can close it."""
     tree = _map_strings(json.loads(figure.figure.to_json()))
+    check_trace_types({trace["type"] for trace in tree["data"]})
     return Markup(json.dumps(tree, allow_nan=False, sort_keys=True, separators=(",", ":")).replace("<", "\\u003c"))
 
 

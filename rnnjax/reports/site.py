@@ -6,12 +6,11 @@ It needs no server and no network: DIR/index.html, DIR/<study>/index.html with i
 from collections.abc import Sequence
 from pathlib import Path
 
-from plotly.offline import get_plotlyjs
-
 from rnnjax.errors import BadInput, DamagedState
 from rnnjax.reports.document import Report, by_verdict
 from rnnjax.reports.document_json import PAGE_FILE, read_report
 from rnnjax.reports.ledger import Entry
+from rnnjax.reports.plotly_script import write_plotly
 from rnnjax.reports.render import render, to_html, write_tables
 from rnnjax.storage.files import write_text
 
@@ -30,7 +29,7 @@ def write_site(out: Path, entries: Sequence[Entry]) -> None:
         for i, statement in enumerate(entry.statements, 1)
     }
     seen_from_below = {name: f"../{address}" for name, address in anchors.items()}
-    write_text(out / "plotly.min.js", get_plotlyjs())
+    write_plotly(out)
     for entry, page in zip(entries, pages, strict=True):
         write_tables(out / entry.name, page)
         write_text(out / entry.name / "index.html", to_html(page, seen_from_below))

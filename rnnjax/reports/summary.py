@@ -10,6 +10,7 @@ from rnnjax.analysis.measurement import CONFIRMED, REFUTED, UNRESOLVED, Measurem
 from rnnjax.analysis.results import Results, shared_unit
 from rnnjax.analysis.statistics import LOOKED_UP
 from rnnjax.analysis.verdicts import DEFINITION, DOCUMENTED, PARTLY_CONFIRMED, PARTLY_REFUTED, Judgement
+from rnnjax.config.schema import Criterion, Study
 from rnnjax.reports.formatting import format_value
 
 
@@ -18,7 +19,7 @@ def summary(results: Results, judgements: Sequence[Judgement]) -> dict[str, Any]
     study = results.study
     return {
         "study": study.name,
-        "title": study.file.title or study.name,
+        "title": study_title(study),
         "question": study.file.question,
         "arms": [
             {
@@ -34,6 +35,11 @@ def summary(results: Results, judgements: Sequence[Judgement]) -> dict[str, Any]
         ],
         "claims": [claim_summary(judgement) for judgement in judgements],
     }
+
+
+def study_title(study: Study) -> str:
+    """The title of a study: its question where its file gives none."""
+    return study.file.title or " ".join(study.file.question.split())
 
 
 def metric_summary(values: np.ndarray, unit: str) -> dict[str, Any]:
@@ -82,14 +88,24 @@ def reasons(judgement: Judgement) -> str:
     """Each criterion, its verdict and its measurements, in one paragraph."""
     parts = []
     for criterion, verdict, measurements in judgement.criteria:
-        words = ": ".join(filter(None, (criterion.reading, criterion.text))) or criterion.metric
         values = measured(measurements, verdict)
-        parts.append(f"{words}: {verdict}. Needed {needed(measurements)}; measured {values}.")
+        parts.append(f"{criterion_text(criterion)}: {verdict}. Needed {needed(measurements)}; measured {values}.")
+    return " ".join(filter(None, [*parts, remarks(judgement)]))
+
+
+def criterion_text(criterion: Criterion) -> str:
+    """The reading and the sentence of a criterion, or its metric where it has neither."""
+    return ": ".join(filter(None, (criterion.reading, criterion.text))) or criterion.metric
+
+
+def remarks(judgement: Judgement) -> str:
+    """The runs that a verdict leaves out, and the values that were looked up."""
+    found = []
     if judgement.excluded:
-        parts.append(f"{judgement.excluded} diverged runs are not in these numbers.")
+        found.append(f"{judgement.excluded} diverged runs are not in these numbers.")
     if judgement.looked_up:
-        parts.append(f"Looked up, not measured: {'; '.join(judgement.looked_up)}.")
-    return " ".join(parts)
+        found.append(f"Looked up, not measured: {'; '.join(judgement.looked_up)}.")
+    return " ".join(found)
 
 
 def measured(measurements: Sequence[Measurement], verdict: str) -> str:

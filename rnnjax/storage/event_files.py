@@ -13,22 +13,41 @@ and by name. Two more habits make a resumed run read as one:
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy.special import stdtrit
 from tensorboardX import summary
+from tensorboardX.proto import layout_pb2
 from tensorboardX.proto.event_pb2 import Event, SessionLog
-from tensorboardX.proto.summary_pb2 import Summary
+from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
+from tensorboardX.proto.tensor_pb2 import TensorProto
+from tensorboardX.proto.tensor_shape_pb2 import TensorShapeProto
 from tensorboardX.record_writer import RecordWriter, masked_crc32c
 
 from rnnjax.errors import StorageFailed
 
 HISTOGRAM_BINS = 40
+ALIVE = "alive"  # in a `CurveTag`: the runs alive; its statistic is "diverged", the number of the others
+
+
+class CurveTag(NamedTuple):
+    """A curve: a statistic over the seeds of a recorded value, and its tag."""
+
+    value: str
+    statistic: str  # mean, lo, hi (the 95% t interval of the mean), median
+    tag: str
+
+
+class Chart(NamedTuple):
+    """A chart of the custom scalars page: every curve whose tag matches one of these regular expressions."""
+
+    title: str
+    tags: Sequence[str]
 
 
 class ArmCurves:
@@ -56,17 +75,17 @@ class ArmCurves:
             self._write(self._first_step, session_log=SessionLog(status=SessionLog.START))
             self._file.flush()
 
-    def rows(self, steps_S: np.ndarray, rows: dict[str, np.ndarray], alive_nS: np.ndarray) -> None:
-        """Add rows of the record, `rows[metric]` being [n, S], as `<metric>/mean`, `/lo`, `/hi`, `/median`.
+    def rows(
+        self, steps_S: np.ndarray, rows: dict[str, np.ndarray], alive_nS: np.ndarray, tags: Sequence[CurveTag]
+    ) -> None:
+        """Add rows of the record, `rows[value]` being [n, S], to the curves of these tags.
 
-        All are over the runs alive, `lo` and `hi` being the 95% t interval of the mean; what is not a finite number
-        is left out. `runs/diverged` counts the others.
+        All statistics are over the runs alive; what is not a finite number is left out.
         """
-        columns = {
-            f"{metric}/{name}": values_S
-            for metric, values_nS in rows.items()
-            for name, values_S in _over_seeds(values_nS, alive_nS).items()
-        } | {"runs/diverged": (~alive_nS).sum(axis=0)}
+        used = {each.value for each in tags} & rows.keys()
+        known = {value: _over_seeds(rows[value], alive_nS) for value in used}
+        known[ALIVE] = {"diverged": (~alive_nS).sum(axis=0)}
+        columns = {each.tag: known[each.value][each.statistic] for each in tags if each.value in known}
         table = np.stack(list(columns.values()), axis=1).tolist()
         with self._storage():
             for step, values in zip(steps_S.tolist(), table, strict=True):
@@ -92,10 +111,23 @@ class ArmCurves:
         # After the last row: a resumed attempt then forgets it together with the rows it repeats.
         self._add(self._last_step + 1, line)
 
-    def layout(self, metrics: Sequence[str]) -> None:
-        """Add a chart of the mean with its interval for each metric, on TensorBoard's custom scalars page."""
-        charts = {name: ["Margin", [f"{name}/mean", f"{name}/lo", f"{name}/hi"]] for name in metrics}
-        self._add(self._first_step, summary.custom_scalars({"mean and 95% interval over seeds": charts}))
+    def layout(self, categories: Mapping[str, Sequence[Chart]]) -> None:
+        """Set the charts of TensorBoard's custom scalars page, in the order in which they are shown.
+
+        Each draws the lines of its tags; those of the first category are loaded at once, the others when opened.
+        TensorBoard also has charts with a filled band. It shows those in reverse, and as an error until the page is
+        loaded again where a point arrives while it reads their three curves.
+        """
+        parts = [
+            layout_pb2.Category(title=title, chart=[_chart_proto(chart) for chart in charts], closed=number > 0)
+            for number, (title, charts) in enumerate(categories.items())
+        ]
+        content = layout_pb2.Layout(category=parts).SerializeToString()
+        plugin = SummaryMetadata.PluginData(plugin_name="custom_scalars")
+        tensor = TensorProto(dtype="DT_STRING", string_val=[content], tensor_shape=TensorShapeProto())
+        metadata = SummaryMetadata(plugin_data=plugin)
+        value = Summary.Value(tag="custom_scalars__config__", tensor=tensor, metadata=metadata)
+        self._add(self._first_step, Summary(value=[value]))
 
     def close(self) -> None:
         """Bring everything to the disk."""
@@ -132,6 +164,10 @@ class ArmCurves:
             yield
         except OSError as error:
             raise StorageFailed(f"{self._folder}: cannot write the curves: {error.strerror or error}") from error
+
+
+def _chart_proto(chart: Chart) -> layout_pb2.Chart:
+    return layout_pb2.Chart(title=chart.title, multiline=layout_pb2.MultilineChartContent(tag=chart.tags))
 
 
 def is_damaged(folder: Path, resumed_step: int) -> bool:
@@ -208,7 +244,7 @@ def _scalars(values: dict[str, float]) -> Summary:
 
 def _final(metrics: dict[str, float]) -> dict[str, float]:
     """The tags of the HParams table; its page fails on a number that is not finite."""
-    return {f"final/{name}": float(value) for name, value in metrics.items() if math.isfinite(value)}
+    return {f"results/{name}": float(value) for name, value in metrics.items() if math.isfinite(value)}
 
 
 def _plain(value: Any) -> bool | int | float | str:

@@ -25,7 +25,8 @@ from rnnjax.studies.metrics import describe_values, network_sizes
 from rnnjax.studies.plan import next_stop, probe_points, regular_points
 from rnnjax.studies.progress import Clock, Display
 from rnnjax.studies.signals import Interruption
-from rnnjax.studies.tensorboard import TensorBoardLogger, rows_by_arm
+from rnnjax.studies.tensorboard import TensorBoardLogger, arm_settings, rows_by_arm
+from rnnjax.studies.tensorboard_tags import logged_steps, plan_board
 from rnnjax.tasks.missing_rows import fill_rows
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.parallel import Program, Run, compile_program, init_states
@@ -169,14 +170,16 @@ class GroupTrainer:
         for index in self.arms:
             arm = self.context.study.arms[index]
             result = arm_result(arm.name, arm.axes, recorded.members(recorded.arms == index), self.entry)
-            yield arm.name, (arm.axes, result.metrics)
+            yield arm.name, (arm_settings(self.context.study, arm), result.metrics)
 
     def open_tensorboard(self, resumed: int | None) -> TensorBoardLogger:
         """The TensorBoard runs of this group's arms."""
         arms = {self.context.study.arms[arm].name: rows for arm, rows in self.arms.items()}
         texts = [name for name, metric in self.metrics.items() if metric.kind == "text"]
+        scalars = [name for name, value in self.values.items() if value.ndim == 2 and name not in texts]
         folder, attempt = self.context.run.path / "tb", self.context.run.attempt
-        return TensorBoardLogger(folder, arms, attempt, resumed, self.task.vocabulary, texts)
+        steps, board = logged_steps(self.plan.row_steps, self.plan.probe_steps), plan_board(self.context.study)
+        return TensorBoardLogger(folder, arms, attempt, resumed, self.task.vocabulary, board, scalars, texts, steps)
 
     def log(self, logger: TensorBoardLogger, since: int, until: int, values: dict[str, np.ndarray]) -> None:
         """Send the rows recorded in (since, until], and probe values of step `until`, to TensorBoard."""

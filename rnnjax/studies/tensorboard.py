@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from rnnjax.config.schema import Arm, Study
 from rnnjax.storage.event_files import ArmCurves, is_damaged
+from rnnjax.studies.tensorboard_tags import BoardPlan
 from rnnjax.training.state import StepMetrics
 from rnnjax.vocabulary import Vocabulary, ids_to_text
 
@@ -18,7 +20,8 @@ class TensorBoardLogger:
     Args:
         folder: of all arms. arms: name -> the rows of R that are its runs.
         attempt, resumed_step: as `ArmCurves` wants them. vocabulary: the token of each id.
-        texts: the probe values that are ids of a text.
+        board: of the study. scalars, texts: the probe values that are numbers, and ids of a text.
+        steps: that curves may have points at, `tensorboard_tags.logged_steps`.
 
     Attributes:
         rewritten: earlier curves were damaged and have been removed; all up to the resumed step is to be logged again.
@@ -31,15 +34,21 @@ class TensorBoardLogger:
         attempt: int,
         resumed_step: int | None,
         vocabulary: Vocabulary,
+        board: BoardPlan,
+        scalars: Sequence[str],
         texts: Sequence[str],
+        steps: np.ndarray,
     ) -> None:
-        self.arms, self.vocabulary, self.texts = arms, vocabulary, texts
+        self.arms, self.vocabulary, self.board, self.texts, self.steps = arms, vocabulary, board, texts, steps
+        self.tags = {name: board.curve_tags(name, scalars) for name in arms}
         self.rewritten = resumed_step is not None and any(is_damaged(folder / name, resumed_step) for name in arms)
         resumed_step = None if self.rewritten else resumed_step
         self._stack = ExitStack()
         self._curves = {
             name: self._stack.enter_context(ArmCurves(folder / name, attempt, resumed_step)) for name in arms
         }
+        for curves in self._curves.values():
+            curves.layout(board.charts())
 
     def __enter__(self) -> "TensorBoardLogger":
         return self
@@ -50,24 +59,27 @@ class TensorBoardLogger:
     def log(self, step: int, steps_S: np.ndarray, record: StepMetrics, measured: dict[str, np.ndarray]) -> None:
         """Add rows of the record (leaves [R, S]; none before the first step) and probe values [R, ...] at `step`."""
         steps_S, record = (steps_S, record) if len(steps_S) else (np.array([step]), nan_row(len(record.loss)))
+        shown_S = np.isin(steps_S, self.steps)
         for name, runs in self.arms.items():
             rows = {metric: values[runs] for metric, values in record._asdict().items()}
             rows |= {
                 probe: pad_left(values[runs], len(steps_S)) for probe, values in measured.items() if values.ndim == 1
             }
-            self._curves[name].rows(steps_S, rows, np.isfinite(rows["loss"]) | (steps_S == 0))
+            rows = {metric: values[:, shown_S] for metric, values in rows.items()}
+            alive_nS = np.isfinite(rows["loss"]) | (steps_S[shown_S] == 0)
+            self._curves[name].rows(steps_S[shown_S], rows, alive_nS, self.tags[name])
             for probe in [name for name in self.texts if name in measured]:
                 self._curves[name].text(step, probe, ids_to_text(measured[probe][runs[0]], self.vocabulary))
 
     def finish(self, step: int, arms: dict[str, tuple[dict[str, Any], dict[str, np.ndarray]]]) -> None:
-        """Add each arm's (settings, final metrics): distributions over seeds, its HParams line, the charts."""
+        """Add each arm's (settings, final metrics) to its HParams line, and distributions over seeds if asked for."""
         for name, (settings, metrics) in arms.items():
             curves = self._curves[name]
             finite = {metric: values[np.isfinite(values)] for metric, values in metrics.items()}
-            for metric, values in finite.items():
+            for metric, values in finite.items() if self.board.everything else ():
                 curves.histogram(step, f"seeds/{metric}", values)
-            curves.layout(StepMetrics._fields)
-            curves.hparams(settings, {metric: float(v.mean()) for metric, v in finite.items() if v.size})
+            results = self.board.results_among(metrics)
+            curves.hparams(settings, {name: float(finite[name].mean()) for name in results if finite[name].size})
 
 
 def nan_row(runs: int) -> StepMetrics:
@@ -83,3 +95,8 @@ def pad_left(values_n: np.ndarray, length: int) -> np.ndarray:
 def rows_by_arm(arm_of_run: Sequence[int]) -> dict[int, np.ndarray]:
     """arm -> the rows of its runs, in the order in which the arms occur."""
     return {arm: np.flatnonzero(np.asarray(arm_of_run) == arm) for arm in dict.fromkeys(arm_of_run)}
+
+
+def arm_settings(study: Study, arm: Arm) -> dict[str, Any]:
+    """The columns of an arm's HParams line: the fields that vary, and whether it is the baseline."""
+    return arm.axes | {"baseline": arm.name == (study.file.baseline or study.arms[0].name)}

@@ -20,7 +20,7 @@ from rnnjax.analysis.rules.associations import (
 )
 from rnnjax.analysis.statistics import TooFew, mean_over_seeds
 from rnnjax.config.schema import Criterion, TableSpec
-from rnnjax.reports.build import variance_table
+from rnnjax.reports.tables import variance_table
 
 N = 32
 RNG = np.random.default_rng(7)

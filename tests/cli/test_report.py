@@ -21,7 +21,7 @@ def test_reports_are_made_again(tmp_path: Path) -> None:
     assert report(folder) == (0, f"done: {folder / 'report.html'}\n", "")
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     tables = {"tables/baseline.csv", "tables/metrics.csv", "tables/table-1.csv"}
-    assert files == {"page.json", "summary.json", "report.html", "report.md", *tables}
+    assert files == {"page.json", "summary.json", "report.html", "report.md", "plotly.min.js", *tables}
 
 
 def test_site_and_ledger_in_one_go(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from finished import grid
 from rnnjax.analysis.statistics import Interval
 from rnnjax.analysis.verdicts import judge_claim
 from rnnjax.reports.answer import Leader, answer_sentences, decisive_statement, leader_sentence, verdict_sentence
-from rnnjax.reports.build import leader, statement
+from rnnjax.reports.build import statement
 from rnnjax.reports.document import Statement
+from rnnjax.reports.rankings import leader
 
 VALUE = Interval(0.572, 0.564, 0.58, 12, "t, 95%")
 LEADER = Leader("final_loss", "nats per character", "lowest", "tanh", VALUE, 5, 2)

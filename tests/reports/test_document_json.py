@@ -30,7 +30,7 @@ def test_the_report_made_again_is_the_same(tmp_path: Path, page: Report) -> None
     write_report_json(tmp_path, page)
     write_report(tmp_path / "second", read_report(tmp_path))
     files = [path.relative_to(tmp_path / "first") for path in (tmp_path / "first").rglob("*.*")]
-    assert len(files) == 5
+    assert len(files) == 6
     for name in files:
         assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes(), name
     assert to_html(page, {}) == to_html(read_report(tmp_path), {})

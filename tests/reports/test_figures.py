@@ -54,6 +54,15 @@ FIGURES: dict[str, Callable[[list[ArmResult]], CaptionedFigure]] = {
 }
 
 
+AMONG: dict[str, Callable[[list[ArmResult]], CaptionedFigure]] = {
+    "line": lambda arms: line_figure(arms, "loss", among=ARMS),
+    "line, log y": lambda arms: line_figure(arms, "loss", log_y=True, among=ARMS),
+    "probe": lambda arms: probe_figure(arms, "spectral_radius", among=ARMS),
+    "lag": lambda arms: lag_figure(arms, "gradient_decay", among=ARMS),
+    "interval": lambda arms: interval_figure(arms, "final_loss", among=ARMS),
+}
+
+
 def _lines(figure: go.Figure) -> dict[str, go.Scatter]:
     return {trace.name: trace for trace in figure.data if trace.showlegend}
 
@@ -177,6 +186,27 @@ def test_an_arm_that_is_alone_in_its_family_keeps_its_whole_name() -> None:
     arms = [_arm(name) for name in ("orthogonal,gain=1", "normal,gain=0.1", "normal,gain=0.3")]
     labels = [style.label for _, style in styled(arms)]
     assert labels == ["orthogonal, gain=1", "gain=0.1", "gain=0.3"]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_an_arm_has_one_colour_whatever_arms_are_beside_it(name: str) -> None:
+    def colors(arms: list[ArmResult]) -> dict[str, tuple[str, str]]:
+        figure = AMONG[name](arms).figure
+        return {trace.legendgroup: (trace.meta["color"], trace.meta["symbol"]) for trace in figure.data}
+
+    everywhere = colors(ARMS)
+    assert len(set(everywhere.values())) == len(ARMS)
+    for chosen in ([ARMS[3]], ARMS[2:], ARMS[1::2]):
+        assert colors(chosen) == {arm.name: everywhere[arm.name] for arm in chosen}
+
+
+def test_arms_of_more_families_than_hues_are_told_apart_by_dash_and_symbol() -> None:
+    arms = [_arm(f"family{i},gain={j}") for i in range(18) for j in range(2)]
+    styles = [style for _, style in styled(arms)]
+    assert len({(style.light, style.dash) for style in styles}) == len({(s.light, s.symbol) for s in styles}) == 36
+    assert {style.dash for style in styles[:12]} == {"solid"} and styles[12].dash == "dash"
+    traces = line_figure(arms, "loss").figure.data
+    assert {trace.line.dash for trace in traces if trace.showlegend} == {"solid", "dash", "dot"}
 
 
 LABELS = [("boy", "HUMAN"), ("cat", "ANIMAL"), ("girl", "HUMAN"), ("<zog>", "novel")]

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from rnnjax.reports.document import ReportSettings, ReportTable
-from rnnjax.reports.metric_tables import MAX_COLUMNS, METRICS, OTHER, settings_table, split_table, topic
+from rnnjax.reports.metric_tables import MAX_COLUMNS, METRICS, OTHER, chosen_columns, settings_table, split_table, topic
 
 COLUMNS = ["arm", "diverged", "final_loss (nats per character)", "loop_rate_greedy", "spectral_radius@0"]
 COLUMNS += [f"memory_{lag}_{lag + 3}" for lag in range(8)] + ["smooth_loss (nats per character)"]
@@ -37,6 +37,16 @@ def test_parts_are_named_by_topic_in_the_order_of_the_columns(table: ReportTable
         ("Memory (1 of 2)", 5),
         ("Memory (2 of 2)", 5),
     ]
+
+
+def test_the_columns_to_be_shown_first_are_a_table_of_their_own(table: ReportTable) -> None:
+    shown = [COLUMNS[4], "gone", COLUMNS[2]]
+    found = chosen_columns(table._replace(shown=shown))
+    assert found is not None and found.columns == ["arm", COLUMNS[4], COLUMNS[2]]
+    assert found.rows == [["a", "a4", "a2"], ["b", "b4", "b2"]]
+    assert chosen_columns(table) is None and chosen_columns(table._replace(shown=["gone"])) is None
+    narrow = ReportTable(METRICS, "t", COLUMNS[:MAX_COLUMNS], [], "", shown)
+    assert chosen_columns(narrow) is None, "it is shown whole"
 
 
 def test_other_tables_are_cut_in_order_and_narrow_ones_are_whole(table: ReportTable) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from plotly.offline.offline import get_plotlyjs_version
 
 from rnnjax.analysis.statistics import Interval
 from rnnjax.errors import StorageFailed
@@ -22,6 +23,8 @@ from rnnjax.reports.document import (
     Cost,
     Explorer,
     GridCell,
+    IntervalRow,
+    JudgedCriterion,
     Question,
     Report,
     ReportSettings,
@@ -33,6 +36,7 @@ from rnnjax.reports.document import (
 from rnnjax.reports.figures.traces import CaptionedFigure
 from rnnjax.reports.formatting import escape_controls, format_interval, format_value
 from rnnjax.reports.metric_tables import MAX_COLUMNS
+from rnnjax.reports.plotly_script import SCRIPT
 from rnnjax.reports.render import backticks_to_code, write_report
 
 HOSTILE = "</script><script>alert(1)</script><!-- <script> -->\"' onload=x"
@@ -82,7 +86,20 @@ def _page(word: str = "word", figures: int = 2) -> Report:
         question=f"Question {word}?",
         statements=[
             Statement(
-                f"init/{verdict}", f"It is {verdict} {word}", f"{word}.txt", word, verdict, LAST, word, f"Why {word}"
+                f"init/{verdict}",
+                f"It is {verdict} {word}",
+                f"{word}.txt",
+                word,
+                verdict,
+                LAST,
+                word,
+                f"Why {word}",
+                [
+                    JudgedCriterion(
+                        f"Part {word}", word, "refuted", word, [IntervalRow(word, LAST, 2.0, 3.0, "refuted")], 3
+                    )
+                ],
+                f"Remark {word}",
             )
             for verdict in VERDICTS
         ],
@@ -93,8 +110,13 @@ def _page(word: str = "word", figures: int = 2) -> Report:
         ),
         figures=[CaptionedFigure(f"Figure {word}", f"Caption {word}", figure)] * figures,
         tables=[table],
-        samples=[Sample(word, decoder, step, word) for decoder in ("greedy", word) for step in (0, 3000)],
-        questions=[Question(f"Asked {word}?", f"Answered {word}: 1.5 [1.2, 1.8], n = 32.")],
+        samples=[
+            Sample(word, decoder, step, word, role)
+            for decoder in ("greedy", word)
+            for step in (0, 3000)
+            for role in (f"Role {word}", "")
+        ],
+        questions=[Question(f"Asked {word}?", f"Answered {word}: 1.5 [1.2, 1.8], n = 32.", [IntervalRow(word, LAST)])],
         advice=[f"Advice {word}"],
         cost=Cost({"compile": 12.5, "train": 100.0}, f"machine {word}"),
         answer=[f"Sentence {word}"],
@@ -108,7 +130,12 @@ def _full(word: str = "word") -> Report:
     grid = Explorer([Choice(word, [word, "b"])], Choice("rows", [word]), [word, "size"], "lowest", cells, word)
     said = Contradiction(f"Twice {word}", ["init/refuted", f"other/{word}"], f"The data {word}")
     wide = ReportTable(
-        "metrics", f"Metrics {word}", ["arm", *(f"{word} {i}" for i in range(9))], [[word, *[LOSS] * 9]], word
+        "metrics",
+        f"Metrics {word}",
+        ["arm", *(f"{word} {i}" for i in range(9))],
+        [[word, *[LOSS] * 9]],
+        word,
+        [f"{word} 3"],
     )
     page = _page(word)
     return page._replace(explorer=grid, contradictions=[said], tables=[*page.tables, wide])
@@ -148,7 +175,7 @@ def test_overrides_are_reported(tmp_path: Path) -> None:
         text = re.sub(r"[*]|<[^>]*>", "", form)
         assert "Overrides: steps 5,000 (file: 30,000). Claims refer to the unmodified study." in text
     for form in _written(tmp_path / "unmodified", _page()):
-        assert "Overrides" not in form.split("plotly.js v")[0] and "unmodified" not in form.split("plotly.js v")[0]
+        assert "Overrides" not in form and "unmodified" not in form
 
 
 def test_the_policy_lets_exactly_our_scripts_run(tmp_path: Path) -> None:
@@ -156,16 +183,32 @@ def test_the_policy_lets_exactly_our_scripts_run(tmp_path: Path) -> None:
     assert nodes.policy.startswith("default-src 'none'; ")
     allowed = re.findall(r"'sha256-([^']+)'", nodes.policy.split("script-src")[1].split(";")[0])
     runs = [script for script in nodes.scripts if not script.startswith("{")]
-    assert allowed == [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in runs]
+    inline = [script for script in runs if script]  # the empty one is plotly's file
+    assert len(inline) == len(runs) - 1 and "'self'" in nodes.policy.split("script-src")[1].split(";")[0]
+    assert allowed == [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in inline]
     assert "unsafe" not in nodes.policy.split("style-src")[0]
 
 
-def test_plotly_is_there_once_and_only_if_needed(tmp_path: Path) -> None:
+def test_plotly_is_one_small_file_and_only_if_needed(tmp_path: Path) -> None:
     with_figures, _ = _written(tmp_path / "with", _page(figures=2))
     without, _ = _written(tmp_path / "without", _page(figures=0))
-    assert with_figures.count("plotly.js v") == 1 and 4e6 < len(with_figures) < 5.5e6
-    assert len(without) < 60_000 and without.count("<script") == 1
+    assert with_figures.count('<script src="plotly.min.js"></script>') == 1 and len(with_figures) < 100_000
+    assert 1e6 < (tmp_path / "with" / "plotly.min.js").stat().st_size < 1.3e6
+    assert len(without) < 60_000 and without.count("<script") == 1 and "'self'" not in without
+    assert not (tmp_path / "without" / "plotly.min.js").exists()
     assert not re.search(r'(src|href)="(?!#)', with_figures.split("<script")[0])
+
+
+def test_plotly_has_the_version_that_figures_are_written_with() -> None:
+    version = re.search(r"plotly.js \(basic - minified\) v([0-9.]+)\n", SCRIPT.read_text("utf-8")[:200])
+    assert version and version[1].split(".")[0] == get_plotlyjs_version().split(".")[0]
+    assert "Permission is hereby granted, free of charge" in SCRIPT.with_name("plotly-basic.LICENSE").read_text()
+
+
+def test_a_trace_that_the_bundle_cannot_draw_is_refused(tmp_path: Path) -> None:
+    heat = CaptionedFigure("Heat", "Caption", go.Figure(go.Heatmap(z=[[1.0]]), layout={"meta": {"dark": {}}}))
+    with pytest.raises(ValueError, match="traces of type heatmap"):
+        write_report(tmp_path, _page()._replace(figures=[heat]))
 
 
 def test_figures_are_json_without_nan(tmp_path: Path) -> None:
@@ -179,8 +222,9 @@ def test_figures_are_json_without_nan(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", [0, 1], ids=["html", "markdown"])
 def test_the_answer_comes_first(tmp_path: Path, kind: int) -> None:
     text = _written(tmp_path, _page())[kind]
-    words = ["Question word", "Sentence word", "It is confirmed word", "Figure word", "Asked word", "Advice word"]
-    words += ["Loss word", "Protocol word", "machine word"]
+    first = ["It is confirmed word", "Figure word"][:: 1 if kind else -1]  # the key figure is on the first screen
+    words = ["Question word", "Sentence word", *first, "Asked word", "Advice word", "Loss word"]
+    words += ["Protocol word", "machine word"]
     places = [text.index(word, text.index("Question word")) for word in words]
     assert places == sorted(places)
 
@@ -319,9 +363,7 @@ def test_unseen_characters_are_spelled_out(tmp_path: Path) -> None:
     page, markdown = _written(tmp_path, _page(word))
     spelled = "a\\x1b[31m\\u202eb\\x00\\u2066\\x85\\ud800 c\td\u00e9"
     assert escape_controls(word) == spelled and escape_controls("a\nb") == "a\nb"
-    assert not re.search(
-        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page.split("plotly.js v")[0] + markdown
-    )
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page + markdown)
     assert f'<pre tabindex="0">{spelled}</pre>' in page and f"```text\n{spelled}\n```" in markdown
     assert json.loads(_Nodes(page).scripts[0])["data"][0]["name"] == spelled
 

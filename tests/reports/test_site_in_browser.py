@@ -65,7 +65,7 @@ def test_pages_load_draw_and_do_not_scroll_aside(
 
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of the made-up grid with three figures, two of them key figures, and a table of many metrics."""
+    """The made-up grid with three figures, two of them key figures, four statements, and a table of many metrics."""
     made = grid_page()
     names = [f"{name}_{i}" for name in ("loss", "memory") for i in range(10)]
     rows: list[list[TableCell]] = [
@@ -73,7 +73,8 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     table = ReportTable("metrics", "Every metric", ["arm", *names], rows)
     folder = tmp_path_factory.mktemp("wide")
-    write_report(folder, made._replace(figures=[*made.figures] * 3, tables=[table], explorer=None))
+    parts = {"figures": [*made.figures] * 3, "statements": [*made.statements] * 2, "tables": [table]}
+    write_report(folder, made._replace(**parts, explorer=None))
     return folder / "report.html"
 
 
@@ -112,6 +113,47 @@ def test_split_tables_are_searched_by_column_and_row(wide: Path, browser: Browse
     browser.press("Tab")
     browser.press("b")
     assert browser.evaluate(arms) == ["b"]
+
+
+def test_a_table_is_sorted_by_a_column_with_what_is_missing_last(tmp_path: Path, browser: Browser) -> None:
+    cells: list[TableCell] = [Interval(1200.0, 1100.0, 1300.0, 9, "t"), None, -3.5, 20, "text"]
+    table = ReportTable("values", "Values", ["arm", "value"], [[f"arm {i}", cell] for i, cell in enumerate(cells)])
+    write_report(tmp_path, grid_page()._replace(tables=[table], explorer=None))
+    browser.open((tmp_path / "report.html").as_uri())
+    browser.evaluate("document.querySelector('#tables').closest('details').open = true")
+    arms = "[...document.querySelectorAll('#tables tbody th')].map(head => head.innerText.at(-1)).join('')"
+    assert browser.evaluate(arms) == "01234"
+    browser.evaluate("document.querySelectorAll('#tables .sort')[1].focus()")
+    browser.press("Enter")
+    assert browser.evaluate(arms) == "23041"
+    browser.press("Enter")
+    assert browser.evaluate(arms) == "40321"
+    assert browser.evaluate("document.querySelectorAll('#tables th')[1].ariaSort") == "descending"
+
+
+def test_a_page_without_its_plotly_says_so(wide: Path, tmp_path: Path, browser: Browser) -> None:
+    (tmp_path / "alone.html").write_text(wide.read_text())
+    browser.open((tmp_path / "alone.html").as_uri() + "#answer", script=False)  # `open` waits for figures otherwise
+    browser.call("Emulation.setScriptExecutionDisabled", value=False)
+    browser.loaded = False
+    browser.call("Page.reload")
+    browser.wait("document.querySelector('.plot')?.textContent.includes('plotly.min.js, which was not found')")
+    assert any("plotly.min.js" in error for error in browser.errors)
+    browser.errors.clear()
+
+
+def test_what_was_judged_is_drawn_without_a_script(wide: Path, browser: Browser) -> None:
+    browser.open(wide.as_uri(), script=False)
+    browser.evaluate("document.querySelectorAll('.ledger details').forEach(part => { part.open = true })")
+    places = """[...document.querySelectorAll('.ledger .strips li:not(.scale) .strip')].map(strip =>
+        [...strip.children].map(part => part.getBoundingClientRect()).map(box => [box.left, box.right]))"""
+    strips = browser.evaluate(places)
+    rows = [row for each in grid_page().statements for judged in each.judged for row in judged.rows] * 2
+    inside = [row.low <= row.interval.low and row.interval.high <= row.high for row in rows]
+    assert set(inside) == {True, False} and len(strips) == len(rows)
+    for (allowed, reach, point), is_inside in zip(strips, inside, strict=True):
+        assert (allowed[0] - 1 <= reach[0] and reach[1] <= allowed[1] + 1) == is_inside
+        assert reach[0] - 6 <= point[0] and point[1] <= reach[1] + 6
 
 
 def test_open_tables_fit_the_page(wide: Path, browser: Browser) -> None:

@@ -14,10 +14,12 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from rnnjax.errors import StorageFailed
-from rnnjax.storage.event_files import ArmCurves
+from rnnjax.storage.event_files import ALIVE, ArmCurves, Chart, CurveTag
 
 SEEDS = 5
 STEPS = 100
+TAGS = [CurveTag("loss", "mean", "loss"), *(CurveTag("loss", each, f"loss/{each}") for each in ("lo", "hi", "median"))]
+TAGS += [CurveTag(ALIVE, "diverged", "more/diverged_runs"), CurveTag("never", "mean", "more/never")]
 LOSS_nS = np.random.default_rng(0).normal(size=(SEEDS, STEPS)) + 3
 
 
@@ -35,7 +37,7 @@ def _series(folder: Path, tag: str) -> dict[int, float]:
 def _write(curves: ArmCurves, first: int, last: int, wrong_by: float = 0.0) -> None:
     steps_S = np.arange(first, last + 1)
     values_nS = LOSS_nS[:, steps_S - 1] + wrong_by
-    curves.rows(steps_S, {"loss": values_nS}, np.ones_like(values_nS, bool))
+    curves.rows(steps_S, {"loss": values_nS}, np.ones_like(values_nS, bool), TAGS)
     curves.histogram(last, "units", values_nS)
     curves.text(last, "samples/greedy", f"at {last}")
 
@@ -76,8 +78,8 @@ def test_each_step_is_there_once_after_kills_and_resumes(
     _interrupted(tmp_path)
     monkeypatch.undo()
     wanted = {step: LOSS_nS[:, step - 1].mean() for step in range(1, STEPS + 1)}
-    assert _series(tmp_path, "loss/mean") == pytest.approx(wanted)
-    assert _series(tmp_path, "final/final_loss") == {STEPS + 1: 1.5}
+    assert _series(tmp_path, "loss") == pytest.approx(wanted)
+    assert _series(tmp_path, "results/final_loss") == {STEPS + 1: 1.5}
     read = _read(tmp_path)
     assert [event.step for event in read.Histograms("units")] == [20, 50, STEPS]
     assert [event.step for event in read.Tensors("samples/greedy/text_summary")] == [20, 50, STEPS]
@@ -89,7 +91,7 @@ def test_a_running_tensorboard_forgets_what_a_new_attempt_repeats(tmp_path: Path
     running = _read(tmp_path)
     with ArmCurves(tmp_path, 2, resumed_step=20) as curves:
         _write(curves, 21, 25)
-    assert [event.step for event in running.Reload().Scalars("loss/mean")] == list(range(1, 26))
+    assert [event.step for event in running.Reload().Scalars("loss")] == list(range(1, 26))
 
 
 def test_a_damaged_file_of_an_earlier_attempt_is_kept_up_to_the_damage(tmp_path: Path) -> None:
@@ -102,7 +104,7 @@ def test_a_damaged_file_of_an_earlier_attempt_is_kept_up_to_the_damage(tmp_path:
     path.write_bytes(data)
     with ArmCurves(tmp_path, 2, resumed_step=5) as curves:
         _write(curves, 6, 9)
-    assert _series(tmp_path, "loss/mean").keys() == set(range(1, 10))
+    assert _series(tmp_path, "loss").keys() == set(range(1, 10))
 
 
 def test_the_band_is_the_t_interval_over_the_runs_alive(tmp_path: Path) -> None:
@@ -112,17 +114,18 @@ def test_the_band_is_the_t_interval_over_the_runs_alive(tmp_path: Path) -> None:
     alive_nS[1:, 2] = False  # nobody alive
     alive_nS[1:, 3], alive_nS[2, 3] = False, True  # one alive: a mean without an interval
     with ArmCurves(tmp_path, 1) as curves:
-        curves.rows(np.arange(4), {"loss": values_nS}, alive_nS)
+        curves.rows(np.arange(4), {"loss": values_nS}, alive_nS, TAGS)
     lo, hi = _series(tmp_path, "loss/lo"), _series(tmp_path, "loss/hi")
     assert lo.keys() == hi.keys() == {0, 1}
     for step, kept in ((0, slice(0, None)), (1, slice(1, None))):
         alive_n = values_nS[kept, step]
         wanted = scipy.stats.t.interval(0.95, len(alive_n) - 1, alive_n.mean(), scipy.stats.sem(alive_n))
         assert (lo[step], hi[step]) == pytest.approx(wanted, rel=1e-6)
-    assert _series(tmp_path, "loss/mean")[3] == pytest.approx(values_nS[2, 3])
+    assert _series(tmp_path, "loss")[3] == pytest.approx(values_nS[2, 3])
     assert _series(tmp_path, "loss/median")[1] == pytest.approx(np.median(values_nS[1:, 1]))
-    assert _series(tmp_path, "loss/mean").keys() == {0, 1, 3}
-    assert _series(tmp_path, "runs/diverged") == {0: 0, 1: 1, 2: SEEDS, 3: SEEDS - 1}
+    assert _series(tmp_path, "loss").keys() == {0, 1, 3}
+    assert _read(tmp_path).Tags()["scalars"] == [each.tag for each in TAGS[:-1]], "none of a value without rows"
+    assert _series(tmp_path, "more/diverged_runs") == {0: 0, 1: 1, 2: SEEDS, 3: SEEDS - 1}
 
 
 def test_hparams_are_in_the_arms_own_run(tmp_path: Path) -> None:
@@ -136,18 +139,18 @@ def test_hparams_are_in_the_arms_own_run(tmp_path: Path) -> None:
     start = plugin_data_pb2.HParamsPluginData.FromString(contents["_hparams_/session_start_info"]).session_start_info
     assert start.hparams["gain"].string_value == "inf", "an infinite number breaks the HParams page"
     assert start.hparams["hidden"].number_value == 64
-    assert [event.value for event in runs.Scalars("orthogonal", "final/final_loss")] == [1.25]
-    assert "final/never" not in runs.Runs()["orthogonal"]["scalars"]
+    assert [event.value for event in runs.Scalars("orthogonal", "results/final_loss")] == [1.25]
+    assert "results/never" not in runs.Runs()["orthogonal"]["scalars"]
 
 
-def test_the_layout_draws_margin_charts(tmp_path: Path) -> None:
+def test_the_layout_keeps_the_order_and_loads_its_first_category(tmp_path: Path) -> None:
     with ArmCurves(tmp_path, 1) as curves:
-        curves.layout(["loss", "gradient_norm"])
+        curves.layout({"Loss": [Chart("all", ["^loss$"]), Chart("band", ["a", "b"])], "More": [Chart("norm", ["c"])]})
     (event,) = _read(tmp_path).Tensors("custom_scalars__config__")
     layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
-    charts = {chart.title: chart.margin.series[0] for chart in layout.category[0].chart}
-    assert charts.keys() == {"loss", "gradient_norm"}
-    assert (charts["loss"].value, charts["loss"].lower, charts["loss"].upper) == ("loss/mean", "loss/lo", "loss/hi")
+    assert [(each.title, each.closed) for each in layout.category] == [("Loss", False), ("More", True)]
+    charts = [(chart.title, list(chart.multiline.tag)) for chart in layout.category[0].chart]
+    assert charts == [("all", ["^loss$"]), ("band", ["a", "b"])]
 
 
 def test_a_text_is_shown_as_it_stands(tmp_path: Path) -> None:

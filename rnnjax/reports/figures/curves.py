@@ -34,10 +34,13 @@ def line_figure(
     levels: Levels | None = None,
     log_x: bool = False,
     log_y: bool = False,
+    among: Sequence[ArmResult] = (),
 ) -> CaptionedFigure:
     """A recorded metric over training: one line and band per arm, a cross where a seed diverged.
 
-    Args: unit: title of the value axis. levels: horizontal references, as "floor", "unigram" and "chance".
+    Args:
+        unit: title of the value axis. levels: horizontal references, as "floor", "unigram" and "chance".
+        among: all arms of the report, for the colours, as in every figure.
     """
 
     def points(arm: ArmResult) -> Points:
@@ -45,8 +48,8 @@ def line_figure(
         values_nS = _until_divergence(arm, arm.rows[metric], arm.row_steps)
         return Points(arm.row_steps[kept], arm.row_steps[kept], values_nS[:, kept])
 
-    figure = empty(arms, steps_axis([arm.row_steps for arm in arms], log_x), axis(unit or spaced(metric), log_y))
-    _add_curves(figure, arms, points, "step", log_y, markers=False)
+    figure = empty(arms, steps_axis([arm.row_steps for arm in arms], log_x), axis(unit or spaced(metric), log_y), among)
+    _add_curves(figure, styled(arms, among), points, "step", log_y, markers=False)
     add_levels(figure, levels, log_y)
     return CaptionedFigure(title or f"{spaced(metric).capitalize()} over training", _caption(arms, log_y), figure)
 
@@ -58,6 +61,7 @@ def probe_figure(
     unit: str = "",
     levels: Levels | None = None,
     log_y: bool = False,
+    among: Sequence[ArmResult] = (),
 ) -> CaptionedFigure:
     """A probe's value over training, on a logarithmic axis that also has a position for the untrained network."""
 
@@ -65,8 +69,8 @@ def probe_figure(
         values_nQ = _until_divergence(arm, arm.probes[probe], arm.probe_steps)
         return Points(log_positions(arm.probe_steps), arm.probe_steps, values_nQ)
 
-    figure = empty(arms, steps_axis([arm.probe_steps for arm in arms], True), axis(unit or spaced(probe), log_y))
-    _add_curves(figure, arms, points, "step", log_y)
+    figure = empty(arms, steps_axis([arm.probe_steps for arm in arms], True), axis(unit or spaced(probe), log_y), among)
+    _add_curves(figure, styled(arms, among), points, "step", log_y)
     add_levels(figure, levels, log_y)
     return CaptionedFigure(title or f"{spaced(probe).capitalize()} over training", _caption(arms, log_y), figure)
 
@@ -80,6 +84,7 @@ def lag_figure(
     first_lag: int = 0,
     log_y: bool = True,
     along: str = "",
+    among: Sequence[ArmResult] = (),
 ) -> CaptionedFigure:
     """A probe's value by lag, at the last probe. Args: first_lag: of the values. along: title of the lag axis."""
 
@@ -88,8 +93,8 @@ def lag_figure(
         lags = first_lag + np.arange(values_nL.shape[1])
         return Points(lags, lags, values_nL)
 
-    figure = empty(arms, axis(along or "lag, steps back in time"), axis(unit or spaced(probe), log_y))
-    _add_curves(figure, arms, points, "lag", log_y, crosses=False)
+    figure = empty(arms, axis(along or "lag, steps back in time"), axis(unit or spaced(probe), log_y), among)
+    _add_curves(figure, styled(arms, among), points, "lag", log_y, crosses=False)
     add_levels(figure, levels, log_y)
     step = int(arms[0].probe_steps[-1])
     title = title or f"{spaced(probe).capitalize()} by lag, {f'after {step:,} steps' if step else 'untrained'}"
@@ -131,14 +136,14 @@ def _thinned(steps: np.ndarray, log_x: bool) -> np.ndarray:
 
 def _add_curves(
     figure: go.Figure,
-    arms: Sequence[ArmResult],
+    arms: Sequence[tuple[ArmResult, ArmStyle]],
     points_of: Callable[[ArmResult], Points],
     where: str,
     geometric: bool,
     markers: bool = True,
     crosses: bool = True,
 ) -> None:
-    for arm, style in styled(arms):
+    for arm, style in arms:
         points = points_of(arm)
         summaries = [_interval(column, geometric)[:4] for column in points.values_nm.T]
         table = np.array(summaries, dtype=np.float32).reshape(-1, 4)  # of an arm that was never measured: no rows
@@ -162,7 +167,7 @@ def _band(
         x=points.x,
         y=table[:, 0],
         mode="lines+markers" if markers else "lines",
-        line={"color": style.light, "width": 2},
+        line={"color": style.light, "width": 2, "dash": style.dash},
         marker={"color": style.light, "symbol": style.symbol, "size": 6},
         customdata=np.column_stack([points.at.astype(np.float32), table[:, 1:]]),
         hovertemplate=f"<b>%{{fullData.name}}</b><br>{where} {HOVER}<extra></extra>",

@@ -20,17 +20,18 @@ def interval_figure(
     levels: Levels | None = None,
     log_x: bool = False,
     each: str = "seed",
+    among: Sequence[ArmResult] = (),
 ) -> CaptionedFigure:
     """The mean of a metric with its t interval, one row per arm; every seed as a point, seed 42 as a ring.
 
     Args:
         unit: title of the value axis. levels: reference values, drawn as dashed lines. each: the word for one point,
-            where points are not seeds; then no ring is drawn.
+            where points are not seeds; then no ring is drawn. among: all arms of the report, for the colours.
     """
     known = [finite(arm.metrics[metric]) for arm in arms]
-    figure = empty(arms, axis(unit or spaced(metric), log_x), arms_axis(arms, known))
+    figure = empty(arms, axis(unit or spaced(metric), log_x), arms_axis(arms, known), among)
     intervals = [mean_over_seeds(values) if values.size > 1 else None for values in known]
-    for row, ((arm, style), interval) in enumerate(zip(styled(arms), intervals, strict=True)):
+    for row, ((arm, style), interval) in enumerate(zip(styled(arms, among), intervals, strict=True)):
         figure.add_traces(list(_seed_points(arm, style, row, arm.metrics[metric], each)))
         if interval:
             figure.add_trace(_interval_bar(arm, style, row, interval))

@@ -24,6 +24,7 @@ class CaptionedFigure(NamedTuple):
 def arm_trace(arm: ArmResult, style: ArmStyle, **more: Any) -> go.Scatter:
     """A trace of this arm; `meta` is for the legend, which the page builds itself."""
     meta = {"family": style.family, "label": style.label, "symbol": style.symbol, "color": style.light}
+    meta |= {"dash": style.dash} if style.dash != "solid" else {}
     name = html.escape(arm.name, quote=False)
     return go.Scatter(**{"name": name, "legendgroup": arm.name, "meta": meta, "showlegend": False} | more)
 

@@ -1,5 +1,6 @@
 "use strict";
-// Opens folded parts that a link points to, and all of them for printing; searches split tables by column and row.
+// Opens folded parts that a link points to, and all of them for printing; sorts tables by a column; searches split
+// tables by column and row.
 (() => {
   const folds = () => [...document.querySelectorAll("details")];
 
@@ -42,6 +43,34 @@
     });
     box.querySelector("[role=status]").textContent = `${found} of ${all} columns`;
   }
+
+  const key = cell => {
+    const text = (cell.querySelector(".estimate") ?? cell).textContent.trim();
+    const number = Number(text.replaceAll(",", ""));
+    return text === "" || text === "–" ? null : Number.isNaN(number) ? text : number;
+  };
+  const compare = (a, b) => (typeof a === typeof b ? (a < b ? -1 : a > b ? 1 : 0) : typeof a === "number" ? -1 : 1);
+
+  function sort(table, head, i) {
+    const sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+    [...head.parentElement.cells].forEach(other => other.removeAttribute("aria-sort"));
+    head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
+    const rows = [...table.tBodies[0].rows].map(row => [key(row.cells[i]), row]);
+    rows.sort(([a], [b]) => (a === null || b === null ? (a === null) - (b === null) : sign * compare(a, b))); // missing last
+    table.tBodies[0].append(...rows.map(([, row]) => row));
+  }
+
+  document.querySelectorAll("table.arms").forEach(table => {
+    [...table.tHead.rows[0].cells].forEach((head, i) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "sort";
+      button.title = "sort by this column";
+      button.append(...head.childNodes);
+      button.onclick = () => sort(table, head, i);
+      head.append(button);
+    });
+  });
 
   document.querySelectorAll(".parts").forEach(box => {
     box.querySelector(".search").hidden = false;

@@ -87,6 +87,7 @@
         const swatch = document.createElement("span");
         swatch.className = "swatch";
         swatch.style.setProperty("--tone", trace.meta.color);
+        if (trace.meta.dash) swatch.classList.add(trace.meta.dash);
         chip.append(swatch, trace.meta.label);
         chip.setAttribute("aria-pressed", String(!off.has(trace.legendgroup)));
         chip.onmouseenter = chip.onfocus = () => focus(plot, trace.legendgroup);
@@ -115,6 +116,13 @@
   }
 
   const plots = [...document.querySelectorAll(".plot")];
+  if (typeof Plotly === "undefined") {
+    plots.forEach(plot => {
+      plot.style.minHeight = 0;
+      plot.textContent = "This figure is drawn by plotly.min.js, which was not found: keep it where this page has it.";
+    });
+    return;
+  }
   const drawn = plot => plot.classList.contains("drawn");
   const folded = plot => plot.closest("details:not([open])") !== null;
   function drawVisible() {
