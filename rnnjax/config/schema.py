@@ -4,7 +4,9 @@ The dataclasses are the tables of the TOML file; unknown keys are refused. The c
 docs/studies.md.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le, MinLen
@@ -196,6 +198,8 @@ class StudyFile:
     baseline: str = ""  # arm that the others are compared with; default the first
     seeds: Any = 32  # number of seeds (42, 43, ...) or a list of seeds
     save_every: PositiveInt | None = None  # optimizer steps between checkpoints; default a tenth of the steps
+    # checkpoints of a finished run; best = the last one, of which readers take the parameters of the best validation check
+    keep: Literal["last", "best", "all"] = "last"
     base: dict[str, Any] = field(default_factory=dict)  # settings of every arm
     # each table is a product of lists, all tables together the arms; `seeds` limits the seeds of a table
     axes: list[dict[str, Any]] = field(default_factory=list)
@@ -236,3 +240,4 @@ class Study(NamedTuple):
     config: dict[str, Any]  # every value that affects the results; stored in the manifest with its hash
     complete: bool = True  # false where only some arms of its file are to be run
     overrides: str = ""  # settings of this run that differ from the file: "steps 5,000 (file: 30,000)"
+    file_values: Mapping[str, Any] = MappingProxyType({})  # what the file has for each of them

@@ -29,6 +29,7 @@ from rnnjax.studies.metrics import (
     outcome_metrics,
     training_metrics,
 )
+from rnnjax.studies.plan import build_plan
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.parallel import Run, stack_hparams
 from rnnjax.training.state import StepMetrics, init_state
@@ -101,8 +102,12 @@ def probe_outline(name: str, spec: Spec, task: Task) -> tuple[dict[str, np.ndarr
 
 def required_disk_bytes(study: Study, rehearsed: dict[Spec, DryRun]) -> int:
     """Upper bound of the disk space of a study's checkpoints."""
-    runs = (len(arm.seeds(study.seeds)) * rehearsed[arm.spec.program].bytes_per_run for arm in study.arms)
-    return KEPT_STEPS * sum(runs)
+
+    def checkpoints(arm: Arm) -> int:
+        return len(build_plan(study, arm.spec).saves) + 1 if study.file.keep == "all" else KEPT_STEPS
+
+    sizes = ((arm, len(arm.seeds(study.seeds)) * rehearsed[arm.spec.program].bytes_per_run) for arm in study.arms)
+    return sum(checkpoints(arm) * size for arm, size in sizes)
 
 
 def check_metrics(study: Study, rehearsed: dict[Spec, DryRun]) -> None:

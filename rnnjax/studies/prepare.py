@@ -10,7 +10,7 @@ from rnnjax.settings import TaskSpec
 from rnnjax.studies.criteria import check_attainable
 from rnnjax.studies.datasets import load_tasks
 from rnnjax.studies.dry_run import check_metrics, check_probes, dry_run, metric_ranges, required_disk_bytes
-from rnnjax.studies.group import build_plan
+from rnnjax.studies.plan import build_plan
 from rnnjax.studies.validation import check_names
 from rnnjax.training.parallel import block_width
 from rnnjax.types import Task

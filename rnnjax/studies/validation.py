@@ -60,6 +60,8 @@ def check_names(study: Study) -> None:
                 f"task.path: got {arm.spec.task.path!r}; the task '{arm.spec.task.name}' reads no file. "
                 f"Did you mean task.name = {' or '.join(map(repr, FILE_TASKS))}?"
             )
+    if study.file.keep == "best" and not all(arm.spec.validate_every for arm in study.arms):
+        raise BadInput("keep: got 'best'; expected 'last' or 'all', or validate_every >= 1, which finds the best")
     for name in study.file.probes:
         check_known("probes", name, PROBES)
     for claim in study.file.claims:

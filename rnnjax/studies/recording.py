@@ -1,0 +1,35 @@
+"""Descriptions of the values that a group records, and the arrays in which it records them."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from rnnjax.metrics import Metric, resolve_unit
+from rnnjax.studies.metrics import describe_values
+from rnnjax.training.state import StepMetrics
+from rnnjax.types import Facts, Probe, Task
+
+Outlines = Mapping[str, Mapping[str, np.ndarray]]  # probe -> its values, with meaningless numbers
+
+
+def value_metrics(task: Task, probes: Mapping[str, Probe | Facts], outlines: Outlines) -> dict[str, Metric]:
+    """The description of each value of the probes, with its unit for this task."""
+    described = [describe_values(probes[name], values) for name, values in outlines.items()]
+    return {name: resolve_unit(metric, task.loss) for metrics in described for name, metric in metrics.items()}
+
+
+def finite_mean(values: np.ndarray) -> float:
+    """The mean of what is finite; NaN for nothing."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else math.nan
+
+
+def empty_record(runs: int, rows: int) -> StepMetrics:
+    """A record [R, S] of NaN."""
+    return StepMetrics._make(np.full((runs, rows), np.nan, np.float32) for _ in StepMetrics._fields)
+
+
+def empty_array(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """NaN where the type has it, 0 elsewhere."""
+    return np.full(shape, np.nan, dtype) if np.issubdtype(dtype, np.floating) else np.zeros(shape, dtype)
