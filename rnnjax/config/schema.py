@@ -198,7 +198,7 @@ class StudyFile:
     baseline: str = ""  # arm that the others are compared with; default the first
     seeds: Any = 32  # number of seeds (42, 43, ...) or a list of seeds
     save_every: PositiveInt | None = None  # optimizer steps between checkpoints; default a tenth of the steps
-    # checkpoints of a finished run; best = the last one, of which readers take the parameters of the best validation check
+    # checkpoints of a finished run; best = the last, of which readers take the parameters of the best validation check
     keep: Literal["last", "best", "all"] = "last"
     base: dict[str, Any] = field(default_factory=dict)  # settings of every arm
     # each table is a product of lists, all tables together the arms; `seeds` limits the seeds of a table

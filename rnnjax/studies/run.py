@@ -6,6 +6,7 @@
 Bitwise promises (a run in any company, after any kill) come from `training.parallel` and `group`; this is their order.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +15,21 @@ from rnnjax.analysis.results import Results, select_arms
 from rnnjax.config.schema import Arm, Study
 from rnnjax.errors import AllDiverged
 from rnnjax.probes.dynamics.spectrum import kernel_spectrum, recurrent_kernels
+from rnnjax.reports.document import Statement
 from rnnjax.settings import TaskSpec
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.files import check_space
 from rnnjax.storage.manifest import machine_fingerprint
 from rnnjax.storage.run_folder import RunFolder, holds_run, open_run
 from rnnjax.studies.analyse import analyse, write_study
+from rnnjax.studies.closing import closing_lines, more
 from rnnjax.studies.datasets import data_hash
 from rnnjax.studies.extension import extension_of
 from rnnjax.studies.group import RunContext
 from rnnjax.studies.load_results import INITIAL_STATISTICS
 from rnnjax.studies.prepare import prepare_study
-from rnnjax.studies.progress import Clock, Display
+from rnnjax.studies.progress import Clock, Display, resume_command
+from rnnjax.studies.reduced_runs import reduced_run_lines
 from rnnjax.studies.signals import Interruption
 from rnnjax.studies.train_groups import train_groups
 from rnnjax.training import parallel
@@ -53,18 +57,22 @@ def run_study(study: Study, out: Path, resume: bool = False, strict: bool = Fals
     ):
         if run.finished:
             display.say(f"{out} is finished; see {out / 'report.html'}")
+            display.say(f"to go on: {resume_command(out, more(study), own_code)}")
         else:
             run.record(**({"own_code": own_code} if own_code else {}))
-            train_and_report(RunContext(study, run, display, clock, interruption), tasks, warnings)
-            display.say(f"done: {out / 'report.html'}; curves: tensorboard --logdir {out / 'tb'}")
+            analysed = train_and_report(RunContext(study, run, display, clock, interruption), tasks, warnings)
+            for line in closing_lines(*analysed, out, own_code):
+                display.say(line)
         if run.manifest.get("all_diverged", False):
             raise AllDiverged(f"every run diverged; see {out / 'report.html'}")
 
 
-def train_and_report(context: RunContext, tasks: dict[TaskSpec, Task], warnings: list[str]) -> None:
+def train_and_report(
+    context: RunContext, tasks: dict[TaskSpec, Task], warnings: list[str]
+) -> tuple[Results, Sequence[Statement]]:
     """Every group, then the report; only then is the folder marked as done."""
     run, clock = context.run, context.clock
-    for warning in warnings:
+    for warning in [*warnings, *reduced_run_lines(context.study)]:
         context.display.say(warning)
     run.record(remarks=warnings)
     write_study(run.path, context.study)
@@ -75,10 +83,11 @@ def train_and_report(context: RunContext, tasks: dict[TaskSpec, Task], warnings:
     finally:
         run.record(seconds=clock.seconds, compilations=clock.compilations)
     with clock.phase("report"):
-        results = analyse(run.path)
+        results, statements = analyse(run.path)
     run.record(seconds=clock.seconds, all_diverged=all_diverged(results))
     remove_checkpoints(run, context.study.file.keep)
     run.done()
+    return results, statements
 
 
 def remove_checkpoints(run: RunFolder, keep: str) -> None:
