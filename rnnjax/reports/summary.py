@@ -87,6 +87,9 @@ def reasons(judgement: Judgement) -> str:
         parts.append(f"{words}: {verdict}. Needed {needed(measurements)}; measured {values}.")
     if judgement.excluded:
         parts.append(f"{judgement.excluded} diverged runs are not in these numbers.")
+    if judgement.falling:
+        falls = f"{', '.join(judgement.falling)} over the last tenth of training"
+        parts.append(f"The training loss was still falling, and more steps may change this: {falls}.")
     if judgement.looked_up:
         parts.append(f"Looked up, not measured: {'; '.join(judgement.looked_up)}.")
     return " ".join(parts)

@@ -51,7 +51,7 @@ class Checkpoints:
         self.folder = folder.absolute()
         self._keep = keep
         self._note = note
-        arrays = ocp.PyTreeCheckpointHandler(use_compression=False)  # trained numbers do not compress; a third faster
+        arrays = ocp.PyTreeCheckpointHandler(use_compression=True)  # halves them: texts and what is yet to be recorded
         self._orbax = ocp.Checkpointer(ocp.CompositeCheckpointHandler(state=arrays, checks=ocp.JsonCheckpointHandler()))
 
     def __enter__(self) -> "Checkpoints":

@@ -27,7 +27,12 @@ RECORD_METRICS = {  # rows of the record, one value for each `log_every` steps
     "sharp_rise": Metric("1 where it is above by more than a twentieth, else 0", better="lower", range=SHARE),
 }
 OUTCOME_METRICS = {  # one value per seed, from the record, the reference losses and the settings
-    "final_loss": Metric("mean training loss of the last 1,000 optimizer steps", "{loss}", "lower"),
+    "final_loss": Metric(
+        "mean training loss of the last 1,000 optimizer steps, or of the last tenth of a training of less than 10,000",
+        "{loss}",
+        "lower",
+    ),
+    "final_loss_rows": Metric("rows of the training log behind `final_loss`, the same for all seeds"),
     "smooth_loss": Metric("s' = 0.999 s + 0.001 loss from the first row on, at the end of training", "{loss}", "lower"),
     "loss_area": Metric("mean training loss over all of training", "{loss}", "lower"),
     "clip_share": RECORD_METRICS["clip_share"],
@@ -182,7 +187,8 @@ def curve_metrics(
 ) -> dict[str, np.ndarray]:
     """One number per seed from the record.
 
-    final_loss     mean loss of the last 1,000 steps
+    final_loss     mean loss of the last 1,000 steps, or of the last tenth where that is shorter
+    final_loss_rows  rows behind it
     smooth_loss    the loss smoothed by s' = 0.999 s + 0.001 loss from its first row on, at the end
     loss_area      mean loss over all of training
     steps_to_x     steps until the loss of a row first is <= x nats; the length of training where it never is
@@ -191,13 +197,14 @@ def curve_metrics(
     jumps          sudden rises of the loss per 10,000 steps, see `jumps`; first_jump, jump_recovery (steps)
     """
     weights_S = np.diff(steps_S, prepend=0)
-    last = steps_S > steps_S[-1] - FINAL_STEPS
+    last = steps_S > steps_S[-1] - min(FINAL_STEPS, steps_S[-1] / 10)
     reached = {
         threshold_name(x): np.where((loss_nS <= x).any(1), steps_S[np.argmax(loss_nS <= x, axis=1)], steps_S[-1])
         for x in limits
     }
     return {
         "final_loss": np.average(loss_nS[:, last], axis=1, weights=weights_S[last]),
+        "final_loss_rows": np.where(np.isnan(loss_nS[:, -1]), np.nan, float(last.sum())),
         "smooth_loss": exponential_smoothing(loss_nS, weights_S),
         "loss_area": np.average(loss_nS, axis=1, weights=weights_S),
         **{name: np.where(np.isnan(loss_nS[:, -1]), np.nan, steps) for name, steps in reached.items()},
