@@ -12,6 +12,7 @@ from rnnjax.config.load import load_study
 from rnnjax.config.schema import Study
 from rnnjax.errors import BadInput
 from rnnjax.storage.run_folder import holds_run
+from rnnjax.studies.claim_names import check_claim_names
 from rnnjax.studies.resume import load_stored_study
 
 IN_ITS_FOLDER = "."  # what --resume without a folder stands for
@@ -86,6 +87,8 @@ def with_own_code(studies: Sequence[Study], file: Path | None) -> list[Study]:
 def main() -> None:
     asked = parse_arguments()
     studies = load_studies(asked)
+    for study in studies:
+        check_claim_names(study, asked.own_code is not None)
     folders = run_folders([study.name for study in studies], asked.out)
     devices.prepare()
     studies = with_own_code(studies, asked.own_code)

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from rnnjax.checks import format_input
-from rnnjax.config.arms import check_count, expand_axes, keep_arms, seed_list
+from rnnjax.config.arms import check_count, expand_axes, keep_arms, seed_list, unquote, unquote_arms
 from rnnjax.config.fields import FIELDS, flatten, unknown_field, validate_field
 from rnnjax.config.renamed import SINCE
 from rnnjax.config.schema import COUNT, LIST, Arm, Study, StudyFile
@@ -40,7 +40,8 @@ def load_study(
         BadInput: one line `<file>:<field>: got <value>; expected <rule>.`
     """
     where = str(path)
-    file = validate_tables(read_toml(path), where)
+    patterns = [unquote(pattern) for pattern in patterns]
+    file = validate_tables(unquote_arms(read_toml(path)), where)
     asked = {name: validate_field(name, value, "--set") for name, value in map(parse_override, overrides)}
     check_overridden_axes(asked, file)
     wanted = asked | ({} if seeds is None else {SEEDS: seeds})

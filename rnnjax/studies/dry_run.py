@@ -18,6 +18,7 @@ from rnnjax.errors import BadInput, NotApplicable
 from rnnjax.metrics import Metric
 from rnnjax.probes import PROBES, outline
 from rnnjax.settings import HParams, Spec
+from rnnjax.studies.claim_names import nearest_first
 from rnnjax.studies.metrics import (
     DERIVED_METRICS,
     RISES,
@@ -198,4 +199,5 @@ def check_metric(where: str, metric: str, known: set[str]) -> None:
         wanted = name.partition(":")[0] + ":" if ":" in name else ""
         names = [other.removeprefix(wanted) for other in sorted(known) if other.startswith(wanted)]
         plain = [other for other in names if ":" not in other and not other.endswith("@")]
-        raise BadInput(f"{where}: got metric {metric.removeprefix(wanted)!r}; expected one of: {', '.join(plain)}")
+        listed = ", ".join(nearest_first(name.removeprefix(wanted), plain))
+        raise BadInput(f"{where}: got metric {metric.removeprefix(wanted)!r}; expected one of: {listed}")

@@ -1,6 +1,5 @@
 """The names in a study against the tables that define them: cells, initializers, probes, rules, arms."""
 
-import difflib
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from rnnjax.networks.cells import CELLS
 from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.networks.initializers import INITIALIZERS, SQUARE_ONLY
 from rnnjax.probes import PROBES
+from rnnjax.studies.claim_names import check_known, check_pattern
 from rnnjax.studies.criteria import (
     REQUIRED_FIELDS,
     RULE_AXES,
@@ -137,14 +137,6 @@ def check_arm(arm: Arm) -> None:
             raise BadInput(f"{field}: got {value!r}; expected {rule}")
 
 
-def check_known(field: str, value: str, table: Iterable[str]) -> None:
-    names = list(table)
-    if value not in names:
-        close = difflib.get_close_matches(value, names, 1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
-        raise BadInput(f"{field}: got {value!r}; expected one of: {', '.join(names)}.{hint}")
-
-
 def check_criterion(where: str, criterion: Criterion, study: Study) -> None:
     check_known(f"{where}.rule", criterion.rule, RULES)
     for pattern in criterion.patterns():
@@ -195,13 +187,6 @@ def check_conventions(nearest: ConventionComparison, study: Study) -> None:
             raise BadInput(
                 f"conventions.numbers: {number.metric}: expected one arm of each convention in {number.arms}"
             )
-
-
-def check_pattern(where: str, pattern: str, study: Study) -> None:
-    if not any(fnmatchcase(arm.name, pattern) for arm in study.arms):
-        raise BadInput(
-            f"{where}: got {pattern!r}; expected one of the arms: {', '.join(arm.name for arm in study.arms)}"
-        )
 
 
 def check_explorer(study: Study) -> None:
