@@ -12,7 +12,6 @@ from rnnjax.config.load import load_study
 from rnnjax.config.schema import Study
 from rnnjax.errors import BadInput
 from rnnjax.storage.run_folder import holds_run
-from rnnjax.studies.claim_names import check_claim_names
 from rnnjax.studies.resume import load_stored_study
 
 IN_ITS_FOLDER = "."  # what --resume without a folder stands for
@@ -41,6 +40,7 @@ def build_options() -> argparse.ArgumentParser:
         help="go on in a run folder, which knows its settings; with more --steps, --seeds, or arms of CONFIG",
     )
     add("--keep", choices=("last", "best", "all"), help="checkpoints of a finished run; default that of the file")
+    add("--init-from", metavar="FOLDER", help="start from the trained parameters of another run folder")
     add("--strict", action="store_true", help="with --resume: refuse another machine or other versions")
     add("--max-runs", type=int, default=10_000, metavar="N", help="refuse studies with more runs; default 10,000")
     add_import_option(parser)
@@ -58,6 +58,8 @@ def parse_arguments() -> argparse.Namespace:
         raise BadInput("the following arguments are required: CONFIG, or --resume FOLDER; see --help")
     if folder is not None and asked.out is not None and asked.out != folder:
         raise BadInput(f"--resume {folder} --out {asked.out}: expected one folder")
+    if not asked.configs and asked.init_from is not None:
+        raise BadInput("--init-from requires CONFIG: a folder goes on from its own checkpoints")
     if not asked.configs and asked.arm:
         raise BadInput("--arm requires CONFIG: a folder goes on with all its arms")
     asked.out = folder or asked.out
@@ -70,9 +72,9 @@ def load_studies(asked: argparse.Namespace) -> list[Study]:
         studies = [load_stored_study(asked.out, asked.set, asked.seeds, asked.max_runs)]
     else:
         studies = [load_study(path, asked.set, asked.seeds, asked.max_runs, asked.arm) for path in asked.configs]
-    if asked.keep is not None:
-        studies = [study._replace(file=replace(study.file, keep=asked.keep)) for study in studies]
-    return studies
+    given = {"keep": asked.keep, "init_from": asked.init_from}
+    changed = {name: value for name, value in given.items() if value is not None}
+    return [study._replace(file=replace(study.file, **changed)) for study in studies]
 
 
 def with_own_code(studies: Sequence[Study], file: Path | None) -> list[Study]:
@@ -84,11 +86,19 @@ def with_own_code(studies: Sequence[Study], file: Path | None) -> list[Study]:
     return [study._replace(config=study.config | {"own_code_sha256": own}) for study in studies] if own else [*studies]
 
 
+def check_claims(studies: Sequence[Study], own_code: bool) -> None:
+    """Raises BadInput for a name in a claim that no study can have."""
+    if any(study.file.claims for study in studies):
+        from rnnjax.studies.claim_names import check_claim_names  # loads SciPy, which others need not wait for
+
+        for study in studies:
+            check_claim_names(study, own_code)
+
+
 def main() -> None:
     asked = parse_arguments()
     studies = load_studies(asked)
-    for study in studies:
-        check_claim_names(study, asked.own_code is not None)
+    check_claims(studies, asked.own_code is not None)
     folders = run_folders([study.name for study in studies], asked.out)
     devices.prepare()
     studies = with_own_code(studies, asked.own_code)

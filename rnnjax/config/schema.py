@@ -200,6 +200,7 @@ class StudyFile:
     save_every: PositiveInt | None = None  # optimizer steps between checkpoints; default a tenth of the steps
     # checkpoints of a finished run; best = the last, of which readers take the parameters of the best validation check
     keep: Literal["last", "best", "all"] = "last"
+    init_from: str = ""  # run folder of a finished study whose trained parameters every run starts from
     base: dict[str, Any] = field(default_factory=dict)  # settings of every arm
     # each table is a product of lists, all tables together the arms; `seeds` limits the seeds of a table
     axes: list[dict[str, Any]] = field(default_factory=list)

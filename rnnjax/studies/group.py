@@ -5,7 +5,6 @@ checkpoint holds all of it, and a resumed group continues bitwise as if it had n
 what was recorded under the earlier plan takes its place in the longer arrays.
 """
 
-import math
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -18,12 +17,13 @@ from rnnjax.errors import Stopped
 from rnnjax.probes import applicable, outline
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.run_folder import RunFolder
+from rnnjax.studies.fine_tuning import source_parameters
 from rnnjax.studies.load_results import Recorded, arm_result
 from rnnjax.studies.metrics import network_sizes
 from rnnjax.studies.parts import Part, first_part, named_runs, part_plans, runs_of_part
 from rnnjax.studies.plan import Plan, next_stop
 from rnnjax.studies.progress import Clock, Display, Pace, resume_command
-from rnnjax.studies.recording import empty_array, empty_record, finite_mean, value_metrics
+from rnnjax.studies.recording import describe_losses, empty_array, empty_record, value_metrics
 from rnnjax.studies.signals import Interruption
 from rnnjax.studies.tensorboard import TensorBoardLogger, log_recorded, rows_by_arm
 from rnnjax.tasks.missing_rows import fill_rows
@@ -85,6 +85,13 @@ class GroupTrainer:
         held_out = held_out_window(task, spec.window, spec.carry == "carried") if self.plan.checks else None
         return compile_program(self.runs, data, LONGEST_RECORD, held_out)
 
+    def start_from_source(self) -> None:
+        """Start from the parameters of another run folder. Raises BadInput where it has changed."""
+        study, runs = self.context.study, self.runs
+        fresh, names = init_states(runs).params, [study.arms[run.arm].name for run in runs]
+        params = source_parameters(study, names, runs, fresh, self.task)
+        self.states = self.program.blocks.scatter(init_states(runs, params))
+
     def record_entry(self, group: Sequence[Run]) -> None:
         """Put into the manifest all that a reader of the group's checkpoints and metrics needs besides them."""
         arms = list(named_runs(self.context.study, group))
@@ -115,6 +122,8 @@ class GroupTrainer:
         keep = None if self.context.study.file.keep == "all" else KEPT
         with Checkpoints(folder, keep, note=self.context.display.say) as checkpoints:
             resumed = self.restore(checkpoints)
+            if resumed is None and self.context.study.file.init_from:
+                self.start_from_source()
             with self.open_tensorboard(resumed, shown) as logger:
                 if resumed is None:
                     self.log(logger, 0, self.step, self.probe())
@@ -217,17 +226,13 @@ class GroupTrainer:
         return probe.summarise(self.program.measure(probe.measure, self.states, self.step))
 
     def show_progress(self) -> None:
-        """The means over the runs that are finite, of the last row and of the last held-out loss."""
-        row = -(-self.step // self.spec.log_every) - 1
-        held_out = self.values.get("validation_loss")
-        taken = [q for q, step in enumerate(self.plan.probe_steps) if step <= self.step]
-        known = [finite_mean(held_out[:, q]) for q in taken] if held_out is not None else []
-        last = next((value for value in reversed(known) if math.isfinite(value)), math.nan)
-        means = {"loss": finite_mean(np.asarray(self.record.loss[:, row])), "held-out loss": last}
-        lost = int(np.isnan(self.record.loss[:, row]).sum())
-        losses = [f"{name} {mean:.4g}" for name, mean in means.items() if math.isfinite(mean)]
-        losses += [f"{lost:,} diverged"] if lost else []
-        self.context.display.advance(self.step, ", ".join(losses), *self.pace.measure(self.step))
+        """Tell the display the losses and the pace."""
+        row, done = -(-self.step // self.spec.log_every) - 1, sum(step <= self.step for step in self.plan.probe_steps)
+        held_out_RQ = self.values.get("validation_loss")
+        words = describe_losses(
+            np.asarray(self.record.loss[:, row]), None if held_out_RQ is None else held_out_RQ[:, :done]
+        )
+        self.context.display.advance(self.step, words, *self.pace.measure(self.step))
 
     def save(self, checkpoints: Checkpoints) -> None:
         """Save where the plan has it, and where a signal asked to stop."""

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 
 import jax
 import numpy as np
-import scipy.stats
 
 from rnnjax.analysis.loss_spikes import first_jump, jump_rate, jump_recovery
 from rnnjax.analysis.results import ArmResult, per_seed
+from rnnjax.analysis.statistics import average_ranks
 from rnnjax.metrics import CORRELATION, SHARE, Metric, resolve_unit
 from rnnjax.networks.model import build_network
 from rnnjax.probes.dynamics.units import unit_recovery
@@ -225,7 +225,7 @@ def trend_over_time(values_nS: np.ndarray) -> np.ndarray:
     """Spearman's rank correlation of the means of 30 stretches with their order; 0 where they are all equal."""
     stretches = np.array_split(values_nS, min(TREND_STRETCHES, values_nS.shape[1]), axis=1)
     means_nM = np.stack([stretch.mean(axis=1) for stretch in stretches], axis=1)
-    ranks_nM = scipy.stats.rankdata(means_nM, axis=1, nan_policy="propagate")
+    ranks_nM = average_ranks(means_nM)
     ranks_nM -= ranks_nM.mean(axis=1, keepdims=True)
     order_M = np.arange(means_nM.shape[1]) - (means_nM.shape[1] - 1) / 2
     size_n = np.sqrt(np.sum(ranks_nM**2, axis=1) * np.sum(order_M**2))

@@ -25,6 +25,16 @@ def finite_mean(values: np.ndarray) -> float:
     return float(finite.mean()) if finite.size else math.nan
 
 
+def describe_losses(loss_R: np.ndarray, held_out_RQ: np.ndarray | None) -> str:
+    """The mean loss over the runs that are finite, that of the last held-out loss, and how many runs have diverged."""
+    columns = [] if held_out_RQ is None else [finite_mean(values_R) for values_R in held_out_RQ.T]
+    last = next((value for value in reversed(columns) if math.isfinite(value)), math.nan)
+    means = {"loss": finite_mean(loss_R), "held-out loss": last}
+    words = [f"{name} {mean:.4g}" for name, mean in means.items() if math.isfinite(mean)]
+    lost = int(np.isnan(loss_R).sum())
+    return ", ".join([*words, *([f"{lost:,} diverged"] if lost else [])])
+
+
 def empty_record(runs: int, rows: int) -> StepMetrics:
     """A record [R, S] of NaN."""
     return StepMetrics._make(np.full((runs, rows), np.nan, np.float32) for _ in StepMetrics._fields)

@@ -243,7 +243,7 @@ ROWS: dict[str, Case] = {
     "31 clip 0": Case("clip_norm: got 0; expected number > 0", base("clip_norm = 0")),
     "32 b1": Case("adam_b1: got 1.5; expected number >= 0 and < 1", base("adam_b1 = 1.5")),
     "32 b2 in float32": Case("adam_b2: got 0.9999999999; expected ... < 1 in float32", base("adam_b2 = 0.9999999999")),
-    "34 optimizer": Case("optimizer: got 'adm'; expected one of: sgd, ... Did you mean 'adam'?",
+    "34 optimizer": Case("optimizer: got 'adm'; expected one of: adam, ... sgd, ... Did you mean 'adam'?",
         base("optimizer = 'adm'")),
     "34 cell": Case("cell: got 'x'; expected one of: elman", base("cell = 'x'")),
     "34 activation": Case("activation: got 'than'; expected one of: ... Did you mean 'tanh'?",
@@ -315,7 +315,7 @@ ROWS: dict[str, Case] = {
     "38 plateau without looks": Case("validate_every: got 0; expected integer >= 1 for schedule 'plateau'",
         base("schedule = 'plateau'")),
     "38 patience without looks": Case("validate_every: got 0; expected integer >= 1 for", base("patience = 3.0")),
-    "38 schedule": Case("schedule: got 'cosin'; expected one of: constant, ... Did you mean 'cosine'?",
+    "38 schedule": Case("schedule: got 'cosin'; expected one of: cosine, constant, ... Did you mean 'cosine'?",
         base("schedule = 'cosin'")),
     "38 momentum": Case("momentum: got 1.0; expected number >= 0 and < 1", base("momentum = 1.0")),
     "38 scheduled_sampling": Case(
@@ -330,7 +330,8 @@ ROWS: dict[str, Case] = {
         "sampling_probability: got 1.5; expected number >= 0 and <= 1", base("sampling_probability = 1.5")),
     "38 leak": Case("leak: got 0.0; expected number > 0 and <= 1", base("leak = 0.0")),
     "38 layers": Case("layers: got 0; expected integer >= 1", base("layers = 0")),
-    "38 start": Case("initial_state: got 'ones'; expected one of: zero, constant", base("initial_state = 'ones'")),
+    "38 start": Case(
+        "initial_state: got 'ones'; expected one of: ... zero, ... learned", base("initial_state = 'ones'")),
     "38 start of before": Case("unknown field 'start'; it is called 'initial_state'", base("start = 'zero'")),
     "38 dropout": Case("dropout_rate: got 0.2; expected 0.0, or dropout = true", base("dropout_rate = 0.2")),
     "38 clip of elements": Case("clip_value: got 0.5; expected inf, or clip_elementwise = true",
