@@ -63,12 +63,12 @@ def check_alike(arm: Arm, source: LoadedNetwork, task: Task) -> None:
             raise BadInput(f"init_from: arm {arm.name}: {name} is {there!r} there; expected {here!r}, a network alike")
 
 
-def source_parameters(study: Study, names: Sequence[str], runs: Sequence[Run], fresh: Params, task: Task) -> Params:
-    """The parameters [R, ...] that runs start from. Args: names: of the arm of each run. fresh: [R, ...] theirs.
+def source_parameters(study: Study, runs: Sequence[Run], fresh: Params, task: Task) -> Params:
+    """The parameters [R, ...] that runs start from. Args: fresh: [R, ...] those of new networks.
 
     Raises: BadInput where the folder is gone or holds other networks than when the study was begun.
     """
-    folder = Path(study.file.init_from)
+    folder, names = Path(study.file.init_from), [study.arms[run.arm].name for run in runs]
     if source_hashes(folder) != study.config["init_from"]:
         raise BadInput(f"init_from: {folder} holds other networks than when this study was begun")
     by_arm = {name: [run.hp.seed for run, own in zip(runs, names, strict=True) if own == name] for name in names}

@@ -6,7 +6,7 @@ what was recorded under the earlier plan takes its place in the longer arrays.
 """
 
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -23,17 +23,18 @@ from rnnjax.studies.metrics import network_sizes
 from rnnjax.studies.parts import Part, first_part, named_runs, part_plans, runs_of_part
 from rnnjax.studies.plan import Plan, next_stop
 from rnnjax.studies.progress import Clock, Display, Pace, resume_command
-from rnnjax.studies.recording import describe_losses, empty_array, empty_record, value_metrics
+from rnnjax.studies.recording import describe_losses, empty_array, empty_record, probe_labels, value_metrics
 from rnnjax.studies.signals import Interruption
 from rnnjax.studies.tensorboard import TensorBoardLogger, log_recorded, rows_by_arm
 from rnnjax.tasks.missing_rows import fill_rows
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.parallel import Program, Run, compile_program, init_states
 from rnnjax.training.state import StepMetrics
-from rnnjax.types import Facts, Probe, Task
+from rnnjax.types import Facts, Task
 
 KEPT = 3  # checkpoints while training: the newest may turn out to be damaged
 LONGEST_RECORD = 60  # rows of one chunk
+SAVE_SECONDS = 2.0  # seconds between checkpoints, where the study file does not say at which steps
 CHUNK_SECONDS = 2.0  # seconds that a chunk should take: how long a signal waits
 
 
@@ -74,7 +75,7 @@ class GroupTrainer:
             self.program = self.compile()
             self.states = self.program.blocks.scatter(init_states(self.runs))
         self.record_entry(group)
-        self.step, self.chunk_length = 0, self.spec.log_every
+        self.step, self.chunk_length, self.saved_at = 0, self.spec.log_every, time.monotonic()
         self.record, self.values = self.empty_arrays(self.plan)
         self.pace = Pace(context.clock, self.spec.steps, self.plan.stops())
 
@@ -87,10 +88,8 @@ class GroupTrainer:
 
     def start_from_source(self) -> None:
         """Start from the parameters of another run folder. Raises BadInput where it has changed."""
-        study, runs = self.context.study, self.runs
-        fresh, names = init_states(runs).params, [study.arms[run.arm].name for run in runs]
-        params = source_parameters(study, names, runs, fresh, self.task)
-        self.states = self.program.blocks.scatter(init_states(runs, params))
+        params = source_parameters(self.context.study, self.runs, init_states(self.runs).params, self.task)
+        self.states = self.program.blocks.scatter(init_states(self.runs, params))
 
     def record_entry(self, group: Sequence[Run]) -> None:
         """Put into the manifest all that a reader of the group's checkpoints and metrics needs besides them."""
@@ -237,12 +236,19 @@ class GroupTrainer:
     def save(self, checkpoints: Checkpoints) -> None:
         """Save where the plan has it, and where a signal asked to stop."""
         stopping = self.context.interruption.number
-        if self.step in self.plan.saves or stopping:
+        if stopping or (self.step in self.plan.saves and self.save_is_due()):
             with self.context.clock.phase("io"):
                 checkpoints.save(self.step, self.tree())
+            self.saved_at = time.monotonic()
         if stopping and self.step < self.spec.steps:
             own_code = self.context.run.manifest.get("own_code", "")
             raise Stopped(stopping, resume_command(self.context.run.path, own_code=own_code))
+
+    def save_is_due(self) -> bool:
+        """Whether a planned save is worth it: not right after another, where the study file leaves the steps to us."""
+        file, seconds = self.context.study.file, time.monotonic() - self.saved_at
+        chosen = file.save_every is not None or file.keep == "all" or self.step == self.spec.steps
+        return chosen or seconds > SAVE_SECONDS
 
     def tree(self) -> Any:
         """All that a checkpoint holds."""
@@ -293,8 +299,3 @@ def task_metadata(task: Task, window: int) -> dict[str, Any]:
     of_file: dict[str, Any] = {"index": task.row_index._asdict()} if task.row_index else {}
     of_file |= {"notices": [str(notice) for notice in task.notices]} if task.notices else {}
     return {name: getattr(task, name) for name in known} | scales | lengths | {"context": context} | of_file
-
-
-def probe_labels(probes: Iterable[Probe | Facts]) -> dict[str, Any]:
-    """The labels of the points of maps, by probe value."""
-    return {name: labels for probe in probes if isinstance(probe, Probe) for name, labels in probe.labels.items()}

@@ -1,7 +1,8 @@
 """Descriptions of the values that a group records, and the arrays in which it records them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +24,11 @@ def finite_mean(values: np.ndarray) -> float:
     """The mean of what is finite; NaN for nothing."""
     finite = values[np.isfinite(values)]
     return float(finite.mean()) if finite.size else math.nan
+
+
+def probe_labels(probes: Iterable[Probe | Facts]) -> dict[str, Any]:
+    """The labels of the points of maps, by probe value."""
+    return {name: labels for probe in probes if isinstance(probe, Probe) for name, labels in probe.labels.items()}
 
 
 def describe_losses(loss_R: np.ndarray, held_out_RQ: np.ndarray | None) -> str:
