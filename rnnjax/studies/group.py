@@ -93,9 +93,8 @@ class GroupTrainer:
 
     def record_entry(self, group: Sequence[Run]) -> None:
         """Put into the manifest all that a reader of the group's checkpoints and metrics needs besides them."""
-        arms = list(named_runs(self.context.study, group))
         self.entry = (
-            {"arms": arms}
+            {"arms": list(named_runs(self.context.study, group))}
             | task_metadata(self.task, self.spec.window)
             | {"sizes": network_sizes(self.spec)}
             | {"metrics": {name: metric._asdict() for name, metric in self.metrics.items()}}
@@ -246,9 +245,9 @@ class GroupTrainer:
 
     def save_is_due(self) -> bool:
         """Whether a planned save is worth it: not right after another, where the study file leaves the steps to us."""
-        file, seconds = self.context.study.file, time.monotonic() - self.saved_at
+        file = self.context.study.file
         chosen = file.save_every is not None or file.keep == "all" or self.step == self.spec.steps
-        return chosen or seconds > SAVE_SECONDS
+        return chosen or time.monotonic() - self.saved_at > SAVE_SECONDS
 
     def tree(self) -> Any:
         """All that a checkpoint holds."""
