@@ -52,7 +52,7 @@ def parse_arguments() -> argparse.Namespace:
     asked = build_options().parse_args()
     asked.set += [] if asked.steps is None else [f"steps={asked.steps}"]
     folder = None if asked.resume in (None, IN_ITS_FOLDER) else Path(asked.resume)
-    if folder is not None and folder.is_file():  # `--resume CONFIG`: the option has taken the argument
+    if folder is not None and (folder.is_file() or folder.suffix == ".toml"):  # `--resume CONFIG`: two arguments
         asked.configs, folder = [folder, *asked.configs], None
     if folder is None and not asked.configs:
         raise BadInput("the following arguments are required: CONFIG, or --resume FOLDER; see --help")

@@ -56,6 +56,10 @@ def plan_extension(study: Study, folder: Path, manifest: Mapping[str, Any]) -> d
         spec = group[0].spec.program
         for one in reached:
             check_same_group(folder, one.part, set(runs))
+            if one.step < 0 and manifest.get("state") == "done":
+                raise FolderRefused(
+                    f"{folder}: the checkpoints of {name} are gone, and nothing can be added to its runs"
+                )
             check_can_go_on(folder, one, spec, study)
         members = continued_parts(study, spec, reached, missing_runs(runs, [one.part for one in reached]))
         members = [part._replace(folder=part.folder or free_name(name, used)) for part in members]

@@ -96,4 +96,6 @@ def with_overrides(stored: Study, changed: Study, asked: Iterable[str]) -> Study
     values = {name: value(changed, name) for name in names}
     of_file = {name: stored.file_values.get(name, value(stored, name)) for name in names}
     of_file = {name: known for name, known in of_file.items() if known != values[name]}
-    return changed._replace(file_values=of_file, overrides=describe_overrides(values, of_file, changed.complete))
+    before = "" if stored.file_values else stored.overrides  # in words only: of an older rnnjax, or of some arms only
+    words = describe_overrides(values, of_file, changed.complete or bool(before))
+    return changed._replace(file_values=of_file, overrides=", ".join(filter(None, [before, words])))

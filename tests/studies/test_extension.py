@@ -317,6 +317,15 @@ def test_damaged_checkpoints_are_not_added_to(small: Path, tmp_path: Path) -> No
     assert snapshot(out) == files
 
 
+def test_a_finished_run_without_checkpoints_is_not_trained_again(small: Path, tmp_path: Path) -> None:
+    out = copy(small, tmp_path)
+    shutil.rmtree(out / "checkpoints")
+    files = snapshot(out)
+    with pytest.raises(FolderRefused, match="the checkpoints of group-0 are gone"):
+        run(out, resume=True, seeds=3)
+    assert snapshot(out) == files
+
+
 # -------------------------------------------------------------------------------------------------- the folder alone
 
 
@@ -339,6 +348,15 @@ def test_what_is_asked_of_a_folder_is_told_against_its_file(small: Path, tmp_pat
     run_study(load_study(file, ["steps=60"]), tmp_path / "short")
     assert load_stored_study(tmp_path / "short").overrides == "steps 60 (file: 120)"
     assert load_stored_study(tmp_path / "short", ["steps=120"]).overrides == ""
+
+
+def test_words_of_an_older_rnnjax_stay(small: Path, tmp_path: Path) -> None:
+    """It stored no values of the file; without its words a short run would be held to all rules."""
+    out = copy(small, tmp_path)
+    tree = json.loads((out / "study.json").read_text())
+    (out / "study.json").write_text(json.dumps(tree | {"overrides": "steps 60 (file: 90)"}))
+    assert load_stored_study(out).overrides == "steps 60 (file: 90)"
+    assert load_stored_study(out, [], 3).overrides == "steps 60 (file: 90), 3 seeds (file: 2)"
 
 
 @pytest.mark.parametrize(
