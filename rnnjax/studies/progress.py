@@ -126,6 +126,9 @@ class Display:
 
     def finish(self, step: int) -> None:
         """The line of a group that stays."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+            self._task = None
         seconds = format_duration(time.monotonic() - self._started)
         losses = f", {self._words}" if self._words else ""
         self.say(f"{self._name}: {self._runs:,} runs at step {step:,}{losses} ({seconds})")
