@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnjax.analysis.results import Results, per_seed, rank_arms, shared_unit
 from rnnjax.analysis.statistics import estimate_mean
-from rnnjax.config.schema import Study
+from rnnjax.config.schema import Arm, Study
 from rnnjax.reports.document import VERDICTS, Statement, by_verdict
 from rnnjax.reports.formatting import format_value
 from rnnjax.studies.progress import resume_command
@@ -21,7 +21,7 @@ def closing_lines(results: Results, statements: Sequence[Statement], folder: Pat
         *verdict_lines(statements),
         *best_arm_lines(results),
         f"done: {folder / 'report.html'}; curves: tensorboard --logdir {folder / 'tb'}",
-        f"to go on: {resume_command(folder, more(results.study), own_code)}",
+        f"to go on: {resume_command(folder, suggest_addition(results.study), own_code)}",
     ]
 
 
@@ -46,11 +46,15 @@ def best_arm_lines(results: Results) -> list[str]:
     return [f"{which}{words} ({unit})", *([f"levels of the held-out loss: {levels}"] if levels else [])]
 
 
-def more(study: Study) -> str:
-    """An option that adds to a study: twice its steps, or its seeds where steps cannot be added."""
+def suggest_addition(study: Study) -> str:
+    """An option that adds to a study: twice its steps, or its seeds where no steps can be added."""
     steps = {arm.spec.steps for arm in study.arms}
-    whole = all(arm.spec.steps % arm.spec.log_every == 0 for arm in study.arms)
+    cut = any(arm.spec.steps % every for arm in study.arms for every in cadences(arm))
     patient = any(np.isfinite(arm.hp.patience) for arm in study.arms)
-    return (
-        f" --seeds {2 * len(study.seeds)}" if len(steps) > 1 or patient or not whole else f" --steps {2 * steps.pop()}"
-    )
+    return f" --seeds {2 * len(study.seeds)}" if len(steps) > 1 or patient or cut else f" --steps {2 * steps.pop()}"
+
+
+def cadences(arm: Arm) -> list[int]:
+    """The steps after which a row of the log, or a validation check, is complete."""
+    rows = -(-arm.spec.validate_every // arm.spec.log_every)
+    return [arm.spec.log_every, *([rows * arm.spec.log_every] if rows else [])]

@@ -22,7 +22,7 @@ from rnnjax.studies.plan import continued_probes, requested_probes
 from rnnjax.types import Task
 
 
-class Reached(NamedTuple):
+class PartProgress(NamedTuple):
     """A part that is there, and the newest checkpoint of it that verifies."""
 
     part: Part
@@ -52,30 +52,30 @@ def plan_extension(study: Study, folder: Path, manifest: Mapping[str, Any]) -> d
     parts: dict[str, list[dict[str, Any]]] = {}
     for name, group in groups_of_study(study).items():
         runs = named_runs(study, group)
-        reached = [read_part(folder, part, study, known) for part in there if part.runs.keys() & runs.keys()]
+        progress = [read_part(folder, part, study, known) for part in there if part.runs.keys() & runs.keys()]
         spec = group[0].spec.program
-        for one in reached:
+        for one in progress:
             check_same_group(folder, one.part, set(runs))
             if one.step < 0 and manifest.get("state") == "done":
                 raise FolderRefused(
                     f"{folder}: the checkpoints of {name} are gone, and nothing can be added to its runs"
                 )
             check_can_go_on(folder, one, spec, study)
-        members = continued_parts(study, spec, reached, missing_runs(runs, [one.part for one in reached]))
+        members = continued_parts(study, spec, progress, missing_runs(runs, [one.part for one in progress]))
         members = [part._replace(folder=part.folder or free_name(name, used)) for part in members]
         used |= {part.folder for part in members}
         parts[name] = [part_to_json(part) for part in members]
     return {"parts": parts, "groups": carried_groups(manifest, study)}
 
 
-def read_part(folder: Path, part: Part, study: Study, known: Mapping[str, Any]) -> Reached:
+def read_part(folder: Path, part: Part, study: Study, known: Mapping[str, Any]) -> PartProgress:
     """A part with its newest good checkpoint. Raises DamagedState."""
     if not part.stretches:
         spec = parse_settings(known[next(iter(part.runs))])[0]
         part = part._replace(stretches=[Stretch(-1, spec.steps, requested_probes(study, spec))])
     with Checkpoints(folder / "checkpoints" / part.folder) as checkpoints:
         found = checkpoints.read()
-    return Reached(part, *(found or (-1, {})))
+    return PartProgress(part, *(found or (-1, {})))
 
 
 def check_same_group(folder: Path, part: Part, arms: set[str]) -> None:
@@ -85,16 +85,16 @@ def check_same_group(folder: Path, part: Part, arms: set[str]) -> None:
         raise FolderRefused(f"{folder}: arm {apart[0]} was trained together with arms whose steps are to be others now")
 
 
-def check_can_go_on(folder: Path, reached: Reached, spec: Spec, study: Study) -> None:
+def check_can_go_on(folder: Path, progress: PartProgress, spec: Spec, study: Study) -> None:
     """Raises FolderRefused for more steps after an end of training that a longer training would not have had."""
-    ended = reached.part.at(reached.step).steps if reached.step >= 0 else 0
-    if reached.step < 0 or reached.step < ended or spec.steps == ended:
+    ended = progress.part.at(progress.step).steps if progress.step >= 0 else 0
+    if progress.step < 0 or progress.step < ended or spec.steps == ended:
         return
     every = -(-spec.validate_every // spec.log_every) * spec.log_every
     reasons = {
         f"its last row of the log is shorter than log_every = {spec.log_every}": ended % spec.log_every,
         f"its last validation check is out of turn (validate_every = {spec.validate_every})": every and ended % every,
-        "with a finite patience the end of training takes the best parameters": took_best(reached, study),
+        "with a finite patience the end of training takes the best parameters": took_best(progress, study),
     }
     for reason, applies in reasons.items():
         if applies:
@@ -104,12 +104,14 @@ def check_can_go_on(folder: Path, reached: Reached, spec: Spec, study: Study) ->
             )
 
 
-def took_best(reached: Reached, study: Study) -> bool:
+def took_best(progress: PartProgress, study: Study) -> bool:
     """Whether a run has taken its best parameters because training ended, not because its patience did."""
     hp: dict[str, HParams] = {arm.name: arm.hp for arm in study.arms}
-    patient = [math.isfinite(hp[arm].patience) for arm, seeds in reached.part.runs.items() for _ in seeds]
-    stopped_at = reached.leaves.get("state/early_stopping/stopped_at")
-    return stopped_at is not None and bool((np.array(patient) & (stopped_at < 0) & reached.leaves["state/alive"]).any())
+    patient = [math.isfinite(hp[arm].patience) for arm, seeds in progress.part.runs.items() for _ in seeds]
+    stopped_at = progress.leaves.get("state/early_stopping/stopped_at")
+    return stopped_at is not None and bool(
+        (np.array(patient) & (stopped_at < 0) & progress.leaves["state/alive"]).any()
+    )
 
 
 def missing_runs(runs: Mapping[str, list[int]], parts: list[Part]) -> dict[str, list[int]]:
@@ -119,19 +121,19 @@ def missing_runs(runs: Mapping[str, list[int]], parts: list[Part]) -> dict[str, 
     return {arm: seeds for arm, seeds in missing.items() if seeds}
 
 
-def continued_parts(study: Study, spec: Spec, reached: list[Reached], new: dict[str, list[int]]) -> list[Part]:
+def continued_parts(study: Study, spec: Spec, progress: list[PartProgress], new: dict[str, list[int]]) -> list[Part]:
     """The parts of a group with what is planned for them now; a new one, without a folder yet, for the new runs."""
-    before = [(one.step, one.part.at(one.step).probes if one.step >= 0 else {}) for one in reached]
+    before = [(one.step, one.part.at(one.step).probes if one.step >= 0 else {}) for one in progress]
     probes = continued_probes(requested_probes(study, spec), before)
     parts = [
-        one.part._replace(stretches=[*stretches_until(one), Stretch(one.step, spec.steps, probes)]) for one in reached
+        one.part._replace(stretches=[*stretches_until(one), Stretch(one.step, spec.steps, probes)]) for one in progress
     ]
     return parts + ([Part("", new, [Stretch(-1, spec.steps, probes)])] if new else [])
 
 
-def stretches_until(reached: Reached) -> list[Stretch]:
+def stretches_until(progress: PartProgress) -> list[Stretch]:
     """What was planned for the checkpoints that are there."""
-    return [one for one in reached.part.stretches if one.after < reached.step]
+    return [one for one in progress.part.stretches if one.after < progress.step]
 
 
 def free_name(group: str, used: set[str]) -> str:

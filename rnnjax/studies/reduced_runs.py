@@ -20,9 +20,11 @@ def reduced_run_lines(study: Study) -> list[str]:
     total = len(study.file.claims)
     lines = [f"not as in the study file: {study.overrides}; verdicts are about this run"]
     lines += (
-        [f"{len(few)} of {total} claims stay unresolved, too few seeds for their rules: {some(few)}"] if few else []
+        [f"{len(few)} of {total} claims stay unresolved, too few seeds for their rules: {list_names(few)}"]
+        if few
+        else []
     )
-    at_end = f"{len(late)} of {total} claims name steps after its end and are judged at the end: {some(late)}"
+    at_end = f"{len(late)} of {total} claims name steps after its end and are judged at the end: {list_names(late)}"
     return lines + ([at_end] if late else [])
 
 
@@ -39,7 +41,7 @@ def claims_with(study: Study, check: Callable[[Criterion], object]) -> list[str]
     return [claim.id for claim in study.file.claims if any(map(fails, claim.criteria))]
 
 
-def some(names: Iterable[str]) -> str:
+def list_names(names: Iterable[str]) -> str:
     """The first few names, and how many more."""
     known = list(names)
     return ", ".join(known[:MOST_NAMED]) + (f" and {len(known) - MOST_NAMED} more" if len(known) > MOST_NAMED else "")

@@ -22,7 +22,7 @@ from rnnjax.storage.files import check_space
 from rnnjax.storage.manifest import machine_fingerprint
 from rnnjax.storage.run_folder import RunFolder, holds_run, open_run
 from rnnjax.studies.analyse import analyse, write_study
-from rnnjax.studies.closing import closing_lines, more
+from rnnjax.studies.closing import closing_lines, suggest_addition
 from rnnjax.studies.datasets import data_hash
 from rnnjax.studies.extension import extension_of
 from rnnjax.studies.group import RunContext
@@ -57,7 +57,7 @@ def run_study(study: Study, out: Path, resume: bool = False, strict: bool = Fals
     ):
         if run.finished:
             display.say(f"{out} is finished; see {out / 'report.html'}")
-            display.say(f"to go on: {resume_command(out, more(study), own_code)}")
+            display.say(f"to go on: {resume_command(out, suggest_addition(study), own_code)}")
         else:
             run.record(**({"own_code": own_code} if own_code else {}))
             analysed = train_and_report(RunContext(study, run, display, clock, interruption), tasks, warnings)

@@ -10,7 +10,7 @@ from finished import grid, results_of
 from rnnjax.analysis.verdicts import judge_claim
 from rnnjax.config.load import load_study
 from rnnjax.reports.build import build_report
-from rnnjax.studies.closing import closing_lines, more
+from rnnjax.studies.closing import closing_lines, suggest_addition
 from rnnjax.studies.progress import Clock, Display, Pace, format_duration, resume_command
 from rnnjax.studies.recording import describe_losses
 from rnnjax.studies.reduced_runs import reduced_run_lines
@@ -145,6 +145,8 @@ def test_what_a_reduced_run_means_for_its_claims(tmp_path: Path) -> None:
 
 
 def test_what_can_be_added_is_suggested(tmp_path: Path) -> None:
-    assert more(load_study(study_file(tmp_path))) == " --steps 2000"
-    assert more(load_study(study_file(tmp_path, log_every=300))) == " --seeds 32"
-    assert more(load_study(study_file(tmp_path, validate_every=50, patience=3.0))) == " --seeds 32"
+    assert suggest_addition(load_study(study_file(tmp_path))) == " --steps 2000"
+    assert suggest_addition(load_study(study_file(tmp_path, log_every=300))) == " --seeds 32"
+    assert suggest_addition(load_study(study_file(tmp_path, validate_every=300))) == " --seeds 32"
+    assert suggest_addition(load_study(study_file(tmp_path, validate_every=200))) == " --steps 2000"
+    assert suggest_addition(load_study(study_file(tmp_path, validate_every=50, patience=3.0))) == " --seeds 32"
