@@ -13,7 +13,7 @@ from rnnjax.settings import TABLE_FIELDS, TaskSpec
 
 Config = Mapping[str, Any]
 
-ADDABLE = "more steps, seeds or arms can be added; all other settings stay"
+ADDABLE = "more steps, seeds or arms can be added; --resume with the folder alone keeps its settings"
 TABLE_DEFAULTS = {field.name: field.default for field in fields(TaskSpec) if field.name in TABLE_FIELDS}
 
 

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from rnnjax import devices
+from rnnjax.cli.study import main
 from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput, DamagedState, FolderRefused, RnnjaxError
 from rnnjax.storage import run_folder
@@ -392,3 +395,29 @@ def test_nothing_to_resume(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "missing"):
         with pytest.raises(FolderRefused, match="nothing to resume in "):
             load_stored_study(folder)
+
+
+def command(monkeypatch: pytest.MonkeyPatch, *options: object) -> None:
+    """scripts/study.py in this process."""
+    monkeypatch.setattr(devices, "prepare", lambda: None)  # JAX is set up already
+    monkeypatch.setattr(sys, "argv", ["study.py", *map(str, options)])
+    main()
+
+
+def test_the_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In an empty folder it begins; then the folder alone is enough, also for a file that follows --resume."""
+    file, out = study_file(tmp_path, seeds=1, rates=[0.01]), tmp_path / "out"
+    out.mkdir()
+    command(monkeypatch, file, "--out", out, "--resume")
+    assert (out / "DONE.json").exists() and f"--resume {out} --steps 120" in capfd.readouterr().err
+    command(monkeypatch, "--resume", out, "--steps", 80, "--seeds", 2)
+    words = capfd.readouterr().err
+    assert f"{out}: adding steps 80 (from 60), 2 seeds (from 1)" in words and "going on from step 60" in words
+    assert [network.step for network in load_networks(out, None)] == [80, 80]
+    monkeypatch.chdir(tmp_path)
+    command(monkeypatch, "--resume", file, "--out", out, "--steps", 80, "--seeds", 2)
+    assert f"{out} is finished" in capfd.readouterr().err
+    command(monkeypatch, file, "--resume", out, "--steps", 80, "--seeds", 2)
+    assert f"{out} is finished" in capfd.readouterr().err
