@@ -12,7 +12,7 @@ from rnnjax.config.load import load_study
 from rnnjax.config.schema import Study
 from rnnjax.errors import BadInput
 from rnnjax.storage.run_folder import holds_run
-from rnnjax.studies.resume import load_stored_study
+from rnnjax.studies.resume import load_stored_study, stored_overrides
 
 IN_ITS_FOLDER = "."  # what --resume without a folder stands for
 
@@ -53,11 +53,13 @@ def parse_arguments() -> argparse.Namespace:
     asked.set += [] if asked.steps is None else [f"steps={asked.steps}"]
     folder = None if asked.resume in (None, IN_ITS_FOLDER) else Path(asked.resume)
     if folder is not None and (folder.is_file() or folder.suffix == ".toml"):  # `--resume CONFIG`: two arguments
-        asked.configs, folder = [folder, *asked.configs], None
+        asked.configs, asked.resume, folder = [folder, *asked.configs], IN_ITS_FOLDER, None
     if folder is None and not asked.configs:
         raise BadInput("the following arguments are required: CONFIG, or --resume FOLDER; see --help")
     if folder is not None and asked.out is not None and asked.out != folder:
         raise BadInput(f"--resume {folder} --out {asked.out}: expected one folder")
+    if folder is not None and len(asked.configs) > 1:
+        raise BadInput(f"--resume {folder}: got one folder for {len(asked.configs)} studies; expected one study")
     if not asked.configs and asked.init_from is not None:
         raise BadInput("--init-from requires CONFIG: a folder goes on from its own checkpoints")
     if not asked.configs and asked.arm:
@@ -70,6 +72,10 @@ def load_studies(asked: argparse.Namespace) -> list[Study]:
     """The studies of the files, or that of the folder. Raises BadInput, FolderRefused."""
     if not asked.configs:
         studies = [load_stored_study(asked.out, asked.set, asked.seeds, asked.max_runs)]
+    elif asked.resume not in (None, IN_ITS_FOLDER) and holds_run(asked.out):  # the folder knows how its file was run
+        overrides, seeds = stored_overrides(asked.out)
+        seeds = seeds if asked.seeds is None else asked.seeds
+        studies = [load_study(asked.configs[0], [*overrides, *asked.set], seeds, asked.max_runs, asked.arm)]
     else:
         studies = [load_study(path, asked.set, asked.seeds, asked.max_runs, asked.arm) for path in asked.configs]
     given = {"keep": asked.keep, "init_from": asked.init_from}

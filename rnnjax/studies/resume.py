@@ -1,5 +1,6 @@
 """From a run folder to the study that goes on in it: the folder knows its settings. Loads no JAX."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import count
@@ -39,6 +40,24 @@ def load_stored_study(
     check_saves(changed, str(folder))
     check_size(changed, str(folder))
     return with_overrides(study, changed, [*asked, *([] if seeds is None else [SEEDS])])
+
+
+def stored_overrides(folder: Path) -> tuple[list[str], int | None]:
+    """The settings, as "field=value", and the number of seeds with which a study file was run into a folder.
+
+    Raises: as `load_stored_study`.
+    """
+    study = load_stored_study(folder)
+    first = study.arms[0]
+    values = {name: setting_value(first.spec, first.hp, name) for name in study.file_values if name != SEEDS}
+    shared = {name for name in values if len({repr(setting_value(a.spec, a.hp, name)) for a in study.arms}) == 1}
+    settings = [f"{name}={toml_value(value)}" for name, value in values.items() if name in shared]
+    return settings, len(study.seeds) if SEEDS in study.file_values else None
+
+
+def toml_value(value: Any) -> str:
+    """A setting as TOML writes it."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool) else str(value)
 
 
 def complete_tree(tree: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

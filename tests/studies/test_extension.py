@@ -22,7 +22,7 @@ from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.files import read_npz
 from rnnjax.studies.load_networks import load_networks
 from rnnjax.studies.plan import continued_probes
-from rnnjax.studies.resume import load_stored_study
+from rnnjax.studies.resume import load_stored_study, stored_overrides
 from rnnjax.studies.run import run_study
 
 pytestmark = [pytest.mark.slow, pytest.mark.optimised]
@@ -383,6 +383,14 @@ def test_bad_input_for_a_folder(asked: dict[str, Any], error: type[RnnjaxError],
         load_stored_study(small, **asked)
 
 
+def test_the_settings_with_which_a_file_was_run(tmp_path: Path) -> None:
+    """As --set reads them: numbers, infinity, words and truth."""
+    out = tmp_path / "out"
+    overrides = ["window=4", "clip_norm=inf", 'optimizer="sgd"', "layer_norm=true", "steps=20"]
+    run_study(load_study(study_file(tmp_path, rates=[0.01]), overrides, 1), out)
+    assert stored_overrides(out) == (overrides, 1)
+
+
 def test_another_setting_is_refused_by_the_folder(small: Path, tmp_path: Path) -> None:
     out = copy(small, tmp_path)
     with pytest.raises(
@@ -419,5 +427,10 @@ def test_the_command_goes_on(
     monkeypatch.chdir(tmp_path)
     command(monkeypatch, "--resume", file, "--out", out, "--steps", 80, "--seeds", 2)
     assert f"{out} is finished" in capfd.readouterr().err
-    command(monkeypatch, file, "--resume", out, "--steps", 80, "--seeds", 2)
-    assert f"{out} is finished" in capfd.readouterr().err
+    command(monkeypatch, file, "--resume", out)
+    assert f"{out} is finished" in capfd.readouterr().err, "the folder knows that it has 80 steps and 2 seeds"
+    command(monkeypatch, study_file(tmp_path, seeds=1, rates=[0.01, 0.02]), "--resume", out)
+    assert "adding 1 more arm" in capfd.readouterr().err
+    assert [network.step for network in load_networks(out, "hidden=6,rate=0.02")] == [80, 80]
+    with pytest.raises(BadInput, match="got one folder for 2 studies"):
+        command(monkeypatch, file, file, "--resume", out)
