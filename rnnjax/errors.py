@@ -42,8 +42,8 @@ class StorageFailed(RnnjaxError):
 
 
 class Stopped(RnnjaxError):
-    """A signal asked to stop; the state is saved and `--resume` goes on from it."""
+    """A signal asked to stop; the state is saved, and `command` goes on from it."""
 
-    def __init__(self, signal_number: int) -> None:
-        super().__init__("stopped; the state is saved, go on with --resume")
+    def __init__(self, signal_number: int, command: str) -> None:
+        super().__init__(f"stopped and saved; to go on: {command}")
         self.exit_code = 128 + signal_number

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.stats
+from scipy.special import stdtr, stdtrit
 
 FEWEST_FOR_SKEWNESS = 8  # the skewness of fewer values says nothing; below, Student's t alone
 SKEWNESS_FACTOR = 2.0  # simulated: samples of 16 show a third of a lognormal's skewness; 2 keeps families of 8 below 8%
@@ -94,7 +94,19 @@ def iqm(values: np.ndarray, axis: int = -1) -> np.ndarray:
     Raises: ValueError for no values, NaN or infinity.
     Source: Agarwal et al. 2021, NeurIPS, arXiv:2108.13264.
     """
-    return np.asarray(scipy.stats.trim_mean(check_finite("values", values), 0.25, axis=axis))
+    sample = np.moveaxis(check_finite("values", values), axis, -1)
+    n = sample.shape[-1]
+    if n == 0:
+        return np.full(sample.shape[:-1], np.nan)
+    cut = n // 4
+    return np.asarray(np.partition(sample, (cut, n - cut - 1), axis=-1)[..., cut : n - cut].mean(axis=-1))
+
+
+def average_ranks(values: np.ndarray) -> np.ndarray:
+    """The ranks along the last axis from 1 on, equal values with the mean of theirs; NaN where a row has a NaN."""
+    less = (values[..., None, :] < values[..., :, None]).sum(axis=-1)
+    equal = (values[..., None, :] == values[..., :, None]).sum(axis=-1)
+    return np.where(np.isnan(values).any(axis=-1, keepdims=True), np.nan, less + (equal + 1) / 2)
 
 
 def share_interval(successes: int, n: int, confidence: float = 0.95) -> Interval:
@@ -109,6 +121,8 @@ def share_interval(successes: int, n: int, confidence: float = 0.95) -> Interval
         raise ValueError(f"successes must be in [0, n], got successes = {successes}, n = {n}")
     if n < 1:
         raise TooFew("successes must be of n >= 1 trials, got n = 0")
+    import scipy.stats  # not at the top: it takes longer to load than a small study to train
+
     bounds = scipy.stats.binomtest(successes, n).proportion_ci(confidence, method="exact")
     method = f"Clopper-Pearson, {percent(confidence)}"
     return Interval(successes / n, float(bounds.low), float(bounds.high), n, method)
@@ -141,7 +155,7 @@ def paired_p_value(first: np.ndarray, second: np.ndarray) -> float:
     Raises: TooFew for fewer than 2 pairs; ValueError for unequal shapes, NaN or infinity.
     """
     differences = paired_sample(first, second)
-    return float(2 * scipy.stats.t.sf(abs(_t_statistic(differences, 0.0)), differences.size - 1))
+    return float(2 * stdtr(differences.size - 1, -abs(_t_statistic(differences, 0.0))))
 
 
 def equivalence_p_value(first: np.ndarray, second: np.ndarray, margin: float) -> float:
@@ -156,8 +170,8 @@ def equivalence_p_value(first: np.ndarray, second: np.ndarray, margin: float) ->
     if not margin > 0:
         raise ValueError(f"margin must be > 0, got {margin}")
     differences = paired_sample(first, second)
-    student = scipy.stats.t(differences.size - 1)
-    return float(max(student.sf(_t_statistic(differences, -margin)), student.cdf(_t_statistic(differences, margin))))
+    below, above = -_t_statistic(differences, -margin), _t_statistic(differences, margin)
+    return float(max(stdtr(differences.size - 1, below), stdtr(differences.size - 1, above)))
 
 
 # Parts
@@ -190,7 +204,7 @@ def _hall(y: float, g: float, n: int) -> float:
 
 @lru_cache(maxsize=4096)
 def _student_quantile(confidence: float, freedom: int) -> float:
-    return float(scipy.stats.t.ppf((1 + confidence) / 2, freedom))
+    return float(stdtrit(freedom, (1 + confidence) / 2))
 
 
 def check_finite(name: str, values: np.ndarray) -> np.ndarray:
@@ -226,7 +240,7 @@ def percent(confidence: float) -> str:
 
 def _student(sample: np.ndarray, width: float, confidence: float, method: str) -> Interval:
     mean = float(sample.mean())
-    half = float(scipy.stats.t.ppf((1 + confidence) / 2, sample.size - 1) * sample.std(ddof=1) * width)
+    half = float(stdtrit(sample.size - 1, (1 + confidence) / 2) * sample.std(ddof=1) * width)
     return Interval(mean, mean - half, mean + half, sample.size, method)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from rnnjax.analysis.measurement import CONFIRMED, REFUTED, UNRESOLVED, Measurement, as_looked_up
 from rnnjax.analysis.results import ArmResult, select_arms
 from rnnjax.analysis.rules import RULES
-from rnnjax.analysis.statistics import TooFew
+from rnnjax.analysis.statistics import TooFew, estimate_mean
 from rnnjax.config.schema import Claim, Criterion
 from rnnjax.metrics import Metric, metric_name
 
@@ -27,6 +27,7 @@ class Judgement(NamedTuple):
     criteria: list[tuple[Criterion, str, list[Measurement]]]
     excluded: int  # runs that diverged and could not be measured
     looked_up: tuple[str, ...] = ()  # sources of values that were not measured
+    falling: tuple[str, ...] = ()  # arms whose loss was still falling, of a claim about the end of training
 
 
 def combine_verdicts(verdicts: Sequence[str], quantifier: str) -> str:
@@ -86,7 +87,35 @@ def judge_claim(claim: Claim, arms: Sequence[ArmResult]) -> Judgement:
         overall = DEFINITION
     elif overall == CONFIRMED and all(is_looked_up(criterion, arms) for criterion in claim.criteria):
         overall = DOCUMENTED
-    return Judgement(claim, overall, criteria, count_diverged(claim, arms), looked_up_sources(claim, arms))
+    falling = tuple(f"{arm.name} by {share:.1%}" for arm in arms_at_end(claim, arms) if (share := recent_fall(arm)))
+    return Judgement(claim, overall, criteria, count_diverged(claim, arms), looked_up_sources(claim, arms), falling)
+
+
+END_METRICS = ("final_loss", "smooth_loss", "below_chance", "validation_loss")  # of the end of training
+FALL = 0.02  # of the loss, over the last tenth of training
+
+
+def arms_at_end(claim: Claim, arms: Sequence[ArmResult]) -> list[ArmResult]:
+    """The arms of a claim that are compared by their loss at the end of training."""
+    patterns = [pattern for one in claim.criteria if one.metric in END_METRICS for pattern in one.patterns()]
+    return select_arms(arms, patterns)
+
+
+def recent_fall(arm: ArmResult) -> float:
+    """By which share of itself the training loss fell over the last tenth of training.
+
+    The rows of the last tenth against as many rows before them, the mean over seeds; 0 where it is at most `FALL`, or
+    where its 95% interval reaches down to 0.
+    """
+    count = int(np.sum(arm.row_steps > 0.9 * arm.row_steps[-1]))
+    if "loss" not in arm.rows or len(arm.row_steps) < 2 * count:
+        return 0.0
+    before_n, last_n = (
+        arm.rows["loss"][:, rows].mean(axis=1) for rows in (slice(-2 * count, -count), slice(-count, None))
+    )
+    fall = estimate_mean((before_n - last_n) / np.abs(before_n))
+    falls = fall is not None and fall.estimate > FALL and (fall.n < 2 or fall.low > 0)
+    return fall.estimate if fall is not None and falls else 0.0
 
 
 def count_diverged(claim: Claim, arms: Sequence[ArmResult]) -> int:

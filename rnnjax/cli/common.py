@@ -1,6 +1,7 @@
 """Shared by all commands: argument parsers, one line for an error, one exit code, no traceback."""
 
 import argparse
+import gc
 import hashlib
 import os
 import runpy
@@ -58,6 +59,7 @@ def own_modules(names: Iterable[str], folder: Path) -> list[Path]:
 
 def run_command(main: Callable[[], None]) -> None:
     """Run a script's main function and end the process with its exit code."""
+    gc.set_threshold(100_000, 20, 100)  # importing and tracing make many small objects, of which hardly one is garbage
     try:
         check_arguments(sys.argv[1:])
         main()

@@ -12,6 +12,7 @@ from rnnjax.cli.common import add_import_option, build_parser, run_folders, run_
 from rnnjax.config.load import load_study
 from rnnjax.config.schema import Study
 from rnnjax.errors import BadInput
+from rnnjax.storage.run_folder import holds_run
 
 CONFIGS = Path(__file__).parents[1] / "doctor" / "configs"
 EPILOG = "writes doctor.json and doctor.html into the run folder"
@@ -80,7 +81,7 @@ def main() -> None:
     from rnnjax.studies.run import run_study
 
     if study is not None:
-        run_study(study, folder, resume=folder.exists())
+        run_study(study, folder, resume=holds_run(folder))
     arm, found = examine_folder(folder, asked.arm)
     title = f"{file or folder}: {arm}"
     report.print_diagnosis(Console(highlight=False), title, found)

@@ -1,18 +1,26 @@
 """Run studies: train every arm for every seed, log the curves, judge the claims, write the report."""
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rnnjax import devices
 from rnnjax.cli.common import add_import_option, build_parser, run_folders, run_user_code
 from rnnjax.config import fields
 from rnnjax.config.load import load_study
+from rnnjax.config.schema import Study
+from rnnjax.errors import BadInput
+from rnnjax.storage.run_folder import holds_run
+from rnnjax.studies.resume import load_stored_study, stored_overrides
+
+IN_ITS_FOLDER = "."  # what --resume without a folder stands for
 
 
 def build_options() -> argparse.ArgumentParser:
     parser = build_parser(__doc__, fields.field_help())
     add = parser.add_argument
-    add("configs", nargs="+", type=Path, metavar="CONFIG", help="study files, such as configs/studies/*.toml")
+    add("configs", nargs="*", type=Path, metavar="CONFIG", help="study files, such as configs/studies/*.toml")
     add("--out", type=Path, metavar="DIR", help="run folder; default runs/<study>")
     add("--seeds", type=int, metavar="N", help="number of seeds (42, 43, ...); default that of the file")
     add("--steps", metavar="N", help="same as --set steps=N")
@@ -24,26 +32,88 @@ def build_options() -> argparse.ArgumentParser:
         metavar="PATTERN",
         help="run only the arms that match, such as 'normal,*'; repeatable",
     )
-    add("--resume", action="store_true", help="continue an interrupted study")
+    add(
+        "--resume",
+        nargs="?",
+        const=IN_ITS_FOLDER,
+        metavar="FOLDER",
+        help="go on in a run folder, which knows its settings; with more --steps, --seeds, or arms of CONFIG",
+    )
+    add("--keep", choices=("last", "best", "all"), help="checkpoints of a finished run; default that of the file")
+    add("--init-from", metavar="FOLDER", help="start from the trained parameters of another run folder")
     add("--strict", action="store_true", help="with --resume: refuse another machine or other versions")
     add("--max-runs", type=int, default=10_000, metavar="N", help="refuse studies with more runs; default 10,000")
     add_import_option(parser)
     return parser
 
 
-def main() -> None:
+def parse_arguments() -> argparse.Namespace:
+    """The arguments, a folder after --resume as `out`. Raises BadInput for options that exclude each other."""
     asked = build_options().parse_args()
-    overrides = [*asked.set, *([] if asked.steps is None else [f"steps={asked.steps}"])]
-    studies = [load_study(path, overrides, asked.seeds, asked.max_runs, asked.arm) for path in asked.configs]
+    asked.set += [] if asked.steps is None else [f"steps={asked.steps}"]
+    folder = None if asked.resume in (None, IN_ITS_FOLDER) else Path(asked.resume)
+    if folder is not None and (folder.is_file() or folder.suffix == ".toml"):  # `--resume CONFIG`: two arguments
+        asked.configs, asked.resume, folder = [folder, *asked.configs], IN_ITS_FOLDER, None
+    if folder is None and not asked.configs:
+        raise BadInput("the following arguments are required: CONFIG, or --resume FOLDER; see --help")
+    if folder is not None and asked.out is not None and asked.out != folder:
+        raise BadInput(f"--resume {folder} --out {asked.out}: expected one folder")
+    if folder is not None and len(asked.configs) > 1:
+        raise BadInput(f"--resume {folder}: got one folder for {len(asked.configs)} studies; expected one study")
+    if not asked.configs and asked.init_from is not None:
+        raise BadInput("--init-from requires CONFIG: a folder goes on from its own checkpoints")
+    if not asked.configs and asked.arm:
+        raise BadInput("--arm requires CONFIG: a folder goes on with all its arms")
+    asked.out = folder or asked.out
+    return asked
+
+
+def load_studies(asked: argparse.Namespace) -> list[Study]:
+    """The studies of the files, or that of the folder. Raises BadInput, FolderRefused."""
+    if not asked.configs:
+        studies = [load_stored_study(asked.out, asked.set, asked.seeds, asked.max_runs)]
+    elif asked.resume not in (None, IN_ITS_FOLDER) and holds_run(asked.out):  # the folder knows how its file was run
+        overrides, seeds = stored_overrides(asked.out)
+        seeds = seeds if asked.seeds is None else asked.seeds
+        studies = [load_study(asked.configs[0], [*overrides, *asked.set], seeds, asked.max_runs, asked.arm)]
+    else:
+        studies = [load_study(path, asked.set, asked.seeds, asked.max_runs, asked.arm) for path in asked.configs]
+    given = {"keep": asked.keep, "init_from": asked.init_from}
+    changed = {name: value for name, value in given.items() if value is not None}
+    return [study._replace(file=replace(study.file, **changed)) for study in studies]
+
+
+def with_own_code(studies: Sequence[Study], file: Path | None) -> list[Study]:
+    """The studies with the hash of the user's code, which is part of what decides the results. Raises BadInput."""
+    own = run_user_code(file)
+    for study in studies:
+        if "own_code_sha256" in study.config and not own:
+            raise BadInput(f"study {study.name}: was run with the code of your own; expected --import FILE.py again")
+    return [study._replace(config=study.config | {"own_code_sha256": own}) for study in studies] if own else [*studies]
+
+
+def check_claims(studies: Sequence[Study], own_code: bool) -> None:
+    """Raises BadInput for a name in a claim that no study can have."""
+    if any(study.file.claims for study in studies):
+        from rnnjax.studies.claim_names import check_claim_names  # loads SciPy, which others need not wait for
+
+        for study in studies:
+            check_claim_names(study, own_code)
+
+
+def main() -> None:
+    asked = parse_arguments()
+    studies = load_studies(asked)
+    check_claims(studies, asked.own_code is not None)
     folders = run_folders([study.name for study in studies], asked.out)
     devices.prepare()
-    if own := run_user_code(asked.own_code):  # part of what decides the results
-        studies = [study._replace(config=study.config | {"own_code_sha256": own}) for study in studies]
+    studies = with_own_code(studies, asked.own_code)
     from rnnjax.studies.prepare import prepare_study
     from rnnjax.studies.run import run_study
 
     for study in studies[1:]:
         prepare_study(study)  # so that a mistake in the last study is told before the first is trained
     for study, folder in zip(studies, folders, strict=True):
-        begun = folder.exists() or len(studies) == 1  # of several, those that were not begun yet are
-        run_study(study, folder, asked.resume and begun, asked.strict)
+        begun = holds_run(folder) or (len(studies) == 1 and not folder.is_dir())  # others are begun now
+        own_code = str(asked.own_code or "")
+        run_study(study, folder, asked.resume is not None and begun, asked.strict, own_code)

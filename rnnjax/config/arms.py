@@ -80,7 +80,8 @@ def keep_arms(file: StudyFile, arms: list[Arm], patterns: Sequence[str]) -> tupl
     """
     for pattern in patterns:
         if not matching_names(arms, [pattern]):
-            raise BadInput(f"--arm: got {pattern!r}; expected one of: {', '.join(arm.name for arm in arms)}")
+            listed = ", ".join(f"'{arm.name}'" if "," in arm.name else arm.name for arm in arms)
+            raise BadInput(f"--arm: got {pattern!r}; expected one of: {listed}")
     kept = matching_names(arms, patterns)
     left = [arm for arm in arms if arm.name in kept]
 
@@ -107,6 +108,24 @@ def keep_arms(file: StudyFile, arms: list[Arm], patterns: Sequence[str]) -> tupl
         baseline=file.baseline if file.baseline in kept else "",
     )
     return file, left
+
+
+def unquote(pattern: str) -> str:
+    """A pattern without the quotes around it: names of arms have commas, and messages quote them."""
+    quoted = len(pattern) > 1 and pattern[0] == pattern[-1] and pattern[0] in "'\""
+    return pattern[1:-1] if quoted else pattern
+
+
+ARM_KEYS = ("arms", "compared_to", "baseline")  # keys of a study file that name arms
+
+
+def unquote_arms(table: Any, key: str = "") -> Any:
+    """The tables of a study file with unquoted names of arms."""
+    if isinstance(table, dict):
+        return {name: unquote_arms(value, "arms" if key == "factors" else name) for name, value in table.items()}
+    if isinstance(table, list):
+        return [unquote_arms(value, key) for value in table]
+    return unquote(table) if isinstance(table, str) and key in ARM_KEYS else table
 
 
 def matching_names(arms: list[Arm], patterns: Sequence[str]) -> set[str]:

@@ -1,7 +1,7 @@
 """From a TOML file and `--set` to a `Study`, or to one line with the mistake. Imports no JAX."""
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from rnnjax.checks import format_input
-from rnnjax.config.arms import check_count, expand_axes, keep_arms, seed_list
+from rnnjax.config.arms import check_count, expand_axes, keep_arms, seed_list, unquote, unquote_arms
 from rnnjax.config.fields import FIELDS, flatten, unknown_field, validate_field
 from rnnjax.config.renamed import SINCE
 from rnnjax.config.schema import COUNT, LIST, Arm, Study, StudyFile
@@ -18,6 +18,7 @@ from rnnjax.devices import available_memory
 from rnnjax.errors import BadInput
 from rnnjax.settings import TABLE_FIELDS, TEXT_FIELDS, Spec, TaskSpec
 
+SEEDS = "seeds"  # the number of seeds, among the settings that differ from a file
 BYTES_PER_STEP = 40  # of a series or an example: its numbers in float64 and float32, the inputs and targets
 BYTES_PER_CHARACTER = 16  # of a text: its ids, the inputs and targets, and the text itself
 
@@ -39,10 +40,12 @@ def load_study(
         BadInput: one line `<file>:<field>: got <value>; expected <rule>.`
     """
     where = str(path)
-    file = validate_tables(read_toml(path), where)
+    patterns = [unquote(pattern) for pattern in patterns]
+    file = validate_tables(unquote_arms(read_toml(path)), where)
     asked = {name: validate_field(name, value, "--set") for name, value in map(parse_override, overrides)}
     check_overridden_axes(asked, file)
-    overrides = describe_overrides(file, asked, seeds, patterns)
+    wanted = asked | ({} if seeds is None else {SEEDS: seeds})
+    file_values = {name: value for name, value in values_of_file(file, wanted).items() if value != wanted[name]}
     varied = any("steps" in flatten(table) for table in file.axes)
     shorter = {"steps": asked.pop("steps")} if varied and "steps" in asked else {}
     file = replace(file, base=flatten(file.base) | asked, seeds=file.seeds if seeds is None else seeds)
@@ -50,7 +53,8 @@ def load_study(
     arms = scale_steps(expand_axes(file, where), file, shorter, where)
     if patterns:
         file, arms = keep_arms(file, arms, patterns)
-    study = Study(path.stem, file, arms, seed_list(file, where), {}, complete=not patterns, overrides=overrides)
+    study = Study(path.stem, file, arms, seed_list(file, where), {}, complete=not patterns, file_values=file_values)
+    study = study._replace(overrides=describe_overrides(wanted, file_values, study.complete))
     check_saves(study, where)
     check_size(study, where)
     return study._replace(config=resolved_settings(study))
@@ -125,18 +129,25 @@ def scale_steps(arms: list[Arm], file: StudyFile, asked: dict[str, Any], where: 
     return [shorter(arm) for arm in arms]
 
 
-def describe_overrides(file: StudyFile, asked: dict[str, Any], seeds: int | None, patterns: Sequence[str]) -> str:
+def values_of_file(file: StudyFile, wanted: Iterable[str]) -> dict[str, Any]:
+    """What a file has for some settings, and for the number of seeds."""
+    seeds = len(file.seeds) if isinstance(file.seeds, list) else file.seeds
+    values = {name: entry.default for name, entry in FIELDS.items()} | flatten(file.base) | {SEEDS: seeds}
+    return {name: values[name] for name in wanted}
+
+
+def describe_overrides(values: Mapping[str, Any], file_values: Mapping[str, Any], complete: bool) -> str:
     """Settings that differ from the study's file, as "steps 5,000 (file: 30,000), 8 seeds (file: 32)"."""
 
     def words(value: Any) -> str:
         return f"{value:,}" if type(value) is int else format_input(value)
 
-    usual = {name: FIELDS[name].default for name in asked} | flatten(file.base)
-    changed = {name: value for name, value in asked.items() if value != usual[name]}
-    found = [f"{name} {words(value)} (file: {words(usual[name])})" for name, value in changed.items()]
-    of_file = len(file.seeds) if isinstance(file.seeds, list) else file.seeds
-    found += [f"{seeds:,} seeds (file: {words(of_file)})"] if seeds is not None and seeds != of_file else []
-    return ", ".join(found + (["some arms only"] if patterns else []))
+    def phrase(name: str) -> str:
+        value = f"{words(values[name])} seeds" if name == SEEDS else f"{name} {words(values[name])}"
+        return f"{value} (file: {words(file_values[name])})"
+
+    order = sorted(file_values, key=lambda name: name == SEEDS)  # the seeds last
+    return ", ".join([*map(phrase, order), *([] if complete else ["some arms only"])])
 
 
 def check_overridden_axes(asked: dict[str, Any], file: StudyFile) -> None:

@@ -5,7 +5,9 @@ docs/studies.md.
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from annotated_types import Ge, Gt, Le, MinLen
@@ -200,6 +202,9 @@ class StudyFile:
     save_every: PositiveInt | None = None  # optimizer steps between checkpoints; default a tenth of the steps
     # curves in TensorBoard: few, in at most 40 cards, or all with their bands, medians and distributions over seeds
     tensorboard: Literal["few", "all"] = "few"
+    # checkpoints of a finished run; best = the last, of which readers take the parameters of the best validation check
+    keep: Literal["last", "best", "all"] = "last"
+    init_from: str = ""  # run folder of a finished study whose trained parameters every run starts from
     base: dict[str, Any] = field(default_factory=dict)  # settings of every arm
     # each table is a product of lists, all tables together the arms; `seeds` limits the seeds of a table
     axes: list[dict[str, Any]] = field(default_factory=list)
@@ -260,3 +265,4 @@ class Study(NamedTuple):
     config: dict[str, Any]  # every value that affects the results; stored in the manifest with its hash
     complete: bool = True  # false where only some arms of its file are to be run
     overrides: str = ""  # settings of this run that differ from the file: "steps 5,000 (file: 30,000)"
+    file_values: Mapping[str, Any] = MappingProxyType({})  # what the file has for each of them

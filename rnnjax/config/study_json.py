@@ -18,6 +18,7 @@ def study_to_json(study: Study) -> dict[str, Any]:
     file = TypeAdapter(StudyFile).dump_python(study.file, exclude=ELSEWHERE, exclude_defaults=True)
     arms = [{"name": arm.name, "axes": list(arm.axes), "max_seeds": arm.max_seeds} for arm in study.arms]
     known = {"name": study.name, "complete": study.complete, "overrides": study.overrides}
+    known |= {"file_values": dict(study.file_values)} if study.file_values else {}
     return known | {"seeds": study.seeds, "arms": arms, "file": file}
 
 
@@ -27,6 +28,7 @@ def study_from_json(tree: Mapping[str, Any], config: dict[str, Any]) -> Study:
         file = TypeAdapter(StudyFile).validate_python(tree["file"])
         arms = [parse_arm(arm, config["arms"][arm["name"]]) for arm in tree["arms"]]
         known = {name: tree[name] for name in ("name", "seeds", "complete", "overrides")}
+        known["file_values"] = tree.get("file_values", {})
     except (KeyError, TypeError, AttributeError, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise DamagedState(f"{STUDY_FILE}: does not describe a study of this version ({reason})") from error

@@ -103,6 +103,9 @@ def remarks(judgement: Judgement) -> str:
     found = []
     if judgement.excluded:
         found.append(f"{judgement.excluded} diverged runs are not in these numbers.")
+    if judgement.falling:
+        falls = f"{', '.join(judgement.falling)} over the last tenth of training"
+        found.append(f"The training loss was still falling, and more steps may change this: {falls}.")
     if judgement.looked_up:
         found.append(f"Looked up, not measured: {'; '.join(judgement.looked_up)}.")
     return " ".join(found)

@@ -43,15 +43,15 @@ class Checkpoints:
 
     Args:
         folder: made at the first save.
-        keep: the newest `keep` steps stay; more than one, because the newest may turn out to be damaged.
+        keep: the newest `keep` steps stay; more than one, because the newest may turn out to be damaged. None: all.
         note: called with one line for each thing that was skipped or set aside.
     """
 
-    def __init__(self, folder: Path, keep: int = 3, note: Callable[[str], None] = _LOG.warning) -> None:
+    def __init__(self, folder: Path, keep: int | None = 3, note: Callable[[str], None] = _LOG.warning) -> None:
         self.folder = folder.absolute()
         self._keep = keep
         self._note = note
-        arrays = ocp.PyTreeCheckpointHandler(use_compression=False)  # trained numbers do not compress; a third faster
+        arrays = ocp.PyTreeCheckpointHandler(use_compression=True)  # halves them: texts and what is yet to be recorded
         self._orbax = ocp.Checkpointer(ocp.CompositeCheckpointHandler(state=arrays, checks=ocp.JsonCheckpointHandler()))
 
     def __enter__(self) -> "Checkpoints":
@@ -77,41 +77,55 @@ class Checkpoints:
             self._orbax.save(self.folder / str(step), items)
             self._drop_old()
 
-    def restore(self, like: Tree) -> tuple[int, Tree] | None:
+    def restore(self, like: Tree | Callable[[int], Tree]) -> tuple[int, Tree] | None:
         """The newest step that verifies and its tree; None only if nothing was ever saved here.
 
         Args:
             like: the tree with the shapes and dtypes expected: `jax.ShapeDtypeStruct` (with a sharding, or for the
-                default device), jax arrays, or NumPy arrays, which stay on the host. No leaf may grow with the steps.
+                default device), jax arrays, or NumPy arrays, which stay on the host. A function of the step where
+                shapes were others up to some step.
 
         Raises:
             FolderRefused: the checkpoint has other leaves, shapes or dtypes; nothing is ever cast.
             DamagedState: there are steps and none verifies, or one is from a newer rnnjax or leads outside.
         """
-        found = self._newest(named_leaves(like))
+        like_at = like if callable(like) else lambda _: like
+        found = self._newest(lambda step: named_leaves(like_at(step)))
         if found is None:
             return None
         step, values, damage = found
         self._set_aside(damage, step)
-        return step, rebuild_tree(like, values)
+        return step, rebuild_tree(like_at(step), values)
 
-    def read(self) -> tuple[int, dict[str, np.ndarray]] | None:
-        """The newest step that verifies, as its leaves by path, changing nothing on the disk: for readers.
+    def read(self, step: int | None = None) -> tuple[int, dict[str, np.ndarray]] | None:
+        """The newest step that verifies, or that very step, as its leaves by path; for readers: changes nothing.
 
         Raises: DamagedState.
         """
-        found = self._newest(None)
+        found = self._newest(lambda _: None, step)
         return found and found[:2]
 
-    def _newest(self, expected: Leaves | None) -> tuple[int, dict[str, np.ndarray], dict[int, str]] | None:
+    def steps(self) -> list[int]:
+        """The steps that are there, oldest first."""
+        return sorted(self._steps())
+
+    def prune(self, keep: int) -> None:
+        """Removes all but the newest steps. Raises StorageFailed."""
+        with self._storing(f"cannot remove old checkpoints from {self.folder}"):
+            for step in self._steps()[keep:]:
+                shutil.rmtree(self.folder / str(step))
+
+    def _newest(
+        self, expected: Callable[[int], Leaves | None], only: int | None = None
+    ) -> tuple[int, dict[str, np.ndarray], dict[int, str]] | None:
         """(step, its leaves, what was wrong with newer steps); None if nothing was ever saved here."""
         damage: dict[int, str] = {}
-        for step in self._steps(self._note):
+        for step in [step for step in self._steps(self._note) if only in (None, step)]:
             try:
-                return step, self._verified(step, expected), damage
+                return step, self._verified(step, expected(step)), damage
             except _Damaged as error:
                 damage[step] = str(error)
-        if damage or list(self.folder.glob("*.damaged")):
+        if damage or (only is None and list(self.folder.glob("*.damaged"))):
             reasons = [f"step {step}: {reason}" for step, reason in damage.items()]
             raise DamagedState("; ".join([f"no checkpoint in {self.folder} verifies", *reasons]))
         return None
@@ -140,7 +154,7 @@ class Checkpoints:
             shutil.rmtree(path)
 
     def _drop_old(self) -> None:
-        for step in self._steps()[self._keep :]:
+        for step in self._steps()[self._keep :] if self._keep is not None else []:
             shutil.rmtree(self.folder / str(step))
 
     def _set_aside(self, damage: dict[int, str], good: int) -> None:

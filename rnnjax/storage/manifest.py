@@ -4,7 +4,6 @@ The same config on the same machine gives the same bits (promise P1); so both ar
 """
 
 import hashlib
-import json
 import math
 import os
 import platform
@@ -20,6 +19,7 @@ import numpy as np
 
 from rnnjax import __version__
 from rnnjax.errors import BadInput, DamagedState, FolderRefused
+from rnnjax.storage.config_changes import ADDABLE, canonical_json, compare_configs, config_differences
 from rnnjax.storage.files import read_json
 
 Manifest = dict[str, Any]
@@ -146,12 +146,17 @@ def check_generator(fingerprint: dict[str, Any]) -> None:
         raise BadInput(f"JAX_DEFAULT_PRNG_IMPL={generator} is not supported: seeds would not be independent")
 
 
-def check_same_run(folder: Path, old: Manifest, new: Manifest) -> None:
-    """Raises FolderRefused, naming the fields, unless both are the same config on the same data."""
-    if changed := _changed(old["config"], new["config"], "config"):
-        raise FolderRefused(f"{folder} holds another config: {changed}")
-    if old["data_sha256"] != new["data_sha256"]:
+def check_same_run(folder: Path, old: Manifest, new: Manifest, data_sha256: str) -> list[str]:
+    """Raises FolderRefused, naming the fields, unless the new config is the old one or adds to it, on the same data.
+
+    Args: data_sha256: of the data of the arms that are there. Returns: the additions, in words.
+    """
+    changes = compare_configs(old["config"], new["config"])
+    if changes.others:
+        raise FolderRefused(f"{folder} holds another config: {_name_pairs(changes.others, 'config')}; {ADDABLE}")
+    if old["data_sha256"] != data_sha256:
         raise FolderRefused(f"{folder}: corpus sha256 differs from run")
+    return changes.added
 
 
 def check_same_machine(folder: Path, old: Manifest, new: Manifest, strict: bool) -> None:
@@ -163,8 +168,12 @@ def check_same_machine(folder: Path, old: Manifest, new: Manifest, strict: bool)
 
 
 def _changed(old: dict[str, Any], new: dict[str, Any], who: str) -> str:
-    pairs = config_differences(old, new).items()
-    return truncate_list([f"it has {name} {before[:60]}, {who} says {now[:60]}" for name, (before, now) in pairs], "; ")
+    return _name_pairs(config_differences(old, new), who)
+
+
+def _name_pairs(pairs: dict[str, tuple[str, str]], who: str) -> str:
+    found = [f"it has {name} {before[:60]}, {who} says {now[:60]}" for name, (before, now) in pairs.items()]
+    return truncate_list(found, "; ")
 
 
 def truncate_list(items: list[str], separator: str = ", ") -> str:
@@ -195,26 +204,4 @@ def _plain(value: Any, not_finite: Callable[[float], Any]) -> Any:
 
 def config_hash(config: dict[str, Any]) -> str:
     """The sha256 of a config; the order of the fields does not matter."""
-    return hashlib.sha256(_canonical(to_config_json(config)).encode()).hexdigest()
-
-
-def config_differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[str, str]]:
-    """The fields, as dotted paths, in which two plain trees differ, with both values as JSON (`nothing` if absent)."""
-    old_fields, new_fields = _fields(old), _fields(new)
-    names = sorted(old_fields.keys() | new_fields.keys())
-    pairs = {name: (old_fields.get(name, "nothing"), new_fields.get(name, "nothing")) for name in names}
-    return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def _fields(tree: dict[str, Any], above: str = "") -> dict[str, str]:
-    fields: dict[str, str] = {}
-    for name, value in tree.items():
-        if isinstance(value, dict) and value:
-            fields |= _fields(value, f"{above}{name}.")
-        else:
-            fields[above + name] = _canonical(value)
-    return fields
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(canonical_json(to_config_json(config)).encode()).hexdigest()

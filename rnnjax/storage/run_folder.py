@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -35,6 +35,13 @@ from rnnjax.storage.manifest import (
 _LOG = logging.getLogger(__name__)
 FOLDER_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
 LEFTOVERS = {".lock", ".manifest.json.tmp"}  # of a process that was killed before its manifest was there
+
+
+class Extension(NamedTuple):
+    """How a run is added to; see `open_run`."""
+
+    hash_data: Callable[[list[str]], str]  # names of arms that are there and asked for -> sha256 of their data now
+    plan: Callable[[Manifest], Manifest]  # the manifest -> fields to set in it; all refusals, and writes nothing
 
 
 class RunFolder:
@@ -102,19 +109,21 @@ def open_run(
     strict: bool = False,
     note: Callable[[str], None] = _LOG.warning,
     data_sha256: str = "",
+    extension: Extension | None = None,
 ) -> RunFolder:
     """Opens OUT for this process alone, or refuses at once; nothing is written before all refusals have been made.
 
-    What is there decides, and must be of the same config:
+    What is there decides, and must be of the same config, to which `resume` may add steps, seeds and arms:
         nothing: a new run; `resume` is refused.
         an unfinished run: `resume` goes on with it; without, it is refused, as starting afresh would drop its steps.
         a finished run: opened with or without `resume`, `finished` set and nothing changed, so that repeating a
-        command does no harm.
+        command does no harm; one that is added to is unfinished from then on.
 
     Args:
         fingerprint: `machine_fingerprint()`. An unfinished run goes on elsewhere with a note, which `strict` turns
             into a refusal; under other numerics never.
         data_sha256: of the training data; a run never goes on with other data.
+        extension: needed to add to a run.
 
     Raises:
         BadInput: the folder's name, or a generator of random numbers under which seeds are not independent.
@@ -128,10 +137,15 @@ def open_run(
     new = run_identity(config, fingerprint, data_sha256)
     with contextlib.ExitStack() as held:  # until the run folder itself holds the lock
         lock = _lock(folder, held) if (folder / ".lock").exists() else None
-        old = _existing_manifest(folder, new, resume, strict)
+        found = _existing_run(folder, new, resume, strict, extension)
         if lock is None:
             lock = _lock(folder, held)
-            old = _existing_manifest(folder, new, resume, strict)  # another process may have come and gone in between
+            found = _existing_run(folder, new, resume, strict, extension)  # another may have come and gone in between
+        old, added = found
+        if old is not None and added and extension is not None:
+            note(f"{folder}: adding {', '.join(added)}")
+            new = new | extension.plan(old)
+            _forget_results(folder)
         run = RunFolder(folder, _next_manifest(folder, old, new, note), lock)
         _write_owner(lock)
         if not run.finished:
@@ -149,6 +163,11 @@ def check_name(name: str) -> None:
 def is_finished(folder: Path) -> bool:
     """Whether the run in `folder` has ended well."""
     return (folder / "DONE.json").exists()
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether a run was begun in `folder`."""
+    return (folder / "manifest.json").exists()
 
 
 def _lock(folder: Path, held: contextlib.ExitStack) -> IO[bytes]:
@@ -183,20 +202,33 @@ def _write_owner(lock: IO[bytes]) -> None:
         lock.flush()
 
 
-def _existing_manifest(folder: Path, new: Manifest, resume: bool, strict: bool) -> Manifest | None:
-    """The manifest of an existing run, if there is one; raises if this run may not continue it."""
+def _existing_run(
+    folder: Path, new: Manifest, resume: bool, strict: bool, extension: Extension | None
+) -> tuple[Manifest | None, list[str]]:
+    """The manifest of an existing run and what is added to it; raises if this run may not continue it."""
     old = read_manifest(folder)
     if old is None:
         _check_foreign_files(folder)
         if resume:
             raise FolderRefused(f"nothing to resume in {folder}")
-        return None
-    check_same_run(folder, old, new)
-    if not is_finished(folder):
+        return None, []
+    stored_arms = list(old["config"].get("arms", {}))
+    added = check_same_run(folder, old, new, extension.hash_data(stored_arms) if extension else new["data_sha256"])
+    if added and not (resume and extension):
+        raise FolderRefused(f"{folder} holds another config, to which --resume can add {', '.join(added)}")
+    if added or not is_finished(folder):
         check_same_machine(folder, old, new, strict)
         if not resume:
             raise FolderRefused(f"{folder} holds an unfinished run of this config; use --resume, or another folder")
-    return old
+    return old, added
+
+
+def _forget_results(folder: Path) -> None:
+    """Removes what says that a run is finished, then its results: they follow from the checkpoints."""
+    with files.storage_errors(folder):
+        (folder / "DONE.json").unlink(missing_ok=True)
+        for path in (folder / "metrics").glob("*.npz"):
+            path.unlink()
 
 
 def _next_manifest(folder: Path, old: Manifest | None, new: Manifest, note: Callable[[str], None]) -> Manifest:

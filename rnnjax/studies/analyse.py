@@ -1,6 +1,6 @@
 """From a run folder to its verdicts, report and samples. Judging again is the same code as judging the first time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from rnnjax.config.schema import Study
 from rnnjax.config.study_json import STUDY_FILE, study_to_json
 from rnnjax.errors import BadInput
 from rnnjax.reports.build import build_report
+from rnnjax.reports.document import Statement
 from rnnjax.reports.document_json import write_report_json
 from rnnjax.reports.render import write_report
 from rnnjax.reports.summary import summary
@@ -22,14 +23,15 @@ from rnnjax.studies.validation import check_names
 from rnnjax.vocabulary import ids_to_text
 
 
-def analyse(folder: Path) -> Results:
+def analyse(folder: Path) -> tuple[Results, Sequence[Statement]]:
     """Judge the statements of a trained study and write summary.json, the report, its tables and the samples.
+
+    Returns: the results, and the statements with their verdicts.
 
     Raises: BadInput where no study was trained to its end; DamagedState, StorageFailed.
     """
     results = load_results(folder)
-    write_outputs(folder, results)
-    return results
+    return results, write_outputs(folder, results)
 
 
 def rejudge(study: Study, folder: Path) -> None:
@@ -64,7 +66,7 @@ def write_study(folder: Path, study: Study) -> None:
     write_json(folder / STUDY_FILE, study_to_json(study))
 
 
-def write_outputs(folder: Path, results: Results) -> None:
+def write_outputs(folder: Path, results: Results) -> Sequence[Statement]:
     """summary.json, page.json, the report, its tables and samples/<arm>.txt. Raises StorageFailed."""
     judgements = [judge_claim(claim, results.arms) for claim in results.study.file.claims]
     write_json(folder / "summary.json", to_results_json(summary(results, judgements)))
@@ -74,6 +76,7 @@ def write_outputs(folder: Path, results: Results) -> None:
     for arm in results.study.arms:
         if texts := list(sample_texts(results, arm.name)):
             write_text(folder / "samples" / f"{arm.name}.txt", "\n".join(texts))
+    return report.statements
 
 
 def sample_texts(results: Results, name: str) -> Iterator[str]:

@@ -18,6 +18,7 @@ from rnnjax.errors import BadInput, NotApplicable
 from rnnjax.metrics import Metric
 from rnnjax.probes import PROBES, outline
 from rnnjax.settings import HParams, Spec
+from rnnjax.studies.claim_names import nearest_first
 from rnnjax.studies.metrics import (
     DERIVED_METRICS,
     RISES,
@@ -29,6 +30,7 @@ from rnnjax.studies.metrics import (
     outcome_metrics,
     training_metrics,
 )
+from rnnjax.studies.plan import build_plan
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.parallel import Run, stack_hparams
 from rnnjax.training.state import StepMetrics, init_state
@@ -101,8 +103,12 @@ def probe_outline(name: str, spec: Spec, task: Task) -> tuple[dict[str, np.ndarr
 
 def required_disk_bytes(study: Study, rehearsed: dict[Spec, DryRun]) -> int:
     """Upper bound of the disk space of a study's checkpoints."""
-    runs = (len(arm.seeds(study.seeds)) * rehearsed[arm.spec.program].bytes_per_run for arm in study.arms)
-    return KEPT_STEPS * sum(runs)
+
+    def checkpoints(arm: Arm) -> int:
+        return len(build_plan(study, arm.spec).saves) + 1 if study.file.keep == "all" else KEPT_STEPS
+
+    sizes = ((arm, len(arm.seeds(study.seeds)) * rehearsed[arm.spec.program].bytes_per_run) for arm in study.arms)
+    return sum(checkpoints(arm) * size for arm, size in sizes)
 
 
 def check_metrics(study: Study, rehearsed: dict[Spec, DryRun]) -> None:
@@ -193,4 +199,5 @@ def check_metric(where: str, metric: str, known: set[str]) -> None:
         wanted = name.partition(":")[0] + ":" if ":" in name else ""
         names = [other.removeprefix(wanted) for other in sorted(known) if other.startswith(wanted)]
         plain = [other for other in names if ":" not in other and not other.endswith("@")]
-        raise BadInput(f"{where}: got metric {metric.removeprefix(wanted)!r}; expected one of: {', '.join(plain)}")
+        listed = ", ".join(nearest_first(name.removeprefix(wanted), plain))
+        raise BadInput(f"{where}: got metric {metric.removeprefix(wanted)!r}; expected one of: {listed}")

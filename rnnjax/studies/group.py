@@ -1,12 +1,12 @@
 """One group of runs in training: chunk after chunk, with every effect between two chunks.
 
 The state of a group (network states, record, probe values) has one shape from the first step to the last. So a
-checkpoint holds all of it, and a resumed group continues bitwise as if it had never stopped.
+checkpoint holds all of it, and a resumed group continues bitwise as if it had never stopped. Where steps were added,
+what was recorded under the earlier plan takes its place in the longer arrays.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -14,27 +14,29 @@ import numpy as np
 
 from rnnjax.config.schema import Study
 from rnnjax.errors import Stopped
-from rnnjax.metrics import resolve_unit
 from rnnjax.probes import applicable, outline
-from rnnjax.settings import Spec
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.run_folder import RunFolder
-from rnnjax.storage.tree_digest import state_digest
-from rnnjax.studies.load_results import Recorded, arm_result, to_arrays
-from rnnjax.studies.metrics import describe_values, network_sizes
-from rnnjax.studies.plan import next_stop, probe_points, regular_points
-from rnnjax.studies.progress import Clock, Display
+from rnnjax.studies.fine_tuning import source_parameters
+from rnnjax.studies.load_results import Recorded, arm_result
+from rnnjax.studies.metrics import network_sizes
+from rnnjax.studies.parts import Part, first_part, named_runs, part_plans, runs_of_part
+from rnnjax.studies.plan import Plan, next_stop
+from rnnjax.studies.progress import Clock, Display, Pace, resume_command
+from rnnjax.studies.recording import describe_losses, empty_array, empty_record, probe_labels, value_metrics
 from rnnjax.studies.signals import Interruption
-from rnnjax.studies.tensorboard import TensorBoardLogger, arm_settings, rows_by_arm
+from rnnjax.studies.tensorboard import TensorBoardLogger, arm_settings, log_recorded, rows_by_arm
 from rnnjax.studies.tensorboard_tags import logged_steps, plan_board
 from rnnjax.tasks.missing_rows import fill_rows
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.parallel import Program, Run, compile_program, init_states
 from rnnjax.training.state import StepMetrics
-from rnnjax.types import Facts, Probe, Task
+from rnnjax.types import Facts, Task
 
+KEPT = 3  # checkpoints while training: the newest may turn out to be damaged
 LONGEST_RECORD = 60  # rows of one chunk
 PROMPT = 200  # tokens of the held-out text that a sample continues
+SAVE_SECONDS = 2.0  # seconds between checkpoints, where the study file does not say at which steps
 CHUNK_SECONDS = 2.0  # seconds that a chunk should take: how long a signal waits
 
 
@@ -48,54 +50,36 @@ class RunContext(NamedTuple):
     interruption: Interruption
 
 
-class Plan(NamedTuple):
-    """The steps at which a group is probed, saved and validated; follows from its settings alone."""
-
-    row_steps: np.ndarray  # [S] optimizer steps done at the end of each row
-    probes: dict[str, list[int]]  # the steps of each
-    probe_steps: list[int]  # [Q] of all probes together
-    saves: list[int]
-    checks: list[int]  # of early stopping, on the held-out loss
-
-    def stops(self) -> list[int]:
-        """The ends of chunks that cannot be elsewhere."""
-        return sorted({*self.probe_steps, *self.saves, *self.checks})
-
-
-def build_plan(study: Study, spec: Spec) -> Plan:
-    """The plan of a program in a study."""
-    probes = {name: probe_points(count, spec.steps, spec.log_every) for name, count in study.file.probes.items()}
-    ends = np.arange(spec.log_every, spec.steps + spec.log_every, spec.log_every)
-    steps = sorted({0, spec.steps}.union(*probes.values()))
-    saves = regular_points(study.file.save_every or -(-spec.steps // 10), spec.steps, spec.log_every)
-    checks = regular_points(spec.validate_every, spec.steps, spec.log_every) if spec.validate_every else []
-    return Plan(np.minimum(ends, spec.steps), probes, steps, saves, checks)
-
-
 class GroupTrainer:
-    """A group in training: the one object of a study that changes."""
+    """A part of a group in training: the one object of a study that changes.
 
-    def __init__(self, context: RunContext, name: str, runs: Sequence[Run], task: Task) -> None:
-        self.context, self.name, self.runs, self.task = context, name, list(runs), task
-        self.arms = rows_by_arm([run.arm for run in runs])
+    Args:
+        name: of the group. group: all its runs. part: those that are trained here, all of them by default.
+    """
+
+    def __init__(
+        self, context: RunContext, name: str, group: Sequence[Run], task: Task, part: Part | None = None
+    ) -> None:
+        study = context.study
+        self.context, self.name, self.task = context, name, task
+        self.part = part or first_part(study, name, group)
+        self.runs = runs_of_part(study, group, self.part)
+        self.arms = rows_by_arm([run.arm for run in self.runs])
         self.spec = self.runs[0].spec.program
-        plan = build_plan(context.study, self.spec)
+        self.plans = part_plans(study, self.spec, self.part)
+        plan = self.plans[-1][1]
         self.probes = applicable(plan.probes, self.spec, task)
         self.plan = plan._replace(probes={name: plan.probes[name] for name in self.probes})
         self.outlines = {name: outline(probe, self.spec) for name, probe in self.probes.items()}
-        context.display.say(f"{name}: {len(runs):,} runs of {self.spec.steps:,} steps; compiling their one program ...")
-        context.display.begin(name, self.spec.steps)
+        self.metrics = value_metrics(task, self.probes, self.outlines)
+        context.display.begin(name, self.spec.steps, len(self.runs))
         with context.clock.phase("train"):
             self.program = self.compile()
             self.states = self.program.blocks.scatter(init_states(self.runs))
-        self.record_group_metadata()
-        self.step, self.chunk_length = 0, self.spec.log_every
-        self.record = empty_record(len(self.runs), len(self.plan.row_steps))
-        self.values = {
-            name: empty_array((len(self.runs), len(self.plan.probe_steps), *value.shape[1:]), value.dtype)
-            for values in self.outlines.values()
-            for name, value in values.items()
-        }
+        self.record_entry(group)
+        self.step, self.chunk_length, self.saved_at = 0, self.spec.log_every, time.monotonic()
+        self.record, self.values = self.empty_arrays(self.plan)
+        self.pace = Pace(context.clock, self.spec.steps, self.plan.stops())
 
     def compile(self) -> Program:
         """The training program of this group."""
@@ -104,13 +88,15 @@ class GroupTrainer:
         held_out = held_out_window(task, spec.window, spec.carry == "carried") if self.plan.checks else None
         return compile_program(self.runs, data, LONGEST_RECORD, held_out)
 
-    def record_group_metadata(self) -> None:
-        """Put into the manifest all that a reader of this group's checkpoints and metrics needs besides them."""
-        described = [describe_values(self.probes[name], values) for name, values in self.outlines.items()]
-        metrics = {name: metric for metrics in described for name, metric in metrics.items()}
-        self.metrics = {name: resolve_unit(metric, self.task.loss, self.task.token) for name, metric in metrics.items()}
+    def start_from_source(self) -> None:
+        """Start from the parameters of another run folder. Raises BadInput where it has changed."""
+        params = source_parameters(self.context.study, self.runs, init_states(self.runs).params, self.task)
+        self.states = self.program.blocks.scatter(init_states(self.runs, params))
+
+    def record_entry(self, group: Sequence[Run]) -> None:
+        """Put into the manifest all that a reader of the group's checkpoints and metrics needs besides them."""
         self.entry = (
-            {"arms": [self.context.study.arms[arm].name for arm in self.arms]}
+            {"arms": list(named_runs(self.context.study, group))}
             | task_metadata(self.task, self.spec.window)
             | {"sizes": network_sizes(self.spec)}
             | {"metrics": {name: metric._asdict() for name, metric in self.metrics.items()}}
@@ -119,15 +105,26 @@ class GroupTrainer:
         known = self.context.run.manifest.get("groups", {})
         self.context.run.record(groups=known | {self.name: self.entry})
 
-    def run(self) -> None:
-        """Train to the end and write the metrics file.
+    def empty_arrays(self, plan: Plan) -> tuple[StepMetrics, dict[str, np.ndarray]]:
+        """The record [R, S] and the probe values [R, Q, ...] of a plan before training."""
+        return empty_record(len(self.runs), len(plan.row_steps)), {
+            name: empty_array((len(self.runs), len(plan.probe_steps), *value.shape[1:]), value.dtype)
+            for values in self.outlines.values()
+            for name, value in values.items()
+        }
+
+    def run(self, shown: Collection[int] | None = None) -> None:
+        """Train to the end. Args: shown: the arms whose curves go to TensorBoard meanwhile; None = all.
 
         Raises: Stopped, with the state saved; the errors of `Checkpoints` and `ArmCurves`.
         """
-        folder = self.context.run.path / "checkpoints" / self.name
-        with Checkpoints(folder, note=self.context.display.say) as checkpoints:
+        folder = self.context.run.path / "checkpoints" / self.part.folder
+        keep = None if self.context.study.file.keep == "all" else KEPT
+        with Checkpoints(folder, keep, note=self.context.display.say) as checkpoints:
             resumed = self.restore(checkpoints)
-            with self.open_tensorboard(resumed) as logger:
+            if resumed is None and self.context.study.file.init_from:
+                self.start_from_source()
+            with self.open_tensorboard(resumed, shown) as logger:
                 if resumed is None:
                     self.log(logger, 0, self.step, self.probe())
                 if logger.rewritten:
@@ -136,22 +133,15 @@ class GroupTrainer:
                     since = self.step
                     self.advance()
                     self.log(logger, since, self.step, self.probe())
+                    self.show_progress()
                     self.save(checkpoints)
-                self.finish(logger)
-
-    def finish(self, logger: TensorBoardLogger) -> None:
-        """Write the metrics file, from which all results are read, and the last lines of TensorBoard."""
-        recorded = self.recorded()
-        settings_and_metrics = dict(self.final_metrics(recorded))
-        with self.context.clock.phase("io"):
-            # One step on, so that a resumed study, which forgets all behind its checkpoint, does not show this twice.
-            logger.finish(self.step + 1, settings_and_metrics)
-            self.context.run.write_npz(f"metrics/{self.name}.npz", to_arrays(recorded))
-            hashes = self.context.run.manifest.get("state_sha256", {})
-            self.context.run.record(state_sha256=hashes | {self.name: state_digest(self.tree())})
+                with self.context.clock.phase("io"):
+                    # One step on: a resumed study, which forgets all behind its checkpoint, does not show this twice.
+                    logger.finish(self.step + 1, dict(self.final_metrics(logger.arms, self.recorded())))
+        self.context.display.finish(self.step)
 
     def recorded(self) -> Recorded:
-        """All that was recorded of this group."""
+        """All that was recorded of these runs."""
         state = self.program.blocks.gather(self.states)
         taken = {name: np.isin(self.plan.probe_steps, steps) for name, steps in self.plan.probes.items()}
         return Recorded(
@@ -165,16 +155,23 @@ class GroupTrainer:
             arms=np.array([run.arm for run in self.runs]),
         )
 
-    def final_metrics(self, recorded: Recorded) -> Iterator[tuple[str, tuple[dict[str, Any], dict[str, np.ndarray]]]]:
-        """Each arm's (settings, final metrics), by name."""
+    def final_metrics(
+        self, names: Collection[str], recorded: Recorded
+    ) -> Iterator[tuple[str, tuple[dict[str, Any], dict[str, np.ndarray]]]]:
+        """Each of these arms' (settings, final metrics), by name."""
         for index in self.arms:
             arm = self.context.study.arms[index]
-            result = arm_result(arm.name, arm.axes, recorded.members(recorded.arms == index), self.entry)
-            yield arm.name, (arm_settings(self.context.study, arm), result.metrics)
+            if arm.name in names:
+                result = arm_result(arm.name, arm.axes, recorded.members(recorded.arms == index), self.entry)
+                yield arm.name, (arm_settings(self.context.study, arm), result.metrics)
 
-    def open_tensorboard(self, resumed: int | None) -> TensorBoardLogger:
-        """The TensorBoard runs of this group's arms."""
-        arms = {self.context.study.arms[arm].name: rows for arm, rows in self.arms.items()}
+    def open_tensorboard(self, resumed: int | None, shown: Collection[int] | None) -> TensorBoardLogger:
+        """The TensorBoard runs of these arms, or of some of them."""
+        names = [(arm, self.context.study.arms[arm].name) for arm in self.arms if shown is None or arm in shown]
+        return self.tensorboard({name: self.arms[arm] for arm, name in names}, resumed)
+
+    def tensorboard(self, arms: dict[str, np.ndarray], resumed: int | None) -> TensorBoardLogger:
+        """The TensorBoard runs of some arms. Args: arms: name -> the rows of what is recorded that are its runs."""
         texts = [name for name, metric in self.metrics.items() if metric.kind == "text"]
         scalars = [name for name, value in self.values.items() if value.ndim == 2 and name not in texts]
         folder, attempt = self.context.run.path / "tb", self.context.run.attempt
@@ -191,15 +188,8 @@ class GroupTrainer:
     def log_again(self, logger: TensorBoardLogger) -> None:
         """Send all that was recorded up to now to TensorBoard, where what an earlier attempt wrote is damaged."""
         self.context.display.say(f"{self.name}: the curves of TensorBoard were damaged; they are written again")
-        steps = [step for step in self.plan.probe_steps if step < self.step] + [self.step]
-        for since, step in pairwise([0, *steps]):
-            self.log(logger, since, step, self.values_at(step))
-
-    def values_at(self, step: int) -> dict[str, np.ndarray]:
-        """The values [R, ...] of the probes that were taken at a step."""
-        taken = [name for name, steps in self.plan.probes.items() if step in steps]
-        row = self.plan.probe_steps.index(step) if taken else 0
-        return {value: self.values[value][:, row] for name in taken for value in self.outlines[name]}
+        with self.context.clock.phase("io"):
+            log_recorded(logger, self.recorded(), self.step)
 
     def advance(self) -> None:
         """Train one chunk; its length follows the measured speed, which changes no result."""
@@ -216,7 +206,6 @@ class GroupTrainer:
         if stop in self.plan.checks:
             with self.context.clock.phase("probe"):
                 self.states = self.program.check_early_stopping(self.states)
-        self.context.display.advance(stop, len(self.runs) * steps / seconds)
 
     def next_chunk_length(self, steps: int, seconds: float) -> int:
         """The steps that fit into `CHUNK_SECONDS`, in whole rows of the record."""
@@ -241,14 +230,31 @@ class GroupTrainer:
             return {fact: np.full(len(self.runs), value) for fact, value in probe.values.items()}
         return probe.summarise(self.program.measure(probe.measure, self.states, self.step))
 
+    def show_progress(self) -> None:
+        """Tell the display the losses and the pace."""
+        row, done = -(-self.step // self.spec.log_every) - 1, sum(step <= self.step for step in self.plan.probe_steps)
+        held_out_RQ = self.values.get("validation_loss")
+        words = describe_losses(
+            np.asarray(self.record.loss[:, row]), None if held_out_RQ is None else held_out_RQ[:, :done]
+        )
+        self.context.display.advance(self.step, words, *self.pace.measure(self.step))
+
     def save(self, checkpoints: Checkpoints) -> None:
         """Save where the plan has it, and where a signal asked to stop."""
         stopping = self.context.interruption.number
-        if self.step in self.plan.saves or stopping:
+        if stopping or (self.step in self.plan.saves and self.save_is_due()):
             with self.context.clock.phase("io"):
                 checkpoints.save(self.step, self.tree())
+            self.saved_at = time.monotonic()
         if stopping and self.step < self.spec.steps:
-            raise Stopped(stopping)
+            own_code = self.context.run.manifest.get("own_code", "")
+            raise Stopped(stopping, resume_command(self.context.run.path, own_code=own_code))
+
+    def save_is_due(self) -> bool:
+        """Whether a planned save is worth it: not right after another, where the study file leaves the steps to us."""
+        file = self.context.study.file
+        chosen = file.save_every is not None or file.keep == "all" or self.step == self.spec.steps
+        return chosen or time.monotonic() - self.saved_at > SAVE_SECONDS
 
     def tree(self) -> Any:
         """All that a checkpoint holds."""
@@ -257,20 +263,37 @@ class GroupTrainer:
             "seen": {"record": self.record, "probes": self.values},
         }
 
+    def tree_at(self, step: int) -> Any:
+        """What a checkpoint of that step holds, by the shapes."""
+        record, values = self.empty_arrays(self.plan_at(step))
+        return {"state": self.program.blocks.gather(self.states), "seen": {"record": record, "probes": values}}
+
+    def plan_at(self, step: int) -> Plan:
+        """The plan that was in force when the checkpoint of that step was saved."""
+        return next(plan for after, plan in reversed(self.plans) if after < step)
+
     def restore(self, checkpoints: Checkpoints) -> int | None:
         """Go back to the newest good checkpoint. Returns: its step, None where there is none."""
         with self.context.clock.phase("io"):
-            found = checkpoints.restore(self.tree())
+            found = checkpoints.restore(self.tree() if len(self.plans) == 1 else self.tree_at)
             if found is None:
                 return None
             self.step, tree = found
             self.states = self.program.blocks.scatter(tree["state"])
-            for rows, saved in zip(self.record, tree["seen"]["record"], strict=True):
-                rows[...] = saved
-            for name, values in tree["seen"]["probes"].items():  # in place: jax has sorted the names
-                self.values[name][...] = values
+            self.take_over(tree["seen"]["record"], tree["seen"]["probes"], self.plan_at(self.step))
         self.context.display.say(f"{self.name}: going on from step {self.step:,}")
         return self.step
+
+    def take_over(self, record: StepMetrics, values: dict[str, np.ndarray], planned: Plan) -> None:
+        """What was recorded under a plan; of the probes what the present plan has too."""
+        rows = -(-self.step // self.spec.log_every)
+        for present, saved in zip(self.record, record, strict=True):
+            present[:, :rows] = saved[:, :rows]
+        for probe, steps in self.plan.probes.items():
+            both = [step for step in steps if step <= self.step and step in planned.probes[probe]]
+            columns = [self.plan.probe_steps.index(step) for step in both]
+            for value in self.outlines[probe]:
+                self.values[value][:, columns] = values[value][:, [planned.probe_steps.index(step) for step in both]]
 
 
 def task_metadata(task: Task, window: int) -> dict[str, Any]:
@@ -284,18 +307,3 @@ def task_metadata(task: Task, window: int) -> dict[str, Any]:
     of_file |= {"notices": [str(notice) for notice in task.notices]} if task.notices else {}
     of_file |= {"prompt": task.validation_N[:PROMPT].tolist()} if task.vocabulary else {}
     return {name: getattr(task, name) for name in known} | scales | lengths | {"context": context} | of_file
-
-
-def probe_labels(probes: Iterable[Probe | Facts]) -> dict[str, Any]:
-    """The labels of the points of maps, by probe value."""
-    return {name: labels for probe in probes if isinstance(probe, Probe) for name, labels in probe.labels.items()}
-
-
-def empty_record(runs: int, rows: int) -> StepMetrics:
-    """A record [R, S] of NaN."""
-    return StepMetrics._make(np.full((runs, rows), np.nan, np.float32) for _ in StepMetrics._fields)
-
-
-def empty_array(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    """NaN where the type has it, 0 elsewhere."""
-    return np.full(shape, np.nan, dtype) if np.issubdtype(dtype, np.floating) else np.zeros(shape, dtype)

@@ -11,16 +11,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.config.study_json import parse_settings
+from rnnjax.config.study_json import STUDY_FILE, parse_settings
 from rnnjax.errors import BadInput
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
 from rnnjax.storage.checkpoints import Checkpoints
+from rnnjax.storage.files import read_json
 from rnnjax.storage.manifest import read_manifest
+from rnnjax.studies.parts import Part, stored_parts
 from rnnjax.types import Params, RowIndex
 from rnnjax.vocabulary import Vocabulary, parse_vocabulary
 
 PARAMETERS = "state/params/"
+BEST_PARAMETERS = "state/early_stopping/best_params/"  # of the best validation check
 
 
 class LoadedNetwork(NamedTuple):
@@ -40,15 +43,17 @@ class LoadedNetwork(NamedTuple):
     prompt: tuple[int, ...] = ()  # of a text: ids of the start of its held-out part; empty in older runs
 
 
-def load_network(folder: Path, arm: str | None, seed: int | None) -> LoadedNetwork:
+def load_network(folder: Path, arm: str | None, seed: int | None, step: int | None = None) -> LoadedNetwork:
     """The network of an arm (the first by default) and a seed (its first by default).
 
-    Raises: BadInput where there is no such run, arm or seed; DamagedState.
+    Args: step: of a run that keeps all checkpoints; None = the last one, or with keep = "best" the best parameters.
+
+    Raises: BadInput where there is no such run, arm, seed or step; DamagedState.
     """
     config = read_config(folder)
     name = choose("--arm", arm, list(config["arms"]))
     seed = choose("--seed", seed, config["seeds"][: seed_counts(config)[name]])
-    [network] = read_networks(folder, name, [seed])
+    [network] = read_networks(folder, name, [seed], step)
     return network
 
 
@@ -64,7 +69,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     manifest = read_manifest(folder) if folder.is_dir() else None
     if manifest is None or "groups" not in manifest:
         raise BadInput(f"{folder}: no trained network here; expected the run folder of a study")
-    return {"groups": manifest["groups"]} | manifest["config"]
+    parts = [part for parts in stored_parts(manifest).values() for part in parts]
+    return {"groups": manifest["groups"], "parts": parts} | manifest["config"]
 
 
 def seed_counts(config: dict[str, Any]) -> dict[str, int]:
@@ -72,19 +78,21 @@ def seed_counts(config: dict[str, Any]) -> dict[str, int]:
     return {name: values.get("seeds", len(config["seeds"])) for name, values in config["arms"].items()}
 
 
-def read_networks(folder: Path, name: str, seeds: Sequence[int]) -> list[LoadedNetwork]:
+def keeps_best(folder: Path) -> bool:
+    """Whether readers of a run folder take the best parameters."""
+    tree = read_json(folder / STUDY_FILE) if (folder / STUDY_FILE).is_file() else {}
+    return bool(tree.get("file", {}).get("keep") == "best")
+
+
+def read_networks(folder: Path, name: str, seeds: Sequence[int], step: int | None = None) -> list[LoadedNetwork]:
     """The networks of an arm and some of its seeds, out of one reading of their checkpoint."""
-    config = read_config(folder)
-    group = next((key for key, value in config["groups"].items() if name in value["arms"]), None)
-    with Checkpoints(folder / "checkpoints" / str(group)) as checkpoints:
-        found = checkpoints.read() if group else None
-    if group is None or found is None:
+    config, best = read_config(folder), keeps_best(folder)
+    entry = next((value for value in config["groups"].values() if name in value["arms"]), None)
+    if entry is None:
         raise BadInput(f"{folder}: arm {name} has no checkpoint yet")
-    step, leaves = found
-    entry = config["groups"][group]
     if "context" not in entry:
         raise BadInput(f"{folder}: was written by an older rnnjax; expected a run folder of this one")
-    first = sum(seed_counts(config)[one] for one in entry["arms"][: entry["arms"].index(name)])
+    saved = read_checkpoints(folder, config["parts"], name, seeds, step)
     known = (
         parse_vocabulary(entry["vocabulary"]),
         tuple(entry["columns"]),
@@ -99,16 +107,37 @@ def read_networks(folder: Path, name: str, seeds: Sequence[int]) -> list[LoadedN
         spec, hp = parse_settings(config["arms"][name])
         hp = hp._replace(seed=seed)
         sized = replace(spec, inputs=entry["inputs"], outputs=entry["outputs"], loss=entry["loss"])
-        params = select_parameters(sized, hp, leaves, first + config["seeds"].index(seed))
-        networks.append(LoadedNetwork(name, step, sized, hp, params, *known, last, index, prompt))
+        at, leaves, row = saved[seed]
+        params = select_parameters(sized, hp, leaves, row, best and step is None)
+        networks.append(LoadedNetwork(name, at, sized, hp, params, *known, last, index, prompt))
     return networks
 
 
-def select_parameters(spec: Spec, hp: HParams, leaves: dict[str, np.ndarray], row: int) -> Params:
+def read_checkpoints(
+    folder: Path, parts: Sequence[Part], arm: str, seeds: Sequence[int], step: int | None
+) -> dict[int, tuple[int, dict[str, np.ndarray], int]]:
+    """Seed -> (step, leaves, row) of its checkpoint, each read once. Raises BadInput where a seed has none."""
+    found: dict[int, tuple[int, dict[str, np.ndarray], int]] = {}
+    for part in parts:
+        rows = part.rows(arm) if arm in part.runs else {}
+        wanted = [seed for seed in seeds if seed in rows]
+        with Checkpoints(folder / "checkpoints" / part.folder) as checkpoints:
+            saved = checkpoints.read(step) if wanted else None
+            known = checkpoints.steps() if wanted else []
+        if wanted and saved is None and step is not None:
+            raise BadInput(f"{folder}: step {step:,}: got no such checkpoint; expected one of: {known}")
+        found |= {seed: (*saved, rows[seed]) for seed in wanted} if saved is not None else {}
+    if missing := [seed for seed in seeds if seed not in found]:
+        raise BadInput(f"{folder}: arm {arm}, seed {missing[0]}, has no checkpoint yet")
+    return found
+
+
+def select_parameters(spec: Spec, hp: HParams, leaves: dict[str, np.ndarray], row: int, best: bool = False) -> Params:
     """The parameters of one run out of a checkpoint's leaves [R, ...]; the network says which it has."""
+    prefix = BEST_PARAMETERS if best else PARAMETERS
 
     def found(path: Any, _: Any) -> Array:
-        return jnp.asarray(leaves[PARAMETERS + jax.tree_util.keystr(path, simple=True, separator="/")][row])
+        return jnp.asarray(leaves[prefix + jax.tree_util.keystr(path, simple=True, separator="/")][row])
 
     like = jax.eval_shape(build_network(spec, hp).init, jax.random.key(0))
     return jax.tree_util.tree_map_with_path(found, like)

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 
 import jax
 import numpy as np
-import scipy.stats
 
 from rnnjax.analysis.loss_spikes import first_jump, jump_rate, jump_recovery
 from rnnjax.analysis.results import ArmResult, per_seed
+from rnnjax.analysis.statistics import average_ranks
 from rnnjax.metrics import CORRELATION, SHARE, Metric, resolve_unit
 from rnnjax.networks.model import build_network
 from rnnjax.probes.dynamics.units import unit_recovery
@@ -27,7 +27,12 @@ RECORD_METRICS = {  # rows of the record, one value for each `log_every` steps
     "sharp_rise": Metric("1 where it is above by more than a twentieth, else 0", better="lower", range=SHARE),
 }
 OUTCOME_METRICS = {  # one value per seed, from the record, the reference losses and the settings
-    "final_loss": Metric("mean training loss of the last 1,000 optimizer steps", "{loss}", "lower"),
+    "final_loss": Metric(
+        "mean training loss of the last 1,000 optimizer steps, or of the last tenth of a training of less than 10,000",
+        "{loss}",
+        "lower",
+    ),
+    "final_loss_rows": Metric("rows of the training log behind `final_loss`, the same for all seeds"),
     "smooth_loss": Metric("s' = 0.999 s + 0.001 loss from the first row on, at the end of training", "{loss}", "lower"),
     "loss_area": Metric("mean training loss over all of training", "{loss}", "lower"),
     "clip_share": RECORD_METRICS["clip_share"],
@@ -182,7 +187,8 @@ def curve_metrics(
 ) -> dict[str, np.ndarray]:
     """One number per seed from the record.
 
-    final_loss     mean loss of the last 1,000 steps
+    final_loss     mean loss of the last 1,000 steps, or of the last tenth where that is shorter
+    final_loss_rows  rows behind it
     smooth_loss    the loss smoothed by s' = 0.999 s + 0.001 loss from its first row on, at the end
     loss_area      mean loss over all of training
     steps_to_x     steps until the loss of a row first is <= x nats; the length of training where it never is
@@ -191,13 +197,14 @@ def curve_metrics(
     jumps          sudden rises of the loss per 10,000 steps, see `jumps`; first_jump, jump_recovery (steps)
     """
     weights_S = np.diff(steps_S, prepend=0)
-    last = steps_S > steps_S[-1] - FINAL_STEPS
+    last = steps_S > steps_S[-1] - min(FINAL_STEPS, steps_S[-1] / 10)
     reached = {
         threshold_name(x): np.where((loss_nS <= x).any(1), steps_S[np.argmax(loss_nS <= x, axis=1)], steps_S[-1])
         for x in limits
     }
     return {
         "final_loss": np.average(loss_nS[:, last], axis=1, weights=weights_S[last]),
+        "final_loss_rows": np.where(np.isnan(loss_nS[:, -1]), np.nan, float(last.sum())),
         "smooth_loss": exponential_smoothing(loss_nS, weights_S),
         "loss_area": np.average(loss_nS, axis=1, weights=weights_S),
         **{name: np.where(np.isnan(loss_nS[:, -1]), np.nan, steps) for name, steps in reached.items()},
@@ -218,7 +225,7 @@ def trend_over_time(values_nS: np.ndarray) -> np.ndarray:
     """Spearman's rank correlation of the means of 30 stretches with their order; 0 where they are all equal."""
     stretches = np.array_split(values_nS, min(TREND_STRETCHES, values_nS.shape[1]), axis=1)
     means_nM = np.stack([stretch.mean(axis=1) for stretch in stretches], axis=1)
-    ranks_nM = scipy.stats.rankdata(means_nM, axis=1, nan_policy="propagate")
+    ranks_nM = average_ranks(means_nM)
     ranks_nM -= ranks_nM.mean(axis=1, keepdims=True)
     order_M = np.arange(means_nM.shape[1]) - (means_nM.shape[1] - 1) / 2
     size_n = np.sqrt(np.sum(ranks_nM**2, axis=1) * np.sum(order_M**2))

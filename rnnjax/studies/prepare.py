@@ -10,7 +10,8 @@ from rnnjax.settings import TaskSpec
 from rnnjax.studies.criteria import check_attainable
 from rnnjax.studies.datasets import load_tasks
 from rnnjax.studies.dry_run import check_metrics, check_probes, dry_run, metric_ranges, required_disk_bytes
-from rnnjax.studies.group import build_plan
+from rnnjax.studies.fine_tuning import check_source, with_source
+from rnnjax.studies.plan import build_plan
 from rnnjax.studies.validation import check_names
 from rnnjax.training.parallel import block_width
 from rnnjax.types import Task
@@ -31,8 +32,9 @@ def prepare_study(study: Study) -> Prepared:
     """Check names, data, sizes and metrics; nothing is written and nothing is compiled. Raises BadInput."""
     check_names(study)
     tasks, warnings = load_study_tasks(study)
-    study = resolve_sizes(study, tasks)
+    study = with_source(resolve_sizes(study, tasks))
     check_distributions(study)
+    warnings = [*warnings, *check_source(study, tasks)]
     programs = {
         spec: dry_run(spec, tasks[spec.task], list(study.file.probes), len(build_plan(study, spec).probe_steps))
         for spec in dict.fromkeys(arm.spec.program for arm in study.arms)

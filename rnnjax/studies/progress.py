@@ -1,12 +1,15 @@
 """Progress of a study: a live bar on a terminal, plain lines elsewhere."""
 
+import math
+import shlex
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import jax
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 QUIET_SECONDS = 10.0  # seconds between plain lines
 COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
@@ -45,20 +48,41 @@ class Clock:
             jax.monitoring.unregister_event_duration_listener(clock._compiled)
 
 
+class Pace:
+    """Speed and time left of a group, from all that was measured after its first chunk, which also traces programs.
+
+    The mean over all of it moves little: no estimate jumps with one slow chunk or one probe.
+    """
+
+    def __init__(self, clock: Clock, last: int, stops: Sequence[int]) -> None:
+        """`last` is the last step of training; at `stops` probes and checkpoints take time of their own."""
+        self._clock, self._last, self._stops = clock, last, stops
+        self._start: tuple[int, float, float] | None = None
+
+    def measure(self, step: int) -> tuple[float, float]:
+        """Optimizer steps per second, and seconds left; NaN at first."""
+        train, rest = self._clock.seconds["train"], self._clock.seconds["probe"] + self._clock.seconds["io"]
+        if self._start is None:
+            self._start = step, train, rest
+            return math.nan, math.nan
+        first, train_before, rest_before = self._start
+        seconds = max(train - train_before, 1e-9) / (step - first)  # of a step
+        points = [sum(one > first for one in self._stops if one <= step), sum(one > step for one in self._stops)]
+        of_stops = (rest - rest_before) / max(points[0], 1) * points[1]
+        return 1 / seconds, seconds * (self._last - step) + of_stops
+
+
 class Display:
     """Progress of one study, on stderr; results go to the run folder."""
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
-        columns = [
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(),
-        ]
+        columns = [TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[words]}")]
         self._bar = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
         self._task: TaskID | None = None
         self._last_line = 0.0
+        self._work: dict[str, float] = {}
+        self._words = ""
 
     def __enter__(self) -> "Display":
         self._bar.start()
@@ -71,18 +95,66 @@ class Display:
         """One line that stays."""
         self.console.print(line, markup=False, soft_wrap=True)
 
-    def begin(self, description: str, steps: int) -> None:
-        """A new phase of `steps` optimizer steps."""
+    def plan(self, work: dict[str, float]) -> None:
+        """The groups that are to be trained, in order, and what each costs in comparison with the others."""
+        self._work = work
+
+    def begin(self, group: str, steps: int, runs: int) -> None:
+        """A group, or a part of it, of `steps` optimizer steps."""
         if self._task is not None:
             self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(description, total=steps, speed="")
-        self._description, self._steps = description, steps
+        names = list(self._work)
+        which = f" ({1 + names.index(group)} of {len(names)})" if len(names) > 1 else ""
+        self._group, self._steps, self._runs, self._name = group, steps, runs, f"{group}{which}"
+        self._task = self._bar.add_task(self._name, total=steps, words="compiling")
+        self._started, self._words = time.monotonic(), ""
+        self.say(f"{self._name}: {runs:,} run{'s' if runs > 1 else ''} of {steps:,} steps; compiling ...")
 
-    def advance(self, step: int, run_steps_per_second: float) -> None:
-        """Now at `step`; the speed is that of all runs together."""
+    def advance(self, step: int, losses: str, speed: float, left: float) -> None:
+        """Now at `step`. Args: losses: in words. speed: steps per second of each run. left: seconds of this group."""
         assert self._task is not None
-        speed = f"{run_steps_per_second:,.0f} run-steps/s"
-        self._bar.update(self._task, completed=step, speed=speed)
+        self._words = losses
+        known = math.isfinite(speed)
+        pace = (
+            [f"{speed:,.0f} steps/s for each of {self._runs:,} runs", f"{format_duration(left)} left"] if known else []
+        )
+        words = ", ".join([losses, *pace, *self._left_in_all(step, left)])
+        self._bar.update(self._task, completed=step, words=words)
         if not self.console.is_terminal and time.monotonic() - self._last_line > QUIET_SECONDS:
             self._last_line = time.monotonic()
-            self.say(f"{self._description}: step {step:,} of {self._steps:,}, {speed}")
+            self.say(f"{self._name}: step {step:,} of {self._steps:,}, {words}")
+
+    def finish(self, step: int) -> None:
+        """The line of a group that stays."""
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+            self._task = None
+        seconds = format_duration(time.monotonic() - self._started)
+        losses = f", {self._words}" if self._words else ""
+        self.say(f"{self._name}: {self._runs:,} runs at step {step:,}{losses} ({seconds})")
+
+    def _left_in_all(self, step: int, left: float) -> list[str]:
+        """The time left of the study, at the pace of this group."""
+        later = sum(list(self._work.values())[list(self._work).index(self._group) + 1 :]) if self._work else 0
+        if not later or not math.isfinite(left) or step >= self._steps:
+            return []
+        seconds = left / (1 - step / self._steps) * later / self._work[self._group]
+        return [f"about {format_duration(left + seconds)} in all"]
+
+
+def format_duration(seconds: float) -> str:
+    """As 1:05 or 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def resume_command(folder: Path, options: str = "", own_code: str = "") -> str:
+    """The command that goes on with a run folder."""
+    code = f" --import {shlex.quote(own_code)}" if own_code else ""
+    return f"python scripts/study.py --resume {shlex.quote(str(shortest(folder)))}{options}{code}"
+
+
+def shortest(path: Path) -> Path:
+    """A path as seen from the working directory, where it is below it."""
+    return path.relative_to(Path.cwd()) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path

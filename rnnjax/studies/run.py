@@ -6,6 +6,7 @@
 Bitwise promises (a run in any company, after any kill) come from `training.parallel` and `group`; this is their order.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,75 +15,89 @@ from rnnjax.analysis.results import Results, select_arms
 from rnnjax.config.schema import Arm, Study
 from rnnjax.errors import AllDiverged
 from rnnjax.probes.dynamics.spectrum import kernel_spectrum, recurrent_kernels
+from rnnjax.reports.document import Statement
 from rnnjax.settings import TaskSpec
+from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.files import check_space
 from rnnjax.storage.manifest import machine_fingerprint
-from rnnjax.storage.run_folder import RunFolder, open_run
+from rnnjax.storage.run_folder import RunFolder, holds_run, open_run
 from rnnjax.studies.analyse import analyse, write_study
+from rnnjax.studies.closing import closing_lines, suggest_addition
 from rnnjax.studies.datasets import data_hash
-from rnnjax.studies.group import GroupTrainer, RunContext
+from rnnjax.studies.extension import extension_of
+from rnnjax.studies.group import RunContext
 from rnnjax.studies.load_results import INITIAL_STATISTICS
 from rnnjax.studies.prepare import prepare_study
-from rnnjax.studies.progress import Clock, Display
+from rnnjax.studies.progress import Clock, Display, resume_command
+from rnnjax.studies.reduced_runs import reduced_run_lines
 from rnnjax.studies.signals import Interruption
+from rnnjax.studies.train_groups import train_groups
 from rnnjax.training import parallel
 from rnnjax.types import Task
 
 INITIAL_SEEDS = 1_000_000  # fresh initialisations have seeds from here on, never those of runs
 
 
-def run_study(study: Study, out: Path, resume: bool = False, strict: bool = False) -> None:
-    """Run a study into the folder `out`, or go on with it.
+def run_study(study: Study, out: Path, resume: bool = False, strict: bool = False, own_code: str = "") -> None:
+    """Run a study into the folder `out`, or go on with it. Args: own_code: the user's file that was run before.
 
     Raises: every error of `errors`; nothing is written before the settings, the data and the folder are accepted.
     """
     study, tasks, warnings, disk_bytes = prepare_study(study)
-    if not out.exists():
+    if not holds_run(out):
         check_space(out, disk_bytes)
     with (
         Display() as display,
-        open_run(out, study.config, machine_fingerprint(), resume, strict, display.say, data_hash(tasks)) as run,
+        open_run(
+            *(out, study.config, machine_fingerprint(), resume, strict, display.say, data_hash(tasks)),
+            extension=extension_of(study, tasks, out),
+        ) as run,
         Clock.running(run.manifest.get("seconds", {})) as clock,
         Interruption() as interruption,
     ):
         if run.finished:
             display.say(f"{out} is finished; see {out / 'report.html'}")
+            display.say(f"to go on: {resume_command(out, suggest_addition(study), own_code)}")
         else:
-            train_and_report(RunContext(study, run, display, clock, interruption), tasks, warnings)
-            display.say(f"done: {out / 'report.html'}; curves: tensorboard --logdir {out / 'tb'}")
+            run.record(**({"own_code": own_code} if own_code else {}))
+            analysed = train_and_report(RunContext(study, run, display, clock, interruption), tasks, warnings)
+            for line in closing_lines(*analysed, out, own_code):
+                display.say(line)
         if run.manifest.get("all_diverged", False):
             raise AllDiverged(f"every run diverged; see {out / 'report.html'}")
 
 
-def train_and_report(context: RunContext, tasks: dict[TaskSpec, Task], warnings: list[str]) -> None:
+def train_and_report(
+    context: RunContext, tasks: dict[TaskSpec, Task], warnings: list[str]
+) -> tuple[Results, Sequence[Statement]]:
     """Every group, then the report; only then is the folder marked as done."""
     run, clock = context.run, context.clock
-    for warning in warnings:
+    for warning in [*warnings, *reduced_run_lines(context.study)]:
         context.display.say(warning)
     run.record(remarks=warnings)
     write_study(run.path, context.study)
     try:
-        train_all(context, tasks)
+        train_groups(context, tasks)
         with clock.phase("probe"):
             write_initial_statistics(run, context.study)
     finally:
         run.record(seconds=clock.seconds, compilations=clock.compilations)
     with clock.phase("report"):
-        results = analyse(run.path)
+        results, statements = analyse(run.path)
     run.record(seconds=clock.seconds, all_diverged=all_diverged(results))
+    remove_checkpoints(run, context.study.file.keep)
     run.done()
+    return results, statements
 
 
-def train_all(context: RunContext, tasks: dict[TaskSpec, Task]) -> None:
-    """Train every arm with every seed, group by group."""
-    study = context.study
-    runs = [
-        parallel.Run(index, arm.spec, arm.hp._replace(seed=seed))
-        for index, arm in enumerate(study.arms)
-        for seed in arm.seeds(study.seeds)
-    ]
-    for number, group in enumerate(parallel.group_by_program(runs)):
-        GroupTrainer(context, f"group-{number}", group, tasks[group[0].spec.task]).run()
+def remove_checkpoints(run: RunFolder, keep: str) -> None:
+    """Only the last checkpoint of each part stays, which is also where more steps go on, unless all are to be kept.
+
+    Raises StorageFailed.
+    """
+    for folder in sorted((run.path / "checkpoints").glob("*")) if keep != "all" else []:
+        with Checkpoints(folder) as checkpoints:
+            checkpoints.prune(1)
 
 
 def all_diverged(results: Results) -> bool:

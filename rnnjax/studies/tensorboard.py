@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from rnnjax.config.schema import Arm, Study
 from rnnjax.storage.event_files import ArmCurves, is_damaged
+from rnnjax.studies.load_results import Recorded
 from rnnjax.studies.tensorboard_tags import BoardPlan
 from rnnjax.training.state import StepMetrics
 from rnnjax.vocabulary import Vocabulary, ids_to_text
@@ -80,6 +82,17 @@ class TensorBoardLogger:
                 curves.histogram(step, f"seeds/{metric}", values)
             results = self.board.results_among(metrics)
             curves.hparams(settings, {name: float(finite[name].mean()) for name in results if finite[name].size})
+
+
+def log_recorded(logger: TensorBoardLogger, recorded: Recorded, until: int) -> None:
+    """Add all that was recorded up to a step, from one probe point to the next."""
+    earlier = [int(step) for step in recorded.probe_steps if step < until]
+    for since, step in pairwise([0, *earlier, until]):
+        new_S = (recorded.row_steps > since) & (recorded.row_steps <= step)
+        record = StepMetrics._make(recorded.rows[name][:, new_S] for name in StepMetrics._fields)
+        measured = {name: at & (recorded.probe_steps == step) for name, at in recorded.measured_at.items()}
+        taken = {name: recorded.probes[name][:, at_Q][:, 0] for name, at_Q in measured.items() if at_Q.any()}
+        logger.log(step, recorded.row_steps[new_S], record, taken)
 
 
 def nan_row(runs: int) -> StepMetrics:

@@ -1,6 +1,5 @@
 """The names in a study against the tables that define them: cells, initializers, probes, rules, arms."""
 
-import difflib
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -17,6 +16,7 @@ from rnnjax.networks.cells import CELLS
 from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.networks.initializers import INITIALIZERS, SQUARE_ONLY
 from rnnjax.probes import PROBES
+from rnnjax.studies.claim_names import check_known, check_pattern
 from rnnjax.studies.criteria import (
     REQUIRED_FIELDS,
     RULE_AXES,
@@ -61,6 +61,8 @@ def check_names(study: Study) -> None:
                 f"task.path: got {arm.spec.task.path!r}; the task '{arm.spec.task.name}' reads no file. "
                 f"Did you mean task.name = {' or '.join(map(repr, FILE_TASKS))}?"
             )
+    if study.file.keep == "best" and not all(arm.spec.validate_every for arm in study.arms):
+        raise BadInput("keep: got 'best'; expected 'last' or 'all', or validate_every >= 1, which finds the best")
     for name in study.file.probes:
         check_known("probes", name, PROBES)
     for claim in study.file.claims:
@@ -140,14 +142,6 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
     }
 
 
-def check_known(field: str, value: str, table: Iterable[str]) -> None:
-    names = list(table)
-    if value not in names:
-        close = difflib.get_close_matches(value, names, 1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
-        raise BadInput(f"{field}: got {value!r}; expected one of: {', '.join(names)}.{hint}")
-
-
 def check_criterion(where: str, criterion: Criterion, study: Study) -> None:
     check_known(f"{where}.rule", criterion.rule, RULES)
     for pattern in criterion.patterns():
@@ -198,13 +192,6 @@ def check_conventions(nearest: ConventionComparison, study: Study) -> None:
             raise BadInput(
                 f"conventions.numbers: {number.metric}: expected one arm of each convention in {number.arms}"
             )
-
-
-def check_pattern(where: str, pattern: str, study: Study) -> None:
-    if not any(fnmatchcase(arm.name, pattern) for arm in study.arms):
-        raise BadInput(
-            f"{where}: got {pattern!r}; expected one of the arms: {', '.join(arm.name for arm in study.arms)}"
-        )
 
 
 def check_explorer(study: Study) -> None:

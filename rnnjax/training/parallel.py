@@ -22,7 +22,7 @@ from rnnjax.settings import HParams, Spec
 from rnnjax.training.early_stopping import early_stopping_check
 from rnnjax.training.state import StepMetrics, TrainState, init_state
 from rnnjax.training.step import train_chunk
-from rnnjax.types import WindowData
+from rnnjax.types import Params, WindowData
 
 RUN_AXIS = PartitionSpec("runs")
 REPLICATED = PartitionSpec()
@@ -114,14 +114,19 @@ class RunBlocks:
         return jax.tree.map(lambda *leaves: np.concatenate(leaves)[: self.runs], *host)
 
 
-def init_states(runs: Sequence[Run]) -> TrainState:
-    """The states [R] before training, from one small program for each pair of initializers."""
+def init_states(runs: Sequence[Run], params: Params | None = None) -> TrainState:
+    """The states [R] before training, from one small program for each pair of initializers.
+
+    Args: params: leaves [R, ...] to start from; None = new ones.
+    """
     states: list[Any] = [None] * len(runs)
     for spec in dict.fromkeys(run.spec for run in runs):
         members = [i for i, run in enumerate(runs) if run.spec == spec]
         blocks = RunBlocks(len(members), block_width(spec))
-        init = blocks.compile(partial(init_state, spec))
-        started = blocks.gather([init(hp) for hp in blocks.scatter(stack_hparams([runs[i] for i in members]))])
+        given = () if params is None else (jax.tree.map(lambda leaf, at=members: leaf[at], params),)
+        init = blocks.compile(partial(init_state, spec), batched=1 + len(given))
+        arguments = [blocks.scatter(tree) for tree in (stack_hparams([runs[i] for i in members]), *given)]
+        started = blocks.gather([init(*of_round) for of_round in zip(*arguments, strict=True)])
         for row, i in enumerate(members):
             states[i] = jax.tree.map(lambda leaf, row=row: leaf[row], started)
     return jax.tree.map(lambda *rows: np.stack(rows), *states)

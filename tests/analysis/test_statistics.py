@@ -128,3 +128,23 @@ def test_a_diverged_run_is_refused_by_name(name: str, call: Callable[..., object
 def test_bad_arguments_are_refused(message: str, call: Callable[..., object]) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 30), (4, 2, 7), (1,)])
+def test_average_ranks_are_scipys_to_the_last_bit(shape: tuple[int, ...]) -> None:
+    values = np.random.default_rng(0).integers(0, 6, shape).astype(float)
+    assert np.array_equal(stats.average_ranks(values), scipy.stats.rankdata(values, axis=-1))
+    values.flat[0] = np.nan
+    ranks = stats.average_ranks(values)
+    assert np.array_equal(ranks, scipy.stats.rankdata(values, axis=-1, nan_policy="propagate"), equal_nan=True)
+
+
+def test_iqm_and_students_t_are_scipys_to_the_last_bit() -> None:
+    rng = np.random.default_rng(1)
+    for n in (2, 3, 8, 17):
+        first, second = rng.normal(size=(2, n))
+        assert stats.iqm(first) == scipy.stats.trim_mean(first, 0.25)
+        gap = first - second
+        statistic = gap.mean() / (gap.std(ddof=1) / np.sqrt(n))
+        assert stats.paired_p_value(first, second) == 2 * scipy.stats.t.sf(abs(statistic), n - 1)
+        assert stats._student_quantile(0.95, n) == scipy.stats.t.ppf(0.975, n)

@@ -588,3 +588,38 @@ def test_the_parts_of_a_reading_hold_together() -> None:
     assert "one: m" not in reasons(judged(arms, part("", **yes))) and "one: " in reasons(
         judged(arms, part("one", **yes))
     )
+
+
+def at_end(losses_S: Sequence[float], noise: float = 0.01, seeds: int = 8) -> ArmResult:
+    """An arm with a training loss of 20 rows of 50 steps, the same for all seeds but for noise."""
+    rng, curve_S = np.random.default_rng(1), np.asarray(losses_S, float)
+    loss_nS = curve_S + noise * rng.normal(size=(seeds, len(curve_S)))
+    found = arm("a", loss_nS[:, -2:].mean(axis=1))
+    found = found._replace(rows={"loss": loss_nS}, row_steps=np.arange(50, 50 * len(curve_S) + 1, 50))
+    return found._replace(metrics={"final_loss": found.metrics["m"], "m": found.metrics["m"]})
+
+
+FLAT = [1.0] * 20
+
+
+@pytest.mark.parametrize(
+    ("losses", "more", "falling"),
+    [
+        (FLAT, {}, ()),
+        ([*FLAT[:18], 0.9, 0.9], {}, ("a by 10.0%",)),  # the two rows of the last tenth against the two before
+        ([*FLAT[:18], 0.9, 0.9], {"noise": 1.0}, ()),  # too noisy to tell
+        ([*FLAT[:18], 0.99, 0.99], {}, ()),  # less than 2%
+        ([*FLAT[:18], 1.2, 1.2], {}, ()),  # it rises
+        (FLAT[:14] + [0.5] * 6, {}, ()),  # it has fallen before
+        ([*FLAT[:18], 0.9, 0.9], {"seeds": 1}, ("a by 10.0%",)),
+        ([1.0], {}, ()),  # one row: nothing to compare with
+    ],
+)
+def test_a_claim_on_a_loss_that_still_falls_says_so(
+    losses: list[float], more: dict[str, Any], falling: tuple[str, ...]
+) -> None:
+    one = at_end(losses, **{"noise": 0.0} | more)
+    claim = judged([one], criterion("bound", metric="final_loss", high=2.0))
+    assert claim.falling == falling
+    assert ("still falling" in reasons(claim)) == bool(falling)
+    assert judged([one], criterion("bound", high=2.0)).falling == (), "of another metric"

@@ -31,6 +31,7 @@ from rnnjax.settings import TaskSpec
 from rnnjax.storage import files
 from rnnjax.storage.manifest import machine_fingerprint
 from rnnjax.storage.run_folder import open_run
+from rnnjax.studies.analyse import write_study
 from rnnjax.studies.datasets import data_hash, load_tasks, read_source_text
 from rnnjax.studies.prepare import prepare_study
 from rnnjax.tasks import TASKS
@@ -93,6 +94,12 @@ def made(folder: Path, out: str, done: bool = False, machine: dict[str, Any] | N
     with open_run(folder / out, study, fingerprint, resume=False, data_sha256=data_hash(ready.tasks)) as run:
         if done:
             run.done()
+
+
+def stored(folder: Path, out: str) -> None:
+    """A run folder that has stored its study."""
+    made(folder, out)
+    write_study(folder / out, prepare_study(load_study(folder / STUDY)).study)
 
 
 def other_hidden(folder: Path) -> None:
@@ -236,7 +243,7 @@ ROWS: dict[str, Case] = {
     "31 clip 0": Case("clip_norm: got 0; expected number > 0", base("clip_norm = 0")),
     "32 b1": Case("adam_b1: got 1.5; expected number >= 0 and < 1", base("adam_b1 = 1.5")),
     "32 b2 in float32": Case("adam_b2: got 0.9999999999; expected ... < 1 in float32", base("adam_b2 = 0.9999999999")),
-    "34 optimizer": Case("optimizer: got 'adm'; expected one of: sgd, ... Did you mean 'adam'?",
+    "34 optimizer": Case("optimizer: got 'adm'; expected one of: adam, ... sgd, ... Did you mean 'adam'?",
         base("optimizer = 'adm'")),
     "34 cell": Case("cell: got 'x'; expected one of: elman", base("cell = 'x'")),
     "34 activation": Case("activation: got 'than'; expected one of: ... Did you mean 'tanh'?",
@@ -250,6 +257,14 @@ ROWS: dict[str, Case] = {
                               top(CLAIM.replace("*", "x"), "metric = 'final_loss'")),
     "34 metric of a claim": Case("claims.c: got metric 'loss'; expected one of: ... final_loss",
         top(CLAIM, "metric = 'loss'")),
+    "34 slip in a metric": Case("claims.c: got metric 'final_los'; expected one of: final_loss",
+        top(CLAIM, "metric = 'final_los'")),
+    "34 slip in another metric": Case("claims.c: got metric 'final_los@5'; expected one of: final_loss",
+        top(UNLIMITED.replace("bound", "correlation"), "high = 0.5", "metric = 'loss_area'",
+            "explained_by = 'final_los@5'")),
+    "34 arms with commas": Case("claims.c: got 'rate=0.1,tanh'; expected one of the arms: 'rate=0.1,norm=1', 'rate",
+        top(AXES, "learning_rate = [0.2, 0.1]", "clip_norm = [1.0]", CLAIM.replace("*", "rate=0.1,tanh"),
+            "metric = 'final_loss'")),
     "34 metric not probed": Case("claims.c: got metric 'henrici@0'; expected one of",
         top(CLAIM, "metric = 'henrici@0'")),
     "34 metric at no step": Case("claims.c: got metric 'henrici@x'",
@@ -300,7 +315,7 @@ ROWS: dict[str, Case] = {
     "38 plateau without looks": Case("validate_every: got 0; expected integer >= 1 for schedule 'plateau'",
         base("schedule = 'plateau'")),
     "38 patience without looks": Case("validate_every: got 0; expected integer >= 1 for", base("patience = 3.0")),
-    "38 schedule": Case("schedule: got 'cosin'; expected one of: constant, ... Did you mean 'cosine'?",
+    "38 schedule": Case("schedule: got 'cosin'; expected one of: cosine, constant, ... Did you mean 'cosine'?",
         base("schedule = 'cosin'")),
     "38 momentum": Case("momentum: got 1.0; expected number >= 0 and < 1", base("momentum = 1.0")),
     "38 scheduled_sampling": Case(
@@ -315,7 +330,8 @@ ROWS: dict[str, Case] = {
         "sampling_probability: got 1.5; expected number >= 0 and <= 1", base("sampling_probability = 1.5")),
     "38 leak": Case("leak: got 0.0; expected number > 0 and <= 1", base("leak = 0.0")),
     "38 layers": Case("layers: got 0; expected integer >= 1", base("layers = 0")),
-    "38 start": Case("initial_state: got 'ones'; expected one of: zero, constant", base("initial_state = 'ones'")),
+    "38 start": Case(
+        "initial_state: got 'ones'; expected one of: ... zero, ... learned", base("initial_state = 'ones'")),
     "38 start of before": Case("unknown field 'start'; it is called 'initial_state'", base("start = 'zero'")),
     "38 dropout": Case("dropout_rate: got 0.2; expected 0.0, or dropout = true", base("dropout_rate = 0.2")),
     "38 clip of elements": Case("clip_value: got 0.5; expected inf, or clip_elementwise = true",
@@ -433,6 +449,17 @@ ROWS: dict[str, Case] = {
     "67 link": Case("out: refuses to follow tb, which leads to /etc outside", options=(STUDY, *OUT, "--resume"), code=3,
                     before=linked),
     "68 nothing to resume": Case("nothing to resume in out", options=(STUDY, *OUT, "--resume"), code=3),
+    "resume nothing": Case("nothing to resume in out", options=("--resume", "out"), code=3),
+    "resume a file that is no folder": Case("no such config file 'none.toml'", options=("none.toml", "--resume")),
+    "resume two folders": Case("--resume out --out other: expected one folder",
+        options=("--resume", "out", "--out", "other")),
+    "resume with arms": Case("--arm requires CONFIG", options=("--resume", "out", "--arm", "x")),
+    "resume with another setting": Case("out holds another config: ... hidden 4, config says 5; more steps, seeds or",
+        options=("--resume", "out", "--set", "hidden=5"), code=3, before=lambda f: stored(f, "out")),
+    "resume with fewer steps": Case("steps 100, config says 50; more steps, seeds or arms can be added",
+        options=("--resume", "out", "--steps", "50"), code=3, before=lambda f: stored(f, "out")),
+    "keep best": Case("keep: got 'best'; expected 'last' or 'all', or validate_every >= 1", top("keep = 'best'")),
+    "keep --best": Case("argument --keep: invalid choice: 'first'", options=(STUDY, "--keep", "first")),
     "69 resume another hidden": Case("hidden 4, config says 8", base("steps = 100", "hidden = 4"),
                                      (STUDY, *OUT, "--resume"), 3, other_hidden),
     "29 resume another block": Case("block 16, config says 8", base("steps = 100", "hidden = 4"),
@@ -617,7 +644,12 @@ def said(finished: subprocess.CompletedProcess[str]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "row", ["1 missing", "9 text", "16 hidden 10**9", "40 too many", "61 study name", "23 --seeds x"]
+    "row",
+    [
+        *("1 missing", "9 text", "16 hidden 10**9", "40 too many", "61 study name", "23 --seeds x", "34 rule"),
+        *("34 slip in a metric", "34 slip in another metric", "34 arms with commas", "34 arm of a claim"),
+        *("resume a file that is no folder", "resume nothing"),
+    ],
 )
 def test_a_bad_config_never_imports_jax(row: str, tmp_path: Path) -> None:
     case = ROWS[row]

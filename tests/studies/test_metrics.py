@@ -18,23 +18,31 @@ from rnnjax.training.state import StepMetrics
 
 
 def test_means_weigh_rows_by_their_steps() -> None:
-    """Rows of 1,000, 1,000 and 500 steps; the last 1,000 steps are the last row and none of the one before."""
+    """Rows of 1,000, 1,000 and 500 steps; the last tenth of training ends with the last row."""
     losses = np.array([[3.0, 1.4, 1.1], [2.0, 2.0, 2.0]])
     fired = np.array([[1.0, 0.5, 0.0], [0.0, 0.0, 0.2]])
     metrics = curve_metrics(losses, fired, np.array([1_000, 2_000, 2_500]))
     assert metrics["loss_area"] == pytest.approx([(3.0 * 2 + 1.4 * 2 + 1.1) / 5, 2.0])
     assert metrics["clip_share"] == pytest.approx([(1 * 2 + 0.5 * 2) / 5, 0.2 / 5])
-    assert metrics["final_loss"] == pytest.approx([(1.4 * 2 + 1.1) / 3, 2.0]), "rows that end in the last 1,000 steps"
+    assert metrics["final_loss"] == pytest.approx([1.1, 2.0]) and metrics["final_loss_rows"].tolist() == [1, 1]
     assert metrics["steps_to_1.5"].tolist() == [2_000, 2_500], "the length of training where it never is"
     assert metrics["steps_to_1.2"].tolist() == [2_500, 2_500]
     assert metrics["steps_to_1"].tolist() == [2_500, 2_500]
 
 
-def test_final_loss_of_a_long_record_is_that_of_its_last_1000_steps() -> None:
-    steps = np.arange(100, 3_001, 100)
-    losses = np.where(steps <= 2_000, 9.0, steps / 1_000)[None]
-    metrics = curve_metrics(losses, np.zeros_like(losses), steps)
-    assert metrics["final_loss"] == pytest.approx([np.mean(np.arange(2.1, 3.01, 0.1))])
+@pytest.mark.parametrize(("length", "first"), [(20_000, 19_100), (10_000, 9_100), (9_900, 9_000), (3_000, 2_800)])
+def test_final_loss_is_that_of_the_last_1000_steps_or_of_the_last_tenth(length: int, first: int) -> None:
+    """Rows of 100 steps, whose loss is the step at which they end; the first of the last rows is counted by hand."""
+    steps = np.arange(100, length + 1, 100)
+    metrics = curve_metrics(steps[None].astype(float), np.zeros((1, len(steps))), steps)
+    assert metrics["final_loss"] == pytest.approx([(first + length) / 2])
+    assert metrics["final_loss_rows"].tolist() == [(length - first) / 100 + 1]
+
+
+def test_final_loss_of_a_very_short_run_is_that_of_its_last_row() -> None:
+    losses = np.array([[3.0, 2.0, 1.0]])
+    metrics = curve_metrics(losses, losses, np.array([25, 50, 60]))
+    assert metrics["final_loss"].tolist() == [1.0] and metrics["final_loss_rows"].tolist() == [1]
 
 
 def test_a_threshold_counts_from_the_first_row_at_or_below_it() -> None:

@@ -8,13 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import scipy.special
-import scipy.stats
 
 from rnnjax.analysis.intervals import statistic_over_seeds
 from rnnjax.analysis.measurement import Measurement, common_seeds, measure_interval
 from rnnjax.analysis.results import ArmResult, per_seed, select_arms
 from rnnjax.analysis.rules.single_arms import tolerance_range
-from rnnjax.analysis.statistics import Interval, TooFew
+from rnnjax.analysis.statistics import Interval, TooFew, average_ranks
 from rnnjax.config.schema import Criterion
 
 PARTS = ("columns", "arms", "interaction", "seeds")  # of a variance, as `variance_decomposition` has them
@@ -36,7 +35,7 @@ def correlation_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Me
         raise TooFew(f"{criterion.metric}: one of the metrics is the same in all runs")
 
     def statistic(runs: np.ndarray) -> float:
-        return float(partial_correlation(scipy.stats.rankdata(table[:, runs], axis=-1)))
+        return float(partial_correlation(average_ranks(table[:, runs])))
 
     interval = jackknife_over_runs(statistic, seeds, "atanh")
     words = f", given {criterion.controlling_for}" if criterion.controlling_for else ""

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-import scipy.stats
 
 from rnnjax.analysis.intervals import ratio_over_seeds
 from rnnjax.analysis.measurement import Measurement, common_seeds, measure_interval
 from rnnjax.analysis.results import ArmResult, per_seed, select_arms
-from rnnjax.analysis.statistics import mean_over_seeds
+from rnnjax.analysis.statistics import average_ranks, mean_over_seeds
 from rnnjax.config.schema import Criterion
 
 
@@ -50,7 +49,7 @@ def trend_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurem
     x_A = np.array([float(arm.axes[criterion.axes[0]]) for arm in chosen])
     values_An = on_scale(common_seeds([per_seed(arm, criterion.metric) for arm in chosen]), criterion.scale)
     if criterion.scale == "rank":
-        x_A, values_An = scipy.stats.rankdata(x_A), scipy.stats.rankdata(values_An, axis=0)
+        x_A, values_An = average_ranks(x_A), average_ranks(values_An.T).T
         spread_n = values_An.std(axis=0)
         slopes_n = slopes(x_A, values_An) * x_A.std() / np.where(spread_n == 0, 1, spread_n)
     else:

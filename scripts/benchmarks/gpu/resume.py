@@ -22,9 +22,9 @@ save_every = {save_every}
 steps = {steps}
 cell = "{cell}"
 """
-STEPS, SAVES = 3000, 6  # the display shows its speed after the first chunk; steps are enough to be stopped after it
+STEPS, SAVES = 3000, 6  # the display shows the loss after the first chunk; steps are enough to be stopped after it
 SECONDS = 90  # of one process
-IN_TRAINING = "run-steps/s"  # appears in the log with the first chunk
+IN_TRAINING = ", loss "  # appears in the log with the first chunk
 STOPPED = 128 + signal.SIGTERM  # exit code
 
 
