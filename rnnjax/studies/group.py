@@ -26,7 +26,6 @@ from rnnjax.studies.plan import next_stop, probe_points, regular_points
 from rnnjax.studies.progress import Clock, Display
 from rnnjax.studies.signals import Interruption
 from rnnjax.studies.tensorboard import TensorBoardLogger, rows_by_arm
-from rnnjax.tasks.missing_rows import fill_rows
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.parallel import Program, Run, compile_program, init_states
 from rnnjax.training.state import StepMetrics
@@ -109,7 +108,7 @@ class GroupTrainer:
         self.metrics = {name: resolve_unit(metric, self.task.loss) for name, metric in metrics.items()}
         self.entry = (
             {"arms": [self.context.study.arms[arm].name for arm in self.arms]}
-            | task_metadata(self.task, self.spec.window)
+            | task_metadata(self.task)
             | {"sizes": network_sizes(self.spec)}
             | {"metrics": {name: metric._asdict() for name, metric in self.metrics.items()}}
             | {"labels": probe_labels(self.probes.values())}
@@ -269,15 +268,13 @@ class GroupTrainer:
         return self.step
 
 
-def task_metadata(task: Task, window: int) -> dict[str, Any]:
-    """The facts of a task that a later reader needs: to decode a text, to continue a series, to write a report."""
+def task_metadata(task: Task) -> dict[str, Any]:
+    """The facts of a task that a later reader needs: to decode a text, to write a report."""
     known = ("vocabulary", "columns", "inputs", "outputs", "loss", "reference_losses")
     scales = {"target_mean": task.target_mean_O, "target_scale": task.target_scale_O}
-    context = fill_rows(task.train_N)[-window:].tolist() if task.columns else []  # rows as the network reads them
     lengths = {"train_length": len(task.train_N), "validation_length": len(task.validation_N)}
-    of_file: dict[str, Any] = {"index": task.row_index._asdict()} if task.row_index else {}
-    of_file |= {"notices": [str(notice) for notice in task.notices]} if task.notices else {}
-    return {name: getattr(task, name) for name in known} | scales | lengths | {"context": context} | of_file
+    of_file = {"notices": [str(notice) for notice in task.notices]} if task.notices else {}
+    return {name: getattr(task, name) for name in known} | scales | lengths | of_file
 
 
 def probe_labels(probes: Iterable[Probe | Facts]) -> dict[str, Any]:

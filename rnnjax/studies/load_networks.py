@@ -17,7 +17,8 @@ from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.manifest import read_manifest
-from rnnjax.types import Params, RowIndex
+from rnnjax.studies.series_files import read_series
+from rnnjax.types import Params, SeriesLayout, SeriesRows
 
 PARAMETERS = "state/params/"
 
@@ -31,11 +32,11 @@ class LoadedNetwork(NamedTuple):
     hp: HParams
     params: Params
     vocabulary: str  # of a text, else empty
-    columns: tuple[str, ...] = ()  # of a series, else empty, and so are the others
-    target_mean_O: tuple[float, ...] = ()  # what the network says is mean + unit * y in the series' own units
+    columns: tuple[str, ...] = ()  # of a series, else empty: the names of the outputs
+    target_mean_O: tuple[float, ...] = ()  # of a series: outputs are (target - mean) / scale
     target_scale_O: tuple[float, ...] = ()
-    context: tuple[tuple[float, ...], ...] = ()  # rows of the end of the training part, as the network sees them
-    row_index: RowIndex | None = None  # of the last of these rows, where the file has one
+    rows: SeriesRows | None = None  # of a series: all its rows
+    layout: SeriesLayout | None = None  # of a series: how the network reads them
 
 
 def load_network(folder: Path, arm: str | None, seed: int | None) -> LoadedNetwork:
@@ -62,7 +63,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     manifest = read_manifest(folder) if folder.is_dir() else None
     if manifest is None or "groups" not in manifest:
         raise BadInput(f"{folder}: no trained network here; expected the run folder of a study")
-    return {"groups": manifest["groups"]} | manifest["config"]
+    return {"groups": manifest["groups"], "series": manifest.get("series", [])} | manifest["config"]
 
 
 def seed_counts(config: dict[str, Any]) -> dict[str, int]:
@@ -80,19 +81,18 @@ def read_networks(folder: Path, name: str, seeds: Sequence[int]) -> list[LoadedN
         raise BadInput(f"{folder}: arm {name} has no checkpoint yet")
     step, leaves = found
     entry = config["groups"][group]
-    if "context" not in entry:
+    series = read_series(folder, config, name)
+    if entry["columns"] and series is None:
         raise BadInput(f"{folder}: was written by an older rnnjax; expected a run folder of this one")
     first = sum(seed_counts(config)[one] for one in entry["arms"][: entry["arms"].index(name)])
     known = entry["vocabulary"], tuple(entry["columns"]), tuple(entry["target_mean"]), tuple(entry["target_scale"])
-    last = tuple(map(tuple, entry["context"]))
-    index = RowIndex(**entry["index"]) if "index" in entry else None
     networks = []
     for seed in seeds:
         spec, hp = parse_settings(config["arms"][name])
         hp = hp._replace(seed=seed)
         sized = replace(spec, inputs=entry["inputs"], outputs=entry["outputs"], loss=entry["loss"])
         params = select_parameters(sized, hp, leaves, first + config["seeds"].index(seed))
-        networks.append(LoadedNetwork(name, step, sized, hp, params, *known, last, index))
+        networks.append(LoadedNetwork(name, step, sized, hp, params, *known, *(series or ())))
     return networks
 
 

@@ -20,10 +20,12 @@ from rnnjax.storage.manifest import machine_fingerprint
 from rnnjax.storage.run_folder import RunFolder, open_run
 from rnnjax.studies.analyse import analyse, write_study
 from rnnjax.studies.datasets import data_hash
+from rnnjax.studies.forecasts import write_forecasts
 from rnnjax.studies.group import GroupTrainer, RunContext
 from rnnjax.studies.load_results import INITIAL_STATISTICS
 from rnnjax.studies.prepare import prepare_study
 from rnnjax.studies.progress import Clock, Display
+from rnnjax.studies.series_files import write_series
 from rnnjax.studies.signals import Interruption
 from rnnjax.training import parallel
 from rnnjax.types import Task
@@ -61,10 +63,12 @@ def train_and_report(context: RunContext, tasks: dict[TaskSpec, Task], warnings:
         context.display.say(warning)
     run.record(remarks=warnings)
     write_study(run.path, context.study)
+    write_series(run, context.study, tasks)
     try:
         train_all(context, tasks)
         with clock.phase("probe"):
             write_initial_statistics(run, context.study)
+            write_forecasts(run, context.study, tasks)
     finally:
         run.record(seconds=clock.seconds, compilations=clock.compilations)
     with clock.phase("report"):

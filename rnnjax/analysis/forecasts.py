@@ -1,0 +1,120 @@
+"""Forecasts of the held-out part of a series: errors of each column in its own unit, beside simple predictors.
+
+Lead l is l rows ahead: l = 1 is the next row. Row m + l - 1 of the truth is the one that origin m has l rows ahead.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnjax.analysis.conformal import adaptive_intervals
+from rnnjax.metrics import SHARE, Metric
+
+NOMINAL = 0.9  # share of the rows that an interval should hold
+ERRORS = ("rmse", "mae", "mase")
+DEFINITIONS = {
+    "rmse": "root of the mean squared error over the held-out rows",
+    "mae": "mean absolute error over the held-out rows",
+    "mase": "mae over the mean |y_t - y_(t-s)| of the training part, s the season, 1 where there is none",
+    "coverage": f"share of the last half of the held-out rows inside their adaptive conformal {NOMINAL:.0%} intervals",
+}
+
+
+class Forecasts(NamedTuple):
+    """What the n networks of one arm say of the R held-out rows, in own units; M = R - L + 1 origins."""
+
+    columns: tuple[str, ...]  # O
+    labels: tuple[str, ...]  # of the held-out rows
+    truth_RO: np.ndarray  # NaN where a number is missing
+    predictions_nLMO: np.ndarray  # NaN of a run that diverged
+    levels: Mapping[str, np.ndarray]  # simple predictor -> [L, M, O]
+    path_nPO: np.ndarray  # from the last training row on, from own predictions
+    scale_O: np.ndarray  # the unit of MASE
+    season: int
+    index_name: str = ""
+
+    @property
+    def leads(self) -> int:
+        """L, the horizon."""
+        return self.predictions_nLMO.shape[1]
+
+    def truth_at_leads(self) -> np.ndarray:
+        """The truth beside the predictions: [L, M, O]."""
+        origins = self.predictions_nLMO.shape[2]
+        return np.stack([self.truth_RO[lead : lead + origins] for lead in range(self.leads)])
+
+    def residuals(self) -> np.ndarray:
+        """Prediction minus truth [n, L, M, O]."""
+        return self.predictions_nLMO - self.truth_at_leads()
+
+
+def column_errors(residuals: np.ndarray, scale_O: np.ndarray) -> dict[str, np.ndarray]:
+    """ERRORS of residuals [..., M, O]: [..., O] each. A row without a truth does not count."""
+    counted = ~np.isnan(residuals)
+    count = np.maximum(counted.sum(axis=-2), 1)
+    known = counted.any(axis=-2)
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return np.where(known, np.where(counted, values, 0).sum(axis=-2) / count, np.nan)
+
+    mae = mean(np.abs(residuals))
+    return {"rmse": np.sqrt(mean(residuals**2)), "mae": mae, "mase": mae / np.where(scale_O > 0, scale_O, np.nan)}
+
+
+def shown_leads(forecasts: Forecasts) -> list[int]:
+    """The leads that are reported: the next row, and the last of the horizon."""
+    return sorted({1, forecasts.leads})
+
+
+def metric_of(error: str, column: str, lead: int) -> str:
+    """The name of a metric: "rmse[level]" of the next row, "rmse[level+7]" of the seventh."""
+    return f"{error}[{column}]" if lead == 1 else f"{error}[{column}+{lead}]"
+
+
+def forecast_metric_info(columns: tuple[str, ...], horizon: int) -> dict[str, Metric]:
+    """A description of each metric of the forecasts of a series."""
+    found: dict[str, Metric] = {}
+    for lead in sorted({1, horizon}):
+        ahead = "" if lead == 1 else f", {lead} rows ahead"
+        for column in columns:
+            for error in ERRORS:
+                unit = "" if error == "mase" else f"unit of {column}"
+                found[metric_of(error, column, lead)] = Metric(f"{DEFINITIONS[error]}{ahead}", unit, "lower")
+            found[metric_of("coverage", column, lead)] = Metric(f"{DEFINITIONS['coverage']}{ahead}", range=SHARE)
+    return found
+
+
+def forecast_metrics(forecasts: Forecasts) -> dict[str, np.ndarray]:
+    """One number per metric and seed [n], those of `forecast_metric_info`."""
+    errors = column_errors(forecasts.residuals(), forecasts.scale_O)
+    found: dict[str, np.ndarray] = {}
+    for lead in shown_leads(forecasts):
+        coverage_nO = measured_coverage(forecasts, lead)
+        for place, column in enumerate(forecasts.columns):
+            found |= {metric_of(name, column, lead): values[:, lead - 1, place] for name, values in errors.items()}
+            found[metric_of("coverage", column, lead)] = coverage_nO[:, place]
+    return found
+
+
+def level_errors(forecasts: Forecasts) -> dict[str, dict[str, np.ndarray]]:
+    """The errors [L, O] of the simple predictors on the same rows: level -> error -> values."""
+    truth_LMO = forecasts.truth_at_leads()
+    return {name: column_errors(said - truth_LMO, forecasts.scale_O) for name, said in forecasts.levels.items()}
+
+
+def half_widths(forecasts: Forecasts, lead: int) -> np.ndarray:
+    """Half the width of the adaptive interval of each row [n, M, O]; NaN in the first half, which calibrates."""
+    scores_nMO = np.abs(forecasts.residuals()[:, lead - 1])
+    return adaptive_intervals(scores_nMO, NOMINAL, lead)
+
+
+def measured_coverage(forecasts: Forecasts, lead: int) -> np.ndarray:
+    """The share of the rows inside their intervals [n, O]; NaN where there are too few rows."""
+    scores_nMO = np.abs(forecasts.residuals()[:, lead - 1])
+    widths_nMO = adaptive_intervals(scores_nMO, NOMINAL, lead)
+    judged_nMO = ~np.isnan(widths_nMO) & ~np.isnan(scores_nMO)
+    inside_nMO = judged_nMO & (scores_nMO <= np.nan_to_num(widths_nMO, posinf=math.inf))
+    count_nO = judged_nMO.sum(axis=1)
+    return np.where(count_nO > 0, inside_nMO.sum(axis=1) / np.maximum(count_nO, 1), np.nan)
