@@ -3,13 +3,12 @@
 Lead l is l rows ahead: l = 1 is the next row. Row m + l - 1 of the truth is the one that origin m has l rows ahead.
 """
 
-import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
 
-from rnnjax.analysis.conformal import adaptive_intervals
+from rnnjax.analysis.conformal import adaptive_bounds
 from rnnjax.metrics import SHARE, Metric
 
 NOMINAL = 0.9  # share of the rows that an interval should hold
@@ -104,17 +103,23 @@ def level_errors(forecasts: Forecasts) -> dict[str, dict[str, np.ndarray]]:
     return {name: column_errors(said - truth_LMO, forecasts.scale_O) for name, said in forecasts.levels.items()}
 
 
-def half_widths(forecasts: Forecasts, lead: int) -> np.ndarray:
-    """Half the width of the adaptive interval of each row [n, M, O]; NaN in the first half, which calibrates."""
-    scores_nMO = np.abs(forecasts.residuals()[:, lead - 1])
-    return adaptive_intervals(scores_nMO, NOMINAL, lead)
+def interval_bounds(forecasts: Forecasts, lead: int) -> np.ndarray:
+    """The adaptive intervals of truth - prediction [n, M, O, 2]; NaN in the first half, which calibrates."""
+    errors_nMO = -forecasts.residuals()[:, lead - 1]
+    columns = range(errors_nMO.shape[2])
+    return np.stack(
+        [
+            np.stack([adaptive_bounds(errors_MO[:, column], NOMINAL, lead)[0] for column in columns], axis=1)
+            for errors_MO in errors_nMO
+        ]
+    )
 
 
 def measured_coverage(forecasts: Forecasts, lead: int) -> np.ndarray:
     """The share of the rows inside their intervals [n, O]; NaN where there are too few rows."""
-    scores_nMO = np.abs(forecasts.residuals()[:, lead - 1])
-    widths_nMO = adaptive_intervals(scores_nMO, NOMINAL, lead)
-    judged_nMO = ~np.isnan(widths_nMO) & ~np.isnan(scores_nMO)
-    inside_nMO = judged_nMO & (scores_nMO <= np.nan_to_num(widths_nMO, posinf=math.inf))
+    errors_nMO = -forecasts.residuals()[:, lead - 1]
+    low_nMO, high_nMO = np.moveaxis(interval_bounds(forecasts, lead), -1, 0)
+    judged_nMO = ~np.isnan(low_nMO) & ~np.isnan(errors_nMO)
+    inside_nMO = judged_nMO & (errors_nMO >= low_nMO) & (errors_nMO <= high_nMO)
     count_nO = judged_nMO.sum(axis=1)
     return np.where(count_nO > 0, inside_nMO.sum(axis=1) / np.maximum(count_nO, 1), np.nan)

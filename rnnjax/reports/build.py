@@ -30,6 +30,7 @@ from rnnjax.reports.figures.curves import lag_figure, line_figure, probe_figure
 from rnnjax.reports.figures.intervals import interval_figure
 from rnnjax.reports.figures.maps import map_figure
 from rnnjax.reports.figures.traces import CaptionedFigure
+from rnnjax.reports.forecasts import forecast_figures, forecast_sentences, forecast_tables
 from rnnjax.reports.formatting import format_value
 from rnnjax.reports.grid_explorer import explorer
 from rnnjax.reports.methods import data_line, data_table, settings
@@ -52,8 +53,8 @@ def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Rep
         hypothesis=study.file.hypothesis,
         protocol=[*study.file.protocol, data_line(study, results.data)],
         settings=settings(study),
-        figures=[build_figure(figure, results) for figure in requested_figures(study)],
-        tables=[*tables(study, arms), *data_table(results.data)],
+        figures=[*forecast_figures(results), *(build_figure(figure, results) for figure in requested_figures(study))],
+        tables=[*forecast_tables(results), *tables(study, arms), *data_table(results.data)],
         samples=samples(results),
         questions=[pages.Question(question.text, rank_sentence(question, arms)) for question in study.file.questions],
         advice=[fill_advice(advice, arms) for advice in study.file.advice],
@@ -64,7 +65,10 @@ def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Rep
         ],
         explorer=explorer(study.file.explorer, arms) if study.file.explorer else None,
         overrides=study.overrides,
-        answer=answer_sentences(statements, leader(study.file.questions[0], arms) if study.file.questions else None),
+        answer=[
+            *forecast_sentences(results),
+            *answer_sentences(statements, leader(study.file.questions[0], arms) if study.file.questions else None),
+        ],
     )
 
 

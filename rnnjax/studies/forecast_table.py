@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnjax.analysis.conformal import next_half_width
+from rnnjax.analysis.conformal import next_bounds
 from rnnjax.errors import BadInput
 from rnnjax.reports.formatting import escape_controls
 from rnnjax.storage.manifest import read_manifest
@@ -36,7 +36,7 @@ class ForecastTable(NamedTuple):
     index_name: str | None  # None: the rows have no labels
     labels: list[str]
     truth_NO: np.ndarray | None = None  # where rows of the file are forecast; NaN behind its last row
-    half_widths_NO: np.ndarray | None = None  # NaN further ahead than the horizon
+    bounds_NO2: np.ndarray | None = None  # of truth - forecast; NaN further ahead than the horizon
 
 
 def forecast_table(folder: Path, network: LoadedNetwork, length: int, options: ForecastOptions) -> ForecastTable:
@@ -55,7 +55,7 @@ def forecast_table(folder: Path, network: LoadedNetwork, length: int, options: F
         rows.index_name if rows.end is not None else None,
         labels_from(rows, start, length),
         pad_rows(truth_NO, length) if len(truth_NO) else None,
-        None if options.interval is None else half_widths(folder, network, length, options.interval),
+        None if options.interval is None else bounds_ahead(folder, network, length, options.interval),
     )
 
 
@@ -65,9 +65,9 @@ def labels_from(rows: SeriesRows, start: int, length: int) -> list[str]:
     return known + (continue_index(rows.end, length - len(known)) if rows.end else [])
 
 
-def pad_rows(rows_NO: np.ndarray, length: int) -> np.ndarray:
+def pad_rows(rows: np.ndarray, length: int) -> np.ndarray:
     """Rows of NaN behind some rows, up to a length."""
-    return np.concatenate([rows_NO, np.full((length - len(rows_NO), rows_NO.shape[1]), np.nan)])
+    return np.concatenate([rows, np.full((length - len(rows), *rows.shape[1:]), np.nan)])
 
 
 def find_row(rows: SeriesRows, layout: SeriesLayout, start: str) -> int:
@@ -78,9 +78,7 @@ def find_row(rows: SeriesRows, layout: SeriesLayout, start: str) -> int:
     count, least = len(rows.values_NC), rows_read(layout)
     places = [row for row, label in enumerate(rows.labels) if label.strip() == start.strip()]
     if len(places) > 1:
-        raise BadInput(
-            f"--from: got {start!r}, the label of {len(places)} rows; expected the number of one, 1..{count + 1}"
-        )
+        raise BadInput(f"--from: got {start!r}, the label of {len(places)} rows; expected a number in 1..{count + 1}")
     if not places and start.isascii() and start.isdigit() and 1 <= int(start) <= count + 1:
         places = [int(start) - 1]
     if not places:
@@ -109,23 +107,22 @@ def check_known_inputs(rows: SeriesRows, layout: SeriesLayout, start: int, lengt
         raise BadInput(f"--length: got {length}; expected <= {known}: the known inputs ({names}) end there")
 
 
-def half_widths(folder: Path, network: LoadedNetwork, length: int, share: float) -> np.ndarray:
-    """Half the width of the conformal interval of each row [N, O], from the errors on the held-out rows.
+def bounds_ahead(folder: Path, network: LoadedNetwork, length: int, share: float) -> np.ndarray:
+    """The conformal bounds of truth - forecast of each row [N, O, 2], from the errors on the held-out rows.
 
     Raises: BadInput where the folder has no forecasts yet.
     """
     manifest = read_manifest(folder)
-    arms = list(manifest["config"]["arms"]) if manifest else []
-    forecasts = load_forecasts(folder, arms).get(network.arm)
+    assert manifest is not None  # a network was loaded from here
+    forecasts = load_forecasts(folder, list(manifest["config"]["arms"])).get(network.arm)
     if forecasts is None:
         raise BadInput(f"--interval: {folder} has no forecasts of held-out rows yet; expected a finished study")
-    seeds = manifest["config"]["seeds"] if manifest else []
-    scores_LMO = np.abs(forecasts.residuals()[seeds.index(network.hp.seed)])
-    widths = [
-        [next_half_width(scores_M, share, lead) for scores_M in scores_MO.T]
-        for lead, scores_MO in enumerate(scores_LMO[:length], 1)
+    errors_LMO = -forecasts.residuals()[manifest["config"]["seeds"].index(network.hp.seed)]
+    bounds = [
+        [next_bounds(errors_M, share, lead) for errors_M in errors_MO.T]
+        for lead, errors_MO in enumerate(errors_LMO[:length], 1)
     ]
-    return pad_rows(np.array(widths), length)
+    return pad_rows(np.array(bounds), length)
 
 
 def format_forecast(table: ForecastTable) -> str:
@@ -141,9 +138,9 @@ def format_forecast(table: ForecastTable) -> str:
         said_N = table.rows_NO[:, place]
         header.append(name)
         cells.append(said_N)
-        if table.half_widths_NO is not None:
+        if table.bounds_NO2 is not None:
             header += [f"{name}_low", f"{name}_high"]
-            cells += [said_N - table.half_widths_NO[:, place], said_N + table.half_widths_NO[:, place]]
+            cells += [said_N + table.bounds_NO2[:, place, side] for side in (0, 1)]
         if table.truth_NO is not None:
             header.append(f"{name}_true")
             cells.append(table.truth_NO[:, place])

@@ -27,7 +27,7 @@ from rnnjax.tasks.series_layout import (
     rows_read,
     standardised_inputs,
 )
-from rnnjax.types import Carry, Params, SeriesLayout, SeriesRows
+from rnnjax.types import Carry, Params, SeriesLayout, SeriesRows, Task
 
 WARM_UP = 2_000  # rows before the first origin that a carried state reads at most
 
@@ -37,6 +37,11 @@ class Forecaster(NamedTuple):
 
     read: Callable[[Params, Array], tuple[Carry, Array]]  # rows or windows -> carries [M, ...] and outputs [M, Q]
     step: Callable[[Params, Carry, Array], tuple[Carry, Array]]  # of M streams
+
+
+def can_forecast(spec: Spec, task: Task) -> bool:
+    """Whether a network reads a series row by row."""
+    return task.series is not None and not task.axes_swapped and not spec.bidirectional
 
 
 def make_forecaster(spec: Spec, hp: HParams) -> Forecaster:

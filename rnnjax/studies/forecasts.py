@@ -8,7 +8,7 @@ import numpy as np
 from rnnjax.config.schema import Arm, Study
 from rnnjax.settings import TaskSpec
 from rnnjax.storage.run_folder import RunFolder
-from rnnjax.studies.forecasting import forecast_ahead, make_forecaster
+from rnnjax.studies.forecasting import can_forecast, forecast_ahead, make_forecaster
 from rnnjax.studies.load_forecasts import FORECASTS
 from rnnjax.studies.load_networks import load_networks
 from rnnjax.tasks.series_layout import rows_read
@@ -24,15 +24,10 @@ def write_forecasts(run: RunFolder, study: Study, tasks: dict[TaskSpec, Task]) -
     arrays: dict[str, np.ndarray] = {}
     for number, arm in enumerate(study.arms):
         task = tasks[arm.spec.task]
-        if can_forecast(arm, task):
+        if can_forecast(arm.spec, task):
             arrays |= {f"{number}/{name}": value for name, value in arm_arrays(run.path, arm, task).items()}
     if arrays:
         run.write_npz(FORECASTS, arrays)
-
-
-def can_forecast(arm: Arm, task: Task) -> bool:
-    """Whether an arm has a series that it reads row by row."""
-    return task.series is not None and not task.axes_swapped and not arm.spec.bidirectional
 
 
 def arm_arrays(folder: Path, arm: Arm, task: Task) -> dict[str, np.ndarray]:

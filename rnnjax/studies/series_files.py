@@ -45,7 +45,8 @@ def read_series(folder: Path, manifest: dict[str, Any], arm: str) -> tuple[Serie
     number = next((number for number, entry in enumerate(entries) if arm in entry["arms"]), None)
     if number is None:
         return None
-    arrays, entry = read_npz(folder / series_file(number)), entries[number]
+    arrays = read_npz(folder / series_file(number))
+    entry: dict[str, Any] = entries[number]
     described = entry["rows"] | {"columns": tuple(entry["rows"]["columns"])}
     described |= {"end": RowIndex(**described["end"]) if described["end"] else None}
     rows = SeriesRows(

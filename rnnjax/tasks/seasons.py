@@ -1,4 +1,4 @@
-"""The season of a series: from its calendar or its autocorrelation, the one whose last value errs least in training."""
+"""The season of a series: from its calendar, else from its autocorrelation."""
 
 import numpy as np
 
@@ -10,10 +10,15 @@ LEAST_CORRELATION = 0.2  # of a peak
 
 
 def find_season(train_NO: np.ndarray, end: RowIndex | None) -> int:
-    """Rows of one season, 0 where there is none. Args: train: filled rows. end: the index, whose step is known."""
-    found = [*calendar_seasons(end), *correlation_seasons(train_NO)]
-    fitting = [season for season in dict.fromkeys(found) if 2 <= season <= len(train_NO) // 2]
-    return min(fitting, key=lambda season: seasonal_error(train_NO, season), default=0)
+    """Rows of one season, 0 where there is none; of several, the one whose last value errs least in training.
+
+    Args: train: filled rows. end: the index, whose step is known.
+    """
+    for found in (calendar_seasons(end), correlation_seasons(train_NO)):
+        fitting = [season for season in dict.fromkeys(found) if 2 <= season <= len(train_NO) // 2]
+        if fitting:
+            return min(fitting, key=lambda season: seasonal_error(train_NO, season))
+    return 0
 
 
 def seasonal_error(train_NO: np.ndarray, season: int) -> float:
