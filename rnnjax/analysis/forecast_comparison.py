@@ -44,10 +44,11 @@ def compare_errors(own_nM: np.ndarray, level_M: np.ndarray, lead: int) -> Compar
 def row_interval(differences_M: np.ndarray, lead: int) -> Interval | None:
     """95% interval of the mean difference of errors of two forecasts of rows in order; None for too few rows.
 
-    t with M - 1 degrees of freedom on the variance of Newey and West, whose weights fall to 0 beyond
-    max(lead - 1, M^(1/3)) rows, since errors of rows that are close to each other depend on each other.
+    Errors of rows that are close to each other depend on each other: the variance is that of Newey and West, whose
+    weights fall to 0 beyond max(lead - 1, M^(1/3)) rows, the critical value that of Kiefer and Vogelsang for them,
+    times that of t with M - 1 degrees of freedom over that of a normal.
 
-    Source: Diebold and Mariano 1995, JBES 13:253; Harvey, Leybourne and Newbold 1997, IJF 13:281.
+    Source: Diebold and Mariano 1995, JBES 13:253; Kiefer and Vogelsang 2005, Econometric Theory 21:1130.
     """
     rows = len(differences_M)
     if rows < FEWEST_ROWS:
@@ -57,5 +58,12 @@ def row_interval(differences_M: np.ndarray, lead: int) -> Interval | None:
     variance = float(np.mean(rest_M**2))
     for lag in range(1, reach + 1):
         variance += 2 * (1 - lag / (reach + 1)) * float(rest_M[lag:] @ rest_M[:-lag]) / rows
-    margin = float(scipy.stats.t.ppf(0.975, rows - 1)) * np.sqrt(max(variance, 0.0) / (rows - 1))
+    margin = critical_value(rows, reach) * np.sqrt(max(variance, 0.0) / rows)
     return Interval(mean, mean - margin, mean + margin, rows, "Diebold-Mariano, 95%")
+
+
+def critical_value(rows: int, reach: int) -> float:
+    """Of a mean over its Newey-West deviation, two-sided at 5%: b = (reach + 1) / rows is not taken as small."""
+    b = (reach + 1) / rows
+    fixed = 1.9600 + 2.9694 * b + 0.4160 * b**2 - 0.5324 * b**3
+    return fixed * float(scipy.stats.t.ppf(0.975, rows - 1) / scipy.stats.norm.ppf(0.975))

@@ -83,7 +83,7 @@ def own_error(every: Sequence[Forecasts], place: int, lead: int) -> str:
 
 def one_arm_phrase(outcomes: dict[str, list[Comparison]]) -> str:
     """As "better than by the mean and the last value, not told apart from the linear predictor"."""
-    words = {"better": "better than by", "worse": "worse than by", "not told apart": "no differently from"}
+    words = {"better": "better than by", "worse": "worse than by", "not told apart": "not told apart from"}
     parts = []
     for outcome, start in words.items():
         names = [LEVEL_NAMES[level] for level, [found] in outcomes.items() if found == outcome]

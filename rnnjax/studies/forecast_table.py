@@ -1,7 +1,6 @@
 """A forecast of a series as a table: after the last row or from any row on, with the index, the truth and intervals."""
 
 import csv
-import difflib
 import io
 from pathlib import Path
 from typing import NamedTuple
@@ -82,14 +81,11 @@ def find_row(rows: SeriesRows, layout: SeriesLayout, start: str) -> int:
     if not places and start.isascii() and start.isdigit() and 1 <= int(start) <= count + 1:
         places = [int(start) - 1]
     if not places:
-        close = difflib.get_close_matches(start, rows.labels, 1, 0.3)
-        nearest = f", nearest: {close[0]}" if close else ""
         labels = f" or a label from {rows.labels[0]} to {rows.labels[-1]}" if rows.labels else ""
-        raise BadInput(f"--from: got {start!r}; expected a row from 1 to {count + 1}{labels}{nearest}")
+        raise BadInput(f"--from: got {start!r}; expected a row from 1 to {count + 1}{labels}")
     if places[0] < least:
-        raise BadInput(
-            f"--from: got {start!r}, row {places[0] + 1}; expected a row from {least + 1} on: it reads {least}"
-        )
+        row = places[0] + 1
+        raise BadInput(f"--from: got {start!r}, row {row}; expected a row >= {least + 1}: {least} are read before it")
     return places[0]
 
 

@@ -6,7 +6,7 @@ from rnnjax.types import RowIndex
 
 MICROSECONDS_OF_DAY = 86_400_000_000
 LONGEST_SHARE = 3  # a season found in the autocorrelation lies in the training part at least this many times
-LEAST_CORRELATION = 0.2  # of a peak
+LEAST_CORRELATION = 0.2  # of a peak, and at least 4 deviations of what noise has by chance
 
 
 def find_season(train_NO: np.ndarray, end: RowIndex | None) -> int:
@@ -37,13 +37,14 @@ def calendar_seasons(end: RowIndex | None) -> list[int]:
         return [round(12 / end.step)] if 12 % end.step == 0 else []
     day = MICROSECONDS_OF_DAY / end.step
     lengths = [day, 7 * day, 365.2425 * day]
-    return [round(length) for length in lengths if abs(length - round(length)) < 0.01 * length]
+    return [round(length) for length in lengths if length > 1.5 and abs(length - round(length)) < 0.01 * length]
 
 
 def correlation_seasons(train_NO: np.ndarray) -> list[int]:
     """The lag of the highest peak of each column's autocorrelation behind its first passage below 0."""
     longest = len(train_NO) // LONGEST_SHARE
-    peaks = [highest_peak(autocorrelation(y_N, longest)) for y_N in train_NO.T] if longest > 2 else []
+    least = max(LEAST_CORRELATION, 4 / len(train_NO) ** 0.5)
+    peaks = [highest_peak(autocorrelation(y_N, longest), least) for y_N in train_NO.T] if longest > 2 else []
     return [peak for peak in peaks if peak]
 
 
@@ -56,12 +57,12 @@ def autocorrelation(y_N: np.ndarray, longest: int) -> np.ndarray:
     return sums_L / max(float(sums_L[0]), 1e-300)
 
 
-def highest_peak(correlation_L: np.ndarray) -> int:
-    """The lag of the highest peak behind the first value below 0; 0 for none."""
+def highest_peak(correlation_L: np.ndarray, least: float) -> int:
+    """The lag of the highest peak behind the first value below 0, above `least`; 0 for none."""
     below = np.flatnonzero(correlation_L < 0)
     if not len(below):
         return 0
     inner_L = correlation_L[1:-1]
     peaks = 1 + np.flatnonzero((inner_L >= correlation_L[:-2]) & (inner_L > correlation_L[2:]))
-    peaks = peaks[(peaks > below[0]) & (correlation_L[peaks] > LEAST_CORRELATION)]
+    peaks = peaks[(peaks > below[0]) & (correlation_L[peaks] > least)]
     return int(peaks[correlation_L[peaks].argmax()]) if len(peaks) else 0
