@@ -204,9 +204,9 @@ def test_a_figure_draws_truth_predictions_and_the_free_forecast() -> None:
     np.testing.assert_allclose(lines["measured"].y, one.truth_RO[:, 1], rtol=1e-6)
     np.testing.assert_allclose(lines["one row ahead"].y, one.predictions_nLMO[:, 0, :, 1].mean(axis=0), rtol=1e-6)
     np.testing.assert_allclose(lines["free forecast"].y, one.path_nPO[:, :, 1].mean(axis=0), rtol=1e-6)
-    assert list(lines["measured"].x) == list(one.labels)
+    assert list(lines["measured"].x) == list(range(ROWS)) and list(lines["measured"].customdata) == list(one.labels)
     bands = [trace for trace in drawn.figure.data if trace.fill]
     np.testing.assert_allclose(bands[1].y, one.path_nPO[:, :, 1].max(axis=0), rtol=1e-6)
     assert len(bands[0].y) == ROWS - LEADS + 1 - (ROWS - LEADS + 1) // 2
-    years = one._replace(labels=tuple(str(1900 + row) for row in range(ROWS)))
-    assert forecast_figure(years, 0).figure.data[-1].x[0] == 1900
+    axis = drawn.figure.layout.xaxis
+    assert list(axis.ticktext) == [one.labels[place] for place in axis.tickvals] and axis.tickvals[-1] == ROWS - 1
