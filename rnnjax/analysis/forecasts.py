@@ -13,10 +13,13 @@ from rnnjax.metrics import SHARE, Metric
 
 NOMINAL = 0.9  # share of the rows that an interval should hold
 ERRORS = ("rmse", "mae", "mase")
+SKILLS = ("last", "linear")  # simple predictors that a metric compares with
 DEFINITIONS = {
     "rmse": "root of the mean squared error over the held-out rows",
     "mae": "mean absolute error over the held-out rows",
     "mase": "mae over the mean |y_t - y_(t-s)| of the training part, s the season, 1 where there is none",
+    "skill_last": "1 - rmse / that of the last value, on the same rows",
+    "skill_linear": "1 - rmse / that of the linear predictor, on the same rows",
     "coverage": f"share of the last half of the held-out rows inside their adaptive conformal {NOMINAL:.0%} intervals",
 }
 
@@ -81,18 +84,26 @@ def forecast_metric_info(columns: tuple[str, ...], horizon: int) -> dict[str, Me
             for error in ERRORS:
                 unit = "" if error == "mase" else f"unit of {column}"
                 found[metric_of(error, column, lead)] = Metric(f"{DEFINITIONS[error]}{ahead}", unit, "lower")
+            for level in SKILLS:
+                name = f"skill_{level}"
+                found[metric_of(name, column, lead)] = Metric(f"{DEFINITIONS[name]}{ahead}", better="higher")
             found[metric_of("coverage", column, lead)] = Metric(f"{DEFINITIONS['coverage']}{ahead}", range=SHARE)
     return found
 
 
 def forecast_metrics(forecasts: Forecasts) -> dict[str, np.ndarray]:
     """One number per metric and seed [n], those of `forecast_metric_info`."""
-    errors = column_errors(forecasts.residuals(), forecasts.scale_O)
+    errors, levels = column_errors(forecasts.residuals(), forecasts.scale_O), level_errors(forecasts)
+    unknown_LO = np.full(errors["rmse"].shape[1:], np.nan)
+    level_rmse = {level: levels[level]["rmse"] if level in levels else unknown_LO for level in SKILLS}
+    skills = {f"skill_{level}": 1 - errors["rmse"] / rmse_LO for level, rmse_LO in level_rmse.items()}
     found: dict[str, np.ndarray] = {}
     for lead in shown_leads(forecasts):
         coverage_nO = measured_coverage(forecasts, lead)
         for place, column in enumerate(forecasts.columns):
-            found |= {metric_of(name, column, lead): values[:, lead - 1, place] for name, values in errors.items()}
+            found |= {
+                metric_of(name, column, lead): values[:, lead - 1, place] for name, values in (errors | skills).items()
+            }
             found[metric_of("coverage", column, lead)] = coverage_nO[:, place]
     return found
 

@@ -1,5 +1,6 @@
 """The forecasts of a series in a report: errors of each column beside simple predictors, and sentences about them."""
 
+import math
 from collections.abc import Sequence
 
 from rnnjax.analysis.forecast_comparison import Comparison, compare_with_level
@@ -15,11 +16,15 @@ from rnnjax.analysis.forecasts import (
 )
 from rnnjax.analysis.results import Results
 from rnnjax.analysis.statistics import estimate_mean
+from rnnjax.config.schema import Arm
 from rnnjax.reports.document import ReportTable, TableCell
 from rnnjax.reports.figures.forecasts import forecast_figure, mean_of_known
 from rnnjax.reports.figures.traces import CaptionedFigure
 from rnnjax.reports.formatting import format_value
 
+STEERED = (
+    " The loss on these rows steered training (patience or plateau), so the errors of the network are a little too low."
+)
 MOST_FIGURES = 6  # columns that are drawn
 LEVEL_NAMES = {
     "mean": "the mean",
@@ -33,7 +38,13 @@ def forecast_tables(results: Results) -> list[ReportTable]:
     """Errors of every arm and simple predictor, and the intervals; none for a study without a series."""
     if not results.forecasts:
         return []
-    return [errors_table(results.forecasts), intervals_table(results.forecasts)]
+    steered = any(steers_training(arm) for arm in results.study.arms if arm.name in results.forecasts)
+    return [errors_table(results.forecasts, STEERED if steered else ""), intervals_table(results.forecasts)]
+
+
+def steers_training(arm: Arm) -> bool:
+    """Whether the loss on the held-out rows stops training or lowers its rate."""
+    return bool(arm.spec.validate_every) and (math.isfinite(arm.hp.patience) or arm.spec.schedule == "plateau")
 
 
 def forecast_figures(results: Results) -> list[CaptionedFigure]:
@@ -105,7 +116,7 @@ def join_words(words: Sequence[str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
 
 
-def errors_table(forecasts: dict[str, Forecasts]) -> ReportTable:
+def errors_table(forecasts: dict[str, Forecasts], remark: str = "") -> ReportTable:
     """Column by column the errors of the arms, then those of the simple predictors."""
     rows: list[list[TableCell]] = []
     arms = list(forecasts.items())
@@ -121,7 +132,7 @@ def errors_table(forecasts: dict[str, Forecasts]) -> ReportTable:
         "RMSE and MAE in the unit of the column; MASE: MAE over the mean absolute change over one season in the "
         f"training part (season: {seasons} rows; without one, over one row). Better or worse: the 95% intervals of the "
         "difference of squared errors over seeds and over rows (Diebold-Mariano) both exclude 0. The linear predictor "
-        "reads the last 8 rows, fewer of a short series."
+        f"reads the last 8 rows, fewer of a short series.{remark}"
     )
     columns = ["column", "rows ahead", "forecast by", "RMSE", "MAE", "MASE", "the network is"]
     return ReportTable("forecasts", "Errors on the held-out rows", columns, rows, note)

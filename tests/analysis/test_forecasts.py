@@ -55,6 +55,9 @@ def test_errors_one_by_one() -> None:
     metrics = forecast_metrics(one)
     assert metrics.keys() == forecast_metric_info(("a", "b"), LEADS).keys()
     np.testing.assert_array_equal(metrics["rmse[b+2]"], found["rmse"][:, 1, 1])
+    level = math.sqrt(np.mean((one.levels["last"] - one.truth_at_leads())[1, :, 0] ** 2))
+    assert metrics["skill_last[a+2]"] == pytest.approx(1 - found["rmse"][:, 1, 0] / level)
+    assert np.isnan(metrics["skill_linear[a]"]).all()  # it is not among the levels here
     assert level_errors(one)["last"]["rmse"].shape == (LEADS, 2)
 
 
