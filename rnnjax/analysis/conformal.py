@@ -9,28 +9,26 @@ approaches p over a long time.
 Source: Vovk, Gammerman and Shafer 2005 (split conformal); Gibbs and Candes 2021, arXiv:2106.00170 (adaptive).
 """
 
+import bisect
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 RATE = 0.05  # g: a hundred rows must be enough to follow a season
 
 
-def conformal_quantile(scores_N: np.ndarray, share: float) -> float:
-    """The ceil((n + 1) share)-th smallest of n scores; inf where there are too few."""
-    rank = max(math.ceil((len(scores_N) + 1) * share - 1e-9), 1)
-    return math.inf if rank > len(scores_N) else float(np.partition(scores_N, rank - 1)[rank - 1])
+def conformal_bounds(sorted_errors: Sequence[float], share: float) -> tuple[float, float]:
+    """(lower, upper) of truth - forecast for a share of the truths. Args: sorted_errors: in rising order."""
+    known = len(sorted_errors)
+    rank = max(math.ceil((known + 1) * (1 + max(share, 0.0)) / 2 - 1e-9), 1)
+    return (
+        (-math.inf, math.inf) if rank > known else (float(sorted_errors[known - rank]), float(sorted_errors[rank - 1]))
+    )
 
 
-def conformal_bounds(errors_N: np.ndarray, share: float) -> tuple[float, float]:
-    """(lower, upper) of truth - forecast for a share of the truths; NaN among the errors does not count."""
-    known_N = errors_N[~np.isnan(errors_N)]
-    side = (1 + max(share, 0.0)) / 2
-    return -conformal_quantile(-known_N, side), conformal_quantile(known_N, side)
-
-
-def adaptive_bounds(errors_M: np.ndarray, share: float, lead: int) -> tuple[np.ndarray, float]:
-    """The bounds [M, 2] of truth - forecast of each of M forecasts in order, and the share p_t behind the last.
+def adaptive_bounds(errors_M: np.ndarray, share: float, lead: int) -> tuple[np.ndarray, tuple[float, float]]:
+    """The bounds [M, 2] of truth - forecast of each of M forecasts in order, and those of the forecast behind the last.
 
     The first half calibrates and has NaN. The error of a forecast is known `lead` rows later.
 
@@ -38,16 +36,13 @@ def adaptive_bounds(errors_M: np.ndarray, share: float, lead: int) -> tuple[np.n
     """
     first, miss_share = len(errors_M) // 2, 1 - share
     bounds_M2, current = np.full((len(errors_M), 2), np.nan), miss_share
+    known = sorted(error for error in errors_M[: max(first - lead, 0)].tolist() if not math.isnan(error))
     for m in range(first, len(errors_M) + lead):
-        known = m - lead  # the newest forecast whose truth is there
-        if known >= first and not math.isnan(errors_M[known]):
-            low, high = bounds_M2[known]
-            current += RATE * (miss_share - float(not low <= errors_M[known] <= high))
+        newest = m - lead  # the newest forecast whose truth is there
+        if newest >= 0 and not math.isnan(errors_M[newest]):
+            bisect.insort(known, float(errors_M[newest]))
+            low, high = bounds_M2[newest]
+            current += RATE * (miss_share - float(not low <= errors_M[newest] <= high)) if newest >= first else 0.0
         if m < len(errors_M):
-            bounds_M2[m] = conformal_bounds(errors_M[: max(known + 1, 0)], 1 - current)
-    return bounds_M2, 1 - current
-
-
-def next_bounds(errors_M: np.ndarray, share: float, lead: int) -> tuple[float, float]:
-    """The bounds of truth - forecast of the forecast behind the last of M."""
-    return conformal_bounds(errors_M, adaptive_bounds(errors_M, share, lead)[1])
+            bounds_M2[m] = conformal_bounds(known, 1 - current)
+    return bounds_M2, conformal_bounds(known, 1 - current)

@@ -1,7 +1,6 @@
 """Build the report of a study from its results; every number in it comes from the data."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -30,10 +29,10 @@ from rnnjax.reports.figures.curves import lag_figure, line_figure, probe_figure
 from rnnjax.reports.figures.intervals import interval_figure
 from rnnjax.reports.figures.maps import map_figure
 from rnnjax.reports.figures.traces import CaptionedFigure
-from rnnjax.reports.forecasts import forecast_figures, forecast_sentences, forecast_tables
+from rnnjax.reports.forecasts import forecast_figures, forecast_sentences, forecast_tables, with_forecasts
 from rnnjax.reports.formatting import format_value
 from rnnjax.reports.grid_explorer import explorer
-from rnnjax.reports.methods import data_line, data_table, settings
+from rnnjax.reports.methods import data_line, data_table, describe_machine, settings
 from rnnjax.reports.summary import decisive, reasons
 from rnnjax.settings import LOSS_UNITS
 
@@ -46,6 +45,8 @@ def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Rep
     """The report of a study."""
     study, arms = results.study, results.arms
     statements = [statement(judgement) for judgement in judgements]
+    drawn = [build_figure(figure, results) for figure in requested_figures(study)]
+    best = leader(study.file.questions[0], arms) if study.file.questions else None
     return pages.Report(
         title=study.file.title or study.name,
         question=study.file.question,
@@ -53,22 +54,19 @@ def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Rep
         hypothesis=study.file.hypothesis,
         protocol=[*study.file.protocol, data_line(study, results.data)],
         settings=settings(study),
-        figures=[*forecast_figures(results), *(build_figure(figure, results) for figure in requested_figures(study))],
+        figures=with_forecasts(study, forecast_figures(results), drawn),
         tables=[*forecast_tables(results), *tables(study, arms), *data_table(results.data)],
         samples=samples(results),
         questions=[pages.Question(question.text, rank_sentence(question, arms)) for question in study.file.questions],
         advice=[fill_advice(advice, arms) for advice in study.file.advice],
-        cost=pages.Cost(results.manifest["seconds"], machine(results.manifest)),
+        cost=pages.Cost(results.manifest["seconds"], describe_machine(results.manifest)),
         contradictions=[
             pages.Contradiction(each.text, each.between, rank_sentence(each, arms))
             for each in study.file.contradictions
         ],
         explorer=explorer(study.file.explorer, arms) if study.file.explorer else None,
         overrides=study.overrides,
-        answer=[
-            *forecast_sentences(results),
-            *answer_sentences(statements, leader(study.file.questions[0], arms) if study.file.questions else None),
-        ],
+        answer=with_forecasts(study, forecast_sentences(results), answer_sentences(statements, best)),
     )
 
 
@@ -298,9 +296,3 @@ def near_ties(values: dict[str, np.ndarray], ranked: Sequence[str], sign: int) -
         return [f"too few seeds to tell ({table.shape[1]})"]
     tied = not_told_apart(table, 0)
     return [name for name, close in zip(ranked[1:], tied[1:], strict=True) if close]
-
-
-def machine(manifest: dict[str, Any]) -> str:
-    fingerprint = manifest["machine"]
-    devices = fingerprint["devices"]
-    return f"{devices['count']} x {', '.join(devices['kinds'])}; jax {fingerprint['versions']['jax']}"

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 from rnnjax.analysis.forecast_comparison import Comparison, compare_with_level
 from rnnjax.analysis.forecasts import (
@@ -16,7 +17,7 @@ from rnnjax.analysis.forecasts import (
 )
 from rnnjax.analysis.results import Results
 from rnnjax.analysis.statistics import estimate_mean
-from rnnjax.config.schema import Arm
+from rnnjax.config.schema import Arm, Study
 from rnnjax.reports.document import ReportTable, TableCell
 from rnnjax.reports.figures.forecasts import forecast_figure, mean_of_known
 from rnnjax.reports.figures.traces import CaptionedFigure
@@ -32,6 +33,14 @@ LEVEL_NAMES = {
     "seasonal": "the value one season before",
     "linear": "the linear predictor",
 }
+
+
+Part = TypeVar("Part")
+
+
+def with_forecasts(study: Study, forecasts: Sequence[Part], others: Sequence[Part]) -> list[Part]:
+    """Parts of a report: those about forecasts first where no claim is judged, else last."""
+    return [*others, *forecasts] if study.file.claims else [*forecasts, *others]
 
 
 def forecast_tables(results: Results) -> list[ReportTable]:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnjax.analysis.conformal import next_bounds
+from rnnjax.analysis.conformal import adaptive_bounds
 from rnnjax.errors import BadInput
 from rnnjax.reports.formatting import escape_controls
 from rnnjax.storage.manifest import read_manifest
-from rnnjax.studies.forecasting import forecast_ahead, make_forecaster
+from rnnjax.studies.forecasting import forecast_ahead
 from rnnjax.studies.forecasts import row_labels
 from rnnjax.studies.load_forecasts import load_forecasts
 from rnnjax.studies.load_networks import LoadedNetwork
@@ -44,9 +44,7 @@ def forecast_table(folder: Path, network: LoadedNetwork, length: int, options: F
     assert rows is not None and layout is not None
     start = len(rows.values_NC) if options.start is None else find_row(rows, layout, options.start)
     check_known_inputs(rows, layout, start, length)
-    forecaster = make_forecaster(network.spec, network.hp)
-    origins = np.array([start - 1])
-    rows_NO = forecast_ahead(network.spec, forecaster, network.params, rows, layout, origins, length)[:, 0]
+    rows_NO = forecast_ahead(network, rows, layout, np.array([start - 1]), length)[:, 0]
     truth_NO = rows.values_NC[start : start + length, : layout.targets]
     return ForecastTable(
         rows.columns[: layout.targets],
@@ -115,7 +113,7 @@ def bounds_ahead(folder: Path, network: LoadedNetwork, length: int, share: float
         raise BadInput(f"--interval: {folder} has no forecasts of held-out rows yet; expected a finished study")
     errors_LMO = -forecasts.residuals()[manifest["config"]["seeds"].index(network.hp.seed)]
     bounds = [
-        [next_bounds(errors_M, share, lead) for errors_M in errors_MO.T]
+        [adaptive_bounds(errors_M, share, lead)[1] for errors_M in errors_MO.T]
         for lead, errors_MO in enumerate(errors_LMO[:length], 1)
     ]
     return pad_rows(np.array(bounds), length)

@@ -1,14 +1,14 @@
 """Forecasts of the held-out part by every trained network of a series: metrics/forecasts.npz."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rnnjax.config.schema import Arm, Study
 from rnnjax.settings import TaskSpec
 from rnnjax.storage.run_folder import RunFolder
-from rnnjax.studies.forecasting import can_forecast, forecast_ahead, make_forecaster
+from rnnjax.studies.dry_run import requested_metrics
+from rnnjax.studies.forecasting import can_forecast, forecast_ahead
 from rnnjax.studies.load_forecasts import FORECASTS
 from rnnjax.studies.load_networks import load_networks
 from rnnjax.tasks.series_layout import rows_read
@@ -22,12 +22,17 @@ LONGEST_PATH = 500  # rows of the path from own predictions
 def write_forecasts(run: RunFolder, study: Study, tasks: dict[TaskSpec, Task]) -> None:
     """Forecast the held-out part with the networks of every arm that has a series. Raises StorageFailed."""
     arrays: dict[str, np.ndarray] = {}
-    for number, arm in enumerate(study.arms):
+    for number, arm in enumerate(study.arms if wants_forecasts(study) else []):
         task = tasks[arm.spec.task]
         if can_forecast(arm.spec, task):
             arrays |= {f"{number}/{name}": value for name, value in arm_arrays(run.path, arm, task).items()}
     if arrays:
         run.write_npz(FORECASTS, arrays)
+
+
+def wants_forecasts(study: Study) -> bool:
+    """Whether a study is about forecasts: it judges no claim, or asks for a metric of a column, as rmse[level]."""
+    return not study.file.claims or any("[" in metric for _, metric, _ in requested_metrics(study))
 
 
 def arm_arrays(folder: Path, arm: Arm, task: Task) -> dict[str, np.ndarray]:
@@ -39,13 +44,8 @@ def arm_arrays(folder: Path, arm: Arm, task: Task) -> dict[str, np.ndarray]:
     origins_M = np.arange(first, last - layout.horizon + 1)
     predictions, paths = [], []
     for network in load_networks(folder, arm.name):
-        forecaster = make_forecaster(network.spec, network.hp)
-
-        def ahead(origins: np.ndarray, leads: int, network: Any = network, forecaster: Any = forecaster) -> np.ndarray:
-            return forecast_ahead(network.spec, forecaster, network.params, rows, layout, origins, leads)
-
-        predictions.append(ahead(origins_M, layout.horizon))
-        paths.append(ahead(origins_M[:1], min(last - first, LONGEST_PATH))[:, 0])
+        predictions.append(forecast_ahead(network, rows, layout, origins_M, layout.horizon))
+        paths.append(forecast_ahead(network, rows, layout, origins_M[:1], min(last - first, LONGEST_PATH))[:, 0])
     return {
         "predictions": np.stack(predictions).astype(np.float32),
         "path": np.stack(paths).astype(np.float32),

@@ -12,8 +12,8 @@ from rnnjax.errors import BadInput
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.studies.forecast_table import ForecastOptions, check_known_inputs
-from rnnjax.studies.forecasting import forecast_ahead, make_forecaster
-from rnnjax.studies.load_networks import load_network
+from rnnjax.studies.forecasting import forecast_ahead
+from rnnjax.studies.load_networks import LoadedNetwork, load_network
 from rnnjax.studies.load_results import load_results
 from rnnjax.studies.prepare import prepare_study
 from rnnjax.studies.run import run_study
@@ -127,7 +127,8 @@ def test_a_forecast_reads_the_rows_then_itself(name: str, carry: str) -> None:
     spec, params = network(task, carry)
     assert task.series is not None and task.layout is not None
     origins = np.array([27, 31, 39])
-    found = forecast_ahead(spec, make_forecaster(spec, HParams()), params, task.series, task.layout, origins, 5)
+    one = LoadedNetwork("base", 0, spec, HParams(seed=2**32 - 1), params, "")
+    found = forecast_ahead(one, task.series, task.layout, origins, 5)
     for m, t in enumerate(origins):
         expected = forecast_by_hand(spec, params, task, fields, int(t), 5)
         np.testing.assert_allclose(found[:, m], expected, rtol=2e-3, atol=2e-3)
@@ -180,9 +181,7 @@ def test_a_forecast_goes_on_after_the_last_row_of_the_file(folder: Path) -> None
     assert header == ["day", "level", "rain"]
     assert [row[0] for row in rows] == ["2021-06-14", "2021-06-15", "2021-06-16"]
     one = load_network(folder, None, None)
-    by_hand = forecast_ahead(
-        one.spec, make_forecaster(one.spec, one.hp), one.params, one.rows, one.layout, np.array([159]), 3
-    )
+    by_hand = forecast_ahead(one, one.rows, one.layout, np.array([159]), 3)
     np.testing.assert_allclose([[float(cell) for cell in row[1:]] for row in rows], by_hand[:, 0], rtol=1e-6)
 
 
@@ -227,9 +226,8 @@ def test_the_errors_are_those_of_the_forecasts(folder: Path) -> None:
     results = load_results(folder)
     [arm], found = results.arms, results.forecasts["base"]
     one = load_network(folder, None, 43)
-    forecaster = make_forecaster(one.spec, one.hp)
     for t in (111, 140, 155):
-        said = forecast_ahead(one.spec, forecaster, one.params, one.rows, one.layout, np.array([t]), 4)
+        said = forecast_ahead(one, one.rows, one.layout, np.array([t]), 4)
         np.testing.assert_allclose(found.predictions_nLMO[1, :, t - 111], said[:, 0], rtol=1e-4)
     np.testing.assert_allclose(found.path_nPO[1, :4], found.predictions_nLMO[1, :, 0], rtol=1e-4)
     errors = [found.predictions_nLMO[1, :, t - 111] - WAVE[t + 1 : t + 5] for t in range(111, 156)]
