@@ -122,7 +122,8 @@ class SeriesRows(NamedTuple):
 
     columns: tuple[str, ...]  # C = O + X + K of them
     values_NC: np.ndarray  # float64 in own units; NaN where a number is missing
-    split: int  # rows to train on; the first held-out row
+    fitted: int  # the first rows, which are trained on
+    split: int  # the first held-out row
     stop: int  # the first row after the held-out part
     season: int  # rows of one, 0 where there is none
     joined: bool = True  # the held-out rows follow the training rows; false: they are a draw apart

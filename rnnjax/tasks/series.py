@@ -70,7 +70,7 @@ def series_task(settings: TaskSpec, source: str | None) -> Task:
     )
     check_horizon(settings, len(once_ND), len(series.validation_ND), layout)
     layout = with_scales(layout, once_ND, settings.standardise, series.columns)
-    rows = _all_rows(series, settings)
+    rows = _all_rows(series, settings, len(once_ND))
     learn = _plain_task if is_plain(layout) else _prepared_task
     train_N, validation_N, make_sequence, losses = learn(settings, layout, once_ND, rows)
     return Task(
@@ -110,13 +110,14 @@ def _prepared_task(settings: TaskSpec, layout: SeriesLayout, once_ND: np.ndarray
     return *parts, sequence_maker(layout, settings.missing == "mask"), level_losses(rows, layout)
 
 
-def _all_rows(series: Series, settings: TaskSpec) -> SeriesRows:
+def _all_rows(series: Series, settings: TaskSpec, fitted: int) -> SeriesRows:
     """All rows of the series, with its season."""
     parts = [series.train_ND, series.validation_ND, *([] if series.later_ND is None else [series.later_ND])]
-    train_NO = fill_rows(series.train_ND[:, : series.targets])
+    train_NO = fill_rows(series.train_ND[:fitted, : series.targets])
     return SeriesRows(
         series.columns,
         np.concatenate(parts),
+        fitted=fitted,
         split=len(series.train_ND),
         stop=len(series.train_ND) + len(series.validation_ND),
         season=settings.season or find_season(train_NO, series.end),

@@ -35,7 +35,7 @@ def simple_forecasts(
 ) -> dict[str, np.ndarray]:
     """The forecasts of LEVELS by name; "seasonal" and "linear" only where there are a season and rows enough."""
     y_NO = fill_rows(rows.values_NC[:, : layout.targets])
-    mean_O = np.nanmean(rows.values_NC[: rows.split, : layout.targets], axis=0)
+    mean_O = np.nanmean(rows.values_NC[: rows.fitted, : layout.targets], axis=0)
     found = {
         "mean": np.broadcast_to(mean_O, (leads, len(origins_M), layout.targets)),
         "last": np.broadcast_to(y_NO[origins_M], (leads, len(origins_M), layout.targets)),
@@ -56,7 +56,7 @@ def linear_order(rows: SeriesRows, first: int, leads: int) -> int:
     """The rows that a linear predictor can read: fewer where they are few, 0 for none."""
     columns = rows.values_NC.shape[1]
     known = first + 1 if rows.joined else first - rows.split + 1
-    return max(min(ORDER, (rows.split - leads) // (2 * (columns + 1)), known), 0)
+    return max(min(ORDER, (rows.fitted - leads) // (2 * (columns + 1)), known), 0)
 
 
 def linear_forecast(rows: SeriesRows, layout: SeriesLayout, origins_M: np.ndarray, lead: int, order: int) -> np.ndarray:
@@ -65,7 +65,7 @@ def linear_forecast(rows: SeriesRows, layout: SeriesLayout, origins_M: np.ndarra
     Rows with a missing target (NaN) are not fitted.
     """
     filled_NC = fill_rows(rows.values_NC)
-    mean_C, unit_C = filled_NC[: rows.split].mean(axis=0), filled_NC[: rows.split].std(axis=0)
+    mean_C, unit_C = filled_NC[: rows.fitted].mean(axis=0), filled_NC[: rows.fitted].std(axis=0)
     z_NC = (filled_NC - mean_C) / np.where(unit_C > 0, unit_C, 1)
     own = layout.targets + layout.inputs
     past_NF = sliding_window_view(z_NC[:, :own], order, axis=0).reshape(len(z_NC) - order + 1, -1)
@@ -74,7 +74,7 @@ def linear_forecast(rows: SeriesRows, layout: SeriesLayout, origins_M: np.ndarra
         known_MK = z_NC[np.minimum(t_M + lead, len(z_NC) - 1), own:]
         return np.hstack([np.ones((len(t_M), 1)), past_NF[t_M - order + 1], known_MK])
 
-    fitted_M = np.arange(order - 1, rows.split - lead)
+    fitted_M = np.arange(order - 1, rows.fitted - lead)
     measured_M = ~np.isnan(rows.values_NC[fitted_M + lead, : layout.targets]).any(axis=1)
     fitted_M = fitted_M[measured_M]
     weights = np.linalg.lstsq(features(fitted_M), z_NC[fitted_M + lead, : layout.targets])[0]
@@ -86,7 +86,7 @@ def seasonal_scale(rows: SeriesRows, layout: SeriesLayout) -> np.ndarray:
 
     Source: Hyndman and Koehler 2006, International Journal of Forecasting 22:679.
     """
-    y_NO = rows.values_NC[: rows.split, : layout.targets]
+    y_NO = rows.values_NC[: rows.fitted, : layout.targets]
     return np.nanmean(np.abs(y_NO[max(rows.season, 1) :] - y_NO[: -max(rows.season, 1)]), axis=0)
 
 

@@ -278,6 +278,18 @@ def test_simple_predictors_one_by_one() -> None:
     assert seasonal_scale(rows, layout) == pytest.approx(np.mean([abs(z[t] - z[t - 5]) for t in range(5, 42)]))
 
 
+def test_simple_predictors_know_what_the_network_is_trained_on() -> None:
+    rows, layout = simple(targets="z", redundancy=2, season=5)
+    z = VALUES[:21, 1]
+    assert (rows.fitted, rows.split) == (21, 42)
+    assert simple_forecasts(rows, layout, np.array([41]), 1)["mean"][0, 0, 0] == pytest.approx(z.mean())
+    assert seasonal_scale(rows, layout) == pytest.approx(np.abs(z[5:] - z[:-5]).mean())
+    other = rows.values_NC.copy()
+    other[21:30] = 7
+    for name, said in simple_forecasts(rows._replace(values_NC=other), layout, np.array([41]), 1).items():
+        np.testing.assert_array_equal(said, simple_forecasts(rows, layout, np.array([41]), 1)[name])
+
+
 def test_the_linear_predictor_is_least_squares_on_the_past_and_the_known() -> None:
     rng = np.random.default_rng(3)
     values = rng.normal(size=(400, 3))
