@@ -103,7 +103,7 @@ def forecast_ahead(
             return np.stack(path[:leads])
         for ahead in range(layout.ahead):
             t_M = np.minimum(origins_M + len(path) - layout.ahead + ahead + 1, last)
-            past_MPC = with_row(layout, past_MPC, said_MAO[:, ahead], known_NK[t_M])
+            past_MPC = with_row(layout, past_MPC, said_MAO[:, ahead])
             x_MD = standardised_inputs(layout, past_MPC, known_NAK[t_M])
             carry, outputs = step(hp, network.params, carry, jnp.asarray(x_MD))
         outputs_MQ = np.asarray(outputs)
@@ -135,8 +135,7 @@ def read_origins(
     return carry, np.asarray(outputs_MQ)
 
 
-def with_row(layout: SeriesLayout, past_MPC: np.ndarray, y_MO: np.ndarray, known_MK: np.ndarray) -> np.ndarray:
-    """The past one row on: predicted targets, further inputs as they were, known inputs."""
-    others_MX = past_MPC[:, -1, layout.targets : layout.targets + layout.inputs]
-    row_MC = np.concatenate([y_MO, others_MX, known_MK], axis=1)
+def with_row(layout: SeriesLayout, past_MPC: np.ndarray, y_MO: np.ndarray) -> np.ndarray:
+    """The past one row on: predicted targets, other columns as they were (known inputs are read one row ahead)."""
+    row_MC = np.concatenate([y_MO, past_MPC[:, -1, layout.targets :]], axis=1)
     return np.concatenate([past_MPC[:, 1:], row_MC[:, None]], axis=1)

@@ -57,19 +57,18 @@ def moments(values_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values_ND.mean(axis=0), values_ND.std(axis=0)
 
 
-def prepared_rows(layout: SeriesLayout, values_NC: np.ndarray, first: int = 0) -> np.ndarray:
-    """Inputs and targets beside each other [M, D + Q], standardised, float32, of all rows t >= first that have both."""
+def prepared_rows(layout: SeriesLayout, values_NC: np.ndarray) -> np.ndarray:
+    """Inputs and targets beside each other [M, D + Q], standardised, float32, of all rows t that have both."""
     x_MD, targets_MQ = pairs_of_rows(layout, values_NC)
     x_MD = (x_MD - layout.input_mean_D) / layout.input_scale_D
     targets_MQ = (targets_MQ - layout.output_mean_Q) / layout.output_scale_Q
-    skipped = max(first - rows_read(layout) + 1, 0)
-    return np.concatenate([x_MD, targets_MQ], axis=1)[skipped:].astype(np.float32)
+    return np.concatenate([x_MD, targets_MQ], axis=1).astype(np.float32)
 
 
 def held_out_rows(layout: SeriesLayout, rows: SeriesRows) -> np.ndarray:
     """The prepared rows from the first held-out row on, with a past that reaches into the training part."""
-    start = max(rows.split - rows_read(layout) + 1, 0) if rows.joined else rows.split
-    return prepared_rows(layout, rows.values_NC[start : rows.stop], rows.split - start)
+    start = rows.split - rows_read(layout) + 1 if rows.joined else rows.split
+    return prepared_rows(layout, rows.values_NC[start : rows.stop])
 
 
 def sequence_maker(layout: SeriesLayout, masked: bool) -> partial[LabelledSequence]:

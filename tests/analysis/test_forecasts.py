@@ -164,6 +164,8 @@ def test_comparisons_err_seldom() -> None:
     assert compare_errors(9 * own**2, level, 1) == "worse"
     assert compare_errors((0.5 * own[:1]) ** 2, level, 1) == "better"
     assert compare_errors(np.full((2, 100), np.nan), level, 1) == "not told apart"
+    assert compare_errors(np.stack([0 * level, 0.9 * level]), level, 1) == "not told apart"  # seeds that disagree
+    assert compare_errors(np.stack([0.1 * level, 0.11 * level]), level, 1) == "better"
 
 
 # The report
