@@ -68,8 +68,9 @@ class TaskSpec:
     vocabulary_limit: Annotated[int, Ge(0), Le(65_535)] = 0
     encoding: str = "utf-8"  # text, series: encoding of the file
     validation: Share = 0.1  # held-out share: the end of a file, or generated data of that share of the training length
-    # series: the generated series; sunspots = the yearly sunspot numbers from 1700 to 2008, which are included
-    series: Literal["sines", "ar", "mackey_glass", "walk", "noise", "uniform", "sunspots"] = "sines"
+    # series: the generated series, or an included one: sunspots = yearly numbers from 1700 to 2008, weather = daily
+    # highest temperature and precipitation of Seattle from 2012 to 2015
+    series: Literal["sines", "ar", "mackey_glass", "walk", "noise", "uniform", "sunspots", "weather"] = "sines"
     recall: Literal["copy", "adding"] = "copy"  # recall: the problem
     length: Count = 5_000  # series: steps of the training part; recall adding: steps of one example
     columns: str = ""  # series: columns of a table, separated by commas; empty = all but the index; -a = all but a
@@ -100,15 +101,31 @@ class TaskSpec:
     missing_values: str = ""  # table: further cells that mean a missing number, separated by commas, such as -9999
     # table: missing numbers: refused, from their neighbours in the column, without their rows, or not in the loss
     missing: Literal["refuse", "interpolate", "drop", "mask"] = "refuse"
+    targets: str = ""  # series: columns that are predicted, separated by commas; empty = all that are read
+    inputs: str = ""  # series: columns that are read and not predicted; empty = all of `columns` that are no targets
+    # series: further columns that are read one row ahead, such as prices or holidays; the file has their future rows
+    known_inputs: str = ""
+    horizon: Count = 1  # series: rows ahead for which errors are measured, and intervals are known
+    # series: recursive = one row ahead, then from its own predictions; direct = `horizon` rows at once
+    forecast: Literal["recursive", "direct"] = "recursive"
+    lags: str = ""  # series: earlier values of the targets that are read too, as 7,14: that many rows before the next
+    differences: str = ""  # series: differences of the targets are read and predicted, as 1 or 1,12 (rows back)
+    season: Annotated[int, Ge(0)] = 0  # series: rows of a season, of the seasonal last value and MASE; 0 = found
+    fold: Annotated[int, Ge(0)] = 0  # series: held-out parts by which the split lies before the end of the file
+    # series: an index with gaps or repeated labels is refused where rows are counted (lags ...); ignore = taken as even
+    gaps: Literal["auto", "ignore"] = "auto"
 
     def __post_init__(self) -> None:
         check_fields(TaskSpec, vars(self))
 
 
 TEXT_FIELDS = ("tokens", "vocabulary_limit")
+SERIES_FIELDS = (
+    *("targets", "inputs", "known_inputs", "horizon", "forecast", "lags", "differences", "season", "fold", "gaps"),
+)
 TABLE_FIELDS = (  # of `TaskSpec`: no part of a run's identity where all arms have the default; older runs lack them
     *("delimiter", "decimal", "thousands", "units", "header", "skip_lines", "index", "where", "order"),
-    *("missing_values", "missing"),
+    *("missing_values", "missing", *SERIES_FIELDS),
 )
 
 

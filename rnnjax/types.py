@@ -92,11 +92,46 @@ class RowIndex(NamedTuple):
     """The index of the rows of a table, as far as a forecast needs it to go on."""
 
     name: str  # of its column, which may be empty
-    last: float  # of the last row of the training part: microseconds since 1970, or a number
+    last: float  # of the last row: microseconds since 1970, or a number
     unit: str  # of `step`: microseconds, weekdays, months, count; rows = not equally spaced, `last` counts rows
     step: float
     template: str = ""  # of dates, see `tasks.tables.times.format_time`
     offset: int = 0  # minutes from UTC to the zone of the dates
+
+
+class SeriesLayout(NamedTuple):
+    """How the columns of a series become the inputs and targets of a network, see `tasks.series_layout`.
+
+    The columns are O that are predicted, then X that are read as well, then K whose future is known.
+    """
+
+    targets: int  # O
+    inputs: int  # X
+    known: int  # K
+    horizon: int  # rows ahead for which errors are measured
+    ahead: int  # rows that one output predicts: 1, or `horizon` of a direct forecast
+    lags: tuple[int, ...] = ()  # rows before the next one
+    difference: tuple[float, ...] = ()  # c_1 ... c_P: y_t + c_1 y_{t-1} + ... is read in the place of y_t
+    input_mean_D: tuple[float, ...] = ()
+    input_scale_D: tuple[float, ...] = ()
+    output_mean_Q: tuple[float, ...] = ()  # Q = ahead * O, the rows one after the other
+    output_scale_Q: tuple[float, ...] = ()
+
+
+class SeriesRows(NamedTuple):
+    """All rows of a series, as far as a forecast and its judgement need them."""
+
+    columns: tuple[str, ...]  # C = O + X + K of them
+    values_NC: np.ndarray  # float64 in own units; NaN where a number is missing
+    fitted: int  # the first rows, which are trained on
+    split: int  # the first held-out row
+    stop: int  # the first row after the held-out part
+    season: int  # rows of one, 0 where there is none
+    joined: bool = True  # the held-out rows follow the training rows; false: they are a draw apart
+    index_name: str = ""
+    labels: tuple[str, ...] = ()  # of the rows; empty without an index
+    end: RowIndex | None = None  # the last row, from which labels go on
+    future_MK: np.ndarray | None = None  # known inputs of the rows after the last
 
 
 class Task(NamedTuple):
@@ -111,13 +146,14 @@ class Task(NamedTuple):
     reference_losses: dict[str, float]  # of the loss: "chance", "floor", and others of a text or a series
     vocabulary: Vocabulary = ""  # of a text: the token of id i is vocabulary[i]
     text_measures: Callable[[str], dict[str, float]] | None = None  # of a generated text, "valid_words" in [0, 1] ...
-    columns: tuple[str, ...] = ()  # of a series: its names
+    columns: tuple[str, ...] = ()  # of a series: the names of the outputs
     target_mean_O: tuple[float, ...] = ()  # of a series: was subtracted from each column of the targets
     target_scale_O: tuple[float, ...] = ()  # and then divided by
     last_only: bool = False  # the loss counts at the last step of each window only
     grammar: Any = None  # of a text that a `grammar.Grammar` made: it
     notices: tuple[DataNotice, ...] = ()  # of a file: what its owner may not know
-    row_index: RowIndex | None = None  # of the last row to train on, of a file whose rows have an index
+    series: SeriesRows | None = None  # of a series: its rows, for forecasts
+    layout: SeriesLayout | None = None  # of a series: how they are read
     axes_swapped: bool = False  # windows [T, B] are handed over as [B, T]: what is read as time is the batch
     token: str = "character"  # of a text: what a token is; the loss is in nats per token
     tokens_per_character: float = 1.0  # of a text: in its held-out part

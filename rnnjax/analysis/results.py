@@ -4,13 +4,14 @@ Loads no JAX. `studies.load_results` makes these values from a run folder; rules
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from rnnjax.analysis.forecasts import Forecasts
 from rnnjax.analysis.statistics import Interval, estimate_mean
 from rnnjax.config.schema import Arm, Study
 from rnnjax.metrics import Metric, metric_name
@@ -76,6 +77,7 @@ class Results:
     arms: list[ArmResult]
     data: dict[TaskSpec, DataSummary]
     manifest: dict[str, Any]
+    forecasts: dict[str, Forecasts] = field(default_factory=dict)  # of the arms that have a series, by name
 
     @cached_property
     def data_by_arm(self) -> dict[str, DataSummary]:

@@ -1,4 +1,4 @@
-"""Sample from a trained network, which reads a prompt or the end of its training series, then its own output."""
+"""Sample from a trained network, which reads a prompt or the rows of its series, then its own output."""
 
 import argparse
 from pathlib import Path
@@ -28,6 +28,8 @@ def arguments() -> argparse.Namespace:
         raise BadInput(f"--temperature: got {asked.temperature}; expected number > 0 and finite. Use --greedy for 0")
     if asked.top_p is not None and not 0 < as_float32(asked.top_p) <= 1:
         raise BadInput(f"--top-p: got {asked.top_p}; expected number > 0 and <= 1")
+    if asked.interval is not None and not 0 < asked.interval < 1:
+        raise BadInput(f"--interval: got {asked.interval}; expected number > 0 and < 1")
     if asked.length_penalty is not None and not 0 <= asked.length_penalty <= LARGEST_PENALTY:
         raise BadInput(f"--length-penalty: got {asked.length_penalty}; expected number in 0..{LARGEST_PENALTY:g}")
     check_conflicts(asked)
@@ -56,6 +58,16 @@ def build_options() -> argparse.ArgumentParser:
     text.add_argument("--min-length", type=int, metavar="N", help="with --beam and --end: shortest text; default 0")
     text.add_argument("--end", metavar="CHAR", help="character, byte or word that ends the text; default none")
     text.add_argument("--random", type=int, metavar="N", help="seed of the sampling; default 0")
+    series = parser.add_argument_group("for a series")
+    series.add_argument(
+        "--from",
+        dest="start",
+        metavar="ROW",
+        help="first row of the forecast: its label, such as a date, or its number; default the row after the last",
+    )
+    series.add_argument(
+        "--interval", type=float, metavar="P", help="add intervals that hold a share P of the truths, such as 0.9"
+    )
     add_import_option(parser)
     return parser
 
@@ -81,7 +93,9 @@ def main() -> None:
     asked = arguments()
     devices.prepare()
     run_user_code(asked.own_code)
+    from rnnjax.studies.forecast_table import ForecastOptions
     from rnnjax.studies.sampling import SamplingOptions, sample_from_folder
 
     options = SamplingOptions(**{name: getattr(asked, name) for name in SamplingOptions._fields})
-    print(sample_from_folder(asked.folder, asked.arm, asked.seed, asked.length, options))
+    forecast = ForecastOptions(asked.start, asked.interval)
+    print(sample_from_folder(asked.folder, asked.arm, asked.seed, asked.length, options, forecast))

@@ -1,7 +1,6 @@
 """Build the report of a study from its results; every number in it comes from the data."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rnnjax.analysis.results import (
     Results,
@@ -17,9 +16,10 @@ from rnnjax.reports.figures.curves import lag_figure, line_figure, probe_figure
 from rnnjax.reports.figures.intervals import interval_figure
 from rnnjax.reports.figures.maps import map_figure
 from rnnjax.reports.figures.traces import CaptionedFigure
+from rnnjax.reports.forecasts import forecast_figures, forecast_sentences, forecast_tables, with_forecasts
 from rnnjax.reports.grid_explorer import explorer
 from rnnjax.reports.interval_plots import judged_criteria
-from rnnjax.reports.methods import data_line, data_table, settings
+from rnnjax.reports.methods import data_line, data_table, describe_machine, settings
 from rnnjax.reports.rankings import fill_advice, leader, ranking
 from rnnjax.reports.samples import samples
 from rnnjax.reports.summary import decisive, reasons, remarks, study_title
@@ -32,6 +32,8 @@ def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Rep
     study, arms = results.study, results.arms
     statements = [statement(judgement) for judgement in judgements]
     question = first_question(study)
+    drawn = [build_figure(figure, results) for figure in requested_figures(study)]
+    best = leader(question, arms) if question else None
     return pages.Report(
         title=study_title(study),
         question=study.file.question,
@@ -39,21 +41,25 @@ def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Rep
         hypothesis=study.file.hypothesis,
         protocol=[*study.file.protocol, data_line(study, results.data)],
         settings=settings(study),
-        figures=[build_figure(figure, results) for figure in requested_figures(study)],
-        tables=[*text_tables(results), *report_tables(study, arms), *data_table(results.data)],
+        figures=with_forecasts(study, forecast_figures(results), drawn),
+        tables=[
+            *forecast_tables(results),
+            *text_tables(results),
+            *report_tables(study, arms),
+            *data_table(results.data),
+        ],
         samples=samples(results),
         questions=[pages.Question(each.text, *ranking(each, arms)) for each in study.file.questions],
         advice=[fill_advice(advice, arms) for advice in study.file.advice],
-        cost=pages.Cost(results.manifest["seconds"], machine(results.manifest)),
+        cost=pages.Cost(results.manifest["seconds"], describe_machine(results.manifest)),
         contradictions=[
             pages.Contradiction(each.text, each.between, *ranking(each, arms)) for each in study.file.contradictions
         ],
         explorer=explorer(study.file.explorer, arms) if study.file.explorer else None,
         overrides=study.overrides,
-        answer=[
-            *text_sentences(results),
-            *answer_sentences(statements, leader(question, arms) if question else None),
-        ],
+        answer=with_forecasts(
+            study, [*forecast_sentences(results), *text_sentences(results)], answer_sentences(statements, best)
+        ),
     )
 
 
@@ -110,9 +116,3 @@ def shared_reference_losses(results: Results, figure: FigureSpec) -> dict[str, f
     same = all(losses == known[0] for losses in known)
     is_loss = {shared_unit(chosen, figure.metric)} <= {arm.loss_unit for arm in chosen}
     return known[0] if same and is_loss else None
-
-
-def machine(manifest: dict[str, Any]) -> str:
-    fingerprint = manifest["machine"]
-    devices = fingerprint["devices"]
-    return f"{devices['count']} x {', '.join(devices['kinds'])}; jax {fingerprint['versions']['jax']}"

@@ -83,3 +83,10 @@ def settings(study: Study) -> pages.ReportSettings:
 def derived(spec: Any) -> dict[str, Any]:
     """Quantities that follow from the settings and may differ with them."""
     return {"steps read": spec.steps * spec.window * spec.batch}
+
+
+def describe_machine(manifest: dict[str, Any]) -> str:
+    """The devices and the version of JAX."""
+    fingerprint = manifest["machine"]
+    devices = fingerprint["devices"]
+    return f"{devices['count']} x {', '.join(devices['kinds'])}; jax {fingerprint['versions']['jax']}"

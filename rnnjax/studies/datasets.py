@@ -42,9 +42,10 @@ FORMATS = {  # first bytes -> what such a file is
 BINARY_BYTES = 4_096  # at the start of a file, in which every one of these formats has a NUL
 BYTE_ORDER_MARK = "\ufeff"
 EXPECTED_FILE = {"text": "a text", "series": "a CSV file"}  # of the tasks that read a file
-# Yearly mean sunspot numbers, 1700 to 2008: one a line, oldest first. In the public domain (National Geophysical Data
-# Center, as in statsmodels 0.15, datasets.sunspots).
-SUNSPOTS = Path(__file__).parents[1] / "tasks" / "data" / "sunspots.csv"
+# In the public domain. sunspots: yearly mean numbers, 1700 to 2008 (National Geophysical Data Center, as in statsmodels
+# 0.15, datasets.sunspots). weather: highest temperature in degrees C and precipitation in mm of each day in Seattle,
+# 2012 to 2015 (National Oceanic and Atmospheric Administration, as in vega_datasets 0.9, seattle-weather).
+INCLUDED = {name: Path(__file__).parents[1] / "tasks" / "data" / f"{name}.csv" for name in ("sunspots", "weather")}
 
 
 class SourceText(NamedTuple):
@@ -61,7 +62,8 @@ def read_source_text(task: TaskSpec, available_bytes: int) -> SourceText | None:
         BadInput: no such file, not a regular file, too large, not in the encoding, or binary.
     """
     if not task.path:
-        return SourceText(SUNSPOTS.read_text(), []) if (task.name, task.series) == ("series", "sunspots") else None
+        included = INCLUDED.get(task.series) if task.name == "series" else None
+        return SourceText(included.read_text(), []) if included else None
     path = Path(task.path)
     raw = read_regular_file(path, available_bytes)
     check_format(raw, path, EXPECTED_FILE[task.name])

@@ -4,7 +4,7 @@ Nothing is compiled and nothing is written; a mistake that would surface after h
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from rnnjax.analysis.forecasts import forecast_metric_info
 from rnnjax.analysis.results import ArmResult, per_seed, select_arms
 from rnnjax.config.schema import Arm, Study
 from rnnjax.errors import BadInput, NotApplicable
@@ -19,6 +20,7 @@ from rnnjax.metrics import Metric
 from rnnjax.probes import PROBES, outline
 from rnnjax.settings import HParams, Spec
 from rnnjax.studies.claim_names import nearest_first
+from rnnjax.studies.forecasting import can_forecast
 from rnnjax.studies.metrics import (
     DERIVED_METRICS,
     RISES,
@@ -47,6 +49,7 @@ class DryRun(NamedTuple):
     metrics: dict[str, Metric]  # a description of each
     reference_losses: dict[str, float]  # of the task
     refused: dict[str, str]  # probe -> why it has nothing to look at in this program
+    forecasts: Mapping[str, Metric] = {}  # of a series
 
 
 def dry_run(spec: Spec, task: Task, probes: Sequence[str], points: int) -> DryRun:
@@ -73,7 +76,14 @@ def dry_run(spec: Spec, task: Task, probes: Sequence[str], points: int) -> DryRu
     rows = -(-spec.steps // spec.log_every)
     size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
     kept = 4 * len(StepMetrics._fields) * rows + points * sum(value.nbytes for value in values.values())
-    return DryRun(size + kept, values, metrics, task.reference_losses, refused)
+    return DryRun(size + kept, values, metrics, task.reference_losses, refused, forecast_metrics_of(spec, task))
+
+
+def forecast_metrics_of(spec: Spec, task: Task) -> dict[str, Metric]:
+    """The metrics of the forecasts of a series; none for another task."""
+    if task.series is None or task.layout is None or not can_forecast(spec, task):
+        return {}
+    return forecast_metric_info(task.series.columns[: task.layout.targets], task.layout.horizon)
 
 
 def check_distinct(probe: str, twice: set[str]) -> None:
@@ -121,14 +131,14 @@ def check_metrics(study: Study, rehearsed: dict[Spec, DryRun]) -> None:
 
 def metric_ranges(study: Study, rehearsed: dict[Spec, DryRun]) -> dict[str, dict[str, tuple[float, float]]]:
     """The range of each metric of each arm whose definition sets one: arm -> metric -> range."""
-    training = training_metrics()
+    training, programs = training_metrics(), {arm.name: rehearsed[arm.spec.program] for arm in study.arms}
     return {
-        arm.name: {
-            name: metric.range
-            for name, metric in (training | rehearsed[arm.spec.program].metrics).items()
-            if metric.range is not None
+        name: {
+            metric: known.range
+            for metric, known in (training | program.metrics | dict(program.forecasts)).items()
+            if known.range is not None
         }
-        for arm in study.arms
+        for name, program in programs.items()
     }
 
 
@@ -169,6 +179,7 @@ def available_metrics(study: Study, arm: Arm, program: DryRun) -> set[str]:
     return {
         *ending,
         *SIZES,
+        *program.forecasts,
         *(name for name, (needed, _) in DERIVED_METRICS.items() if program.probes.keys() >= set(needed)),
         *(["drawn_radius"] if drawn else []),
         *scalars,

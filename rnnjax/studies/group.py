@@ -27,7 +27,6 @@ from rnnjax.studies.recording import describe_losses, empty_array, empty_record,
 from rnnjax.studies.signals import Interruption
 from rnnjax.studies.tensorboard import TensorBoardLogger, arm_settings, log_recorded, rows_by_arm
 from rnnjax.studies.tensorboard_tags import logged_steps, plan_board
-from rnnjax.tasks.missing_rows import fill_rows
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.parallel import Program, Run, compile_program, init_states
 from rnnjax.training.state import StepMetrics
@@ -97,7 +96,7 @@ class GroupTrainer:
         """Put into the manifest all that a reader of the group's checkpoints and metrics needs besides them."""
         self.entry = (
             {"arms": list(named_runs(self.context.study, group))}
-            | task_metadata(self.task, self.spec.window)
+            | task_metadata(self.task)
             | {"sizes": network_sizes(self.spec)}
             | {"metrics": {name: metric._asdict() for name, metric in self.metrics.items()}}
             | {"labels": probe_labels(self.probes.values())}
@@ -296,14 +295,12 @@ class GroupTrainer:
                 self.values[value][:, columns] = values[value][:, [planned.probe_steps.index(step) for step in both]]
 
 
-def task_metadata(task: Task, window: int) -> dict[str, Any]:
-    """The facts of a task that a later reader needs: to decode a text, to continue a series, to write a report."""
+def task_metadata(task: Task) -> dict[str, Any]:
+    """The facts of a task that a later reader needs: to decode a text, to write a report."""
     known = ("vocabulary", "columns", "inputs", "outputs", "loss", "reference_losses", "token", "ngram_losses")
     scales = {"target_mean": task.target_mean_O, "target_scale": task.target_scale_O}
-    context = fill_rows(task.train_N)[-window:].tolist() if task.columns else []  # rows as the network reads them
     lengths: dict[str, float] = {"train_length": len(task.train_N), "validation_length": len(task.validation_N)}
     lengths["tokens_per_character"] = task.tokens_per_character
-    of_file: dict[str, Any] = {"index": task.row_index._asdict()} if task.row_index else {}
-    of_file |= {"notices": [str(notice) for notice in task.notices]} if task.notices else {}
+    of_file: dict[str, Any] = {"notices": [str(notice) for notice in task.notices]} if task.notices else {}
     of_file |= {"prompt": task.validation_N[:PROMPT].tolist()} if task.vocabulary else {}
-    return {name: getattr(task, name) for name in known} | scales | lengths | {"context": context} | of_file
+    return {name: getattr(task, name) for name in known} | scales | lengths | of_file

@@ -19,7 +19,8 @@ from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.files import read_json
 from rnnjax.storage.manifest import read_manifest
 from rnnjax.studies.parts import Part, stored_parts
-from rnnjax.types import Params, RowIndex
+from rnnjax.studies.series_files import read_series
+from rnnjax.types import Params, SeriesLayout, SeriesRows
 from rnnjax.vocabulary import Vocabulary, parse_vocabulary
 
 PARAMETERS = "state/params/"
@@ -35,11 +36,11 @@ class LoadedNetwork(NamedTuple):
     hp: HParams
     params: Params
     vocabulary: Vocabulary  # of a text, else empty
-    columns: tuple[str, ...] = ()  # of a series, else empty, and so are the others
-    target_mean_O: tuple[float, ...] = ()  # what the network says is mean + unit * y in the series' own units
+    columns: tuple[str, ...] = ()  # of a series, else empty: the names of the outputs
+    target_mean_O: tuple[float, ...] = ()  # of a series: outputs are (target - mean) / scale
     target_scale_O: tuple[float, ...] = ()
-    context: tuple[tuple[float, ...], ...] = ()  # rows of the end of the training part, as the network sees them
-    row_index: RowIndex | None = None  # of the last of these rows, where the file has one
+    rows: SeriesRows | None = None  # of a series: all its rows
+    layout: SeriesLayout | None = None  # of a series: how the network reads them
     prompt: tuple[int, ...] = ()  # of a text: ids of the start of its held-out part; empty in older runs
 
 
@@ -70,7 +71,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     if manifest is None or "groups" not in manifest:
         raise BadInput(f"{folder}: no trained network here; expected the run folder of a study")
     parts = [part for parts in stored_parts(manifest).values() for part in parts]
-    return {"groups": manifest["groups"], "parts": parts} | manifest["config"]
+    known = {"groups": manifest["groups"], "parts": parts, "series": manifest.get("series", [])}
+    return known | manifest["config"]
 
 
 def seed_counts(config: dict[str, Any]) -> dict[str, int]:
@@ -90,7 +92,8 @@ def read_networks(folder: Path, name: str, seeds: Sequence[int], step: int | Non
     entry = next((value for value in config["groups"].values() if name in value["arms"]), None)
     if entry is None:
         raise BadInput(f"{folder}: arm {name} has no checkpoint yet")
-    if "context" not in entry:
+    series = read_series(folder, config, name)
+    if entry["columns"] and series is None:
         raise BadInput(f"{folder}: was written by an older rnnjax; expected a run folder of this one")
     saved = read_checkpoints(folder, config["parts"], name, seeds, step)
     known = (
@@ -99,9 +102,8 @@ def read_networks(folder: Path, name: str, seeds: Sequence[int], step: int | Non
         tuple(entry["target_mean"]),
         tuple(entry["target_scale"]),
     )
-    last = tuple(map(tuple, entry["context"]))
-    index = RowIndex(**entry["index"]) if "index" in entry else None
     prompt = tuple(entry.get("prompt", ()))
+    rows, layout = series or (None, None)
     networks = []
     for seed in seeds:
         spec, hp = parse_settings(config["arms"][name])
@@ -109,7 +111,7 @@ def read_networks(folder: Path, name: str, seeds: Sequence[int], step: int | Non
         sized = replace(spec, inputs=entry["inputs"], outputs=entry["outputs"], loss=entry["loss"])
         at, leaves, row = saved[seed]
         params = select_parameters(sized, hp, leaves, row, best and step is None)
-        networks.append(LoadedNetwork(name, at, sized, hp, params, *known, last, index, prompt))
+        networks.append(LoadedNetwork(name, at, sized, hp, params, *known, rows, layout, prompt))
     return networks
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnnjax.analysis.forecasts import Forecasts, forecast_metric_info, forecast_metrics
 from rnnjax.analysis.results import ArmResult, DataSummary, Results
 from rnnjax.config.fields import flatten
 from rnnjax.config.schema import Study
@@ -18,6 +19,7 @@ from rnnjax.errors import BadInput, DamagedState
 from rnnjax.metrics import Metric
 from rnnjax.storage.files import read_json, read_npz
 from rnnjax.storage.manifest import read_manifest, to_config_json
+from rnnjax.studies.load_forecasts import load_forecasts, without_diverged
 from rnnjax.studies.metrics import with_metrics
 from rnnjax.vocabulary import parse_vocabulary
 
@@ -62,7 +64,18 @@ def load_results(folder: Path) -> Results:
         raise DamagedState(f"{folder / 'metrics'}: has no curves of {', '.join(missing)}")
     groups = {name: group for group in manifest["groups"].values() for name in group["arms"]}
     data = {arm.spec.task: parse_data(groups[arm.name]) for arm in study.arms}
-    return Results(study, [found[arm.name] for arm in study.arms], data, manifest)
+    known = load_forecasts(folder, [arm.name for arm in study.arms])
+    forecasts = {name: without_diverged(one, found[name].diverged_at >= 0) for name, one in known.items()}
+    arms = [with_forecasts(found[arm.name], forecasts.get(arm.name)) for arm in study.arms]
+    return Results(study, arms, data, manifest, forecasts)
+
+
+def with_forecasts(arm: ArmResult, forecasts: Forecasts | None) -> ArmResult:
+    """The arm with the metrics of its forecasts."""
+    if forecasts is None:
+        return arm
+    info = forecast_metric_info(forecasts.columns, forecasts.leads)
+    return arm._replace(metrics=arm.metrics | forecast_metrics(forecasts), info=dict(arm.info) | info)
 
 
 def load_arms(folder: Path, study: Study, manifest: dict[str, Any]) -> Iterator[tuple[str, ArmResult]]:

@@ -25,11 +25,13 @@ from rnnjax.studies.analyse import analyse, write_study
 from rnnjax.studies.closing import closing_lines, suggest_addition
 from rnnjax.studies.datasets import data_hash
 from rnnjax.studies.extension import extension_of
+from rnnjax.studies.forecasts import write_forecasts
 from rnnjax.studies.group import RunContext
 from rnnjax.studies.load_results import INITIAL_STATISTICS
 from rnnjax.studies.prepare import prepare_study
 from rnnjax.studies.progress import Clock, Display, resume_command
 from rnnjax.studies.reduced_runs import reduced_run_lines
+from rnnjax.studies.series_files import write_series
 from rnnjax.studies.signals import Interruption
 from rnnjax.studies.train_groups import train_groups
 from rnnjax.training import parallel
@@ -76,10 +78,12 @@ def train_and_report(
         context.display.say(warning)
     run.record(remarks=warnings)
     write_study(run.path, context.study)
+    write_series(run, context.study, tasks)
     try:
         train_groups(context, tasks)
         with clock.phase("probe"):
             write_initial_statistics(run, context.study)
+            write_forecasts(run, context.study, tasks)
     finally:
         run.record(seconds=clock.seconds, compilations=clock.compilations)
     with clock.phase("report"):

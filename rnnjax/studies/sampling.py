@@ -1,8 +1,5 @@
 """Sample text or forecasts from a trained network, as text for the terminal."""
 
-import csv
-import io
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,11 +12,10 @@ from jax import Array
 from rnnjax.errors import BadInput
 from rnnjax.networks.beam_search import beam_search
 from rnnjax.networks.model import require_unidirectional
-from rnnjax.networks.sampling import Truncation, forecast, sample
+from rnnjax.networks.sampling import Truncation, sample
 from rnnjax.reports.formatting import escape_controls
+from rnnjax.studies.forecast_table import ForecastOptions, forecast_table, format_forecast
 from rnnjax.studies.load_networks import LoadedNetwork, load_network
-from rnnjax.tasks.tables.spacing import continue_index
-from rnnjax.types import RowIndex
 from rnnjax.vocabulary import BYTES, Vocabulary, ids_to_text, text_to_ids
 
 
@@ -38,7 +34,14 @@ class SamplingOptions(NamedTuple):
     random: int | None = None
 
 
-def sample_from_folder(folder: Path, arm: str | None, seed: int | None, length: int, options: SamplingOptions) -> str:
+def sample_from_folder(
+    folder: Path,
+    arm: str | None,
+    seed: int | None,
+    length: int,
+    options: SamplingOptions,
+    forecast: ForecastOptions | None = None,
+) -> str:
     """A generated text of `length` characters, or a forecast of `length` rows; control characters are escaped.
 
     Raises: BadInput for an unknown arm or seed, an option that this network does not support, or a network that neither
@@ -46,10 +49,10 @@ def sample_from_folder(folder: Path, arm: str | None, seed: int | None, length: 
     """
     network = load_network(folder, arm, seed)
     require_unidirectional(network.spec)
-    if network.columns:
+    if network.rows is not None:
         check_series_options(options)
-        labels = continue_index(network.row_index, length) if network.row_index else []
-        return format_rows(network.columns, forecast_rows(network, length), network.row_index, labels)
+        return format_forecast(forecast_table(folder, network, length, forecast or ForecastOptions()))
+    check_text_options(forecast or ForecastOptions())
     if not network.vocabulary:
         raise BadInput(f"{folder}: got a network of the task '{network.spec.task.name}'; expected a text or a series")
     return escape_controls(continue_text(network, length, options))
@@ -116,43 +119,18 @@ def beam_ids(network: LoadedNetwork, prompts_TP: Array, length: int, options: Sa
     return found.ids_MNP[0, :, 0]
 
 
-def forecast_rows(network: LoadedNetwork, length: int) -> np.ndarray:
-    """Forecast after the last rows of the training part, [length, O] in the units of the series."""
-    target_mean_1O, target_scale_1O = (
-        jnp.array(values, jnp.float32)[None] for values in (network.target_mean_O, network.target_scale_O)
-    )
-    raw = network.spec.task.standardise == "targets"
-    feedback_transform = (lambda said_PO: said_PO * target_scale_1O + target_mean_1O) if raw else None
-    run = jax.jit(
-        partial(forecast, network.spec, network.hp, feedback_transform=feedback_transform), static_argnames="length"
-    )
-    prompts_TPD = jnp.asarray(network.context, jnp.float32)[:, None, :]
-    said_NO = np.asarray(run(params=network.params, prompts_TPD=prompts_TPD, length=length)[:, 0], float)
-    return said_NO * np.array(network.target_scale_O) + np.array(network.target_mean_O)
-
-
-def format_rows(
-    columns: tuple[str, ...], rows_NO: np.ndarray, index: RowIndex | None = None, labels: Sequence[str] = ()
-) -> str:
-    """Rows as CSV under their names, with the digits that float32 has; without the last line end.
-
-    Args: index, labels: of the rows, in a first column.
-    """
-    first = [index.name] if index else []
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow([escape_controls(column) for column in (*first, *columns)])
-    before: list[list[str]] = [[escape_controls(label)] for label in labels] if index else [[]] * len(rows_NO)
-    numbers = [[f"{value:.9g}" for value in row_O] for row_O in rows_NO]
-    writer.writerows([*label, *row] for label, row in zip(before, numbers, strict=True))
-    return lines.getvalue().removesuffix("\n")
-
-
 def check_series_options(options: SamplingOptions) -> None:
     """Raises BadInput for the first option that only a text supports."""
     for name, value in options._asdict().items():
         if value is not None:
             raise BadInput(f"{option_name(name)}: got {format_option(value)}; this network reads a series, not a text")
+
+
+def check_text_options(options: ForecastOptions) -> None:
+    """Raises BadInput for the first option that only a series supports."""
+    for name, value in zip(("--from", "--interval"), options, strict=True):
+        if value is not None:
+            raise BadInput(f"{name}: got {value!r}; this network reads a text, not a series")
 
 
 def option_name(name: str) -> str:

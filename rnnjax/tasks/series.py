@@ -6,89 +6,127 @@ standardised, and before it is rounded to float32.
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.generators import DETERMINISTIC, INNOVATION_VARIANCE, RANDOM
+from rnnjax.tasks.generators import INNOVATION_VARIANCE, RANDOM
 from rnnjax.tasks.missing_rows import fill_rows, masked_pairs
-from rnnjax.tasks.tables.notation import option
-from rnnjax.tasks.tables.read import read_table
+from rnnjax.tasks.seasons import find_season
+from rnnjax.tasks.series_columns import (
+    check_horizon,
+    held_out_rows,
+    moments,
+    output_names,
+    prepared_rows,
+    sequence_maker,
+    series_layout,
+    with_scales,
+)
+from rnnjax.tasks.series_layout import is_plain
+from rnnjax.tasks.series_levels import level_losses
+from rnnjax.tasks.series_source import Series, generate_rows, read_rows, scale_rows
 from rnnjax.tasks.windows import next_step
-from rnnjax.types import DataNotice, LabelledSequence, RowIndex, Task
+from rnnjax.types import LabelledSequence, SeriesLayout, SeriesRows, Task
 
 ORDER = 8  # p, the rows that the linear predictor sees
 SMALLEST_VALUE, LARGEST_VALUE = 1e-18, 1e18  # float32 holds the square of what lies between
 
 
-class Series(NamedTuple):
-    """The training part and the held-out part, float64, a row for each time step."""
-
-    columns: tuple[str, ...]
-    train_ND: np.ndarray
-    validation_ND: np.ndarray
-    notices: tuple[DataNotice, ...] = ()
-    row_index: RowIndex | None = None  # of the last row to train on
-
-
 def series_task(settings: TaskSpec, source: str | None) -> Task:
     """A generated series of one column, or columns of a CSV file, each row to be followed by the next.
 
-    Of a file the last `validation` share is held out. Generated are `length` steps to train on and round(length *
-    validation) more: where the future follows from the past they go on from there; where it is drawn they are a draw
-    apart. So the held-out part shares nothing with the training part, and does not depend on `redundancy`.
+    Of a file the last `validation` share is held out; with `fold` n the n parts of that size after it are left out.
+    Generated are `length` steps to train on and round(length * validation) more: where the future follows from the past
+    they go on from there; where it is drawn they are a draw apart. So the held-out part shares nothing with the
+    training part, and does not depend on `redundancy`.
 
     With redundancy r the training part is its first N // r rows, r times. Mean and deviation are those of the training
     part, which do not depend on the repetition.
 
-    With `standardise` = "targets" a network reads the numbers as they are; only the targets are standardised.
+    With `standardise` = "targets" a network reads the numbers as they are; only the targets are standardised. Columns
+    with roles, lags, differences and direct forecasts are described in `series_layout`.
 
     The reference loss "floor" is the variance of the innovations: no predictor can expect less on a new draw, and one
     finite draw may lie a little below. It is 0 where the future follows from enough of the past, and not known for a
-    file. The others are those of `held_out_reference_losses`.
+    file. The others are those of `held_out_reference_losses`, or of `series_levels.level_losses`.
 
     Args:
         settings: `series`, `length`, `corpus_seed`, `columns`, `validation`, `scale`, `offset`, `redundancy`,
-            `standardise`, `loss_steps`, `time_axis` and those of a table are used.
+            `standardise`, `loss_steps`, `time_axis`, those of a table and those of SERIES_FIELDS are used.
         source: the text of a CSV file, see `tables.read.read_table`; None for a generated series. "sunspots" is a file.
     Raises:
         BadInput: a file that is no table of numbers, columns without a file, too few rows, a column that does not
-            vary, or values too large or too small for float32.
+            vary, or values too large or too small for float32; a horizon or lags longer than a part.
     """
-    series = _standardise(_generate_rows(settings) if source is None else _read_rows(settings, source), settings)
+    series = scale_rows(generate_rows(settings) if source is None else read_rows(settings, source), settings)
     _check_length(series, settings)
     once_ND = series.train_ND[: len(series.train_ND) // settings.redundancy]
     _check_values(series, once_ND, settings)
-    columns = len(series.columns)
-    as_it_is = np.zeros(columns), np.ones(columns)
-    mean_D, unit_D = as_it_is if settings.standardise == "none" else _moments(once_ND)
-    read = (mean_D, unit_D) if settings.standardise == "all" else as_it_is
+    layout = series_layout(
+        settings, series.targets, series.inputs, len(series.columns) - series.targets - series.inputs
+    )
+    check_horizon(settings, len(once_ND), len(series.validation_ND), layout)
+    layout = with_scales(layout, once_ND, settings.standardise, series.columns)
+    rows = _all_rows(series, settings, len(once_ND))
+    learn = _plain_task if is_plain(layout) else _prepared_task
+    train_N, validation_N, make_sequence, losses = learn(settings, layout, once_ND, rows)
     return Task(
-        train_N=np.tile(_training_part(once_ND, *read), (settings.redundancy, 1)),
-        validation_N=_training_part(series.validation_ND, *read),
-        make_sequence=_sequence_maker(settings, mean_D, unit_D),
-        inputs=columns,
-        outputs=columns,
+        train_N=np.tile(train_N, (settings.redundancy, 1)),
+        validation_N=validation_N,
+        make_sequence=make_sequence,
+        inputs=len(layout.input_mean_D),
+        outputs=len(layout.output_mean_Q),
         loss="squared_error",
-        reference_losses=held_out_reference_losses(once_ND, series.validation_ND) | _noise_floor(settings, source),
-        columns=series.columns,
-        target_mean_O=tuple(mean_D.tolist()),
-        target_scale_O=tuple(unit_D.tolist()),
+        reference_losses=losses | _noise_floor(settings, source),
+        columns=output_names(layout, series.columns),
+        target_mean_O=layout.output_mean_Q,
+        target_scale_O=layout.output_scale_Q,
         last_only=settings.loss_steps == "last",
         axes_swapped=settings.time_axis == "batch",
         notices=series.notices,
-        row_index=series.row_index,
+        series=rows,
+        layout=layout,
     )
 
 
-def _moments(values_ND: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each column, over the numbers that it has."""
-    if np.isnan(values_ND).any():
-        return np.nanmean(values_ND, axis=0), np.nanstd(values_ND, axis=0)
-    return values_ND.mean(axis=0), values_ND.std(axis=0)
+Learned = tuple[np.ndarray, np.ndarray, Callable[[np.ndarray], LabelledSequence], dict[str, float]]
+
+
+def _plain_task(settings: TaskSpec, layout: SeriesLayout, once_ND: np.ndarray, rows: SeriesRows) -> Learned:
+    """Training part, held-out part, pairs and reference losses where a network says the next of the rows it reads."""
+    mean_D, unit_D = np.array(layout.output_mean_Q), np.array(layout.output_scale_Q)
+    validation_ND = rows.values_NC[rows.split : rows.stop]
+    read = np.array(layout.input_mean_D), np.array(layout.input_scale_D)
+    parts = _training_part(once_ND, *read), _training_part(validation_ND, *read)
+    return *parts, _sequence_maker(settings, mean_D, unit_D), held_out_reference_losses(once_ND, validation_ND)
+
+
+def _prepared_task(settings: TaskSpec, layout: SeriesLayout, once_ND: np.ndarray, rows: SeriesRows) -> Learned:
+    """The same where inputs and targets are other numbers, which stand beside each other."""
+    parts = prepared_rows(layout, once_ND), held_out_rows(layout, rows)
+    return *parts, sequence_maker(layout, settings.missing == "mask"), level_losses(rows, layout)
+
+
+def _all_rows(series: Series, settings: TaskSpec, fitted: int) -> SeriesRows:
+    """All rows of the series, with its season."""
+    parts = [series.train_ND, series.validation_ND, *([] if series.later_ND is None else [series.later_ND])]
+    train_NO = fill_rows(series.train_ND[:fitted, : series.targets])
+    return SeriesRows(
+        series.columns,
+        np.concatenate(parts),
+        fitted=fitted,
+        split=len(series.train_ND),
+        stop=len(series.train_ND) + len(series.validation_ND),
+        season=settings.season or find_season(train_NO, series.end),
+        joined=series.joined,
+        index_name=series.index_name,
+        labels=series.labels,
+        end=series.end,
+        future_MK=series.future_MK,
+    )
 
 
 def _sequence_maker(
@@ -138,7 +176,7 @@ def linear_error(train_ND: np.ndarray, validation_ND: np.ndarray, order: int) ->
     The first `order` held-out rows serve as past only. Fitted on standardised columns, so that none counts as noise
     because of its unit.
     """
-    mean_D, unit_D = _moments(train_ND)
+    mean_D, unit_D = moments(train_ND)
     past, future_ND = _lagged_rows((train_ND - mean_D) / unit_D, order)
     weights = np.linalg.lstsq(past, future_ND)[0]
     past, future_ND = _lagged_rows((validation_ND - mean_D) / unit_D, order)
@@ -160,46 +198,6 @@ def _noise_floor(settings: TaskSpec, source: str | None) -> dict[str, float]:
     if source is not None:
         return {}
     return {"floor": INNOVATION_VARIANCE * settings.scale**2 if settings.series in RANDOM else 0.0}
-
-
-def _generate_rows(settings: TaskSpec) -> Series:
-    if settings.columns:
-        raise BadInput(f"task.columns: got {settings.columns!r}; expected none without a file (task.path)")
-    train_rng, validation_rng = np.random.default_rng(settings.corpus_seed).spawn(2)
-    held_out = round(settings.length * settings.validation)
-    if settings.series in RANDOM:
-        draw = RANDOM[settings.series]
-        parts = draw(settings.length, train_rng), draw(held_out, validation_rng)
-    else:
-        values_N = DETERMINISTIC[settings.series](settings.length + held_out, train_rng)
-        parts = values_N[: settings.length], values_N[settings.length :]
-    return Series(("x",), parts[0][:, None], parts[1][:, None])
-
-
-def _read_rows(settings: TaskSpec, source: str) -> Series:
-    _check_mask(settings)
-    table = read_table(source, settings)
-    if len(table.values_ND) < 4:
-        raise BadInput(f"task.path: got {len(table.values_ND)} rows; expected >= 4 (2 to train on and 2 held out)")
-    split = len(table.values_ND) - round(len(table.values_ND) * settings.validation)
-    last = max(split // settings.redundancy - 1, 0)
-    return Series(table.names, table.values_ND[:split], table.values_ND[split:], table.notices, table.index_at(last))
-
-
-def _check_mask(settings: TaskSpec) -> None:
-    for name, usual in {"loss_steps": "every", "time_axis": "time"}.items():
-        if settings.missing == "mask" and getattr(settings, name) != usual:
-            raise BadInput(
-                f"task.missing: got 'mask' with task.{name} = {getattr(settings, name)!r}; expected "
-                f"{option('missing=drop')} or {option('missing=interpolate')}"
-            )
-
-
-def _standardise(series: Series, settings: TaskSpec) -> Series:
-    """scale * x + offset; a number too large for that becomes inf, which is refused with its column."""
-    with np.errstate(over="ignore"):
-        train_ND, validation_ND = (settings.scale * part_ND + settings.offset for part_ND in series[1:3])
-    return series._replace(train_ND=train_ND, validation_ND=validation_ND)
 
 
 def _training_part(values_ND: np.ndarray, mean_D: np.ndarray, unit_D: np.ndarray) -> np.ndarray:

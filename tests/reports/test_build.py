@@ -60,7 +60,7 @@ def arms(study: Study) -> list[ArmResult]:
 
 def data(study: Study) -> dict[TaskSpec, DataSummary]:
     tasks, _ = load_study_tasks(study)
-    return {spec: parse_data(task_metadata(task, 1)) for spec, task in tasks.items()}
+    return {spec: parse_data(task_metadata(task)) for spec, task in tasks.items()}
 
 
 def test_a_variant_of_a_task_is_told_by_what_is_its_own(study: Study) -> None:

@@ -5,11 +5,9 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -19,21 +17,15 @@ from rnnjax.cli.common import run_command
 from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput
 from rnnjax.networks.beam_search import beam_search
-from rnnjax.networks.model import build_network
-from rnnjax.settings import HParams, Spec, TaskSpec
-from rnnjax.studies.group import task_metadata
+from rnnjax.settings import Spec
+from rnnjax.studies.forecast_table import ForecastOptions, ForecastTable, forecast_table, format_forecast
 from rnnjax.studies.load_networks import LoadedNetwork, load_network
 from rnnjax.studies.run import run_study
 from rnnjax.studies.sampling import (
     SamplingOptions,
     check_series_options,
-    forecast_rows,
-    format_rows,
     sample_from_folder,
 )
-from rnnjax.tasks import TASKS
-from rnnjax.tasks.windows import next_step
-from rnnjax.types import Task
 from rnnjax.vocabulary import ids_to_text, text_to_ids
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "sample.py"
@@ -162,7 +154,7 @@ def only_group(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_folder_of_an_older_rnnjax_is_refused(folder: Path, tmp_path: Path) -> None:
-    older = changed(folder, tmp_path / "out", lambda manifest: only_group(manifest).pop("context"))
+    older = changed(folder, tmp_path / "out", lambda manifest: only_group(manifest).update(columns=["x"]))
     with pytest.raises(BadInput, match="was written by an older rnnjax"):
         sample_from_folder(older, None, None, 5, SamplingOptions())
 
@@ -183,80 +175,22 @@ def test_a_network_that_reads_both_ways_is_refused(
         sample_from_folder(folder, None, None, 5, SamplingOptions())
 
 
-# Series
+# Series; the numbers of forecasts are tested in test_forecasting.py
 
-SPEC = Spec(inputs=2, outputs=2, hidden=3, loss="squared_error", window=4)
-TRAIN_ND = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
-SERIES = Task(
-    TRAIN_ND, TRAIN_ND[:5], next_step, 2, 2, "squared_error", {}, "", None, ("load", "a,b"), (10.0, -3.0), (2.0, 0.5)
-)
+ROWS = np.random.default_rng(0).normal(size=(14, 2)).round(3).tolist()
+TABLE = 'load,"a,b"\n' + "".join(f"{one},{other}\n" for one, other in ROWS)
 
 
-def series_network(bias: list[float] | None = None) -> LoadedNetwork:
-    """A network with random parameters; one with a bias alone always says that."""
-    params = build_network(SPEC, HParams()).init(jax.random.key(1))
-    if bias is not None:
-        params = jax.tree.map(jnp.zeros_like, params)
-        params["readout"]["bias"] = jnp.array(bias)
-    entry = json.loads(json.dumps(task_metadata(SERIES, SPEC.window)))  # as the manifest gives it back
-    last = tuple(map(tuple, entry["context"]))
-    return LoadedNetwork(
-        "base",
-        10,
-        SPEC,
-        HParams(),
-        params,
-        "",
-        tuple(entry["columns"]),
-        tuple(entry["target_mean"]),
-        tuple(entry["target_scale"]),
-        last,
-    )
-
-
-def test_the_manifest_knows_where_a_series_goes_on_from() -> None:
-    known = task_metadata(SERIES, SPEC.window)
-    sampled = {"vocabulary", "columns", "target_mean", "target_scale", "inputs", "outputs", "loss", "context"}
-    reported = {"reference_losses", "train_length", "validation_length"}
-    assert set(known) == sampled | reported | {"token", "tokens_per_character", "ngram_losses"}
-    np.testing.assert_array_equal(np.array(known["context"], np.float32), TRAIN_ND[-4:])
-    ids_N = np.array([0, 1, 1], np.int32)
-    text = SERIES._replace(vocabulary="ab", columns=(), target_mean_O=(), target_scale_O=(), validation_N=ids_N)
-    assert task_metadata(text, SPEC.window)["prompt"] == [0, 1, 1]
-    assert task_metadata(text, SPEC.window)["context"] == []
-
-
-def test_a_forecast_is_in_the_units_of_the_series() -> None:
-    said_NO = forecast_rows(series_network([1.0, -2.0]), 3)
-    np.testing.assert_allclose(said_NO, [[10 + 2 * 1, -3 - 0.5 * 2]] * 3)
-
-
-def test_a_forecast_reads_the_end_of_the_training_part_then_itself() -> None:
-    one = series_network()
-    model = build_network(SPEC, HParams())
-    rows = [*TRAIN_ND[-4:]]
-    for _ in range(3):
-        carry = model.carry(one.params, jax.random.key(0), 1)
-        rows.append(np.asarray(model.apply(one.params, carry, jnp.stack(rows)[:, None])[1][-1, 0]))
-    np.testing.assert_allclose(forecast_rows(one, 3), np.stack(rows[-3:]) * [2, 0.5] + [10, -3], rtol=1e-4)
-
-
-def test_a_network_that_reads_raw_numbers_reads_its_forecast_in_them() -> None:
-    """It says (value - mean) / unit of the next row and reads rows as they are."""
-    one = series_network()
-    raw = one._replace(spec=replace(SPEC, task=TaskSpec(name="series", standardise="targets")))
-    model = build_network(SPEC, HParams())
-    rows = [*TRAIN_ND[-4:]]
-    for _ in range(3):
-        carry = model.carry(one.params, jax.random.key(0), 1)
-        said_O = np.asarray(model.apply(one.params, carry, jnp.stack(rows)[:, None])[1][-1, 0])
-        rows.append((said_O * [2, 0.5] + [10, -3]).astype(np.float32))
-    np.testing.assert_allclose(forecast_rows(raw, 3), np.stack(rows[-3:]), rtol=1e-4)
-
-
-def test_rows_are_a_csv_table() -> None:
-    rows_NO = np.array([[1.0, -0.1], [1e-7, 123456.789]])
-    assert format_rows(("load\x1b[2J", "a,b"), rows_NO) == 'load\\x1b[2J,"a,b"\n1,-0.1\n1e-07,123456.789'
+def test_a_forecast_is_a_csv_table() -> None:
+    table = ForecastTable(("load\x1b[2J", "a,b"), np.array([[1.0, -0.1], [1e-7, 123456.789]]), None, [])
+    assert format_forecast(table) == 'load\\x1b[2J,"a,b"\n1,-0.1\n1e-07,123456.789'
+    bounds_NO2 = np.array([[[-1.0, 2.0], [-0.5, 0.5]], [[np.nan] * 2] * 2])
+    truth_NO = np.array([[5.0, np.nan]] * 2)
+    more = table._replace(index_name="t", labels=["7", "8"], truth_NO=truth_NO, bounds_NO2=bounds_NO2)
+    header, first, second = format_forecast(more).split("\n")
+    load = "load\\x1b[2J"
+    assert header == f't,{load},{load}_low,{load}_high,{load}_true,"a,b","a,b_low","a,b_high","a,b_true"'
+    assert (first, second) == ("7,1,0,3,5,-0.1,-0.6,0.4,", "8,1e-07,,,5,123456.789,,,")
 
 
 @pytest.mark.parametrize("wishes", [{"prompt": ""}, {"greedy": True}, {"top_k": 3}, {"random": 0}, {"end": "x"}])
@@ -267,22 +201,28 @@ def test_a_series_has_no_wishes(wishes: dict[str, Any]) -> None:
         check_series_options(SamplingOptions(**wishes))
 
 
-def test_a_run_folder_of_a_series(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From a study to the CSV rows; the task stands in for another."""
-    monkeypatch.setitem(TASKS, "grammar", lambda settings, source: SERIES)
+def test_a_run_folder_of_a_series(tmp_path: Path) -> None:
+    """From a study to the CSV rows."""
+    (tmp_path / "table.csv").write_text(TABLE)
     (tmp_path / "tiny.toml").write_text(
-        "question = 'q'\nseeds = 2\n[base]\nhidden = 3\nwindow = 4\nsteps = 4\nlog_every = 2\nblock = 2\n"
+        f"question = 'q'\nseeds = 2\n[base]\ntask.name = 'series'\ntask.path = '{tmp_path}/table.csv'\n"
+        "task.validation = 0.4\nhidden = 3\nwindow = 4\nsteps = 4\nlog_every = 2\nblock = 2\n"
     )
     run_study(load_study(tmp_path / "tiny.toml"), tmp_path / "out")
     found = load_network(tmp_path / "out", None, 43)
-    assert (found.spec.inputs, found.spec.loss) == (2, "squared_error")
-    assert (found.columns, found.target_mean_O, found.target_scale_O) == (("load", "a,b"), (10.0, -3.0), (2.0, 0.5))
-    np.testing.assert_array_equal(np.array(found.context, np.float32), TRAIN_ND[-4:])
+    assert (found.spec.inputs, found.spec.loss, found.columns) == (2, "squared_error", ("load", "a,b"))
     text = sample_from_folder(tmp_path / "out", None, 43, 6, SamplingOptions())
-    assert text == format_rows(found.columns, forecast_rows(found, 6))
+    assert text == format_forecast(forecast_table(tmp_path / "out", found, 6, ForecastOptions()))
     assert text.splitlines()[0] == 'load,"a,b"' and len(text.splitlines()) == 7
     with pytest.raises(BadInput, match="--prompt: got 'x'; this network reads a series, not a text"):
         sample_from_folder(tmp_path / "out", None, 43, 6, SamplingOptions(prompt="x"))
+
+
+@pytest.mark.parametrize("option", [{"start": "3"}, {"interval": 0.5}])
+def test_a_text_has_no_rows(option: dict[str, Any], folder: Path) -> None:
+    name = {"start": "--from", "interval": "--interval"}[next(iter(option))]
+    with pytest.raises(BadInput, match=f"{name}: got .*; this network reads a text, not a series"):
+        sample_from_folder(folder, None, None, 5, SamplingOptions(), ForecastOptions(**option))
 
 
 # The script
@@ -330,6 +270,8 @@ def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         ("--top-k x", "argument --top-k: invalid int value: 'x'"),
         ("--length 0", "--length: got 0; expected integer in 1..100000"),
         ("--length 99999999999999999999", "--length: got 99999999999999999999; expected integer in 1..100000"),
+        ("--interval 0", "--interval: got 0.0; expected number > 0 and < 1"),
+        ("--interval nan", "--interval: got nan; expected number > 0 and < 1"),
         ("--beam 0", "--beam: got 0; expected integer in 1..1000"),
         ("--beam 9999999", "--beam: got 9999999; expected integer in 1..1000"),
         ("--random -1", "--random: got -1; expected integer in 0..4294967295"),

@@ -134,9 +134,9 @@ def test_what_is_missing_has_no_part_in_a_study(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "first", "header"),
     [
-        (dated(), ["2021-02-28", "2021-03-01"], "date,level"),  # 54 rows are trained on
+        (dated(), ["2021-03-06", "2021-03-07"], "date,level"),
         (["level", *map(str, VALUES)], None, "level"),
-        ([",level", *(f"{i},{value}" for i, value in enumerate(VALUES))], ["54", "55"], ",level"),
+        ([",level", *(f"{i},{value}" for i, value in enumerate(VALUES))], ["60", "61"], ",level"),
         (
             ["t,level", *(f"2021-{1 + i // 28:02}-{1 + i * i % 28:02},{value}" for i, value in enumerate(VALUES))],
             None,
@@ -244,6 +244,7 @@ def test_a_manifest_keeps_index_and_notices(tmp_path: Path) -> None:
     lines = dated()
     lines[5] = lines[5].split(",")[0] + ",-9999"
     run_study(load_study(write(tmp_path, lines)), tmp_path / "out")
-    [group] = json.loads((tmp_path / "out" / "manifest.json").read_text())["groups"].values()
-    assert group["index"]["unit"] == "microseconds" and group["index"]["name"] == "date"
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    [group], [series] = manifest["groups"].values(), manifest["series"]
+    assert series["rows"]["end"]["unit"] == "microseconds" and series["rows"]["index_name"] == "date"
     assert group["notices"][0].startswith("column 'level' holds -9999 once (line 6)")

@@ -56,7 +56,7 @@ def made_up(arm: Arm, seeds: list[int]) -> ArmResult:
 def results_of(study: Study, arms: list[ArmResult]) -> Results:
     """As if `load_results` had read these arms."""
     tasks, _ = load_study_tasks(study)
-    data = {spec: parse_data(task_metadata(task, 1)) for spec, task in tasks.items()}
+    data = {spec: parse_data(task_metadata(task)) for spec, task in tasks.items()}
     return Results(study, arms, data, MACHINE)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from rnnjax.analysis.forecasts import forecast_metric_info
 from rnnjax.cli.documentation.markdown import code, page, table
 from rnnjax.metrics import UNITS_OF_LOSS, Metric
 from rnnjax.probes import all_metrics
@@ -25,7 +26,13 @@ def metrics_page() -> str:
     units = table(["unit", *map(code, UNITS_OF_LOSS)], rows)
     training = ["## Training", metric_table(training_metrics())]
     sections = [f"## Probe `{probe}`\n\n{metric_table(metrics)}" for probe, metrics in all_metrics().items() if metrics]
-    return page("Metrics", INTRODUCTION, units, *training, *sections)
+    return page("Metrics", INTRODUCTION, units, *training, *forecast_section(), *sections)
+
+
+def forecast_section() -> list[str]:
+    """The metrics of one column of a series, and of one further ahead."""
+    text = "Of each target, here `level`, and with `task.horizon` = 7 also 7 rows ahead, at the end of training."
+    return ["## Forecasts of a series", text, metric_table(forecast_metric_info(("level",), 7))]
 
 
 def metric_table(metrics: Mapping[str, Metric]) -> str:

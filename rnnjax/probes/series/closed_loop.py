@@ -12,6 +12,7 @@ from rnnjax.networks.model import require_unidirectional
 from rnnjax.networks.sampling import forecast
 from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_TAIL
 from rnnjax.settings import HParams, Spec
+from rnnjax.tasks.series_layout import is_plain
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.state import TrainState
 from rnnjax.types import Probe, Task
@@ -58,9 +59,10 @@ def closed_loop(spec: Spec, task: Task) -> Probe:
         NotApplicable: no series, or swapped axes. BadInput: the held-out part is shorter than a window.
     """
     require_unidirectional(spec)
-    if not task.columns or task.axes_swapped:
+    if not task.columns or task.axes_swapped or (task.layout is not None and not is_plain(task.layout)):
         raise NotApplicable(
-            f"task.name: got '{spec.task.name}'; expected 'series' for a probe of closed-loop forecasts"
+            f"task.name: got '{spec.task.name}'; expected 'series', one row read and predicted at a time, for "
+            "a probe of closed-loop forecasts"
         )
     prompts_TPD = spread_windows(task.make_sequence(task.validation_N), spec.window, PROMPTS).inputs_WTB[0]
     target_NO = task.make_sequence(task.train_N).targets_N

@@ -3,10 +3,23 @@
 import csv
 import difflib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from rnnjax.errors import BadInput
+from rnnjax.settings import TaskSpec
 from rnnjax.tasks.tables.header import NamedRows
 from rnnjax.tasks.tables.notation import option
+
+ROLES = ("targets", "inputs", "known_inputs")  # settings that name columns
+
+
+class ChosenColumns(NamedTuple):
+    """The places of the columns that are read: targets, then inputs, then known inputs."""
+
+    places: list[int]
+    targets: int  # how many
+    inputs: int
+    known: int
 
 
 def split_names(text: str, known: Sequence[str]) -> list[str]:
@@ -36,6 +49,56 @@ def choose_columns(table: NamedRows, columns: str, index: Sequence[int]) -> list
         if name in names[:number]:
             raise BadInput(f"task.columns: got {name!r} twice; expected different names")
     return [find_column(table, name) for name in names]
+
+
+def choose_roles(table: NamedRows, settings: TaskSpec, index: Sequence[int]) -> ChosenColumns:
+    """The columns that are predicted, those that are read as well, and those whose future is known.
+
+    Raises: BadInput for an unknown name, one with two roles, or a target or input that is not among `columns`.
+    """
+    asked = {name: named_places(table, getattr(settings, name), name) for name in ROLES}
+    targets, inputs, known = asked.values()
+    for role, places in asked.items():
+        for place in places:
+            others = [one for one in ROLES if one != role and place in asked[one]]
+            if others:
+                name = table.names[place]
+                raise BadInput(f"task.{role}: got {name!r}, which task.{others[0]} has too; expected it in one of them")
+    if settings.columns or not (targets and inputs):
+        chosen = [place for place in choose_columns(table, settings.columns, index) if place not in known]
+        check_among("targets", table, targets, chosen)
+        check_among("inputs", table, inputs, chosen)
+        rest = [place for place in chosen if place not in targets and place not in inputs]
+        if not targets:
+            targets = rest
+        elif not inputs:
+            inputs = rest
+    if not targets and known + inputs:
+        raise BadInput("task.targets: got no column to predict; expected one that is no input")
+    return ChosenColumns([*targets, *inputs, *known], len(targets), len(inputs), len(known))
+
+
+def named_places(table: NamedRows, names: str, setting: str) -> list[int]:
+    """The places of the columns that a setting names. Raises: BadInput for an unknown name, or one twice."""
+    listed = split_names(names, table.names) if names else []
+    for number, name in enumerate(listed):
+        if name in listed[:number]:
+            raise BadInput(f"task.{setting}: got {name!r} twice; expected different names")
+    return [find_column(table, name, setting) for name in listed]
+
+
+def check_among(setting: str, table: NamedRows, places: Sequence[int], chosen: Sequence[int]) -> None:
+    """Raises BadInput for a column that `task.columns` leaves out."""
+    for place in places:
+        if place not in chosen:
+            known = ", ".join(table.names[one] for one in chosen)
+            raise BadInput(f"task.{setting}: got {table.names[place]!r}; expected one of task.columns: {known}")
+
+
+def asked_names(settings: TaskSpec, known: Sequence[str]) -> set[str]:
+    """The names in all settings that choose columns to read."""
+    lists = [getattr(settings, name) for name in ("columns", *ROLES)]
+    return {name for names in lists if names for name in split_names(names, known)}
 
 
 def find_all(table: NamedRows, name: str) -> list[int]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.tables.columns import find_column, split_names
+from rnnjax.tasks.tables.columns import asked_names, find_column
 from rnnjax.tasks.tables.header import NamedRows, is_counter
 from rnnjax.tasks.tables.times import DAY, TimeColumn, parse_times
 
@@ -48,7 +48,7 @@ def find_index(table: NamedRows, settings: TaskSpec) -> Index | None:
     """
     if settings.index:
         return read_index(table, find_column(table, settings.index, "index"), forced=True)
-    asked = set(split_names(settings.columns, table.names)) if settings.columns else set()
+    asked = asked_names(settings, table.names)
     free = [place for place, name in enumerate(table.names) if name not in asked or not name]
     for place in free:
         index = read_index(table, place)

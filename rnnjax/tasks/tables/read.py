@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.tables.columns import check_names, choose_columns
+from rnnjax.tasks.tables.columns import ChosenColumns, check_names, choose_roles
 from rnnjax.tasks.tables.decimals import WORDS, column_notations
 from rnnjax.tasks.tables.header import NamedRows, read_names
 from rnnjax.tasks.tables.index import Index, find_index
@@ -29,6 +29,9 @@ class Table(NamedTuple):
     notices: tuple[DataNotice, ...] = ()
     row_labels: Index | None = None
     spacing: Spacing | None = None
+    targets: int = 0  # the first columns are predicted, then inputs, then known inputs
+    inputs: int = 0
+    future_MK: np.ndarray | None = None  # known inputs of the rows after the last
 
     def index_at(self, row: int) -> RowIndex | None:
         """The index of a row, for a forecast that goes on from there."""
@@ -48,7 +51,8 @@ def read_table(text: str, settings: TaskSpec) -> Table:
     """
     named = filter_rows(read_names(read_sheet(text, settings), settings.header), settings.where)
     index = find_index(named, settings)
-    chosen = choose_columns(named, settings.columns, index.places if index else ())
+    roles = choose_roles(named, settings, index.places if index else ())
+    chosen = roles.places
     check_names(named, chosen)
     if not chosen:
         raise BadInput("task.columns: got a table with an index only; expected a column of numbers")
@@ -59,12 +63,39 @@ def read_table(text: str, settings: TaskSpec) -> Table:
     notices = [*index_notices(index, settings), *block_notices(named, set(chosen), index)]
     if index is not None and spacing is not None:
         notices += spacing_notices(index, spacing, numbers.lines_N)
+    numbers, future_MK = split_future(numbers, roles)
     notices += find_suspicions(numbers)
     numbers, kept_N, treated = treat_missing(numbers, settings.missing)
-    if index is not None and not kept_N.all():
-        index = index.select(np.flatnonzero(kept_N))
-        spacing = find_spacing(index)
-    return Table(numbers.names, numbers.values_ND, numbers.lines_N, (*notices, *treated), index, spacing)
+    kept = np.flatnonzero(kept_N)
+    if index is not None and len(kept) < len(index.labels):
+        index = index.select(kept)
+        spacing = spacing if kept_N.all() else find_spacing(index)
+    known = (*notices, *treated)
+    rows = numbers.names, numbers.values_ND, numbers.lines_N
+    return Table(*rows, known, index, spacing, roles.targets, roles.inputs, future_MK)
+
+
+def split_future(numbers: Numbers, roles: ChosenColumns) -> tuple[Numbers, np.ndarray | None]:
+    """The rows up to the last with a number that is not known in advance, and the known inputs of those after it.
+
+    Raises: BadInput for a known input that ends before another one, or before that row.
+    """
+    if not roles.known:
+        return numbers, None
+    own = roles.targets + roles.inputs
+    measured = np.flatnonzero(~np.isnan(numbers.values_ND[:, :own]).all(axis=1))
+    given = np.flatnonzero(~np.isnan(numbers.values_ND[:, own:]).all(axis=1))
+    count, end = (int(rows[-1]) + 1 if len(rows) else 0 for rows in (measured, given))
+    future_MK = numbers.values_ND[count:end, own:]
+    for name, column in zip(numbers.names[own:], future_MK.T, strict=True):
+        if np.isnan(column).any():
+            row = count + int(np.flatnonzero(np.isnan(column))[0])
+            lines = [int(numbers.lines_N[place]) for place in (row, count - 1, end - 1)]
+            raise BadInput(
+                f"task.known_inputs: column {name!r} has no number in line {lines[0]}, after the last row of the "
+                f"targets (line {lines[1]}); expected numbers up to line {lines[2]}"
+            )
+    return select_rows(numbers, np.arange(count)), future_MK
 
 
 def index_notices(index: Index | None, settings: TaskSpec) -> list[DataNotice]:
