@@ -171,7 +171,8 @@ def test_gaps_of_norms_are_filled_on_the_line() -> None:
 
 @pytest.mark.parametrize(("after", "row"), [(1e-4, 300), (0.03, None)])
 def test_updates_that_end_with_a_huge_gradient_are_frozen(after: float, row: int | None) -> None:
-    gradient_S, update_S = np.ones(1000), np.where(np.arange(1000) <= 300, 0.05, after)
+    rows = np.arange(1000)  # momentum ends within 30 rows
+    gradient_S, update_S = np.ones(1000), np.where(rows <= 300, 0.05, after + 0.1 * 0.8 ** (rows - 300.0))
     gradient_S[300] = 1e8
     curves = TrainingCurves(np.ones((1, 1000)), gradient_S[None], None, update_S[None])
     assert freezing_row(run_that_trained(curves, 0)) == row

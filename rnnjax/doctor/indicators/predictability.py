@@ -17,7 +17,7 @@ PAST_STEPS = 8  # of the linear predictor
 SAMPLES_PER_FEATURE = 6
 LONGEST_LAG = 128
 DOUBTFUL = 0.2  # a smaller share may be that of chance
-RANDOM_ORDERS = 3
+RANDOM_ORDERS = 8
 RIDGE = 1e-6  # of the mean square of the features
 
 
@@ -49,16 +49,16 @@ def measure_predictability(batch: Batch, chance: float) -> Predictability | None
         plain_TBF = features(np.asarray(batch.inputs), squares=False)
         by_past = max(by_past, explained_share(plain_TBF, targets_TBO, mask_TB, past_lags(plain_TBF, mask_TB)))
     if 0 < max(by_past, float(explained_L.max())) < DOUBTFUL:
-        noise = chance_share(inputs_TBF, targets_TBO, mask_TB, [*((lag,) for lag in range(lags)), past])
-        explained_L, by_past = np.maximum(explained_L - noise, 0.0), max(by_past - noise, 0.0)
+        chances = chance_shares(inputs_TBF, targets_TBO, mask_TB, [*((lag,) for lag in range(lags)), past])
+        explained_L, by_past = above_chance(explained_L, chances), float(above_chance(np.array(by_past), chances))
     levels = {"chance": chance} | known_levels(batch, mask_TB, chance, max(by_past, float(explained_L.max())))
     return Predictability(explained_L, max(by_past, ngram_share(levels)), levels)
 
 
-def chance_share(
+def chance_shares(
     inputs_TBF: np.ndarray, targets_TBO: np.ndarray, mask_TB: np.ndarray, sets: list[tuple[int, ...]]
-) -> float:
-    """The largest share that any of these sets of lags explains of targets in random order: the mean of some orders.
+) -> np.ndarray:
+    """The largest share that any of these sets of lags explains of targets in some random orders.
 
     The largest of many shares is above 0 also where each is 0 in the mean.
     """
@@ -67,7 +67,12 @@ def chance_share(
         mixed_TBO = targets_TBO.copy()
         mixed_TBO[mask_TB] = np.random.default_rng(seed).permutation(targets_TBO[mask_TB])
         largest.append(max(explained_share(inputs_TBF, mixed_TBO, mask_TB, lags) for lags in sets))
-    return float(np.mean(largest))
+    return np.array(largest)
+
+
+def above_chance(shares: np.ndarray, chances: np.ndarray) -> np.ndarray:
+    """Shares less the mean of those by chance; 0 where one by chance is as large."""
+    return np.where(shares > chances.max(), shares - chances.mean(), 0.0)
 
 
 def known_levels(batch: Batch, mask_TB: np.ndarray, chance: float, explained: float) -> dict[str, float]:

@@ -11,7 +11,7 @@ ALIVE = 0.03  # of the gradient norm before: a smaller gradient has ended by its
 OVERFLOW_NORM = 1e17  # of a gradient whose square no float32 can average
 HUGE = 100.0  # times the median gradient before: its square rules the mean for thousands of steps
 STOPPED = 0.01  # of the updates before: after such a gradient the optimizer is frozen
-NEIGHBOURS = 20  # rows on either side
+NEIGHBOURS = 40  # rows on either side; as many are left out after it, in which the momentum of the gradient ends
 
 
 def standstill_indicators(run: RunCurves) -> dict[str, float]:
@@ -77,14 +77,14 @@ def frozen_optimizer(run: RunCurves) -> dict[str, float]:
 
 
 def freezing_row(run: RunCurves) -> int | None:
-    """The first row with a gradient of 1e17, or with the largest gradient if updates end right after it; else None."""
+    """The first row with a gradient of 1e17, or with the largest gradient if updates end soon after it; else None."""
     gradient_S, update_S = run.gradient_norm_S, run.update_norm_S
     assert gradient_S is not None and update_S is not None
     overflow = np.flatnonzero(gradient_S >= OVERFLOW_NORM)
     if len(overflow):
         return int(overflow[0])
     row = int(np.argmax(gradient_S))
-    before, after = slice(max(0, row - NEIGHBOURS), row), slice(row + 1, row + 1 + NEIGHBOURS)
+    before, after = slice(max(0, row - NEIGHBOURS), row), slice(row + NEIGHBOURS, row + 2 * NEIGHBOURS)
     if row < 5 or not len(update_S[after]) or gradient_S[row] < HUGE * np.median(gradient_S[:row]):
         return None
     return row if np.median(update_S[after]) < STOPPED * np.median(update_S[before]) else None

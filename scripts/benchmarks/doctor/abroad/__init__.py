@@ -1,6 +1,8 @@
 """The doctor on networks that rnnjax did not build: faults of many kinds, each with healthy neighbours."""
 
-from benchmarks.doctor.abroad import batches, levels, outputs, programs, records
+from benchmarks.doctor.abroad import batches, levels, objectives, outputs, programs, records
 from benchmarks.doctor.abroad.cases import AbroadCase
 
-ABROAD: tuple[AbroadCase, ...] = (*records.CASES, *batches.CASES, *levels.CASES, *outputs.CASES, *programs.CASES)
+ABROAD: tuple[AbroadCase, ...] = tuple(
+    case for module in (records, batches, levels, objectives, outputs, programs) for case in module.CASES
+)

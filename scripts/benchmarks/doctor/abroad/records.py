@@ -102,6 +102,13 @@ def large_gradient(norm: float, update_after: float) -> Curves:
     return with_norms(loss, np.where(ROW < 300, 0.05, update_after), gradient)
 
 
+def norms_of_skipped_steps() -> Curves:
+    """Norms that are not finite in some rows, as those of steps that a loss scaler skips."""
+    skipped = np.isin(ROW, (50, 51, 400, 900))
+    gradient = np.where(skipped, np.inf, 1 + np.abs(noise(0.1, 12)))
+    return with_norms(learned(), np.where(skipped, np.nan, 0.05), gradient)
+
+
 COSINE = 0.5 * (1 + np.cos(np.pi * ROW / ROWS))
 RECORDS = (
     RecordCase("loss about zero", "negative_likelihood", "", lambda: only_loss(-1.2 + decay(2, 200) + noise(0.1))),
@@ -115,6 +122,9 @@ RECORDS = (
     RecordCase("missing rows", "rise", "rate_too_high", partial(final_rise, 0)),
     RecordCase("missing rows", "rise_with_infinite_rows", "rate_too_high", partial(final_rise, 60)),
     RecordCase("missing rows", "logged_every_tenth_row", "", sparse_loss),
+    RecordCase("missing rows", "last_row", "", lambda: only_loss(np.where(ROW == ROWS - 1, np.nan, learned()))),
+    RecordCase("missing rows", "last_tenth", "diverged", lambda: only_loss(np.where(ROW >= 1350, np.nan, learned()))),
+    RecordCase("missing rows", "norms_of_skipped_steps", "", norms_of_skipped_steps),
     RecordCase("leap", "restart", "leap", partial(restarts, (700, 1.2, 60))),
     RecordCase("leap", "short_leap", "leap", partial(restarts, (900, 0.8, 25))),
     RecordCase("leap", "two_leaps", "leap", partial(restarts, (600, 1.2, 60), (1100, 1.0, 60))),
@@ -128,6 +138,7 @@ RECORDS = (
     RecordCase("standstill", "decayed_too_fast", "standstill", partial(scheduled, np.exp(-ROW / 40), 40)),
     RecordCase("standstill", "dropped_too_early", "standstill", partial(scheduled, np.where(ROW < 120, 1, 1e-5), 200)),
     RecordCase("large gradient", "overflow", "optimizer_frozen", partial(large_gradient, 3e19, 0.004)),
+    RecordCase("large gradient", "remembered", "optimizer_frozen", partial(large_gradient, 1e8, 5e-6)),
     RecordCase("large gradient", "recovered", "", partial(large_gradient, 3e6, 0.05)),
 )
 
