@@ -32,8 +32,10 @@ class Notation(NamedTuple):
 
     @property
     def missing_numbers(self) -> Collection[float]:
-        """Those of `missing` that are numbers: -9999 is also -9999.0."""
-        return {value for word in self.missing if (value := parse_number(word, self._replace(missing=()))) is not None}
+        """Those of `missing` that are numbers: -9999 is also -9999.0, and -99.9 also -99,9."""
+        plain = self._replace(missing=())
+        readings = [(parse_number(word, plain), parse_number(word, Notation())) for word in self.missing]
+        return {own if own is not None else other for own, other in readings if own is not None or other is not None}
 
 
 class Look(NamedTuple):
@@ -128,6 +130,12 @@ def show(cell: str) -> str:
 def option(*settings: str) -> str:
     """Settings of the task as a user types them in a shell: `--set task.decimal=comma`."""
     return " ".join(f"--set {shlex.quote(f'task.{setting}')}" for setting in settings)
+
+
+def declare(cells: Sequence[str], declared: str = "") -> str:
+    """A value of `task.missing_values`: what is declared already, and further cells."""
+    words = [f'"{cell}"' if "," in cell else cell for cell in cells]
+    return ",".join([*([declared] if declared else []), *words])
 
 
 def describe_look(cell: str) -> tuple[str, str]:

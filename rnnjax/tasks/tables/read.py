@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.tables.columns import ChosenColumns, check_names, choose_roles
+from rnnjax.tasks.tables.columns import ChosenColumns, check_names, choose_roles, find_column
 from rnnjax.tasks.tables.decimals import WORDS, column_notations
 from rnnjax.tasks.tables.header import NamedRows, read_names
 from rnnjax.tasks.tables.index import Index, find_index
@@ -49,9 +49,10 @@ def read_table(text: str, settings: TaskSpec) -> Table:
         BadInput: no table, one that can be read in two ways, a chosen cell that is no number, missing numbers that
             are not allowed, rows that are not in order, or several series in one table.
     """
-    named = filter_rows(read_names(read_sheet(text, settings), settings.header), settings.where)
+    named = filter_rows(read_names(read_sheet(text, settings), settings), settings.where)
     index = find_index(named, settings)
-    roles = choose_roles(named, settings, index.places if index else ())
+    filtered = [find_column(named, settings.where.partition("=")[0].strip(), "where")] if settings.where else []
+    roles = choose_roles(named, settings, [*(index.places if index else ()), *filtered])
     chosen = roles.places
     check_names(named, chosen)
     if not chosen:
@@ -99,11 +100,24 @@ def split_future(numbers: Numbers, roles: ChosenColumns) -> tuple[Numbers, np.nd
 
 
 def index_notices(index: Index | None, settings: TaskSpec) -> list[DataNotice]:
-    """A notice of a column of numbers that was taken for the index and could have been trained on."""
-    if index is None or index.times is not None or settings.index or not index.name or index.values_N is None:
+    """A notice of columns of numbers that were taken for the index and could have been trained on."""
+    if index is None or settings.index or index.values_N is None:
         return []
-    return [DataNotice(index.name, "index", f"counts the rows: the index, not trained on; train on it with "
-                       f"{option(f'columns={index.name},...')}")]  # fmt: skip
+    counters = [index.name] if index.times is None and index.name else [name for name in index.numbered if name]
+    parts = [name for name in counters if len(index.numbered) > 1 and name in index.name.split(" ")]
+    notices = []
+    if parts:
+        text = f"are parts of a date: the index, not trained on; train on them with {choose_option(parts)}"
+        notices.append(DataNotice(" ".join(parts), "index", text))
+    for name in counters:
+        if name not in parts:
+            text = f"counts the rows: the index, not trained on; train on it with {choose_option([name])}"
+            notices.append(DataNotice(name, "index", text))
+    return notices
+
+
+def choose_option(names: Sequence[str]) -> str:
+    return option(f"columns={','.join(names)},...")
 
 
 def read_numbers(table: NamedRows, chosen: Sequence[int], settings: TaskSpec) -> Numbers:
