@@ -62,7 +62,7 @@ def max_number(cells: Sequence[str]) -> int:
 
 
 def bad_parts(table: NamedRows, columns: dict[str, int]) -> list[tuple[int, int]]:
-    """The rows with a cell that is no such part of a date, or with parts of no date; each with the place of the cell."""
+    """The rows with a cell that is no such part of a date, or parts of no date; each with the place of the cell."""
     bad = []
     for number, row in enumerate(table.rows):
         parts = {part: read_part(row.cells[place], part) for part, place in columns.items()}
@@ -96,8 +96,8 @@ def describe_bad_parts(
     got = f"task.path: line {lines[0]}, column {table.names[place]!r}: got {show(cell) if cell else 'an empty cell'}"
     if len(bad) <= max(MOST_BAD * len(table.rows), 3) and len(bad) < len(table.rows) / 2:
         return (
-            f"{got}; expected a part of a date ({', '.join(names)}), as in the other lines; a row of totals is left out "
-            f"with {skip_option(lines, settings)}"
+            f"{got}; expected a part of a date ({', '.join(names)}), as in the other lines; a row of totals is left "
+            f"out with {skip_option(lines, settings)}"
         )
     left_out, trained_on = ",".join(f"-{name}" for name in names), ",".join(names)
     return (

@@ -98,7 +98,10 @@ def find_counter(table: NamedRows, free: Sequence[int]) -> Index | None:
 
 
 def read_parts(table: NamedRows, places: Sequence[int], settings: TaskSpec) -> Index | None:
-    """Columns that hold a date in parts as an index; None if there are none. Raises BadInput for a cell that is no part."""
+    """Columns that hold a date in parts as an index; None if there are none.
+
+    Raises: BadInput for a cell that is no part of a date.
+    """
     columns = date_columns(table, places)
     if not columns:
         return None

@@ -181,7 +181,9 @@ def describe_odd_rows(odd: Sequence[Row], expected: int, delimiter: str, named: 
 def check_row_names(rows: Sequence[Row], delimiter: str, settings: TaskSpec) -> None:
     """Raises BadInput where a short first line is a title, or a sign of decimal commas, instead of R's row names."""
     if len(rows) > 3 and not any(map(looks_numeric, rows[1].cells)) and any(map(looks_numeric, rows[2].cells)):
-        raise BadInput(f"task.path: line {rows[0].line}: {describe_first_row(rows[0], len(rows[1].cells), delimiter, settings)}")
+        raise BadInput(
+            f"task.path: line {rows[0].line}: {describe_first_row(rows[0], len(rows[1].cells), delimiter, settings)}"
+        )
     columns = [[row.cells[place] for row in rows[1:]] for place in range(len(rows[1].cells))]
     halves = any(may_be_halves(left, right) for left, right in pairwise(columns))
     if delimiter == "comma" and halves and columns[0] != [str(number + 1) for number in range(len(rows) - 1)]:

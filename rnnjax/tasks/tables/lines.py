@@ -2,12 +2,11 @@
 
 import re
 from collections.abc import Collection, Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.tables.notation import looks_numeric, option
+from rnnjax.tasks.tables.notation import option
 
 DELIMITERS = {"tab": "\t", "semicolon": ";", "bar": "|", "comma": ",", "blanks": " "}  # the first that fits, in order
 COMMENT = re.compile(r"\s*\"?(#(?!N/A)|%|!|//)")

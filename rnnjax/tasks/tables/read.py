@@ -7,16 +7,17 @@ import numpy as np
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
+from rnnjax.tasks.tables.cells import minus_notices, read_numbers
 from rnnjax.tasks.tables.columns import ChosenColumns, check_names, choose_roles, find_column
-from rnnjax.tasks.tables.decimals import WORDS, column_notations
-from rnnjax.tasks.tables.header import NamedRows, read_names
+from rnnjax.tasks.tables.header import read_names
 from rnnjax.tasks.tables.index import Index, find_index
 from rnnjax.tasks.tables.layout import read_sheet
 from rnnjax.tasks.tables.missing import Numbers, select_rows, treat_missing
-from rnnjax.tasks.tables.notation import Notation, describe_look, is_missing, option, parse_number, show
+from rnnjax.tasks.tables.notation import option
 from rnnjax.tasks.tables.order import block_notices, filter_rows, ordered_rows
 from rnnjax.tasks.tables.spacing import Spacing, find_spacing, row_index, spacing_notices
 from rnnjax.tasks.tables.suspicions import find_suspicions
+from rnnjax.tasks.tables.wide import wide_notices
 from rnnjax.types import DataNotice, RowIndex
 
 
@@ -58,14 +59,14 @@ def read_table(text: str, settings: TaskSpec) -> Table:
     if not chosen:
         raise BadInput("task.columns: got a table with an index only; expected a column of numbers")
     rows_N = ordered_rows(named, index, settings.order)
-    numbers = select_rows(read_numbers(named, chosen, settings), rows_N)
+    numbers = select_rows(read_numbers(named, chosen, settings, index is not None), rows_N)
     index = index.select(rows_N) if index else None
     spacing = find_spacing(index) if index else None
-    notices = [*index_notices(index, settings), *block_notices(named, set(chosen), index)]
+    notices = [*index_notices(index, settings), *block_notices(named, set(chosen), index), *wide_notices(named, chosen)]
     if index is not None and spacing is not None:
         notices += spacing_notices(index, spacing, numbers.lines_N)
     numbers, future_MK = split_future(numbers, roles)
-    notices += find_suspicions(numbers)
+    notices += [*minus_notices(numbers), *find_suspicions(numbers, settings.missing_values)]
     numbers, kept_N, treated = treat_missing(numbers, settings.missing)
     kept = np.flatnonzero(kept_N)
     if index is not None and len(kept) < len(index.labels):
@@ -107,7 +108,7 @@ def index_notices(index: Index | None, settings: TaskSpec) -> list[DataNotice]:
     parts = [name for name in counters if len(index.numbered) > 1 and name in index.name.split(" ")]
     notices = []
     if parts:
-        text = f"are parts of a date: the index, not trained on; train on them with {choose_option(parts)}"
+        text = f"holds a date in parts: the index, not trained on; train on them with {choose_option(parts)}"
         notices.append(DataNotice(" ".join(parts), "index", text))
     for name in counters:
         if name not in parts:
@@ -118,45 +119,3 @@ def index_notices(index: Index | None, settings: TaskSpec) -> list[DataNotice]:
 
 def choose_option(names: Sequence[str]) -> str:
     return option(f"columns={','.join(names)},...")
-
-
-def read_numbers(table: NamedRows, chosen: Sequence[int], settings: TaskSpec) -> Numbers:
-    """The numbers of some columns; NaN where one is missing. Raises BadInput for a cell that is neither."""
-    notations = column_notations(table, chosen, settings)
-    names = tuple(table.names[place] for place in chosen)
-    columns = [read_column(table, place, notation) for place, notation in zip(chosen, notations, strict=True)]
-    values_ND = np.array(columns, dtype=np.float64).reshape(len(chosen), -1).T
-    lines_N = np.array([row.line for row in table.rows], dtype=np.int64)
-    return Numbers(names, values_ND, lines_N, [table.column(place) for place in chosen])
-
-
-def read_column(table: NamedRows, place: int, notation: Notation) -> list[float]:
-    values = []
-    numbers = notation.missing_numbers
-    for row in table.rows:
-        cell = row.cells[place]
-        value = parse_number(cell, notation)
-        if value is None and not is_missing(cell, notation):
-            raise BadInput(describe_bad_cell(table, place, notation, row.line, cell))
-        values.append(np.nan if value is None or not np.isfinite(value) or value in numbers else value)
-    return values
-
-
-def describe_bad_cell(table: NamedRows, place: int, notation: Notation, line: int, cell: str) -> str:
-    """The message of a cell that is neither a number nor missing: what it looks like, and the option that helps."""
-    name, cells = table.names[place], table.column(place)
-    known = sum(parse_number(one, notation) is not None for one in cells)
-    what, remedy = describe_look(cell)
-    looks = f" ({what})" if what else ""
-    got = f"task.path: line {line}, column {name!r}: got {show(cell)}{looks}"
-    if known and "decimal" in what:
-        return f"{got} where others have a decimal {WORDS[notation.decimal]}; expected one notation in a column"
-    if known > 0.5 * len(cells) and "sign" not in what:
-        declared = option(f"missing_values={cell.strip()}", "missing=interpolate")
-        return f"{got}; expected a number" + ("" if "," in cell else f"; if it means a missing number, {declared}")
-    if remedy:
-        return f"{got}; expected a number; use {remedy}"
-    left_out = option(f"columns=-{name}")
-    return (
-        f"{got}; expected a number; leave the column out with {left_out}, or choose others with --set task.columns=..."
-    )

@@ -37,10 +37,11 @@ def check_remarks(table: NamedRows, place: int, is_index: Callable[[Sequence[str
         return
     lines = [table.rows[row].line for row in remarks]
     cell = cells[remarks[0]]
+    got = show(cell) if cell else "an empty cell"
     what = "dates" if parse_times(others, numbers_too=True) is not None else "numbers of rows"
     raise BadInput(
-        f"task.path: line {lines[0]}, column {table.names[place]!r}: got {show(cell) if cell else 'an empty cell'} where "
-        f"the others have {what}; a row of totals or a remark is left out with {skip_option(lines, settings)}"
+        f"task.path: line {lines[0]}, column {table.names[place]!r}: got {got} where the "
+        f"others have {what}; a row of totals or a remark is left out with {skip_option(lines, settings)}"
     )
 
 

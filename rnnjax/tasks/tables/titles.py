@@ -21,7 +21,7 @@ def check_titles(rows: Sequence[Row], settings: TaskSpec) -> None:
     fits = [len(row.cells) == width or (row is top[-1] and len(row.cells) == width - 1 > 1) for row in top]
     start = len(top) - fits[::-1].index(False) if False in fits else 0
     titles, names = top[:start], top[start:]
-    if not titles and len(names) < 3:
+    if (not titles and len(names) < 3) or (not names and len(rows[0].cells) == width):
         return
     if len(titles) == 1 and len(names) < 2 and len(titles[0].cells) != width:
         return
@@ -43,7 +43,9 @@ def check_titles(rows: Sequence[Row], settings: TaskSpec) -> None:
 def rows_above(rows: Sequence[Row], width: int) -> list[Row]:
     """The rows before the first that has a number in a column of numbers; none where there is no such column."""
     sample = [row.cells for row in rows[-SAMPLE:] if len(row.cells) == width]
-    numeric = [place for place in range(width) if 2 * sum(looks_numeric(cells[place]) for cells in sample) > len(sample)]
+    numeric = [
+        place for place in range(width) if 2 * sum(looks_numeric(cells[place]) for cells in sample) > len(sample)
+    ]
     for number, row in enumerate(rows[: MOST_ROWS + 1]):
         cells = row.cells if len(row.cells) == width else []
         plain = [cells[place] for place in numeric if place < len(cells)]
