@@ -405,6 +405,7 @@ HEALTHY = {
     "temperature around 0": RNG.normal(0, 5, 400).round(),
     "a flood": np.maximum(400 - 60 * abs(np.arange(400) - 200.0), 30 + RNG.normal(size=400)),
     "thousands": 1000.0 * RNG.integers(0, 60, 400),
+    "closed on some days": np.where(RNG.random(400) < 0.12, 0, RNG.poisson(20, 400)),
     "-1 among small counts": np.where(np.arange(400) % 130 == 7, -1, RNG.integers(0, 9, 400)),
 }  # fmt: skip
 

@@ -78,7 +78,7 @@ def describe_bad_cell(
         return f"{got}; expected a number; {describe_units(table, place, notation, remedy, sum(known))}"
     if remedy:
         return f"{got}; expected a number; use {option(*remedy)}"
-    if sum(known) > 0.5 * len(known):
+    if sum(known) > 0.5 * len(known) or len(table.names) == 1:
         return f"{got}; expected a number; {describe_word(row, cell, what, settings)}"
     if "a date" in what and not indexed:
         labels = option(f"index={name}")

@@ -17,6 +17,7 @@ CODES = (  # that instruments and formats write for a missing value
 PLACEHOLDERS = (0.0, -1.0, -9.0)  # written for a missing number where all measurements are positive
 FAR = 8.0  # robust deviations
 MOST_SHARE = 0.2  # of the rows: what is more frequent, and no known code, is a value of the column
+MOST_PLACEHOLDERS = 0.05  # of the rows: more frequent, a 0 beside a gap may well be measured, as on closed days
 GAP, GAP_SHARE = 3.0, 0.2  # times the largest gap between the nearest others; of the range of all others
 FEWEST_DIFFERENT, FEWEST_ROWS = 10, 40  # others that are needed to judge a gap
 HUGE = 1e9  # times as large as all other values
@@ -63,12 +64,16 @@ def suspicious_values(values_N: np.ndarray, cells: list[str]) -> list[Candidate]
     others = [one for one in extreme if not is_code(one.value) and one.value not in PLACEHOLDERS]
     repeated = [one for one in others if len(one.rows_N) > 1]
     found: list[Candidate] = []
+    few = MOST_PLACEHOLDERS * len(values_N)
     for group, test in ((codes, is_far), (placeholders, is_lonely), (repeated, is_far)):
         without_N = np.isin(values_N, [one.value for one in (*found, *group)]) | np.isnan(values_N)
         rest_N = values_N[~without_N]
         if len(rest_N) < FEWEST:
             continue
-        kept = [one for one in group if test(one.value, rest_N) or jumps(one, values_N, without_N)]
+        apart = [
+            one for one in group if group is placeholders and len(one.rows_N) <= few and is_apart(one.value, rest_N)
+        ]
+        kept = [one for one in group if one in apart or test(one.value, rest_N) or jumps(one, values_N, without_N)]
         found += [one for one in kept if group is not repeated or unlike(one, cells, without_N)]
     return sorted(found, key=lambda one: int(one.rows_N[0]))
 
@@ -111,17 +116,19 @@ def is_far(value: float, rest_N: np.ndarray) -> bool:
 
 
 def is_lonely(value: float, rest_N: np.ndarray) -> bool:
-    """Whether a placeholder lies apart from all others, which have one sign: below positive numbers, if it is not 0."""
+    """Whether a placeholder lies outside of all others, of which none is near it; one that is not 0 below them all."""
     if (value and rest_N.min() <= 0) or len(np.unique(rest_N)) < 3:
         return False
-    if rest_N.max() < 0:
-        return is_lonely(value, -rest_N)
     median, scale = robust_scale(rest_N)
     nearest = np.abs(rest_N - value).min()
-    one_sign = rest_N.min() > 0
-    return bool(nearest > 0.5 * np.ptp(rest_N) and abs(median) > FAR * scale) or bool(
-        one_sign and is_beyond_gap(value, rest_N)
-    )
+    return bool(nearest > 0.5 * np.ptp(rest_N) and abs(median) > FAR * scale)  # of one sign, therefore
+
+
+def is_apart(value: float, rest_N: np.ndarray) -> bool:
+    """Whether a placeholder lies beyond a gap from all others, which have one sign: the positive one, if it is not 0."""
+    if rest_N.max() < 0 and not value:
+        return is_beyond_gap(value, -rest_N)
+    return bool(rest_N.min() > 0) and is_beyond_gap(value, rest_N)
 
 
 def is_beyond_gap(value: float, rest_N: np.ndarray) -> bool:
