@@ -35,6 +35,8 @@ class Notation(NamedTuple):
     @property
     def missing_numbers(self) -> Collection[float]:
         """Those of `missing` that are numbers: -9999 is also -9999.0, and -99.9 also -99,9."""
+        if not self.missing:
+            return ()
         plain = self._replace(missing=())
         readings = [(parse_number(word, plain), parse_number(word, Notation())) for word in self.missing]
         numbers = (own if own is not None else other for own, other in readings)
@@ -102,7 +104,9 @@ def plain_number(cell: str, units: Sequence[str]) -> str:
 
     A minus behind a number is one, as in accounts: 12,50-.
     """
-    plain = cell.strip().translate(MINUS)
+    plain = cell.strip() if cell.isascii() else cell.strip().translate(MINUS)
+    if not units:
+        return turn_minus(plain)
     if PARENTHESES in units and (found := re.fullmatch(r"([^()]*)\(([^()]*\d[^()]*)\)([^()]*)", plain)):
         inner = remove_units(f"{found[1]}{found[2]}{found[3]}".strip(), units)
         return f"-{inner}" if inner[:1].isdigit() else inner

@@ -125,7 +125,7 @@ def is_lonely(value: float, rest_N: np.ndarray) -> bool:
 
 
 def is_apart(value: float, rest_N: np.ndarray) -> bool:
-    """Whether a placeholder lies beyond a gap from all others, which have one sign: the positive one, if it is not 0."""
+    """Whether a placeholder lies beyond a gap from all others, which have one sign: +, if it is not 0."""
     if rest_N.max() < 0 and not value:
         return is_beyond_gap(value, -rest_N)
     return bool(rest_N.min() > 0) and is_beyond_gap(value, rest_N)
