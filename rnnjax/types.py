@@ -81,7 +81,8 @@ class DataNotice(NamedTuple):
     """A fact about a user's data that its owner may not know; training goes on."""
 
     column: str  # empty where it is about the rows
-    kind: str  # code (a number that may mean "missing"), missing, gap, duplicate, zone, index, series, rows, unknown
+    # code (a number that may mean "missing"), missing, gap, duplicate, zone, index, series, rows, notation, unknown
+    kind: str
     text: str
 
     def __str__(self) -> str:

@@ -10,11 +10,11 @@ from functools import partial
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks.generators import INNOVATION_VARIANCE, RANDOM
 from rnnjax.tasks.missing_rows import fill_rows, masked_pairs
 from rnnjax.tasks.seasons import find_season
+from rnnjax.tasks.series_checks import check_length, check_values
 from rnnjax.tasks.series_columns import (
     check_horizon,
     held_out_rows,
@@ -32,7 +32,6 @@ from rnnjax.tasks.windows import next_step
 from rnnjax.types import LabelledSequence, SeriesLayout, SeriesRows, Task
 
 ORDER = 8  # p, the rows that the linear predictor sees
-SMALLEST_VALUE, LARGEST_VALUE = 1e-18, 1e18  # float32 holds the square of what lies between
 
 
 def series_task(settings: TaskSpec, source: str | None) -> Task:
@@ -61,10 +60,11 @@ def series_task(settings: TaskSpec, source: str | None) -> Task:
         BadInput: a file that is no table of numbers, columns without a file, too few rows, a column that does not
             vary, or values too large or too small for float32; a horizon or lags longer than a part.
     """
-    series = scale_rows(generate_rows(settings) if source is None else read_rows(settings, source), settings)
-    _check_length(series, settings)
+    unscaled = generate_rows(settings) if source is None else read_rows(settings, source)
+    series = scale_rows(unscaled, settings)
+    check_length(series, settings)
     once_ND = series.train_ND[: len(series.train_ND) // settings.redundancy]
-    _check_values(series, once_ND, settings)
+    check_values(series, unscaled, once_ND, settings)
     layout = series_layout(
         settings, series.targets, series.inputs, len(series.columns) - series.targets - series.inputs
     )
@@ -202,33 +202,3 @@ def _noise_floor(settings: TaskSpec, source: str | None) -> dict[str, float]:
 
 def _training_part(values_ND: np.ndarray, mean_D: np.ndarray, unit_D: np.ndarray) -> np.ndarray:
     return ((values_ND - mean_D) / unit_D).astype(np.float32)
-
-
-def _check_length(series: Series, settings: TaskSpec) -> None:
-    train, held_out = len(series.train_ND), len(series.validation_ND)
-    if min(train, held_out) < 2:
-        raise BadInput(
-            f"task.validation: got {settings.validation:g}, which leaves {train:,} steps to train on and "
-            f"{held_out:,} held out; expected >= 2 of each"
-        )
-    if train // settings.redundancy < 2:
-        raise BadInput(f"task.redundancy: got {settings.redundancy}; expected <= {train // 2} (of {train:,} steps)")
-
-
-def _check_values(series: Series, once_ND: np.ndarray, settings: TaskSpec) -> None:
-    """Each column must vary where it is trained on, in sizes that float32 can square."""
-    both_ND = np.concatenate([series.train_ND, series.validation_ND])
-    for name, once_N, both_N in zip(series.columns, once_ND.T, both_ND.T, strict=True):
-        once_N, both_N = once_N[~np.isnan(once_N)], both_N[~np.isnan(both_N)]
-        if not len(once_N):
-            raise BadInput(f"task.columns: got {name!r}, which has no number in the rows to train on")
-        spread, size = np.ptp(once_N), np.abs(both_N).max()
-        if size > LARGEST_VALUE:
-            raise BadInput(f"task.scale: got a size of {size:g} in column {name!r}; expected <= {LARGEST_VALUE:g}")
-        if spread == 0:
-            raise BadInput(
-                f"task.columns: got {name!r}, which is {once_N[0]:g} in all {len(once_N):,} rows to train on; "
-                "expected columns that vary"
-            )
-        if spread < SMALLEST_VALUE:
-            raise BadInput(f"task.scale: got a range of {spread:g} in column {name!r}; expected >= {SMALLEST_VALUE:g}")

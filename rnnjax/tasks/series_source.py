@@ -28,6 +28,7 @@ class Series(NamedTuple):
     index_name: str = ""
     labels: tuple[str, ...] = ()
     end: RowIndex | None = None
+    lines_N: np.ndarray | None = None  # of the file, for each row
 
 
 def generate_rows(settings: TaskSpec) -> Series:
@@ -71,6 +72,7 @@ def read_rows(settings: TaskSpec, source: str) -> Series:
         index_name=table.row_labels.name if table.row_labels else "",
         labels=table.row_labels.labels if table.row_labels else (),
         end=table.index_at(rows - 1),
+        lines_N=table.lines_N,
     )
 
 

@@ -400,8 +400,9 @@ MISSED = (
         (
             "a\n1\n2021_01_03\n",
             {},
-            "task.path: line 3, column 'a': got '2021_01_03'; expected a number; leave the column out with "
-            "--set task.columns=-a, or choose others with --set task.columns=...",
+            "task.path: line 3, column 'a': got '2021_01_03'; expected a number; if it means a missing number, "
+            "--set task.missing_values=2021_01_03 --set task.missing=interpolate; if the line is a remark, "
+            "--set task.skip_lines=3",
         ),
         (
             "a;b\n1,5;2\n1.5;2\n",
@@ -441,7 +442,8 @@ MISSED = (
         (
             "a,b\n" + "".join(f"{i},0.1\n" for i in range(18)) + "1,5\n2,6\n",
             {},
-            "task.columns: got 'b', which is 0.1 in all 18 rows to train on; expected columns that vary",
+            "task.columns: got 'b', which is 0.1 in all 18 rows to train on; expected columns that vary; leave it out "
+            "with --set task.columns=-b",
         ),
         (
             "a\n" + "1\n" * 9 + "2\n" * 11,
@@ -456,7 +458,14 @@ MISSED = (
         (
             "a\n" + "1\n2\n" * 10 + "1e300\n",
             {"scale": 1e10},
-            "task.scale: got a size of inf in column 'a'; expected <= 1e+18",
+            "task.path: line 22, column 'a': got 1e+300, once; expected a size <= 1e+18; if it is a code for a missing "
+            "value, --set task.missing_values=1e+300 --set task.missing=interpolate; if it is a measurement, "
+            "--set task.scale=1e-291",
+        ),
+        (
+            "a\n" + "1\n2\n" * 10,
+            {"scale": 1e20},
+            "task.scale: got a size of 2e+20 in column 'a'; expected <= 1e+18",
         ),
         (
             "a\n" + "1\n2\n" * 20,

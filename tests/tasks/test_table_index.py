@@ -366,7 +366,7 @@ def healthy() -> dict[str, np.ndarray]:
         "heavy tails": rng.standard_t(2, 600),
         "one outlier": np.where(np.arange(600) == 100, 25.37, normal),
         "volume": np.exp(rng.normal(12, 1, 600)),
-        "999 not far from a wide column": np.where(np.arange(600) == 9, 999, rng.uniform(0, 600, 600)),
+        "999 not far from a wide column": np.where(np.arange(600) == 9, 999, rng.uniform(0, 800, 600)),
         "two signs": np.sign(normal) * (5 + rng.random(600)) * (np.arange(600) != 7),
         "around 999": 990 + 9 * rng.integers(0, 3, 600) + 0.0,
         "to 9999": rng.integers(0, 10_000, 600).astype(float),

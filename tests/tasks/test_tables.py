@@ -489,7 +489,7 @@ def test_the_delimiter_fits_all_rows_not_the_first_alone() -> None:
     ],
 )
 def test_the_first_row_is_names_where_it_differs_in_kind(text: str, named: bool) -> None:
-    assert read_names(read_sheet(text, TaskSpec()), "auto").named == named
+    assert read_names(read_sheet(text, TaskSpec()), TaskSpec()).named == named
 
 
 def test_a_task_hands_its_notices_on() -> None:

@@ -2,7 +2,7 @@
 
 import csv
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rnnjax.errors import BadInput
@@ -99,6 +99,22 @@ def asked_names(settings: TaskSpec, known: Sequence[str]) -> set[str]:
     """The names in all settings that choose columns to read."""
     lists = [getattr(settings, name) for name in ("columns", *ROLES)]
     return {name for names in lists if names for name in split_names(names, known)}
+
+
+def without_columns(names: Sequence[str], others: Sequence[str], settings: TaskSpec) -> str:
+    """The remedy that leaves columns out. Args: others: the columns that remain."""
+    if not others or any(getattr(settings, role) for role in ROLES):
+        return ""
+    quoted = [f'"{name}"' if "," in name else name for name in (others if settings.columns else names)]
+    asked = ",".join(quoted) if settings.columns else ",".join(f"-{name}" for name in quoted)
+    return f"; leave {'them' if len(names) > 1 else 'it'} out with {option(f'columns={asked}')}"
+
+
+def is_trained_on(table: NamedRows, places: Iterable[int], settings: TaskSpec) -> bool:
+    """Whether some columns would be trained on if they were no index, without being asked for by name."""
+    asked = split_names(settings.columns, table.names) if settings.columns else []
+    left_out = {name[1:].strip() for name in asked if name.startswith("-") and name not in table.names}
+    return len(left_out) == len(asked) and not all(table.names[place] in left_out for place in places)
 
 
 def find_all(table: NamedRows, name: str) -> list[int]:

@@ -8,7 +8,7 @@ from rnnjax.settings import TaskSpec
 from rnnjax.tasks.tables.columns import split_names
 from rnnjax.tasks.tables.header import NamedRows, usual_kind
 from rnnjax.tasks.tables.layout import may_be_halves
-from rnnjax.tasks.tables.notation import MINUS, SIGNS, THOUSANDS, Notation, is_missing, option, remove_units
+from rnnjax.tasks.tables.notation import MINUS, SIGNS, THOUSANDS, Notation, is_missing, option, plain_number
 
 GROUPED = {sign: re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:{re.escape(sign)}\d{{3}})+", re.ASCII) for sign in ".,"}
 DECIMAL = {sign: re.compile(rf"[+-]?\d*{re.escape(sign)}\d*(?:[eE][+-]?\d+)?", re.ASCII) for sign in ".,"}
@@ -25,7 +25,7 @@ def column_notations(table: NamedRows, chosen: Sequence[int], settings: TaskSpec
     base = Notation(
         ".",
         THOUSANDS[settings.thousands],
-        tuple(settings.units.split()),
+        read_units(settings),
         tuple(split_names(settings.missing_values, ())) if settings.missing_values else (),
     )
     columns = [[plain_cell(cell, base) for cell in table.column(place)] for place in chosen]
@@ -38,13 +38,28 @@ def column_notations(table: NamedRows, chosen: Sequence[int], settings: TaskSpec
         return [base._replace(decimal="," if base.thousands == "." else ".")] * len(cells)
     shown = {sign for sign in ".," if any(shows_decimal(column, sign) for column in cells)}
     return [
-        base._replace(decimal=decimal_sign(table, place, column, shown))
-        for place, column in zip(chosen, cells, strict=True)
+        base._replace(decimal=decimal_sign(table, place, column, shown, every))
+        for place, column, every in zip(chosen, cells, columns, strict=True)
     ]
 
 
+def read_units(settings: TaskSpec) -> tuple[str, ...]:
+    """The words of `task.units`. Raises BadInput for one that is a part of a number."""
+    for unit in settings.units.split():
+        if re.fullmatch(r"[-+\d.,\u2212]+", unit):
+            raise BadInput(
+                f"task.units: got {unit!r}, which is a part of numbers; expected words or other signs, such as % or "
+                "EUR; a minus behind a number is read as one without an option"
+            )
+    return tuple(settings.units.split())
+
+
 def plain_cell(cell: str, notation: Notation) -> str:
-    return remove_units(cell.strip().translate(MINUS), notation.units)
+    """A cell without its units, and without blanks or apostrophes between its thousands."""
+    plain = plain_number(cell, notation.units)
+    if notation.thousands in ("", ".", ","):
+        return plain
+    return re.sub(rf"(?<=\d)[{re.escape(notation.thousands)}](?=\d{{3}})", "", plain)
 
 
 def shows_decimal(cells: Sequence[str], sign: str) -> bool:
@@ -56,8 +71,11 @@ def shows_decimal(cells: Sequence[str], sign: str) -> bool:
     )
 
 
-def decimal_sign(table: NamedRows, place: int, cells: Sequence[str], shown: set[str]) -> str:
-    """The decimal sign of a column. Raises BadInput where its numbers can be read in two ways."""
+def decimal_sign(table: NamedRows, place: int, cells: Sequence[str], shown: set[str], every: Sequence[str]) -> str:
+    """The decimal sign of a column. Raises BadInput where its numbers can be read in two ways.
+
+    Args: cells: those with numbers; every: those of all rows.
+    """
     shows = [sign for sign in ".," if shows_decimal(cells, sign)]
     if len(shows) == 2:
         return "."  # the first cell of the other kind is refused with its line
@@ -75,7 +93,7 @@ def decimal_sign(table: NamedRows, place: int, cells: Sequence[str], shown: set[
     if usual and len(grouped) == 1 and not bare and not any(cell.count(sign) > 1 for cell in cells):
         return sign
     cell = next(cell for cell in cells if GROUPED[sign].fullmatch(cell))
-    line = next(row.line for row in table.rows if cell in row.cells[place].translate(MINUS))
+    line = next(row.line for row, one in zip(table.rows, every, strict=True) if one == cell)
     raise BadInput(f"task.path: line {line}, column {table.names[place]!r}: got {cell!r}{describe_groups(cell, sign)}")
 
 

@@ -8,7 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnjax.errors import BadInput
-from rnnjax.tasks.tables.layout import Row, Sheet
+from rnnjax.settings import TaskSpec
+from rnnjax.tasks.tables.layout import Sheet
+from rnnjax.tasks.tables.lines import Row, skip_option
 from rnnjax.tasks.tables.notation import (
     MISSING_WORDS,
     Notation,
@@ -38,17 +40,33 @@ class NamedRows(NamedTuple):
         return [row.cells[place] for row in self.rows]
 
 
-def read_names(sheet: Sheet, header: str) -> NamedRows:
+def read_names(sheet: Sheet, settings: TaskSpec) -> NamedRows:
     """The names of the columns, "1", "2" ... where the file has none.
 
-    Args: header: "yes", "no" or "auto". Raises BadInput: the first row may hold names or numbers.
+    Raises: BadInput: the first row may hold names or numbers, or the names stand in the file again.
     """
+    header = settings.header
     first, others = sheet.rows[0], sheet.rows[1:]
     named = sheet.row_names or (header == "yes" if header != "auto" else has_names(first, others))
     if not named:
         return NamedRows([str(number + 1) for number in range(len(first.cells))], sheet.rows, sheet.delimiter, False)
-    check_units(first, others)
-    return NamedRows([cell.strip() for cell in first.cells], others, sheet.delimiter, True, sheet.row_names)
+    check_units(first, others, settings)
+    check_repeated(first, others, settings)
+    names = [cell.strip() for cell in first.cells]
+    if header == "yes":
+        names[0] = re.sub(r"^[#%!]\s*(?=\S)", "", names[0])  # of a comment that holds the names
+    return NamedRows(names, others, sheet.delimiter, True, sheet.row_names)
+
+
+def check_repeated(first: Row, others: Sequence[Row], settings: TaskSpec) -> None:
+    """Raises BadInput for names that stand in the file again, as where files were joined; names all such lines."""
+    again = [row.line for row in others if row.cells == first.cells] if any(first.cells) else []
+    if again and not all(map(looks_numeric, first.cells)):
+        raise BadInput(
+            f"task.path: line {again[0]}: got the names of the columns again (of line {first.line}); expected numbers; "
+            f"leave {'the line' if len(again) == 1 else f'the {len(again)} lines'} out with "
+            f"{skip_option(again, settings)}"
+        )
 
 
 def kind(cell: str) -> str:
@@ -136,7 +154,7 @@ def decimal_share(cells: Sequence[str]) -> float:
     return sum("." in cell for cell in cells) / max(len(cells), 1)
 
 
-def check_units(first: Row, others: Sequence[Row]) -> None:
+def check_units(first: Row, others: Sequence[Row], settings: TaskSpec) -> None:
     """Raises BadInput for a second line that is neither names nor numbers, as one of units."""
     if len(others) < 3:
         return
@@ -149,7 +167,9 @@ def check_units(first: Row, others: Sequence[Row]) -> None:
     below_kinds = [usual_kind([row.cells[place] for row in below]) for place in range(len(second.cells))]
     numbers = [kind(cell) for cell, one in zip(second.cells, below_kinds, strict=True) if one == "number"]
     if odd and "number" not in numbers and not re.search(r"\d", "".join(odd)):
+        full = all(second.cells) and len(set(second.cells)) == len(second.cells)
+        names = f" (or {skip_option([first.line], settings)} if line {second.line} holds the names)" if full else ""
         raise BadInput(
             f"task.path: line {second.line}: got {odd[0][:40]!r}; expected numbers; a line of units or comments is "
-            f"left out with {option(f'skip_lines={second.line}')}"
+            f"left out with {skip_option([second.line], settings)}{names}"
         )

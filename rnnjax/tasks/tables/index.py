@@ -2,13 +2,18 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
+from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.tables.columns import asked_names, find_column
+from rnnjax.tasks.tables.columns import asked_names, find_column, is_trained_on, split_names
+from rnnjax.tasks.tables.date_parts import bad_parts, date_columns, describe_bad_parts, join_parts
 from rnnjax.tasks.tables.header import NamedRows, is_counter
+from rnnjax.tasks.tables.lines import Row
+from rnnjax.tasks.tables.remarks import check_remarks
 from rnnjax.tasks.tables.times import DAY, TimeColumn, parse_times
 
 COUNTER_NAMES = """
@@ -29,6 +34,7 @@ class Index(NamedTuple):
     labels: tuple[str, ...]
     values_N: np.ndarray | None = None  # float64: microseconds, or a count; None where the labels are only names
     times: TimeColumn | None = None
+    numbered: tuple[str, ...] = ()  # names of its columns that hold numbers, which a user may want to train on
 
     def select(self, rows_N: np.ndarray) -> "Index":
         """Some rows, as indices."""
@@ -40,26 +46,95 @@ class Index(NamedTuple):
 
 
 def find_index(table: NamedRows, settings: TaskSpec) -> Index | None:
-    """The index column of a table: the one that `task.index` names, R's names of rows, a column of dates or times, a
-    column without a name that counts the rows, or the first column where its name is that of a counter and it counts
-    in equal steps. Columns that are chosen to be trained on are none.
+    """The index column of a table: the one that `task.index` names, R's names of rows, a column of dates or times,
+    columns that hold a date in parts, a column without a name that counts the rows, or the first column where its name
+    is that of a counter and it counts in equal steps. Columns that are chosen to be trained on are none.
 
-    Raises: BadInput for an unknown name.
+    Raises: BadInput for an unknown name, or for a row of totals where the others have dates.
     """
     if settings.index:
-        return read_index(table, find_column(table, settings.index, "index"), forced=True)
+        return asked_index(table, settings)
     asked = asked_names(settings, table.names)
     free = [place for place, name in enumerate(table.names) if name not in asked or not name]
     for place in free:
+        check_remarks(table, place, partial(is_index, table.names[place], place, table.named), settings)
+    for place in free:
+        index = read_index(table, place)
+        if index is not None and index.times is not None and not index.times.is_clock:
+            return with_counter(table, with_clock(table, index, [one for one in free if one != place]), free)
+    parts = read_parts(table, free, settings)
+    if parts is not None:
+        return with_counter(table, with_clock(table, parts, [one for one in free if one not in parts.places]), free)
+    return find_counter(table, free)
+
+
+def asked_index(table: NamedRows, settings: TaskSpec) -> Index:
+    """The index that `task.index` names: a column, or several that hold a date in parts. Raises BadInput."""
+    names = split_names(settings.index, table.names)
+    places = [find_column(table, name, "index") for name in names]
+    if len(places) == 1:
+        place = places[0]
+        check_remarks(table, place, partial(is_index, table.names[place], place, table.named), settings)
+        index = read_index(table, place, forced=True)
+    else:
+        index = read_parts(table, places, settings)
+    if index is None or (len(places) > 1 and set(index.places) != set(places)):
+        raise BadInput(f"task.index: got {settings.index!r}; expected one column, or parts of a date: year,month,day")
+    return index
+
+
+def find_counter(table: NamedRows, free: Sequence[int]) -> Index | None:
+    """A column of times of day, or one that counts the rows."""
+    for place in free:
         index = read_index(table, place)
         if index is not None and index.times is not None:
-            return with_clock(table, index, [one for one in free if one != place])
+            return index
     for place in free:
         unnamed = place == 0 and table.named and not table.names[0] and not any("." in one for one in table.column(0))
         index = read_index(table, place, forced=unnamed or (place == 0 and table.row_names))
         if index is not None and (place == 0 or table.names[place]):
             return index
     return None
+
+
+def read_parts(table: NamedRows, places: Sequence[int], settings: TaskSpec) -> Index | None:
+    """Columns that hold a date in parts as an index; None if there are none.
+
+    Raises: BadInput for a cell that is no part of a date.
+    """
+    columns = date_columns(table, places)
+    if not columns:
+        return None
+    bad = bad_parts(table, columns)
+    if bad and is_trained_on(table, columns.values(), settings):
+        raise BadInput(describe_bad_parts(table, columns, bad, settings))
+    joined = None if bad else join_parts(table, columns)
+    if joined is None:
+        return None
+    labels, times = joined
+    names = tuple(table.names[place] for place in columns.values())
+    moments_N = times.microseconds_N.astype(float)
+    return Index(tuple(columns.values()), " ".join(names), tuple(labels), moments_N, times, names)
+
+
+def with_counter(table: NamedRows, index: Index, free: Sequence[int]) -> Index:
+    """An index of dates that takes up a first column that numbers the rows, as programs write it beside the dates."""
+    cells = [cell.strip() for cell in table.column(0)]
+    named = table.names[0].casefold() in COUNTERS and table.named
+    if 0 not in free or 0 in index.places or not named or len(cells) < 3:
+        return index
+    values_N = parse_counts(cells)
+    counts = values_N is not None and bool((np.diff(values_N) == 1).all())
+    if not counts:
+        return index
+    return index._replace(places=(*index.places, 0), numbered=(*index.numbered, *filter(None, table.names[:1])))
+
+
+def is_index(name: str, place: int, named: bool, cells: Sequence[str]) -> bool:
+    """Whether some cells of a column are dates, or count the rows."""
+    table = NamedRows([name], [Row(0, [cell]) for cell in cells], "none", named)
+    index = read_index(table, 0)
+    return index is not None and (index.times is not None or place == 0)
 
 
 def read_index(table: NamedRows, place: int, forced: bool = False) -> Index | None:
@@ -130,5 +205,5 @@ def with_clock(table: NamedRows, index: Index, others: Sequence[int]) -> Index:
         whole = TimeColumn(date.times.notation, moments, date.times.offsets_N, template)
         labels = tuple(f"{day} {hour}" for day, hour in zip(date.labels, clock.labels, strict=True))
         name = f"{date.name} {clock.name}".strip()
-        return Index((*date.places, *clock.places), name, labels, moments.astype(float), whole)
+        return Index((*date.places, *clock.places), name, labels, moments.astype(float), whole, date.numbered)
     return index

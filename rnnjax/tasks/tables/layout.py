@@ -9,20 +9,14 @@ from typing import NamedTuple
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
+from rnnjax.tasks.tables.lines import DELIMITERS, Line, Row, number_lines, skip_option
 from rnnjax.tasks.tables.notation import looks_numeric, option
 from rnnjax.tasks.tables.times import looks_like_time
+from rnnjax.tasks.tables.titles import check_titles
 
-DELIMITERS = {"tab": "\t", "semicolon": ";", "bar": "|", "comma": ",", "blanks": " "}  # the first that fits, in order
 MANY = 30  # rows in which a chance pattern is unlikely
 SAMPLE = 200  # rows from which the delimiter is chosen among several that fit
 MARKUP = re.compile(r"\s*(<!doctype|<html|<table|<\?xml|<svg)", re.IGNORECASE)
-
-
-class Row(NamedTuple):
-    """The cells of a row, and the line of the file in which it ends, counted from 1."""
-
-    line: int
-    cells: list[str]
 
 
 class Sheet(NamedTuple):
@@ -43,17 +37,18 @@ def read_sheet(text: str, settings: TaskSpec) -> Sheet:
     if fitting:
         name = max(fitting, key=lambda one: (*fit(readings[one]), -candidates.index(one)))
     else:
-        name = next((one for one in candidates if isinstance(readings[one], list)), candidates[0])
+        name = max(candidates, key=lambda one: (usual_share(readings[one]), -candidates.index(one)))
     rows = readings[name]
     if isinstance(rows, BadInput):
         raise rows
     rows = trim(rows)
+    check_titles(rows, settings)
     if all(len(row.cells) < 2 for row in rows) and rows[0].cells:
         rows = [row if row.cells else row._replace(cells=[""]) for row in rows]  # of one column: a missing number
     row_names = len(rows) > 1 and len(rows[0].cells) == len(rows[1].cells) - 1 and is_even(rows)
-    check_even(rows, row_names, name)
+    check_even(rows, row_names, name, settings)
     if row_names:
-        check_row_names(rows, name)
+        check_row_names(rows, name, settings)
         rows = [Row(rows[0].line, ["", *rows[0].cells]), *rows[1:]]
     return Sheet(name if len(rows[0].cells) > 1 else "none", rows, row_names)
 
@@ -67,38 +62,7 @@ def check_markup(text: str) -> None:
         raise BadInput("task.path: line 1: got JSON; expected a CSV file; save the table as CSV")
 
 
-def number_lines(text: str, settings: TaskSpec) -> tuple[list[tuple[int, str]], str]:
-    """The lines that are to be read with their numbers, and the delimiter that Excel's first line `sep=;` names."""
-    skipped = parse_lines(settings.skip_lines)
-    lines = list(enumerate(re.split(r"\r\n|\n|\r", text.rstrip("\r\n ")), 1))
-    named = re.fullmatch(r"\"?sep=(.)\"?[,;\t]*", lines[0][1].strip(" "), re.IGNORECASE)
-    if named:
-        lines = lines[1:]
-    delimiter = next((name for name, sign in DELIMITERS.items() if named and sign == named[1]), "")
-    kept = [(number, line) for number, line in lines if number not in skipped]
-    if not kept:
-        raise BadInput("task.path: got an empty file; expected rows of numbers")
-    for number, line in kept[:1]:
-        if re.match(r"\s*[#%!](?!N/A)", line):
-            raise BadInput(
-                f"task.path: line {number}: got a comment {line.strip()[:40]!r}; expected names or numbers; leave the "
-                f"line out with {option(f'skip_lines={number}')}"
-            )
-    return kept, delimiter
-
-
-def parse_lines(text: str) -> set[int]:
-    """The numbers in "1,3-5". Raises BadInput."""
-    numbers: set[int] = set()
-    for part in filter(None, re.split(r"[,; ]+", text)):
-        found = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", part)
-        if not found or int(found[2] or found[1]) - int(found[1]) > 1_000_000:
-            raise BadInput(f"task.skip_lines: got {text!r}; expected numbers of lines, such as 1 or 1,3-5")
-        numbers |= set(range(int(found[1]), int(found[2] or found[1]) + 1))
-    return numbers
-
-
-def candidate_delimiters(lines: Sequence[tuple[int, str]], asked: str, settings: TaskSpec) -> list[str]:
+def candidate_delimiters(lines: Sequence[Line], asked: str, settings: TaskSpec) -> list[str]:
     """The delimiters that the file may have: those with which all rows have one length, else all that occur.
 
     A comma that is the decimal sign stands between no cells unless these are quoted.
@@ -112,7 +76,7 @@ def candidate_delimiters(lines: Sequence[tuple[int, str]], asked: str, settings:
     return even or [name for name in found if name != "blanks"] or ["tab"]
 
 
-def parse_rows(lines: Sequence[tuple[int, str]], delimiter: str) -> list[Row] | BadInput:
+def parse_rows(lines: Sequence[Line], delimiter: str) -> list[Row] | BadInput:
     """The cells of every line, or what is wrong with the quotes.
 
     An empty line is a row without cells: it may be a gap in time.
@@ -166,49 +130,60 @@ def trim(rows: list[Row]) -> list[Row]:
     return rows
 
 
-def check_even(rows: Sequence[Row], row_names: bool, delimiter: str) -> None:
+def usual_share(rows: list[Row] | BadInput) -> float:
+    """The share of the rows that have the most frequent number of cells, where that is more than one."""
+    if isinstance(rows, BadInput):
+        return -1.0
+    widths = Counter(len(row.cells) for row in rows if len(row.cells) > 1)
+    return max(widths.values(), default=0) / len(rows)
+
+
+def check_even(rows: Sequence[Row], row_names: bool, delimiter: str, settings: TaskSpec) -> None:
     """Raises BadInput for the first row that is of another length than the others."""
     first = len(rows[0].cells) + row_names
     common = Counter(len(row.cells) for row in rows[1:] if row.cells).most_common(1)
     usual = common[0][0] if common else first
     if usual != first and common[0][1] > 0.9 * len(rows[1:]) and len(rows) > 3:
-        raise BadInput(f"task.path: line {rows[0].line}: {describe_first_row(rows[0], usual, delimiter)}")
+        raise BadInput(f"task.path: line {rows[0].line}: {describe_first_row(rows[0], usual, delimiter, settings)}")
     named = not all(map(looks_numeric, rows[0].cells))
-    for row in [rows[0]._replace(cells=[*rows[0].cells, *[""] * row_names]), *rows[1:]]:
-        if len(row.cells) != first or not row.cells:
-            expected = first or "at least 1"
-            raise BadInput(
-                f"task.path: line {row.line}: got {len(row.cells)} cells; expected {expected}, as in line "
-                f"{rows[0].line}{describe_odd_row(row, first, delimiter, named)}"
-            )
+    read = [rows[0]._replace(cells=[*rows[0].cells, *[""] * row_names]), *rows[1:]]
+    odd = [row for row in read if len(row.cells) != first or not row.cells]
+    if odd:
+        expected = first or "at least 1"
+        raise BadInput(
+            f"task.path: line {odd[0].line}: got {len(odd[0].cells)} cells; expected {expected}, as in line "
+            f"{rows[0].line}{describe_odd_rows(odd, first, delimiter, named, settings)}"
+        )
 
 
-def describe_first_row(row: Row, usual: int, delimiter: str) -> str:
+def describe_first_row(row: Row, usual: int, delimiter: str, settings: TaskSpec) -> str:
     """The message of a first line that is shorter or longer than all others."""
     if not row.cells:
-        return f"got an empty line; expected {usual} cells; leave it out with {option(f'skip_lines={row.line}')}"
+        return f"got an empty line; expected {usual} cells; leave it out with {skip_option([row.line], settings)}"
     got = f"got {len(row.cells)} cells ({', '.join(row.cells)[:40]!r}); expected {usual}, as in the other lines"
     if delimiter == "comma" and usual == 2 * len(row.cells) > 2:
         return f"{got}; if the commas are decimal signs, {option('decimal=comma')}"
-    return f"{got}; a title or comment is left out with {option(f'skip_lines={row.line}')}"
+    return f"{got}; a title or comment is left out with {skip_option([row.line], settings)}"
 
 
-def describe_odd_row(row: Row, expected: int, delimiter: str, named: bool) -> str:
-    """The remedy for a row of another length."""
-    if not row.cells:
-        return f"; an empty line is left out with {option(f'skip_lines={row.line}')}"
-    numeric = all(map(looks_numeric, row.cells))
-    if not numeric:
-        return f"; a title or comment is left out with {option(f'skip_lines={row.line}')}"
+def describe_odd_rows(odd: Sequence[Row], expected: int, delimiter: str, named: bool, settings: TaskSpec) -> str:
+    """The remedy for rows of another length; empty lines and those of words are named together."""
+    row, remarks = odd[0], [one.line for one in odd if not all(map(looks_numeric, one.cells)) or not one.cells]
+    if row.line in remarks:
+        what = "an empty line" if not row.cells else "a title or comment"
+        many = "" if len(remarks) == 1 else f" (with others, {len(remarks)} lines)"
+        return f"; {what} is left out{many} with {skip_option(remarks, settings)}"
     if delimiter == "comma" and (len(row.cells) > expected or not named):
         return f"; if the commas are decimal signs, {option('decimal=comma')}"
     return ""
 
 
-def check_row_names(rows: Sequence[Row], delimiter: str) -> None:
+def check_row_names(rows: Sequence[Row], delimiter: str, settings: TaskSpec) -> None:
     """Raises BadInput where a short first line is a title, or a sign of decimal commas, instead of R's row names."""
     if len(rows) > 3 and not any(map(looks_numeric, rows[1].cells)) and any(map(looks_numeric, rows[2].cells)):
-        raise BadInput(f"task.path: line {rows[0].line}: {describe_first_row(rows[0], len(rows[1].cells), delimiter)}")
+        raise BadInput(
+            f"task.path: line {rows[0].line}: {describe_first_row(rows[0], len(rows[1].cells), delimiter, settings)}"
+        )
     columns = [[row.cells[place] for row in rows[1:]] for place in range(len(rows[1].cells))]
     halves = any(may_be_halves(left, right) for left, right in pairwise(columns))
     if delimiter == "comma" and halves and columns[0] != [str(number + 1) for number in range(len(rows) - 1)]:

@@ -19,6 +19,8 @@ BLANK = "[ \u00a0\u202f\u2009]"
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 GROUPS = r"[+-]?\d{1,3}(%s\d{3})%s"
 CURRENCY = "$€£¥₹₽₩₺฿"
+PARENTHESES = "()"  # of task.units: numbers in parentheses are negative, as in bookkeeping
+TRAILING_MINUS = re.compile(r"(\d[\d.,' \u00a0\u202f\u2009]*) ?-", re.ASCII)
 MOST_SHOWN = 40  # characters of a cell in a message
 
 
@@ -32,8 +34,13 @@ class Notation(NamedTuple):
 
     @property
     def missing_numbers(self) -> Collection[float]:
-        """Those of `missing` that are numbers: -9999 is also -9999.0."""
-        return {value for word in self.missing if (value := parse_number(word, self._replace(missing=()))) is not None}
+        """Those of `missing` that are numbers: -9999 is also -9999.0, and -99.9 also -99,9."""
+        if not self.missing:
+            return ()
+        plain = self._replace(missing=())
+        readings = [(parse_number(word, plain), parse_number(word, Notation())) for word in self.missing]
+        numbers = (own if own is not None else other for own, other in readings)
+        return {number for number in numbers if number is not None}
 
 
 class Look(NamedTuple):
@@ -48,10 +55,15 @@ def look(pattern: str, text: str, *options: str) -> Look:
     return Look(re.compile(pattern, re.ASCII), text, options)
 
 
+FOREIGN = (  # the beginnings of months in French, German, Spanish, Italian, Portuguese and Dutch, unlike in English
+    "janv|f[ée]v|mars|avr|mai|juin|juil|ao[uû]|d[ée]c|jän|mär|mrz|okt|dez|ene|abr|ago|set|dic|gen|mag|giu|lug|ott|"
+    "maa|mrt|mei|out|jan|feb|apr|jun|jul|aug|sep|oct|nov"
+)
 LOOKS = (  # the first that fits the whole cell
     look(r"[+-]?\d{1,3}(\.\d{3})+,\d+", "points between thousands and a decimal comma",
          "decimal=comma", "thousands=point"),
     look(r"[+-]?\d{1,3}(,\d{3})+\.\d*", "commas between thousands", "thousands=comma"),
+    look(r"[+-]?\d{1,2}(,\d{2})+,\d{3}(\.\d*)?", "commas between thousands, as in India", "thousands=comma"),
     look(GROUPS % (",", "{2,}"), "commas between thousands", "thousands=comma"),
     look(GROUPS % (r"\.", "{2,}"), "points between thousands", "thousands=point"),
     look(r"[+-]?\d*,\d+([eE][+-]?\d+)?", "a decimal comma", "decimal=comma"),
@@ -64,9 +76,10 @@ LOOKS = (  # the first that fits the whole cell
     look(r"[+-]?[\d.,' ]*\d\s*%", "a number with a per cent sign", "units=%"),
     look(r"[<>≤≥~]=?\s*[+-]?[\d.,]+", "a limit, not a number"),
     look(r"\d{1,2}:\d{2}(:\d{2})?.*", "a time of day"),
+    look(rf"(\S+ )?(\d{{1,2}}\.?[- /]+)?(?i:{FOREIGN})[^\s\d]*[- /]+\d{{2,4}}( .*)?", "a date with a foreign month"),
     look(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})([T ].*)?", "a date"),
     look(r"(?i)true|false|yes|no", "a truth value"),
-    look(r"\((\d[\d.,]*)\)", "a number in parentheses"),
+    look(r"[$€£¥-]? ?\([$€£¥]? ?[\d.,' ]*\d[.,]? ?[$€£¥%]?\) ?[$€£¥%]?", "a number in parentheses", "units=()"),
     look(r"0[xX][0-9a-fA-F]+", "a hexadecimal number"),
 )  # fmt: skip
 AFFIXED = re.compile(
@@ -76,7 +89,7 @@ AFFIXED = re.compile(
 
 def parse_number(cell: str, notation: Notation) -> float | None:
     """A cell as a number, if it is one in this notation; infinite where it is too large for a float."""
-    plain = remove_units(cell.strip().translate(MINUS), notation.units)
+    plain = plain_number(cell, notation.units)
     if notation.thousands:
         plain = remove_groups(plain, notation)
     if notation.decimal == ",":
@@ -86,20 +99,45 @@ def parse_number(cell: str, notation: Notation) -> float | None:
     return float(plain) if NUMBER.fullmatch(plain) else None
 
 
+def plain_number(cell: str, units: Sequence[str]) -> str:
+    """A cell with its minus in front and without units; (5) is -5 where `units` has ().
+
+    A minus behind a number is one, as in accounts: 12,50-.
+    """
+    plain = cell.strip() if cell.isascii() else cell.strip().translate(MINUS)
+    if not units:
+        return turn_minus(plain)
+    if PARENTHESES in units and (found := re.fullmatch(r"([^()]*)\(([^()]*\d[^()]*)\)([^()]*)", plain)):
+        inner = remove_units(f"{found[1]}{found[2]}{found[3]}".strip(), units)
+        return f"-{inner}" if inner[:1].isdigit() else inner
+    return turn_minus(remove_units(plain, units))
+
+
+def turn_minus(cell: str) -> str:
+    """A number with its minus in front, where it stands behind."""
+    found = TRAILING_MINUS.fullmatch(cell) if cell.endswith("-") else None
+    return f"-{found[1]}" if found else cell
+
+
 def remove_units(cell: str, units: Sequence[str]) -> str:
-    """A cell without one of some words before or behind it."""
-    for unit in units:
+    """A cell without some words before or behind it, each once at most."""
+    for unit in sorted(units, key=len, reverse=True):
+        others = [one for one in units if one != unit]
         if cell.endswith(unit):
-            return cell[: -len(unit)].rstrip()
+            return remove_units(cell[: -len(unit)].rstrip(), others)
         if cell.lstrip("+-").startswith(unit):
-            return cell.replace(unit, "", 1).replace(" ", "")
+            return remove_units(cell.replace(unit, "", 1).replace(" ", ""), others)
     return cell
 
 
 def remove_groups(cell: str, notation: Notation) -> str:
-    """A cell without the signs between its thousands; unchanged where they do not stand between groups of three."""
+    """A cell without the signs between its thousands; unchanged where they do not stand between groups of three.
+
+    With commas these may be lakhs and crores: 12,34,567.
+    """
     sign = f"[{re.escape(notation.thousands)}]"
-    found = re.fullmatch(rf"([+-]?\d{{1,3}}(?:{sign}\d{{3}})+)({re.escape(notation.decimal)}\d*)?", cell, re.ASCII)
+    groups = rf"\d{{1,3}}(?:{sign}\d{{3}})+" + (r"|\d{1,2}(?:,\d{2})+,\d{3}" if notation.thousands == "," else "")
+    found = re.fullmatch(rf"([+-]?(?:{groups}))({re.escape(notation.decimal)}\d*)?", cell, re.ASCII)
     return re.sub(sign, "", found[1]) + (found[2] or "") if found else cell
 
 
@@ -114,7 +152,7 @@ def is_missing(cell: str, notation: Notation) -> bool:
 
 def looks_numeric(cell: str) -> bool:
     """Whether a cell is a number in some notation, before it is known in which."""
-    plain = cell.strip().translate(MINUS)
+    plain = turn_minus(cell.strip().translate(MINUS))
     return bool(NUMBER.fullmatch(plain)) or any(
         one.pattern.fullmatch(plain) for one in LOOKS if one.options and one.options[0] != "delimiter=blanks"
     )
@@ -130,15 +168,30 @@ def option(*settings: str) -> str:
     return " ".join(f"--set {shlex.quote(f'task.{setting}')}" for setting in settings)
 
 
-def describe_look(cell: str) -> tuple[str, str]:
-    """What a cell that is no number looks like, and the option that reads it; both may be empty."""
-    plain = cell.strip().translate(MINUS)
+def declare(cells: Sequence[str], declared: str = "") -> str:
+    """A value of `task.missing_values`: what is declared already, and further cells."""
+    words = [f'"{cell}"' if "," in cell else cell for cell in cells]
+    return ",".join([*([declared] if declared else []), *words])
+
+
+def describe_look(cell: str) -> tuple[str, tuple[str, ...]]:
+    """What a cell that is no number looks like, and the settings that read it; both may be empty."""
+    plain = turn_minus(cell.strip().translate(MINUS))
     for one in LOOKS:
-        if one.pattern.fullmatch(plain):
-            return one.text, option(*one.options) if one.options else ""
-    found = AFFIXED.fullmatch(plain)
-    affix = next((part.strip() for part in found.groups() if part), "") if found else ""
+        if one.pattern.fullmatch(plain) and one.options != ("units=%",):
+            return one.text, one.options
+    affix = find_affix(plain)
     if not affix:
-        return "", ""
-    what = "a currency sign" if set(affix) & set(CURRENCY) else "a unit or a mark"
-    return f"a number with {what}", option(f"units={affix}")
+        return "", ()
+    inner = turn_minus(remove_units(plain, affix.split()))
+    groups = next((one.options for one in LOOKS if "thousands" in one.text and one.pattern.fullmatch(inner)), ())
+    what = (
+        "a currency sign" if set(affix) & set(CURRENCY) else "a per cent sign" if affix == "%" else "a unit or a mark"
+    )
+    return f"a number with {what}", (f"units={affix}", *groups)
+
+
+def find_affix(cell: str) -> str:
+    """What stands before or behind the number in a cell; may be empty."""
+    found = AFFIXED.fullmatch(cell.strip().translate(MINUS))
+    return next((part.strip() for part in found.groups() if part), "") if found else ""

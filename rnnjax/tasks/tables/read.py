@@ -7,16 +7,17 @@ import numpy as np
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.tables.columns import ChosenColumns, check_names, choose_roles
-from rnnjax.tasks.tables.decimals import WORDS, column_notations
-from rnnjax.tasks.tables.header import NamedRows, read_names
+from rnnjax.tasks.tables.cells import minus_notices, read_numbers
+from rnnjax.tasks.tables.columns import ChosenColumns, check_names, choose_roles, find_column
+from rnnjax.tasks.tables.header import read_names
 from rnnjax.tasks.tables.index import Index, find_index
 from rnnjax.tasks.tables.layout import read_sheet
 from rnnjax.tasks.tables.missing import Numbers, select_rows, treat_missing
-from rnnjax.tasks.tables.notation import Notation, describe_look, is_missing, option, parse_number, show
+from rnnjax.tasks.tables.notation import option
 from rnnjax.tasks.tables.order import block_notices, filter_rows, ordered_rows
 from rnnjax.tasks.tables.spacing import Spacing, find_spacing, row_index, spacing_notices
 from rnnjax.tasks.tables.suspicions import find_suspicions
+from rnnjax.tasks.tables.wide import wide_notices
 from rnnjax.types import DataNotice, RowIndex
 
 
@@ -49,22 +50,23 @@ def read_table(text: str, settings: TaskSpec) -> Table:
         BadInput: no table, one that can be read in two ways, a chosen cell that is no number, missing numbers that
             are not allowed, rows that are not in order, or several series in one table.
     """
-    named = filter_rows(read_names(read_sheet(text, settings), settings.header), settings.where)
+    named = filter_rows(read_names(read_sheet(text, settings), settings), settings.where)
     index = find_index(named, settings)
-    roles = choose_roles(named, settings, index.places if index else ())
+    filtered = [find_column(named, settings.where.partition("=")[0].strip(), "where")] if settings.where else []
+    roles = choose_roles(named, settings, [*(index.places if index else ()), *filtered])
     chosen = roles.places
     check_names(named, chosen)
     if not chosen:
         raise BadInput("task.columns: got a table with an index only; expected a column of numbers")
     rows_N = ordered_rows(named, index, settings.order)
-    numbers = select_rows(read_numbers(named, chosen, settings), rows_N)
+    numbers = select_rows(read_numbers(named, chosen, settings, index is not None), rows_N)
     index = index.select(rows_N) if index else None
     spacing = find_spacing(index) if index else None
-    notices = [*index_notices(index, settings), *block_notices(named, set(chosen), index)]
+    notices = [*index_notices(index, settings), *block_notices(named, set(chosen), index), *wide_notices(named, chosen)]
     if index is not None and spacing is not None:
         notices += spacing_notices(index, spacing, numbers.lines_N)
     numbers, future_MK = split_future(numbers, roles)
-    notices += find_suspicions(numbers)
+    notices += [*minus_notices(numbers), *find_suspicions(numbers, settings.missing_values)]
     numbers, kept_N, treated = treat_missing(numbers, settings.missing)
     kept = np.flatnonzero(kept_N)
     if index is not None and len(kept) < len(index.labels):
@@ -99,50 +101,21 @@ def split_future(numbers: Numbers, roles: ChosenColumns) -> tuple[Numbers, np.nd
 
 
 def index_notices(index: Index | None, settings: TaskSpec) -> list[DataNotice]:
-    """A notice of a column of numbers that was taken for the index and could have been trained on."""
-    if index is None or index.times is not None or settings.index or not index.name or index.values_N is None:
+    """A notice of columns of numbers that were taken for the index and could have been trained on."""
+    if index is None or settings.index or index.values_N is None:
         return []
-    return [DataNotice(index.name, "index", f"counts the rows: the index, not trained on; train on it with "
-                       f"{option(f'columns={index.name},...')}")]  # fmt: skip
+    counters = [index.name] if index.times is None and index.name else [name for name in index.numbered if name]
+    parts = [name for name in counters if len(index.numbered) > 1 and name in index.name.split(" ")]
+    notices = []
+    if parts:
+        text = f"holds a date in parts: the index, not trained on; train on them with {choose_option(parts)}"
+        notices.append(DataNotice(" ".join(parts), "index", text))
+    for name in counters:
+        if name not in parts:
+            text = f"counts the rows: the index, not trained on; train on it with {choose_option([name])}"
+            notices.append(DataNotice(name, "index", text))
+    return notices
 
 
-def read_numbers(table: NamedRows, chosen: Sequence[int], settings: TaskSpec) -> Numbers:
-    """The numbers of some columns; NaN where one is missing. Raises BadInput for a cell that is neither."""
-    notations = column_notations(table, chosen, settings)
-    names = tuple(table.names[place] for place in chosen)
-    columns = [read_column(table, place, notation) for place, notation in zip(chosen, notations, strict=True)]
-    values_ND = np.array(columns, dtype=np.float64).reshape(len(chosen), -1).T
-    lines_N = np.array([row.line for row in table.rows], dtype=np.int64)
-    return Numbers(names, values_ND, lines_N, [table.column(place) for place in chosen])
-
-
-def read_column(table: NamedRows, place: int, notation: Notation) -> list[float]:
-    values = []
-    numbers = notation.missing_numbers
-    for row in table.rows:
-        cell = row.cells[place]
-        value = parse_number(cell, notation)
-        if value is None and not is_missing(cell, notation):
-            raise BadInput(describe_bad_cell(table, place, notation, row.line, cell))
-        values.append(np.nan if value is None or not np.isfinite(value) or value in numbers else value)
-    return values
-
-
-def describe_bad_cell(table: NamedRows, place: int, notation: Notation, line: int, cell: str) -> str:
-    """The message of a cell that is neither a number nor missing: what it looks like, and the option that helps."""
-    name, cells = table.names[place], table.column(place)
-    known = sum(parse_number(one, notation) is not None for one in cells)
-    what, remedy = describe_look(cell)
-    looks = f" ({what})" if what else ""
-    got = f"task.path: line {line}, column {name!r}: got {show(cell)}{looks}"
-    if known and "decimal" in what:
-        return f"{got} where others have a decimal {WORDS[notation.decimal]}; expected one notation in a column"
-    if known > 0.5 * len(cells) and "sign" not in what:
-        declared = option(f"missing_values={cell.strip()}", "missing=interpolate")
-        return f"{got}; expected a number" + ("" if "," in cell else f"; if it means a missing number, {declared}")
-    if remedy:
-        return f"{got}; expected a number; use {remedy}"
-    left_out = option(f"columns=-{name}")
-    return (
-        f"{got}; expected a number; leave the column out with {left_out}, or choose others with --set task.columns=..."
-    )
+def choose_option(names: Sequence[str]) -> str:
+    return option(f"columns={','.join(names)},...")
