@@ -338,6 +338,7 @@ def test_a_word_beside_declared_ones_is_declared_too() -> None:
         ([str(year) for year in range(1990, 1999)], "years"),
         (["Q1", "Q2", "Q3", "Q4"], "quarters"),
         (["a1", "a2", "a3", "a4"], ""),
+        (["1990", "y1991", "1992", "y1993", "1994"], ""),
         (["Jan", "Feb", "May"], ""),
     ],
 )
@@ -376,6 +377,13 @@ def test_a_code_apart_from_a_wide_column_is_found(name: str, code: float) -> Non
     assert suspicions(WIDE[name]) == []
     [found] = suspicions(with_code(WIDE[name], code))
     assert found.startswith(f"holds {code} 4 times (lines 7, 107, 207, 307), far from all other values")
+
+
+def test_a_known_code_beyond_a_gap_is_found_beside_values_without_a_middle() -> None:
+    values = RNG.permutation(np.arange(400.0) * 1.5).round()
+    assert suspicions(values) == [] and suspicions(with_code(values, 700)) == []
+    [found] = suspicions(with_code(values, 999))
+    assert found.startswith("holds 999 4 times")
 
 
 @pytest.mark.parametrize("share", [0.25, 0.34, 0.5])
@@ -450,7 +458,8 @@ def test_a_column_that_does_not_vary_can_be_left_out() -> None:
     assert task_refusal(content, columns="x,flag").endswith("leave it out with --set task.columns=x")
 
 
-def test_a_short_table_names_a_share_that_works() -> None:
-    content = text("d,x", DAYS[:9], [f"{x:.2f}" for x in X[:9]])
-    assert task_refusal(content).endswith("use --set task.validation=0.2")
-    assert len(series_task(TaskSpec(name="series", validation=0.2), content).validation_N) == 2
+@pytest.mark.parametrize(("rows", "share"), [(9, 0.2), (6, 0.25)])
+def test_a_short_table_names_a_share_that_works(rows: int, share: float) -> None:
+    content = text("d,x", DAYS[:rows], [f"{x:.2f}" for x in X[:rows]])
+    assert task_refusal(content).endswith(f"use --set task.validation={share}")
+    assert len(series_task(TaskSpec(name="series", validation=share), content).validation_N) == 2
