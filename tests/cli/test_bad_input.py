@@ -417,7 +417,7 @@ ROWS: dict[str, Case] = {
     "52 binary": Case("corpus.txt looks binary (50% control characters)", text_study(), before=corpus(b"\0\1ab" * 250)),
     "53 surrogate": Case("got the lone surrogate U+D800 at character 2", text_study("task.encoding = 'utf-7'"),
                          before=corpus(b"ab+2AA-cd")),
-    "56 vocabulary": Case("got a vocabulary of 70,000 characters; expected at most 65,535. Is this text?", text_study(),
+    "56 vocabulary": Case("got a vocabulary of 70,000 tokens; expected at most 65,535", text_study(),
                           before=corpus("".join(map(chr, range(0x10000, 0x10000 + 70_000))))),
     "57 too large": Case("needs 80,000 GB; available", text_study(), before=sparse),
     "58 directory": Case("is not a regular file", text_study(), before=lambda f: (f / "corpus.txt").mkdir()),

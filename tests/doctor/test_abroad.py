@@ -36,7 +36,8 @@ RNG = np.random.default_rng
 
 def diagnose_curves(curves: Any) -> Diagnosis:
     """The diagnosis of training curves without a network."""
-    values = curve_indicators(validate_curves(curves, 1), np.ones(1))
+    curves = validate_curves(curves, 1)
+    values = {"diverged": curves.diverged_R} | curve_indicators(curves, np.ones(1))
     return judge_indicators(Indicators({name: per_network(each) for name, each in values.items()}), load_effects())
 
 

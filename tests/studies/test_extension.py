@@ -131,7 +131,7 @@ def wrong_events(out: Path) -> list[str]:
                     times = Counter(event.step for event in read(tag))
                     found += [f"{names[arm]} {tag} {step} twice" for step, count in times.items() if count > 1]
             loss_S = recorded["rows/loss"][recorded["arm"] == arm].mean(axis=0)
-            shown = {event.step: event.value for event in events.Scalars("loss/mean")} if loss_S[-1] < 1e9 else {}
+            shown = {event.step: event.value for event in events.Scalars("loss")} if loss_S[-1] < 1e9 else {}
             for step, loss in zip(recorded["row_steps"].tolist(), loss_S, strict=True) if shown else []:
                 if not np.isclose(shown.get(step, np.nan), loss):
                     found.append(f"{names[arm]} loss/mean {step}: {shown.get(step)} in place of {loss}")
