@@ -17,7 +17,7 @@ PAST_STEPS = 8  # of the linear predictor
 SAMPLES_PER_FEATURE = 6
 LONGEST_LAG = 128
 DOUBTFUL = 0.2  # a smaller share may be that of chance
-RANDOM_ORDERS = 8
+RANDOM_ORDERS = 16
 RIDGE = 1e-6  # of the mean square of the features
 
 
@@ -71,8 +71,8 @@ def chance_shares(
 
 
 def above_chance(shares: np.ndarray, chances: np.ndarray) -> np.ndarray:
-    """Shares less the mean of those by chance; 0 where one by chance is as large."""
-    return np.where(shares > chances.max(), shares - chances.mean(), 0.0)
+    """Shares that are larger than all by chance; 0 in the place of the others."""
+    return np.where(shares > chances.max(), shares, 0.0)
 
 
 def known_levels(batch: Batch, mask_TB: np.ndarray, chance: float, explained: float) -> dict[str, float]:
