@@ -1,6 +1,7 @@
 """Steps, seeds and arms that are added to a run folder: bitwise as if all had been asked for at once, or refused."""
 
 import json
+import os
 import shutil
 import sys
 from collections import Counter
@@ -141,6 +142,12 @@ def wrong_events(out: Path) -> list[str]:
 # ------------------------------------------------------------------------------------------------------ what is added
 
 
+WITH_EVERY_STUDY = pytest.mark.skipif(
+    not os.environ.get("RNNJAX_EVERY_STUDY"), reason="RNNJAX_EVERY_STUDY=1 runs it; its parts run together below"
+)
+
+
+@WITH_EVERY_STUDY
 @pytest.mark.parametrize("added", [["steps"], ["seeds"], ["hidden", "rates"]])
 def test_what_is_added_ends_as_if_asked_for_at_once(added: list[str], small: Path, tmp_path: Path) -> None:
     changes = {name: LARGE[name] for name in added}
@@ -175,10 +182,8 @@ def test_nothing_that_is_there_is_trained_again(small: Path, tmp_path: Path, mon
 def test_one_thing_after_the_other_ends_the_same(small: Path, large: Path, tmp_path: Path) -> None:
     """By the folder alone where that is possible; each time readers find the networks."""
     out = copy(small, tmp_path)
-    run_study(load_stored_study(out, ["steps=100"]), out, resume=True)
-    assert len(load_networks(out, None)) == 2
     run_study(load_stored_study(out, [], 3), out, resume=True)
-    assert [network.step for network in load_networks(out, None)] == [100] * 3
+    assert [network.step for network in load_networks(out, None)] == [60] * 3
     run_study(load_stored_study(out, ["steps=120"]), out, resume=True)
     run(out, resume=True, **LARGE)
     assert differences(out, large) == []
@@ -203,7 +208,14 @@ def dying(function: Callable[..., Any], number: int) -> Callable[..., Any]:
     return call
 
 
-@pytest.mark.parametrize("place", ["results forgotten", "save 1", "save 4", "save 9"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "results forgotten",
+        "save 4",
+        *(pytest.param(place, marks=WITH_EVERY_STUDY) for place in ("save 1", "save 9")),
+    ],
+)
 def test_a_kill_while_something_is_added(
     place: str, small: Path, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
