@@ -13,7 +13,7 @@ from typing import Any
 from rnnjax import devices
 from rnnjax.cli.common import build_parser
 
-FIRST_SEED, FIRST_HEALTHY_SEED = 11, 21
+FIRST_SEED, FIRST_HEALTHY_SEED = 11, 31
 HEALTHY_HEADER = "| varied | healthy networks | number | false alarms | seconds |\n| --- | --- | ---: | --- | ---: |\n"
 HEADER = "| planted | seeds | found | named first | seconds |\n| --- | ---: | ---: | ---: | ---: |\n"
 NOTE = """
