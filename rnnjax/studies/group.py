@@ -23,7 +23,14 @@ from rnnjax.studies.metrics import network_sizes
 from rnnjax.studies.parts import Part, first_part, named_runs, part_plans, runs_of_part
 from rnnjax.studies.plan import Plan, next_stop
 from rnnjax.studies.progress import Clock, Display, Pace, resume_command
-from rnnjax.studies.recording import describe_losses, empty_array, empty_record, probe_labels, value_metrics
+from rnnjax.studies.recording import (
+    describe_losses,
+    empty_array,
+    empty_record,
+    probe_labels,
+    task_metadata,
+    value_metrics,
+)
 from rnnjax.studies.signals import Interruption
 from rnnjax.studies.tensorboard import TensorBoardLogger, arm_settings, log_recorded, rows_by_arm
 from rnnjax.studies.tensorboard_tags import logged_steps, plan_board
@@ -34,7 +41,6 @@ from rnnjax.types import Facts, Task
 
 KEPT = 3  # checkpoints while training: the newest may turn out to be damaged
 LONGEST_RECORD = 60  # rows of one chunk
-PROMPT = 200  # tokens of the held-out text that a sample continues
 SAVE_SECONDS = 2.0  # seconds between checkpoints, where the study file does not say at which steps
 CHUNK_SECONDS = 2.0  # seconds that a chunk should take: how long a signal waits
 
@@ -293,14 +299,3 @@ class GroupTrainer:
             columns = [self.plan.probe_steps.index(step) for step in both]
             for value in self.outlines[probe]:
                 self.values[value][:, columns] = values[value][:, [planned.probe_steps.index(step) for step in both]]
-
-
-def task_metadata(task: Task) -> dict[str, Any]:
-    """The facts of a task that a later reader needs: to decode a text, to write a report."""
-    known = ("vocabulary", "columns", "inputs", "outputs", "loss", "reference_losses", "token", "ngram_losses")
-    scales = {"target_mean": task.target_mean_O, "target_scale": task.target_scale_O}
-    lengths: dict[str, float] = {"train_length": len(task.train_N), "validation_length": len(task.validation_N)}
-    lengths["tokens_per_character"] = task.tokens_per_character
-    of_file: dict[str, Any] = {"notices": [str(notice) for notice in task.notices]} if task.notices else {}
-    of_file |= {"prompt": task.validation_N[:PROMPT].tolist()} if task.vocabulary else {}
-    return {name: getattr(task, name) for name in known} | scales | lengths | of_file

@@ -11,6 +11,8 @@ from rnnjax.studies.metrics import describe_values
 from rnnjax.training.state import StepMetrics
 from rnnjax.types import Facts, Probe, Task
 
+PROMPT = 200  # tokens of the held-out text that a sample continues
+
 Outlines = Mapping[str, Mapping[str, np.ndarray]]  # probe -> its values, with meaningless numbers
 
 
@@ -51,3 +53,14 @@ def empty_record(runs: int, rows: int) -> StepMetrics:
 def empty_array(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """NaN where the type has it, 0 elsewhere."""
     return np.full(shape, np.nan, dtype) if np.issubdtype(dtype, np.floating) else np.zeros(shape, dtype)
+
+
+def task_metadata(task: Task) -> dict[str, Any]:
+    """The facts of a task that a later reader needs: to decode a text, to write a report."""
+    known = ("vocabulary", "columns", "inputs", "outputs", "loss", "reference_losses", "token", "ngram_losses")
+    scales = {"target_mean": task.target_mean_O, "target_scale": task.target_scale_O}
+    lengths: dict[str, float] = {"train_length": len(task.train_N), "validation_length": len(task.validation_N)}
+    lengths["tokens_per_character"] = task.tokens_per_character
+    of_file: dict[str, Any] = {"notices": [str(notice) for notice in task.notices]} if task.notices else {}
+    of_file |= {"prompt": task.validation_N[:PROMPT].tolist()} if task.vocabulary else {}
+    return {name: getattr(task, name) for name in known} | scales | lengths | of_file

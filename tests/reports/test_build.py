@@ -18,9 +18,9 @@ from rnnjax.reports.methods import data_line, data_table
 from rnnjax.reports.tables import against_baseline, every_metric
 from rnnjax.settings import TaskSpec
 from rnnjax.studies.dry_run import check_recorded
-from rnnjax.studies.group import task_metadata
 from rnnjax.studies.load_results import parse_data
 from rnnjax.studies.prepare import load_study_tasks
+from rnnjax.studies.recording import task_metadata
 
 FILE = """
 question = "What do other data do?"

@@ -16,10 +16,10 @@ from rnnjax.reports.document_json import write_report_json
 from rnnjax.reports.summary import summary
 from rnnjax.storage.files import write_text
 from rnnjax.storage.manifest import to_results_json
-from rnnjax.studies.group import task_metadata
 from rnnjax.studies.load_results import parse_data
 from rnnjax.studies.metrics import training_metrics
 from rnnjax.studies.prepare import load_study_tasks
+from rnnjax.studies.recording import task_metadata
 from rnnjax.studies.validation import check_names
 
 GRID = Path(__file__).parent / "grid.toml"

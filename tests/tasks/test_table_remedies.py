@@ -5,13 +5,13 @@ import shlex
 
 import numpy as np
 import pytest
+from read_tables import refusal, table
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks.series import series_task
 from rnnjax.tasks.tables.missing import Numbers
 from rnnjax.tasks.tables.notation import Notation, parse_number
-from rnnjax.tasks.tables.read import Table, read_table
 from rnnjax.tasks.tables.spacing import continue_index
 from rnnjax.tasks.tables.suspicions import find_suspicions
 
@@ -20,18 +20,6 @@ RNG = np.random.default_rng(5)
 X = (20 + 5 * np.sin(np.arange(N) / 6) + RNG.normal(size=N)).round(2)
 DAYS = [str(np.datetime64("2021-01-05") + day) for day in range(N)]
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def table(text: str, **fields: str) -> Table:
-    return read_table(text, TaskSpec(name="series", **fields))  # type: ignore[arg-type]
-
-
-def refusal(text: str, **fields: str) -> str:
-    with pytest.raises(BadInput) as refused:
-        table(text, **fields)
-    message = str(refused.value)
-    assert "\n" not in message
-    return message
 
 
 def text(head: str, labels: list[str] | None = None, values: list[str] | None = None, sign: str = ",") -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from read_tables import refusal, table
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
@@ -18,23 +19,11 @@ from rnnjax.tasks.series import series_task
 from rnnjax.tasks.tables.header import read_names
 from rnnjax.tasks.tables.layout import read_sheet
 from rnnjax.tasks.tables.notation import MISSING_WORDS, Notation, describe_look, is_missing, parse_number
-from rnnjax.tasks.tables.read import Table, read_table
+from rnnjax.tasks.tables.read import Table
 
 N = 40
 VALUES = np.cumsum(np.random.default_rng(0).normal(size=(N, 2)), axis=0).round(2) + 20.05
 DAYS = [str(np.datetime64("2021-01-05") + day) for day in range(N)]
-
-
-def table(text: str, **fields: str) -> Table:
-    return read_table(text, TaskSpec(name="series", **fields))  # type: ignore[arg-type]
-
-
-def refusal(text: str, **fields: str) -> str:
-    with pytest.raises(BadInput) as refused:
-        table(text, **fields)
-    message = str(refused.value)
-    assert "\n" not in message
-    return message
 
 
 def comma(value: float) -> str:
