@@ -84,6 +84,6 @@ def main() -> None:
         run_study(study, folder, resume=holds_run(folder))
     arm, found = examine_folder(folder, asked.arm)
     title = f"{file or folder}: {arm}"
+    report.write(folder, title, found)  # first: a reader of the terminal's text, such as head, may end the program
     report.print_diagnosis(Console(highlight=False), title, found)
-    report.write(folder, title, found)
     print(f"done: {folder / 'doctor.html'}")

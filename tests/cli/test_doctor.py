@@ -11,6 +11,7 @@ import pytest
 from rnnjax import devices
 from rnnjax.cli import doctor
 from rnnjax.config.load import load_study
+from rnnjax.doctor import report
 from rnnjax.doctor.examine_run import baseline_arm, examine_folder, load_curves, load_task
 from rnnjax.errors import BadInput
 from rnnjax.studies.load_networks import load_network, load_networks
@@ -86,6 +87,22 @@ def test_a_run_folder_is_examined_and_told(
     tree = json.loads((folder / "doctor.json").read_text())
     assert tree["findings"][0]["name"] == "rate_too_low"
     assert tree["findings"][0]["over"] == "runs" and tree["findings"][0]["evidence"]["n"] == 2
+
+
+@pytest.mark.slow
+def test_the_files_are_written_before_the_terminal_is(
+    folder: Path, script: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`doctor.py OUT | head -1` ends the program while it prints."""
+
+    def closed(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(report, "print_diagnosis", closed)
+    (folder / "doctor.html").unlink(missing_ok=True)
+    with pytest.raises(BrokenPipeError):
+        run(script, monkeypatch, folder)
+    assert (folder / "doctor.html").is_file()
 
 
 def test_the_baseline_is_the_arm_by_default(tmp_path: Path) -> None:

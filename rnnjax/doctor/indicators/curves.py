@@ -117,7 +117,7 @@ def standstill_remarks(run: RunCurves) -> dict[str, str]:
     stop = min(round((1 - values["standstill"]) * run.rows), len(run.loss_S)) - 1
     first, last = np.median(run.update_norm_S[: max(1, stop // 4)]), np.median(run.update_norm_S[-max(1, stop // 4) :])
     slower = f"; updates are {last / max(first, 1e-30):.1g} times as long as at the start" if last < first else ""
-    remarks = {"standstill": f"after {row_name(run, max(stop, 0))} of {run.rows:,} rows{slower}"}
+    remarks = {"standstill": f"of {run.rows:,} rows, after {row_name(run, max(stop, 0))}{slower}"}
     if "optimizer_frozen" in values and run.gradient_norm_S is not None:
         row = int(np.argmax(run.gradient_norm_S))
         remarks["optimizer_frozen"] = f"{run.gradient_norm_S[row]:.1g} at {row_name(run, row)}"
