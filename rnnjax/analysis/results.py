@@ -36,6 +36,7 @@ class ArmResult(NamedTuple):
     measured_at: Mapping[str, np.ndarray] = {}  # probe value -> [Q] bool: was it taken there; absent = everywhere
     info: Mapping[str, Metric] = {}  # of rows, probes and metrics, with their units for this arm's task
     labels: Mapping[str, Sequence[tuple[str, str]]] = {}  # of a map: (name, group) of each point
+    at_steps: Mapping[str, np.ndarray] = {}  # `name@step` -> [n], where the curves are too short to give it
 
     @property
     def loss_unit(self) -> str:
@@ -121,6 +122,8 @@ def per_seed(arm: ArmResult, metric: str) -> np.ndarray:
 
     Raises: KeyError where the arm has none of these.
     """
+    if metric in arm.at_steps:
+        return arm.at_steps[metric]
     name, _, step = metric.partition("@")
     if not step and name in arm.metrics:
         return arm.metrics[name]

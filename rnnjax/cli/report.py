@@ -32,6 +32,7 @@ def build_options() -> argparse.ArgumentParser:
         metavar="CONFIG",
         help="judge one study again by this file; needs its metrics/*.npz",
     )
+    add("--compact", type=Path, metavar="DIR", help="write a small copy of each study to DIR/NAME, with curves.npz")
     add("--ledger", type=Path, metavar="FILE", help="write the table of all claims between its marks in FILE")
     add("--remedies", type=Path, metavar="FILE", help="write the measured effects of remedies to FILE")
     add("--symptoms", type=Path, metavar="FILE", help="write the symptom table between its marks in FILE")
@@ -60,6 +61,8 @@ def main() -> None:
     if asked.site is not None:
         site.write_site(asked.site, entries)
         print(f"done: {asked.site / 'index.html'}")
+    if asked.compact is not None:
+        write_compact_copies(asked.compact, entries)
     if asked.ledger is not None:
         ledger.write_ledger(asked.ledger, entries)
         print(f"done: {asked.ledger}")
@@ -67,8 +70,17 @@ def main() -> None:
         write_remedies(asked.remedies, [entry.folder for entry in entries])
     if asked.symptoms is not None:
         rewrite_symptom_table(asked.symptoms)
-    if not any((asked.site, asked.ledger, asked.judge, asked.remedies, asked.symptoms)):
+    if not any((asked.site, asked.compact, asked.ledger, asked.judge, asked.remedies, asked.symptoms)):
         rewrite_reports(entries)
+
+
+def write_compact_copies(into: Path, entries: "Sequence[Entry]") -> None:
+    """A small copy of each study, from which reports and judging work."""
+    from rnnjax.studies.compact import write_compact
+
+    for entry in entries:
+        write_compact(entry.folder, into / entry.name)
+        print(f"done: {into / entry.name}")
 
 
 def write_remedies(path: Path, folders: list[Path]) -> None:

@@ -34,6 +34,7 @@ from rnnjax.storage.manifest import (
 
 _LOG = logging.getLogger(__name__)
 FOLDER_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
+CURVES = "curves.npz"  # of a small copy of a finished study, see `studies.compact`
 LEFTOVERS = {".lock", ".manifest.json.tmp"}  # of a process that was killed before its manifest was there
 
 
@@ -207,6 +208,8 @@ def _existing_run(
 ) -> tuple[Manifest | None, list[str]]:
     """The manifest of an existing run and what is added to it; raises if this run may not continue it."""
     old = read_manifest(folder)
+    if (folder / CURVES).exists():
+        raise FolderRefused(f"{folder} is a small copy of a study, without checkpoints; use another folder")
     if old is None:
         _check_foreign_files(folder)
         if resume:

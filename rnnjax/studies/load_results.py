@@ -1,10 +1,12 @@
 """The results of a study from its run folder, which is all that is needed: study.json, manifest.json, metrics/*.npz.
 
+Of a study in a small form (`compact`), curves.npz has the place of metrics/*.npz.
+
 The arrays of a metrics file: `arm` and `seed` [R], `row_steps` [S], `probe_steps` [Q], `diverged_at` [R], `rows/<name>`
 [R, S], `probes/<name>` [R, Q, ...] and `measured_at/<name>` [Q], whether the probe was taken at that step.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +21,7 @@ from rnnjax.errors import BadInput, DamagedState
 from rnnjax.metrics import Metric
 from rnnjax.storage.files import read_json, read_npz
 from rnnjax.storage.manifest import read_manifest, to_config_json
+from rnnjax.storage.run_folder import CURVES
 from rnnjax.studies.load_forecasts import load_forecasts, without_diverged
 from rnnjax.studies.metrics import with_metrics
 from rnnjax.vocabulary import parse_vocabulary
@@ -38,6 +41,7 @@ class Recorded(NamedTuple):
     diverged_at: np.ndarray  # [R]
     seeds: np.ndarray  # [R]
     arms: np.ndarray  # [R] index into the study's arms
+    numbers: Mapping[str, np.ma.MaskedArray] = {}  # of the small form: name -> [R], masked where there is none
 
     def members(self, chosen_R: np.ndarray) -> "Recorded":
         """Those runs alone."""
@@ -47,6 +51,7 @@ class Recorded(NamedTuple):
             diverged_at=self.diverged_at[chosen_R],
             seeds=self.seeds[chosen_R],
             arms=self.arms[chosen_R],
+            numbers={name: values[chosen_R] for name, values in self.numbers.items()},
         )
 
 
@@ -85,17 +90,29 @@ def load_arms(folder: Path, study: Study, manifest: dict[str, Any]) -> Iterator[
     for name, recorded in read_arms(folder, [arm.name for arm in study.arms]):
         group = next(one for one in manifest["groups"].values() if name in one["arms"])
         axes = next(arm.axes for arm in study.arms if arm.name == name)
-        result = arm_result(name, axes, recorded, group)
+        result = with_stored_numbers(arm_result(name, axes, recorded, group), recorded)
         drawn = {"drawn_radius": initial[name]} if name in initial else {}
         yield name, result._replace(metrics=result.metrics | drawn)
 
 
 def read_arms(folder: Path, names: list[str]) -> Iterator[tuple[str, Recorded]]:
     """The recorded arrays of each arm, by name. Args: names: of all arms, in the study's order. Raises DamagedState."""
-    for path in sorted((folder / "metrics").glob("group-*.npz")):
-        recorded = from_arrays(read_npz(path), path)
+    for recorded in read_groups(folder):
         for arm in np.unique(recorded.arms):
             yield names[arm], recorded.members(recorded.arms == arm)
+
+
+def read_groups(folder: Path) -> Iterator[Recorded]:
+    """The recorded arrays of each group, of a run folder or of a study in a small form. Raises DamagedState."""
+    path = folder / CURVES
+    if not path.is_file():
+        yield from (from_arrays(read_npz(path), path) for path in sorted((folder / "metrics").glob("group-*.npz")))
+        return
+    arrays = read_npz(path)
+    for group in sorted({name.partition("/")[0] for name in arrays}):
+        start = f"{group}/"
+        own = {name.removeprefix(start): values for name, values in arrays.items() if name.startswith(start)}
+        yield from_arrays(own, path)
 
 
 def to_arrays(recorded: Recorded) -> dict[str, np.ndarray]:
@@ -114,6 +131,7 @@ def from_arrays(arrays: dict[str, np.ndarray], path: Path) -> Recorded:
         part, slash, rest = name.partition("/")
         if slash and part in parts:
             parts[part][rest] = values
+    stored = [arrays.get(f"metric_{part}", ()) for part in ("names", "values", "known", "single")]
     try:
         return Recorded(
             row_steps=arrays["row_steps"],
@@ -124,6 +142,10 @@ def from_arrays(arrays: dict[str, np.ndarray], path: Path) -> Recorded:
             diverged_at=arrays["diverged_at"],
             seeds=arrays["seed"],
             arms=arrays["arm"],
+            numbers={
+                str(name): np.ma.MaskedArray(values.astype(np.float32) if single else values, ~known)
+                for name, values, known, single in zip(*stored, strict=True)
+            },
         )
     except KeyError as error:
         raise DamagedState(f"{path}: has no array {error}") from error
@@ -148,6 +170,13 @@ def arm_result(name: str, axes: dict[str, Any], recorded: Recorded, group: dict[
         labels={probe: [(one, other) for one, other in pairs] for probe, pairs in group["labels"].items()},
     )
     return with_metrics(result, group["reference_losses"], group["sizes"])
+
+
+def with_stored_numbers(arm: ArmResult, recorded: Recorded) -> ArmResult:
+    """The arm with the numbers that a study in a small form has kept, for its curves are too short to give them."""
+    stored = {name: values.data for name, values in recorded.numbers.items() if not values.mask.all()}
+    metrics = {name: values for name, values in stored.items() if "@" not in name}
+    return arm._replace(metrics=arm.metrics | metrics, at_steps={k: v for k, v in stored.items() if "@" in k})
 
 
 def parse_data(group: dict[str, Any]) -> DataSummary:
