@@ -33,6 +33,13 @@ def build_options() -> argparse.ArgumentParser:
         help="judge one study again by this file; needs its metrics/*.npz",
     )
     add("--compact", type=Path, metavar="DIR", help="write a small copy of each study to DIR/NAME, with curves.npz")
+    add(
+        "--changes",
+        type=Path,
+        nargs=2,
+        metavar=("OLD", "FILE"),
+        help="write to FILE what differs from the results of the same studies in OLD: verdicts and numbers",
+    )
     add("--ledger", type=Path, metavar="FILE", help="write the table of all claims between its marks in FILE")
     add("--remedies", type=Path, metavar="FILE", help="write the measured effects of remedies to FILE")
     add("--symptoms", type=Path, metavar="FILE", help="write the symptom table between its marks in FILE")
@@ -63,6 +70,8 @@ def main() -> None:
         print(f"done: {asked.site / 'index.html'}")
     if asked.compact is not None:
         write_compact_copies(asked.compact, entries)
+    if asked.changes is not None:
+        write_changes(asked.changes[0], asked.changes[1], entries)
     if asked.ledger is not None:
         ledger.write_ledger(asked.ledger, entries)
         print(f"done: {asked.ledger}")
@@ -70,7 +79,7 @@ def main() -> None:
         write_remedies(asked.remedies, [entry.folder for entry in entries])
     if asked.symptoms is not None:
         rewrite_symptom_table(asked.symptoms)
-    if not any((asked.site, asked.compact, asked.ledger, asked.judge, asked.remedies, asked.symptoms)):
+    if not any((asked.site, asked.compact, asked.changes, asked.ledger, asked.judge, asked.remedies, asked.symptoms)):
         rewrite_reports(entries)
 
 
@@ -81,6 +90,15 @@ def write_compact_copies(into: Path, entries: "Sequence[Entry]") -> None:
     for entry in entries:
         write_compact(entry.folder, into / entry.name)
         print(f"done: {into / entry.name}")
+
+
+def write_changes(old: Path, path: Path, entries: "Sequence[Entry]") -> None:
+    """What differs between two sets of results."""
+    from rnnjax.reports.changes import changes_markdown, compare_results
+    from rnnjax.storage.files import write_text
+
+    write_text(path, changes_markdown(compare_results(old, [entry.folder for entry in entries])))
+    print(f"done: {path}")
 
 
 def write_remedies(path: Path, folders: list[Path]) -> None:
