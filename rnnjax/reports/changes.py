@@ -137,7 +137,7 @@ def changes_markdown(changes: Changes) -> str:
             "| --- | --- | --- | --- |",
             *verdicts,
             "",
-            f"Of {len(numbers)} of {changes.compared_numbers} means over seeds the two intervals have no point in common.",
+            f"{len(numbers)} of {changes.compared_numbers} means over seeds have intervals that do not meet.",
             "",
             "| study | arm | metric | before | now |",
             "| --- | --- | --- | --- | --- |",
