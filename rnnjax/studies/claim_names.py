@@ -25,7 +25,7 @@ LIKE = 0.7  # similarity from which a name is taken for a slip of another
 @cache
 def known_metrics() -> frozenset[str]:
     """The metrics of training and of all probes that rnnjax has."""
-    return frozenset(json.loads(METRIC_NAMES.read_text()))
+    return frozenset(json.loads(METRIC_NAMES.read_text("utf-8")))
 
 
 def check_claim_names(study: Study, own_code: bool) -> None:
