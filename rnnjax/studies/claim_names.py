@@ -6,26 +6,17 @@ and user code may define others: of those, and of names that are like no other, 
 """
 
 import difflib
-import json
 import re
-from collections.abc import Iterable
 from fnmatch import fnmatchcase
-from functools import cache
-from pathlib import Path
 
 from rnnjax.analysis.rules import RULES
+from rnnjax.checks import check_known, nearest_first, quote_commas
 from rnnjax.config.schema import Criterion, Study
 from rnnjax.errors import BadInput
 from rnnjax.metrics import metric_name
+from rnnjax.studies.registry_names import known_metrics
 
-METRIC_NAMES = Path(__file__).with_name("metric_names.json")
 LIKE = 0.7  # similarity from which a name is taken for a slip of another
-
-
-@cache
-def known_metrics() -> frozenset[str]:
-    """The metrics of training and of all probes that rnnjax has."""
-    return frozenset(json.loads(METRIC_NAMES.read_text("utf-8")))
 
 
 def check_claim_names(study: Study, own_code: bool) -> None:
@@ -59,30 +50,9 @@ def check_metric_like_another(where: str, metric: str) -> None:
         raise BadInput(f"{where}: got metric {metric!r}; expected one of: {', '.join(close)} ...")
 
 
-def check_known(field: str, value: str, table: Iterable[str]) -> None:
-    """Raises BadInput for a name that is not in a table."""
-    names = list(table)
-    if value not in names:
-        close = difflib.get_close_matches(value, names, 1)
-        hint = f" Did you mean '{close[0]}'?" if close else ""
-        raise BadInput(f"{field}: got {value!r}; expected one of: {', '.join(nearest_first(value, names))}.{hint}")
-
-
 def check_pattern(where: str, pattern: str, study: Study) -> None:
     """Raises BadInput for a pattern that names no arm."""
     names = [arm.name for arm in study.arms]
     if not any(fnmatchcase(name, pattern) for name in names):
         listed = ", ".join(map(quote_commas, nearest_first(pattern, names)))
         raise BadInput(f"{where}: got {pattern!r}; expected one of the arms: {listed}")
-
-
-def nearest_first(value: str, names: Iterable[str]) -> list[str]:
-    """The names that are like a value, the nearest first, then the others in their order."""
-    known = list(names)
-    close = difflib.get_close_matches(value, known, 3, 0.5)
-    return [*close, *(name for name in known if name not in close)]
-
-
-def quote_commas(name: str) -> str:
-    """A name in quotes where it has a comma, as those of most arms: a list of them is else not to be read."""
-    return f"'{name}'" if "," in name else name

@@ -12,6 +12,7 @@ from rnnjax.cli.documentation.command_page import command_page
 from rnnjax.cli.documentation.metrics_page import metrics_page
 from rnnjax.cli.documentation.performance_page import performance_page
 from rnnjax.cli.documentation.probes_page import probes_page
+from rnnjax.cli.documentation.registries import registry_names_json
 from rnnjax.cli.documentation.rules_page import rules_page
 from rnnjax.cli.documentation.settings_page import settings_page
 from rnnjax.cli.documentation.study_keys import KEYS_BEGIN, KEYS_END, study_keys
@@ -20,8 +21,8 @@ from rnnjax.doctor.symptom_table import write_symptoms
 from rnnjax.probes import all_metrics
 from rnnjax.reports.ledger import read_entries, write_ledger
 from rnnjax.storage.files import replace_between, write_text
-from rnnjax.studies.claim_names import METRIC_NAMES
 from rnnjax.studies.metrics import training_metrics
+from rnnjax.studies.registry_names import METRIC_NAMES, REGISTRY_NAMES
 
 ROOT = Path(__file__).parents[3]  # of a checkout: docs/ and results/ are not part of an installed wheel
 
@@ -51,5 +52,7 @@ def write_pages(root: Path) -> list[Path]:
     replace_between(readme, STUDIES_BEGIN, STUDIES_END, study_table(studies))
     write_symptoms(docs / "troubleshooting.md")
     write_text(METRIC_NAMES, metric_names())
+    write_text(REGISTRY_NAMES, registry_names_json())
     write_ledger(docs / "ledger.md", studies)
-    return [*(docs / name for name in (*PAGES, "studies.md", "troubleshooting.md", "ledger.md")), METRIC_NAMES, readme]
+    pages = [docs / name for name in (*PAGES, "studies.md", "troubleshooting.md", "ledger.md")]
+    return [*pages, METRIC_NAMES, REGISTRY_NAMES, readme]

@@ -1,0 +1,27 @@
+"""The names of all registries with one line of meaning each: `studies/registry_names.json`."""
+
+import json
+import re
+from typing import Any
+
+from rnnjax.analysis.rules import RULES
+from rnnjax.cli.documentation.markdown import first_line
+from rnnjax.networks.initializers import INITIALIZERS
+from rnnjax.probes import PROBES
+from rnnjax.studies.validation import setting_tables
+from rnnjax.tasks import TASKS
+
+SECTIONS = re.compile(r" (Source|Args|Raises|Values|Returns): .*")  # of a docstring's first paragraph
+
+
+def registry_names_json() -> str:
+    """The content of the file, by which names are checked before JAX is loaded."""
+    tables = {**setting_tables(), "task.name": TASKS, "probes": PROBES, "rules": RULES}
+    meanings = {field: {name: meaning(field, name, table) for name in table} for field, table in tables.items()}
+    return json.dumps(meanings, indent=1, ensure_ascii=False) + "\n"
+
+
+def meaning(field: str, name: str, table: Any) -> str:
+    """The first line of a factory's docstring; "" where it has none."""
+    factories = INITIALIZERS if field == "kernel_initializer" else table
+    return SECTIONS.sub("", first_line(factories[name]))
