@@ -7,7 +7,7 @@ from typing import get_type_hints
 import pytest
 
 from rnnjax.analysis.rules import RULES
-from rnnjax.cli.documentation import PAGES, metric_names
+from rnnjax.cli.documentation import PAGES
 from rnnjax.cli.documentation.registries import registry_names_json
 from rnnjax.cli.documentation.study_keys import KEYS_BEGIN, KEYS_END, TABLES, study_keys
 from rnnjax.cli.documentation.study_table import STUDIES_BEGIN, STUDIES_END, study_table
@@ -18,7 +18,7 @@ from rnnjax.config.schema import StudyFile
 from rnnjax.networks.cells import CELLS
 from rnnjax.reports.ledger import read_entries
 from rnnjax.settings import HParams, Spec, TaskSpec
-from rnnjax.studies.registry_names import METRIC_NAMES, REGISTRY_NAMES
+from rnnjax.studies.registry_names import REGISTRY_NAMES
 from rnnjax.studies.validation import check_names, setting_tables
 from rnnjax.tasks import TASKS
 
@@ -39,12 +39,6 @@ def between(text: str, begin: str, end: str) -> str:
 def test_a_generated_page_is_that_of_the_code(name: str) -> None:
     """`python scripts/docs.py` writes it."""
     assert (DOCS / name).read_text() == PAGES[name]()
-
-
-@pytest.mark.slow
-def test_the_list_of_metrics_is_that_of_the_code() -> None:
-    """`python scripts/docs.py` writes it."""
-    assert METRIC_NAMES.read_text() == metric_names()
 
 
 @pytest.mark.slow

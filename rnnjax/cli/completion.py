@@ -11,7 +11,7 @@ from typing import Any
 
 from rnnjax.cli.command import COMMANDS
 from rnnjax.cli.common import build_parser
-from rnnjax.cli.settings import LISTS, METRICS
+from rnnjax.cli.settings import LISTS
 from rnnjax.config.fields import FIELDS
 from rnnjax.config.included import included_studies
 from rnnjax.errors import BadInput
@@ -37,7 +37,7 @@ def main() -> None:
 
 def whole_parser(files: Any) -> argparse.ArgumentParser:
     """One parser with all commands. Args: files: what shtab takes for the completion of file names."""
-    names: dict[str, Iterable[str]] = {"configs": [*included_studies()], "name": [*FIELDS, *LISTS, METRICS]}
+    names: dict[str, Iterable[str]] = {"configs": [*included_studies()], "name": [*FIELDS, *LISTS]}
     whole = argparse.ArgumentParser(prog="rnnjax")
     commands = whole.add_subparsers()
     for name, meaning in COMMANDS.items():

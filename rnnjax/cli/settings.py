@@ -14,7 +14,7 @@ from rnnjax.checks import nearest_first
 from rnnjax.cli.common import build_parser
 from rnnjax.config.fields import FIELDS, default_text, setting_meaning, type_name, value_range
 from rnnjax.errors import BadInput
-from rnnjax.studies.registry_names import known_metrics, registry_names
+from rnnjax.studies.registry_names import METRICS, registry_names
 
 WIDTH = 100
 TITLES = {
@@ -32,8 +32,8 @@ LISTS = {  # what a user asks for -> the registry
     "tasks": "task.name",
     "probes": "probes",
     "rules": "rules",
+    METRICS: METRICS,
 }
-METRICS = "metrics"
 
 
 def build_options() -> argparse.ArgumentParser:
@@ -53,16 +53,14 @@ def describe(name: str) -> str:
     if name in FIELDS:
         return setting_page(name)
     if name == METRICS:
-        return metric_list()
+        return metric_list(tables[METRICS])
     if (registry := LISTS.get(name, name)) in tables:
         return name_list(registry, tables[registry])
     if matching := matching_settings(name):
         return list_settings(matching) if len(matching) > 1 else setting_page(matching[0])
     if owners := [field for field, table in tables.items() if name in table]:
         return "\n".join(entry_line(field, name, tables[field][name]) for field in owners)
-    if name in known_metrics():
-        return metric_page(name)
-    known = [*FIELDS, *LISTS, METRICS, *(entry for table in tables.values() for entry in table), *known_metrics()]
+    known = [*FIELDS, *LISTS, *(entry for table in tables.values() for entry in table)]
     close = nearest_first(name, dict.fromkeys(known))[:3]
     raise BadInput(f"got {name!r}; expected the name of a setting or of a list. Nearest: {', '.join(close)}")
 
@@ -121,21 +119,11 @@ def entry_line(field: str, name: str, meaning: str) -> str:
     return "\n".join(wrapped(f"{setting}: {meaning}" if meaning else setting, 4))
 
 
-def metric_list() -> str:
+def metric_list(names: Iterable[str]) -> str:
     """All names of metrics; one by one they are described."""
-    names = textwrap.wrap(", ".join(sorted(known_metrics())), WIDTH, break_on_hyphens=False)
-    return "\n".join(["metrics of training and of the probes; `rnnjax settings NAME` describes one:", *names])
-
-
-def metric_page(name: str) -> str:
-    """Unit and definition of a metric."""
-    from rnnjax.probes import all_metrics  # loads JAX
-    from rnnjax.studies.metrics import training_metrics
-
-    sources = {"training": training_metrics(), **{f"probe {name}": found for name, found in all_metrics().items()}}
-    source, metric = next((source, metrics[name]) for source, metrics in sources.items() if name in metrics)
-    unit = f" [{metric.unit}]" if metric.unit else ""
-    return "\n".join(wrapped(f"{name}{unit}: {metric.definition} ({source})", 4))
+    return "\n".join(
+        ["metrics of training and of the probes; `rnnjax settings NAME` describes one:", *wrapped(", ".join(names), 0)]
+    )
 
 
 def wrapped(text: str, indent: int, first: int = 0) -> list[str]:

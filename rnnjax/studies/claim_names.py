@@ -1,8 +1,7 @@
 """The names in the claims of a study, checked before JAX is loaded: rules, arms and metrics.
 
-`metric_names.json` lists the metrics, as `python scripts/docs.py` writes it. A series has metrics of its own columns
-and user code may define others: of those, and of names that are like no other, the full check decides (`validation`,
-`dry_run`).
+A series has metrics of its own columns and user code may define others: of those, and of names that are like no other,
+the full check decides (`validation`, `dry_run`).
 """
 
 import difflib
@@ -14,7 +13,7 @@ from rnnjax.checks import check_known, nearest_first, quote_commas
 from rnnjax.config.schema import Criterion, Study
 from rnnjax.errors import BadInput
 from rnnjax.metrics import metric_name
-from rnnjax.studies.registry_names import known_metrics
+from rnnjax.studies.registry_names import METRICS, registry_names
 
 LIKE = 0.7  # similarity from which a name is taken for a slip of another
 
@@ -43,7 +42,7 @@ def check_metric_like_another(where: str, metric: str) -> None:
     """Raises BadInput for a metric that is not known but like one that is."""
     name = metric_name(metric)
     stem = re.sub(r"(_[a-z]+)?(_\d+)?$", "", name)  # of one gate, of one layer
-    known = known_metrics()
+    known = registry_names()[METRICS]
     if name in known or stem in known:
         return
     if close := difflib.get_close_matches(name, sorted(known), 5, LIKE):

@@ -1,8 +1,7 @@
 """The names that cells, optimizers, tasks, probes, metrics and their like have, without loading JAX.
 
-`registry_names.json` lists them with one line of meaning each and `metric_names.json` the metrics, as
-`python scripts/docs.py` writes both. User code may register others: where it is used, the full check decides
-(`validation`).
+`registry_names.json` lists them with one line of meaning each, as `python scripts/docs.py` writes it. User code may
+register others: where it is used, the full check decides (`validation`).
 """
 
 import json
@@ -14,19 +13,16 @@ from rnnjax.config.fields import FIELDS
 from rnnjax.config.schema import Study
 
 REGISTRY_NAMES = Path(__file__).with_name("registry_names.json")
-METRIC_NAMES = Path(__file__).with_name("metric_names.json")
+METRICS = "metrics"  # of training and of all probes
 
 
 @cache
 def registry_names() -> dict[str, dict[str, str]]:
-    """Registry -> name -> meaning. The registry of a setting has the setting's name; others are "probes", "rules"."""
+    """Registry -> name -> meaning.
+
+    The registry of a setting has the setting's name; the others are "probes", "rules" and "metrics".
+    """
     return json.loads(REGISTRY_NAMES.read_text("utf-8"))
-
-
-@cache
-def known_metrics() -> frozenset[str]:
-    """The metrics of training and of all probes that rnnjax has."""
-    return frozenset(json.loads(METRIC_NAMES.read_text("utf-8")))
 
 
 def check_setting_names(study: Study) -> None:
