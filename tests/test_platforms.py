@@ -23,7 +23,9 @@ GUARDED = {  # file -> names that it uses where they are there
     "storage/files.py": {"os.statvfs", "os.ST_RDONLY"},
 }
 WITHOUT = """
-import os, shutil, signal, sys  # shutil asks for the free space of a disk in another way on Windows
+import os, shutil, signal, sys
+usage = shutil.disk_usage(".")
+shutil.disk_usage = lambda path: usage  # on Windows it asks the system in another way
 for name in {names}:
     owner, _, attribute = name.partition(".")
     if hasattr(sys.modules[owner], attribute):
