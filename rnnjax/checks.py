@@ -7,7 +7,7 @@ messages are written here.
 import difflib
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -87,3 +87,24 @@ def lookup(table: Mapping[str, Value], name: str, field: str) -> Value:
     close = difflib.get_close_matches(name, table, 1)
     hint = f" Did you mean '{close[0]}'?" if close else ""
     raise BadInput(f"{field}: got {name!r}; expected one of: {', '.join(table)}.{hint}")
+
+
+def check_known(field: str, value: str, table: Iterable[str]) -> None:
+    """Raises BadInput for a name that is not in a table."""
+    names = list(table)
+    if value not in names:
+        close = difflib.get_close_matches(value, names, 1)
+        hint = f" Did you mean '{close[0]}'?" if close else ""
+        raise BadInput(f"{field}: got {value!r}; expected one of: {', '.join(nearest_first(value, names))}.{hint}")
+
+
+def nearest_first(value: str, names: Iterable[str]) -> list[str]:
+    """The names that are like a value, the nearest first, then the others in their order."""
+    known = list(names)
+    close = difflib.get_close_matches(value, known, 3, 0.5)
+    return [*close, *(name for name in known if name not in close)]
+
+
+def quote_commas(name: str) -> str:
+    """A name in quotes where it has a comma, as those of most arms: a list of them is else not to be read."""
+    return f"'{name}'" if "," in name else name

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,10 +43,19 @@ CGROUP_LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of version 2 a
 
 
 def available_memory(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
-    """Bytes of memory: those of the machine, or fewer where a container has a limit."""
-    limits = [read_limit(cgroups / name) for name in CGROUP_LIMITS]
-    pages = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min([pages, *[limit for limit in limits if limit is not None]])
+    """Bytes of memory: those of the machine, or fewer where a container has a limit; no limit where none is told."""
+    limits = [machine_memory(), *(read_limit(cgroups / name) for name in CGROUP_LIMITS)]
+    return min([limit for limit in limits if limit is not None], default=sys.maxsize)
+
+
+def machine_memory() -> int | None:
+    """Bytes of the machine's memory; None where the system does not tell them (Windows)."""
+    if not hasattr(os, "sysconf"):
+        return None
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, ValueError):
+        return None
 
 
 def read_limit(path: Path) -> int | None:

@@ -3,8 +3,8 @@
 A field of `Spec` fixes the compiled program; a field of `HParams` is batched over the runs of one program.
 The rule of a field (its type and range) stands in its annotation and is checked wherever a value enters: in a study
 file, after `--set`, and where one of these classes is made in Python. Names of tables (`cell`, `optimizer` ...) are
-checked where the table is known. The
-comment of a field is its description in docs/settings.md and `--help`. Imports nothing heavy.
+checked where the table is known. The comment of a field is its description in docs/settings.md and `rnnjax settings`.
+Imports nothing heavy.
 """
 
 import math

@@ -7,7 +7,8 @@ from typing import get_type_hints
 import pytest
 
 from rnnjax.analysis.rules import RULES
-from rnnjax.cli.documentation import PAGES, metric_names
+from rnnjax.cli.documentation import PAGES
+from rnnjax.cli.documentation.registries import registry_names_json
 from rnnjax.cli.documentation.study_keys import KEYS_BEGIN, KEYS_END, TABLES, study_keys
 from rnnjax.cli.documentation.study_table import STUDIES_BEGIN, STUDIES_END, study_table
 from rnnjax.config.descriptions import field_descriptions
@@ -17,7 +18,7 @@ from rnnjax.config.schema import StudyFile
 from rnnjax.networks.cells import CELLS
 from rnnjax.reports.ledger import read_entries
 from rnnjax.settings import HParams, Spec, TaskSpec
-from rnnjax.studies.claim_names import METRIC_NAMES
+from rnnjax.studies.registry_names import REGISTRY_NAMES
 from rnnjax.studies.validation import check_names, setting_tables
 from rnnjax.tasks import TASKS
 
@@ -41,9 +42,9 @@ def test_a_generated_page_is_that_of_the_code(name: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_list_of_metrics_is_that_of_the_code() -> None:
-    """`python scripts/docs.py` writes it."""
-    assert METRIC_NAMES.read_text() == metric_names()
+def test_the_names_of_the_registries_are_those_of_the_code() -> None:
+    """`python scripts/docs.py` writes them."""
+    assert REGISTRY_NAMES.read_text() == registry_names_json()
 
 
 def test_the_keys_of_a_study_file_are_those_of_the_code() -> None:

@@ -1,5 +1,6 @@
-"""The commands: arguments in, exit code out. `scripts/study.py` and its like call these.
+"""The commands: arguments in, exit code out. `rnnjax study` and `scripts/study.py` are the same code.
 
 May import: every package. JAX is loaded only after all arguments are accepted.
-Begin reading: `common.py`, then `study.py`; `documentation/` generates the reference pages of docs/.
+Begin reading: `command.py`, `common.py`, then `study.py`. `speed/` has what `bench.py` times, and `documentation/`
+generates the reference pages of docs/.
 """

@@ -5,13 +5,17 @@ import gc
 import hashlib
 import os
 import runpy
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
 from rnnjax.errors import BadInput, RnnjaxError
-from rnnjax.storage.run_folder import check_name
+
+HELP_WIDTH, HELP_COLUMN = 100, 26  # of a line, and where the meanings of options begin
 
 
 class Parser(argparse.ArgumentParser):
@@ -21,9 +25,18 @@ class Parser(argparse.ArgumentParser):
         raise BadInput(f"{message}; see --help")
 
 
+class HelpLayout(argparse.RawDescriptionHelpFormatter):
+    """Help whose paragraphs are filled, but for those with an indented line, such as examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = [part.strip("\n") for part in text.split("\n\n")]
+        return "\n\n".join(part if "\n " in part else textwrap.fill(part, width) for part in paragraphs)
+
+
 def build_parser(description: str | None, epilog: str = "") -> Parser:
     """A parser without abbreviations: a prefix must not set a field by accident."""
-    layout = argparse.RawDescriptionHelpFormatter
+    width = min(HELP_WIDTH, shutil.get_terminal_size().columns)
+    layout = partial(HelpLayout, width=width, max_help_position=HELP_COLUMN)
     return Parser(description=description, epilog=epilog, allow_abbrev=False, formatter_class=layout)
 
 
@@ -34,7 +47,7 @@ def add_import_option(parser: argparse.ArgumentParser) -> None:
         dest="own_code",
         type=Path,
         metavar="FILE.py",
-        help="run this Python file first; it can register your own cells, tasks and probes",
+        help="run this file first; it can register your own cells, tasks and probes",
     )
 
 
@@ -93,6 +106,8 @@ def run_folders(studies: Sequence[str], out: Path | None) -> list[Path]:
     """
     if out is not None and len(studies) > 1:
         raise BadInput(f"--out: got one folder for {len(studies)} studies; expected one study")
+    from rnnjax.storage.run_folder import check_name  # loads NumPy, which `rnnjax --help` need not wait for
+
     found = [out if out is not None else Path("runs") / study for study in studies]
     for folder in found:
         check_name(folder.name)

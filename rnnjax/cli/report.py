@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rnnjax import devices
 from rnnjax.cli.common import build_parser
+from rnnjax.config.included import find_study
 from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput
 
@@ -26,12 +27,7 @@ def build_options() -> argparse.ArgumentParser:
         help="finished studies, such as results/* or runs/init",
     )
     add("--site", type=Path, metavar="DIR", help="build a site of all studies in DIR; open DIR/index.html")
-    add(
-        "--judge",
-        type=Path,
-        metavar="CONFIG",
-        help="judge one study again by this file; needs its metrics/*.npz",
-    )
+    add("--judge", metavar="CONFIG", help="judge one study again by this file")
     add("--compact", type=Path, metavar="DIR", help="write a small copy of each study to DIR/NAME, with curves.npz")
     add(
         "--changes",
@@ -46,11 +42,11 @@ def build_options() -> argparse.ArgumentParser:
     return parser
 
 
-def rejudge_folder(path: Path, folders: list[Path]) -> None:
+def rejudge_folder(typed: str, folders: list[Path]) -> None:
     """Raises BadInput unless there is one folder, and as `rejudge`."""
     if len(folders) > 1:
-        raise BadInput(f"--judge: got {len(folders)} folders; expected the one of {path}")
-    study = load_study(path)
+        raise BadInput(f"--judge: got {len(folders)} folders; expected the one of {typed}")
+    study = load_study(find_study(typed).path)
     devices.prepare()
     from rnnjax.studies.analyse import rejudge
 

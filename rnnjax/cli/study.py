@@ -1,44 +1,48 @@
 """Run studies: train every arm for every seed, log the curves, judge the claims, write the report."""
 
 import argparse
+import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rnnjax import devices
-from rnnjax.cli.common import add_import_option, build_parser, run_folders, run_user_code
-from rnnjax.config import fields
+from rnnjax.cli.common import HELP_WIDTH, add_import_option, build_parser, run_folders, run_user_code
+from rnnjax.config.included import find_study, included_studies
 from rnnjax.config.load import load_study
 from rnnjax.config.schema import Study
+from rnnjax.config.toml_file import read_toml
 from rnnjax.errors import BadInput
 from rnnjax.storage.run_folder import holds_run
+from rnnjax.studies.registry_names import check_setting_names
 from rnnjax.studies.resume import load_stored_study, stored_overrides
 
 IN_ITS_FOLDER = "."  # what --resume without a folder stands for
 
 
+EPILOG = """\
+All settings of --set, with type, default, range and meaning: rnnjax settings [NAME].
+
+Examples:
+  rnnjax study init --seeds 8 --steps 5000
+  rnnjax study markdown --set task.path=notes.md --out runs/notes
+  rnnjax study --resume runs/notes --steps 10000"""
+
+
 def build_options() -> argparse.ArgumentParser:
-    parser = build_parser(__doc__, fields.field_help())
+    parser = build_parser(__doc__, EPILOG)
     add = parser.add_argument
-    add("configs", nargs="*", type=Path, metavar="CONFIG", help="study files, such as configs/studies/*.toml")
+    add("configs", nargs="*", metavar="CONFIG", help="study files, or names of studies that come with rnnjax")
+    add("--list", action="store_true", help="list the studies that come with rnnjax, with their questions")
     add("--out", type=Path, metavar="DIR", help="run folder; default runs/<study>")
     add("--seeds", type=int, metavar="N", help="number of seeds (42, 43, ...); default that of the file")
     add("--steps", metavar="N", help="same as --set steps=N")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting; repeatable")
-    add(
-        "--arm",
-        action="append",
-        default=[],
-        metavar="PATTERN",
-        help="run only the arms that match, such as 'normal,*'; repeatable",
-    )
-    add(
-        "--resume",
-        nargs="?",
-        const=IN_ITS_FOLDER,
-        metavar="FOLDER",
-        help="go on in a run folder, which knows its settings; with more --steps, --seeds, or arms of CONFIG",
-    )
+    arms = "run only the arms that match, such as 'normal,*'; repeatable"
+    add("--arm", action="append", default=[], metavar="PATTERN", help=arms)
+    resume = "go on in a run folder, which knows its settings; with more --steps, --seeds, or arms of CONFIG"
+    add("--resume", nargs="?", const=IN_ITS_FOLDER, metavar="FOLDER", help=resume)
     add("--keep", choices=("last", "best", "all"), help="checkpoints of a finished run; default that of the file")
     add("--init-from", metavar="FOLDER", help="start from the trained parameters of another run folder")
     add("--strict", action="store_true", help="with --resume: refuse another machine or other versions")
@@ -53,8 +57,8 @@ def parse_arguments() -> argparse.Namespace:
     asked.set += [] if asked.steps is None else [f"steps={asked.steps}"]
     folder = None if asked.resume in (None, IN_ITS_FOLDER) else Path(asked.resume)
     if folder is not None and (folder.is_file() or folder.suffix == ".toml"):  # `--resume CONFIG`: two arguments
-        asked.configs, asked.resume, folder = [folder, *asked.configs], IN_ITS_FOLDER, None
-    if folder is None and not asked.configs:
+        asked.configs, asked.resume, folder = [asked.resume, *asked.configs], IN_ITS_FOLDER, None
+    if folder is None and not asked.configs and not asked.list:
         raise BadInput("the following arguments are required: CONFIG, or --resume FOLDER; see --help")
     if folder is not None and asked.out is not None and asked.out != folder:
         raise BadInput(f"--resume {folder} --out {asked.out}: expected one folder")
@@ -66,6 +70,24 @@ def parse_arguments() -> argparse.Namespace:
         raise BadInput("--arm requires CONFIG: a folder goes on with all its arms")
     asked.out = folder or asked.out
     return asked
+
+
+def study_list() -> str:
+    """The studies that come with rnnjax: name and question."""
+    questions = {name: read_toml(path).get("question", "") for name, path in included_studies().items()}
+    width = max(map(len, questions)) + 4
+    fill = textwrap.TextWrapper(HELP_WIDTH, subsequent_indent=" " * width, break_on_hyphens=False)
+    lines = [fill.fill(f"  {name:<{width - 4}}  {' '.join(text.split())}") for name, text in questions.items()]
+    return "\n".join(["studies that come with rnnjax; run one with `rnnjax study NAME`:", *lines])
+
+
+def find_studies(names: Sequence[str]) -> list[Path]:
+    """The files of the studies; a note for each that is not the one of its name that comes with rnnjax."""
+    found = [find_study(name) for name in names]
+    for study in found:
+        if study.hidden is not None:
+            print(f"{study.path}: used instead of the study of that name that comes with rnnjax", file=sys.stderr)
+    return [study.path for study in found]
 
 
 def load_studies(asked: argparse.Namespace) -> list[Study]:
@@ -92,8 +114,10 @@ def with_own_code(studies: Sequence[Study], file: Path | None) -> list[Study]:
     return [study._replace(config=study.config | {"own_code_sha256": own}) for study in studies] if own else [*studies]
 
 
-def check_claims(studies: Sequence[Study], own_code: bool) -> None:
-    """Raises BadInput for a name in a claim that no study can have."""
+def check_study_names(studies: Sequence[Study], own_code: bool) -> None:
+    """Raises BadInput for a name that no study can have: of a cell, a probe ..., or in a claim."""
+    for study in [] if own_code else studies:
+        check_setting_names(study)
     if any(study.file.claims for study in studies):
         from rnnjax.studies.claim_names import check_claim_names  # loads SciPy, which others need not wait for
 
@@ -103,8 +127,12 @@ def check_claims(studies: Sequence[Study], own_code: bool) -> None:
 
 def main() -> None:
     asked = parse_arguments()
+    if asked.list:
+        print(study_list())
+        return
+    asked.configs = find_studies(asked.configs)
     studies = load_studies(asked)
-    check_claims(studies, asked.own_code is not None)
+    check_study_names(studies, asked.own_code is not None)
     folders = run_folders([study.name for study in studies], asked.out)
     devices.prepare()
     studies = with_own_code(studies, asked.own_code)

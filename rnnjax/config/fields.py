@@ -5,9 +5,11 @@ its rule.
 """
 
 import difflib
-from collections.abc import Collection
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
-from typing import Any, Literal, NamedTuple, get_type_hints
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from rnnjax.checks import check_value, describe_type, format_input
 from rnnjax.config import renamed
@@ -65,19 +67,42 @@ def unknown_field(name: str, known: Collection[str]) -> str:
     return f"unknown field '{name}'" + (f"; did you mean '{close[0]}'?" if close else "")
 
 
-def field_help() -> str:
-    """All settings with defaults, rules and descriptions, for `--help`."""
-    owners = {
-        "spec": ("settings that fix a program", Spec),
-        "hp": ("settings batched over runs", HParams),
-        "task": ("settings of the task", TaskSpec),
-    }
-    lines = []
-    for owner, (title, kind) in owners.items():
-        lines += ["", f"{title}:"]
-        descriptions = field_descriptions(kind)
-        for name, entry in FIELDS.items():
-            if entry.owner == owner:
-                lines.append(f"  {name:<28} {entry.default!s:<14} {describe_type(entry.annotation)}")
-                lines.append(f"      {descriptions[name.removeprefix('task.')]}")
-    return "\n".join(lines).strip()
+OWNERS: dict[str, Any] = {"spec": Spec, "hp": HParams, "task": TaskSpec}
+LARGEST_INTEGER = re.compile(r" and <= (2147483647|4294967295)")
+
+
+def setting_meaning(name: str) -> str:
+    """The meaning of a setting in one line: the comment behind it in `rnnjax.settings`."""
+    return field_descriptions(OWNERS[FIELDS[name].owner])[name.removeprefix("task.")]
+
+
+def type_name(entry: Field) -> str:
+    """The type without its range: "integer", "number", "text", "true or false"."""
+    annotation: Any = entry.annotation
+    base = get_args(annotation)[0] if hasattr(annotation, "__metadata__") else annotation
+    return describe_type(base) if isinstance(base, type) else "text"
+
+
+def value_range(name: str, tables: Mapping[str, Iterable[str]]) -> str:
+    """The values that a setting accepts, "" for any of its type. Args: tables: names by setting."""
+    if name in tables:
+        return ", ".join(tables[name])
+    annotation = FIELDS[name].annotation
+    if get_origin(annotation) is not None or hasattr(annotation, "__metadata__"):
+        words = LARGEST_INTEGER.sub("", describe_type(annotation))
+        return words.removeprefix("one of: ").removeprefix("integer ").removeprefix("number ")
+    return ""
+
+
+def default_text(entry: Field) -> str:
+    """The default as a study file writes it; "unset" where no file may give it, as another setting decides."""
+    try:
+        check_value("", entry.annotation, entry.default, "")
+    except BadInput:
+        return "unset"
+    return toml_value(entry.default)
+
+
+def toml_value(value: Any) -> str:
+    """A setting as a study file writes it."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool) else str(value)

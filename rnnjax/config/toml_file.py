@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from rnnjax.config.included import included_studies
 from rnnjax.errors import BadInput
 
 MAX_BYTES = 1_000_000  # bytes
@@ -41,8 +42,13 @@ def read_limited(path: Path) -> bytes:
 
 
 def nearest_files(path: Path) -> str:
-    known = [str(p) for p in sorted(Path("configs").glob("*/*.toml"))] + [str(p) for p in path.parent.glob("*.toml")]
+    """Files that a missing one may stand for: those around, and the studies that come with rnnjax, by name."""
+    included = included_studies()
+    if path.stem in included:
+        return f"; a study of that name comes with rnnjax: rnnjax study {path.stem}"
+    known = [str(one) for one in (*sorted(Path("configs").glob("*/*.toml")), *sorted(path.parent.glob("*.toml")))]
     close = difflib.get_close_matches(str(path), known, 3, 0.4)
+    close += difflib.get_close_matches(path.stem, included, 3) if len(path.parts) == 1 else []
     return f"; nearest: {', '.join(dict.fromkeys(close))}" if close else ""
 
 

@@ -88,10 +88,13 @@ def check_writable(folder: Path) -> None:
     if not base.is_dir():
         raise StorageFailed(f"cannot write to {folder}: {base} is not a folder")
     if not os.access(base, os.W_OK | os.X_OK):
-        read_only = os.statvfs(base).f_flag & os.ST_RDONLY
-        raise StorageFailed(
-            f"cannot write to {folder}: {'Read-only file system' if read_only else 'Permission denied'}"
-        )
+        reason = "Read-only file system" if is_read_only(base) else "Permission denied"
+        raise StorageFailed(f"cannot write to {folder}: {reason}")
+
+
+def is_read_only(path: Path) -> bool:
+    """Whether the file system of a path is read-only, where the system tells (not Windows)."""
+    return hasattr(os, "statvfs") and bool(os.statvfs(path).f_flag & os.ST_RDONLY)
 
 
 def check_space(folder: Path, bytes_needed: int) -> None:

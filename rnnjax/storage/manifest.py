@@ -67,7 +67,7 @@ def git_commit(folder: Path = HERE) -> str:
 
 def _is_own_project(top: Path) -> bool:
     try:
-        project = tomllib.loads((top / "pyproject.toml").read_text()).get("project", {})
+        project = tomllib.loads((top / "pyproject.toml").read_text("utf-8")).get("project", {})
     except (OSError, ValueError):
         return False
     return project.get("name") == "rnnjax"

@@ -1,6 +1,6 @@
 """The run folder: its lock, its manifest and the checks before a run is opened. Its layout is in the README.
 
-One process holds a folder for as long as it works on it (`flock` on OUT/.lock; a kill frees it at once). Not
+One process holds a folder for as long as it works on it (the system's lock on OUT/.lock; a kill frees it at once). Not
 promised: locks on NFS.
 """
 
@@ -179,19 +179,35 @@ def _lock(folder: Path, held: contextlib.ExitStack) -> IO[bytes]:
         try:
             lock_file(lock)
         except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().decode(errors="replace") or "another process"
-            raise FolderRefused(f"{folder}: in use by {holder}") from None
+            raise FolderRefused(f"{folder}: in use by {_read_owner(lock) or 'another process'}") from None
     return lock
 
 
 def lock_file(file: IO[bytes]) -> None:
-    """Takes the system's lock on an open file. Raises BlockingIOError where another process has it; StorageFailed."""
+    """Takes the system's lock on an open file: flock, or that of Windows.
+
+    Raises:
+        BlockingIOError: another process has it. StorageFailed: the system or this disk has no locks.
+    """
     try:
-        import fcntl  # not at the top: Windows has none
-    except ImportError:
-        raise StorageFailed(f"cannot lock {file.name}: a run folder needs Linux or macOS") from None
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        import portalocker  # not at the top: it needs fcntl or msvcrt, of which a system may have neither
+    except ImportError as error:
+        raise StorageFailed(f"cannot lock {file.name}: no file locks on this system ({error})") from None
+    try:
+        portalocker.lock(file, portalocker.LOCK_EX | portalocker.LOCK_NB)
+    except portalocker.AlreadyLocked:
+        raise BlockingIOError from None
+    except portalocker.LockException as error:
+        raise StorageFailed(f"cannot lock {file.name}: {error}") from None
+
+
+def _read_owner(lock: IO[bytes]) -> str:
+    """The owner that the file of a lock names; "" for none, or where a lock keeps readers out too (Windows)."""
+    try:
+        lock.seek(0)
+        return lock.read().decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _write_owner(lock: IO[bytes]) -> None:

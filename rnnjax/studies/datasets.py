@@ -63,7 +63,7 @@ def read_source_text(task: TaskSpec, available_bytes: int) -> SourceText | None:
     """
     if not task.path:
         included = INCLUDED.get(task.series) if task.name == "series" else None
-        return SourceText(included.read_text(), []) if included else None
+        return SourceText(included.read_text("utf-8"), []) if included else None
     path = Path(task.path)
     raw = read_regular_file(path, available_bytes)
     check_format(raw, path, EXPECTED_FILE[task.name])

@@ -14,12 +14,12 @@ import numpy as np
 
 from rnnjax.analysis.forecasts import forecast_metric_info
 from rnnjax.analysis.results import ArmResult, per_seed, select_arms
+from rnnjax.checks import nearest_first
 from rnnjax.config.schema import Arm, Study
 from rnnjax.errors import BadInput, NotApplicable
 from rnnjax.metrics import Metric
 from rnnjax.probes import PROBES, outline
 from rnnjax.settings import HParams, Spec
-from rnnjax.studies.claim_names import nearest_first
 from rnnjax.studies.forecasting import can_forecast
 from rnnjax.studies.metrics import (
     DERIVED_METRICS,

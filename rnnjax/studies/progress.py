@@ -2,6 +2,7 @@
 
 import math
 import shlex
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -150,9 +151,10 @@ def format_duration(seconds: float) -> str:
 
 
 def resume_command(folder: Path, options: str = "", own_code: str = "") -> str:
-    """The command that goes on with a run folder."""
+    """The command that goes on with a run folder: as this one was begun, by the script of a checkout or by `rnnjax`."""
     code = f" --import {shlex.quote(own_code)}" if own_code else ""
-    return f"python scripts/study.py --resume {shlex.quote(str(shortest(folder)))}{options}{code}"
+    command = "python scripts/study.py" if Path(sys.argv[0]).name == "study.py" else "rnnjax study"
+    return f"{command} --resume {shlex.quote(str(shortest(folder)))}{options}{code}"
 
 
 def shortest(path: Path) -> Path:

@@ -1,6 +1,5 @@
 """From a run folder to the study that goes on in it: the folder knows its settings. Loads no JAX."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import count
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnjax.config.arms import FIRST_SEED, is_integer
-from rnnjax.config.fields import FIELDS, validate_field
+from rnnjax.config.fields import FIELDS, toml_value, validate_field
 from rnnjax.config.load import SEEDS, check_saves, check_size, describe_overrides, parse_override
 from rnnjax.config.schema import Arm, Study
 from rnnjax.config.study_json import STUDY_FILE, setting_value, study_from_json
@@ -53,11 +52,6 @@ def stored_overrides(folder: Path) -> tuple[list[str], int | None]:
     shared = {name for name in values if len({repr(setting_value(a.spec, a.hp, name)) for a in study.arms}) == 1}
     settings = [f"{name}={toml_value(value)}" for name, value in values.items() if name in shared]
     return settings, len(study.seeds) if SEEDS in study.file_values else None
-
-
-def toml_value(value: Any) -> str:
-    """A setting as TOML writes it."""
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool) else str(value)
 
 
 def complete_tree(tree: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

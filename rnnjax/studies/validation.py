@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any
 
 from rnnjax.analysis.rules import RULES
+from rnnjax.checks import check_known
 from rnnjax.config.schema import Arm, ConventionComparison, Criterion, Study
 from rnnjax.errors import BadInput
 from rnnjax.networks.activations import ACTIVATIONS
@@ -16,7 +17,7 @@ from rnnjax.networks.cells import CELLS
 from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.networks.initializers import INITIALIZERS, SQUARE_ONLY
 from rnnjax.probes import PROBES
-from rnnjax.studies.claim_names import check_known, check_pattern
+from rnnjax.studies.claim_names import check_pattern
 from rnnjax.studies.criteria import (
     REQUIRED_FIELDS,
     RULE_AXES,

@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks.speed import bench
-from benchmarks.speed import contenders as peers
-from benchmarks.speed import contenders_numpy as peers_numpy
-from benchmarks.speed import timing as racing
-from benchmarks.speed.contenders import Params, Size
+from rnnjax.cli import bench
+from rnnjax.cli.speed import contenders as peers
+from rnnjax.cli.speed import contenders_numpy as peers_numpy
+from rnnjax.cli.speed import timing as racing
+from rnnjax.cli.speed.contenders import Params, Size
 
 SIZE = Size(hidden=6, window=7, batch=3, runs=2)
 
@@ -95,7 +95,7 @@ def of_flax(case: Case) -> Result:
 def of_torch(case: Case) -> Result:
     """torch has a second bias; it is zero but for the GRU's inner bias, and its gradient is that of the first."""
     torch = pytest.importorskip("torch")
-    from benchmarks.speed import contenders_torch as peers_torch
+    from rnnjax.cli.speed import contenders_torch as peers_torch
 
     rnn, readout = peers_torch.torch_network(case.cell, SIZE.hidden)
     second = np.zeros_like(case.params["bias"])
@@ -126,7 +126,7 @@ def of_torch(case: Case) -> Result:
 def of_torch_bmm(case: Case) -> Result:
     """The case stands beside another run, which must change nothing."""
     torch = pytest.importorskip("torch")
-    from benchmarks.speed import contenders_torch as peers_torch
+    from rnnjax.cli.speed import contenders_torch as peers_torch
 
     params = peers_torch.batched_start(case.size)
     with torch.no_grad():
@@ -164,7 +164,7 @@ def after_steps(case: Case, steps: int) -> Params:
 @pytest.mark.parametrize("scale", [1, 0.1], ids=["clipped", "not clipped"])
 def test_numpy_and_bmm_update_as_optax_does(scale: float) -> None:
     torch = pytest.importorskip("torch")
-    from benchmarks.speed import contenders_torch as peers_torch
+    from rnnjax.cli.speed import contenders_torch as peers_torch
 
     case = Case("elman")
     _, gradient, _ = of_plain(case.cell)

@@ -648,6 +648,7 @@ def said(finished: subprocess.CompletedProcess[str]) -> list[str]:
     [
         *("1 missing", "9 text", "16 hidden 10**9", "40 too many", "61 study name", "23 --seeds x", "34 rule"),
         *("34 slip in a metric", "34 slip in another metric", "34 arms with commas", "34 arm of a claim"),
+        *("34 cell", "34 probe"),
         *("resume a file that is no folder", "resume nothing"),
     ],
 )

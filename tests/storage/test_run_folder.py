@@ -261,11 +261,13 @@ import sys, time
 from pathlib import Path
 from rnnjax.errors import RnnjaxError
 from rnnjax.storage.run_folder import open_run
-time.sleep(max(0, float(sys.argv[2]) - time.time()))
+import portalocker
+print("ready", flush=True)
+sys.stdin.readline()
 started = time.monotonic()
 try:
     with open_run(Path(sys.argv[1]), {}, {}, resume=False) as run:
-        time.sleep(0.4)
+        time.sleep(1)
         run.done()
     print("won", run.attempt)
 except RnnjaxError as error:
@@ -274,10 +276,20 @@ except RnnjaxError as error:
 """
 
 
+def racer_process(script: str, folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", script, str(folder)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
 def test_races_for_one_folder_have_one_winner(tmp_path: Path) -> None:
-    for race in range(5):
-        command = [sys.executable, "-c", RACER, str(tmp_path / f"run{race}"), str(time.time() + 0.6)]
-        racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for race in range(3):
+        racers = [racer_process(RACER, tmp_path / f"run{race}") for _ in range(2)]
+        for racer in racers:  # both have imported everything
+            assert racer.stdout is not None and racer.stdout.readline() == "ready\n"
+        for racer in racers:
+            assert racer.stdin is not None
+            racer.stdin.write("go\n")
+            racer.stdin.flush()
         said = {racer.communicate(timeout=30)[0].strip(): racer.returncode for racer in racers}
         assert sorted(said.values()) == [0, 3], said
         assert "won 1" in said
@@ -286,9 +298,12 @@ def test_races_for_one_folder_have_one_winner(tmp_path: Path) -> None:
 
 
 def test_a_kill_frees_the_folder(tmp_path: Path) -> None:
-    script = RACER.replace("time.sleep(0.4)", "print('open', flush=True); time.sleep(60)")
-    victim = subprocess.Popen([sys.executable, "-c", script, tmp_path / "run", "0"], stdout=subprocess.PIPE, text=True)
-    assert victim.stdout is not None and victim.stdout.readline() == "open\n"
+    script = RACER.replace("time.sleep(1)", "print('open', flush=True); time.sleep(60)")
+    victim = racer_process(script, tmp_path / "run")
+    assert victim.stdin is not None and victim.stdout is not None
+    victim.stdin.write("go\n")
+    victim.stdin.flush()
+    assert [victim.stdout.readline() for _ in range(2)] == ["ready\n", "open\n"]
     with pytest.raises(FolderRefused, match=f"in use by pid {victim.pid} "):
         opened(tmp_path / "run", {}, {}, resume=True)
     victim.kill()
@@ -414,8 +429,11 @@ def test_a_run_that_came_and_went_in_between_is_seen(tmp_path: Path, monkeypatch
 
 
 def test_a_system_without_file_locks_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "fcntl", None)
-    with pytest.raises(StorageFailed, match="a run folder needs Linux or macOS"):
+    for name in ("fcntl", "msvcrt"):
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "portalocker"]:  # loaded, with locks
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(StorageFailed, match="cannot lock .*: no file locks on this system"):
         opened(tmp_path / "run")
 
 

@@ -1,5 +1,6 @@
 """What a study says on the terminal: pace, losses, verdicts, what a reduced run means, the command to go on."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,11 +72,15 @@ def test_plain_lines_of_a_group(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_command_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the run was begun: by the script of a checkout, or by the command, which notebooks name too."""
     monkeypatch.chdir(tmp_path)
-    assert resume_command(tmp_path / "runs" / "x") == "python scripts/study.py --resume runs/x"
-    assert resume_command(Path("/else where/x"), " --steps 20", "my code.py") == (
-        "python scripts/study.py --resume '/else where/x' --steps 20 --import 'my code.py'"
-    )
+    programs = {"scripts/study.py": "python scripts/study.py", "rnnjax study": "rnnjax study", "": "rnnjax study"}
+    for program, command in programs.items():
+        monkeypatch.setattr(sys, "argv", [program])
+        assert resume_command(tmp_path / "runs" / "x") == f"{command} --resume runs/x"
+        assert resume_command(Path("/else where/x"), " --steps 20", "my code.py") == (
+            f"{command} --resume '/else where/x' --steps 20 --import 'my code.py'"
+        )
 
 
 def test_the_end_of_a_study_in_lines() -> None:

@@ -4,7 +4,6 @@ May import: every package. Imports JAX, as the registries do.
 Begin reading: `PAGES` below, then `rules_page.py` as an example.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,16 +11,15 @@ from rnnjax.cli.documentation.command_page import command_page
 from rnnjax.cli.documentation.metrics_page import metrics_page
 from rnnjax.cli.documentation.performance_page import performance_page
 from rnnjax.cli.documentation.probes_page import probes_page
+from rnnjax.cli.documentation.registries import registry_names_json
 from rnnjax.cli.documentation.rules_page import rules_page
 from rnnjax.cli.documentation.settings_page import settings_page
 from rnnjax.cli.documentation.study_keys import KEYS_BEGIN, KEYS_END, study_keys
 from rnnjax.cli.documentation.study_table import STUDIES_BEGIN, STUDIES_END, study_table
 from rnnjax.doctor.symptom_table import write_symptoms
-from rnnjax.probes import all_metrics
 from rnnjax.reports.ledger import read_entries, write_ledger
 from rnnjax.storage.files import replace_between, write_text
-from rnnjax.studies.claim_names import METRIC_NAMES
-from rnnjax.studies.metrics import training_metrics
+from rnnjax.studies.registry_names import REGISTRY_NAMES
 
 ROOT = Path(__file__).parents[3]  # of a checkout: docs/ and results/ are not part of an installed wheel
 
@@ -35,12 +33,6 @@ PAGES: dict[str, Callable[[], str]] = {  # whole files of docs/
 }
 
 
-def metric_names() -> str:
-    """`studies/metric_names.json`, by which claims are checked before JAX is loaded."""
-    names = {name for metrics in all_metrics().values() for name in metrics} | training_metrics().keys()
-    return json.dumps(sorted(names), indent=0) + "\n"
-
-
 def write_pages(root: Path) -> list[Path]:
     """Write the generated pages and blocks of docs/ and README.md. Returns: their paths. Raises BadInput."""
     docs, readme = root / "docs", root / "README.md"
@@ -50,6 +42,7 @@ def write_pages(root: Path) -> list[Path]:
     replace_between(docs / "studies.md", KEYS_BEGIN, KEYS_END, study_keys())
     replace_between(readme, STUDIES_BEGIN, STUDIES_END, study_table(studies))
     write_symptoms(docs / "troubleshooting.md")
-    write_text(METRIC_NAMES, metric_names())
+    write_text(REGISTRY_NAMES, registry_names_json())
     write_ledger(docs / "ledger.md", studies)
-    return [*(docs / name for name in (*PAGES, "studies.md", "troubleshooting.md", "ledger.md")), METRIC_NAMES, readme]
+    pages = [docs / name for name in (*PAGES, "studies.md", "troubleshooting.md", "ledger.md")]
+    return [*pages, REGISTRY_NAMES, readme]

@@ -22,8 +22,8 @@ width of blocks. A single large LSTM with a batch of 32 is faster in torch: rnnj
 
 ## On your machine
 
-    pip install -e '.[bench]'
-    python scripts/bench.py
+    pip install torch  # left out of the comparison where it is not installed
+    rnnjax bench
 
 On a CPU the commands use each core as one device and cache compiled programs in `~/.cache/rnnjax` (the environment
 variable `RNNJAX_CACHE` sets another folder; empty disables the cache). The setting `block` is the number of runs that a

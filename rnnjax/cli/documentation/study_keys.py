@@ -4,9 +4,9 @@ from dataclasses import MISSING, Field, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from rnnjax.cli.documentation.markdown import code, first_line, table
-from rnnjax.cli.documentation.settings_page import toml_value
 from rnnjax.config import schema
 from rnnjax.config.descriptions import field_descriptions
+from rnnjax.config.fields import toml_value
 
 KEYS_BEGIN, KEYS_END = "<!-- keys -->", "<!-- end of keys -->"
 TABLES = {  # as a study file writes them -> the dataclass with their keys

@@ -30,7 +30,7 @@ def measurements(quick: bool) -> Iterator[Measurement]:
 
 
 def versions() -> Figures:
-    from benchmarks.speed.tables import PACKAGES, installed
+    from rnnjax.cli.speed.tables import PACKAGES, installed
 
     return {name: installed(name) for name in (*PACKAGES, "jax-cuda12-plugin", "jax-cuda13-plugin")}
 

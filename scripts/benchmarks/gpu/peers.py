@@ -8,8 +8,8 @@ from typing import Any
 import jax
 
 from benchmarks.gpu.report import Figures, Measurement
-from benchmarks.speed.contenders import Contender, Size, Stepper, flax_one, ours, plain_vmap
-from benchmarks.speed.timing import Entry, race
+from rnnjax.cli.speed.contenders import Contender, Size, Stepper, flax_one, ours, plain_vmap
+from rnnjax.cli.speed.timing import Entry, race
 
 SIZES = (Size(), Size(runs=1024), Size(cell="lstm", hidden=128, batch=8), Size(cell="gru", hidden=128, batch=8))
 ROUNDS = 3
@@ -62,7 +62,7 @@ def in_torch(name: str, size: Size) -> tuple[Stepper, int]:
     """A contender in torch on JAX's device, with the same precision of matrix products as JAX's default (TF32)."""
     import torch
 
-    from benchmarks.speed import contenders_torch
+    from rnnjax.cli.speed import contenders_torch
 
     build: Callable[[Size], tuple[Stepper, int]] = getattr(contenders_torch, name)
     if jax.default_backend() == "cpu":

@@ -8,8 +8,8 @@ import jax
 
 from benchmarks.gpu import training
 from benchmarks.gpu.report import Figures, Measurement
-from benchmarks.speed.contenders import Size, ours
-from benchmarks.speed.timing import Entry, race
+from rnnjax.cli.speed.contenders import Size, ours
+from rnnjax.cli.speed.timing import Entry, race
 
 WIDTHS = (8, 16, 32, 64, 128, 256, 512)
 RUNS = (64, 256, 1024)

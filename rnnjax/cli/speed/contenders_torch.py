@@ -1,13 +1,13 @@
 """The contenders in torch: its own layers one run at a time, and the seeds as a batch of matrix products."""
 
-import os
 from typing import Any
 
 import numpy as np
 import torch
 from torch.nn.functional import cross_entropy, one_hot
 
-from benchmarks.speed.contenders import (
+from rnnjax import devices
+from rnnjax.cli.speed.contenders import (
     CELLS,
     CLIP_NORM,
     LEARNING_RATE,
@@ -34,7 +34,7 @@ def on_threads(step: Stepper, threads: int, steps: int) -> float:
 def with_best_threads(step: Stepper) -> Stepper:
     """`step` on one thread or on all cores, whichever is faster here: at small sizes threads cost more than they do."""
     steps = 5 if on_threads(step, 1, 1) < SLOW else 1
-    choices = sorted({1, len(os.sched_getaffinity(0))})
+    choices = sorted({1, devices.cpu_count()})
     best = min(choices, key=lambda threads: min(on_threads(step, threads, steps) for _ in range(2)))
 
     def on_best(steps: int) -> None:

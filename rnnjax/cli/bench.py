@@ -4,6 +4,7 @@ Absolute times drift with the machine; the ratios of one call do not.
 """
 
 import argparse
+import importlib.util
 import os
 from collections.abc import Callable, Sequence
 from itertools import product
@@ -12,26 +13,26 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.speed import ablations as tuning
-from benchmarks.speed import tables
-from benchmarks.speed.contenders import GATES, Contender, Size, Stepper, flax_one, ours, plain_vmap, windows
-from benchmarks.speed.contenders_numpy import numpy_one
-from benchmarks.speed.timing import Entry, Found, Scaling, Timing, grown, peak_gflops, race
 from rnnjax import devices
 from rnnjax.cli.common import build_parser
+from rnnjax.cli.speed import ablations as tuning
+from rnnjax.cli.speed import tables
+from rnnjax.cli.speed.contenders import GATES, Contender, Size, Stepper, flax_one, ours, plain_vmap, windows
+from rnnjax.cli.speed.contenders_numpy import numpy_one
+from rnnjax.cli.speed.timing import Entry, Found, Scaling, Timing, grown, peak_gflops, race
 from rnnjax.errors import BadInput
 
 SAY = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def torch_eager(size: Size) -> tuple[Stepper, int]:
-    from benchmarks.speed import contenders_torch as peers_torch  # not at the top: torch need not be installed
+    from rnnjax.cli.speed import contenders_torch as peers_torch  # not at the top: torch need not be installed
 
     return peers_torch.torch_eager(size)
 
 
 def torch_bmm(size: Size) -> tuple[Stepper, int]:
-    from benchmarks.speed import contenders_torch as peers_torch
+    from rnnjax.cli.speed import contenders_torch as peers_torch
 
     return peers_torch.torch_bmm(size)
 
@@ -89,7 +90,7 @@ def races(asked: argparse.Namespace) -> list[Timing]:
     """A race for each size whose cell rnnjax has."""
     from rnnjax.networks.cells import CELLS
 
-    names = list(dict.fromkeys(["rnnjax", *asked.against]))
+    names = list(dict.fromkeys(["rnnjax", *(installed_contenders() if asked.against is None else asked.against)]))
     found: list[Timing] = []
     asked_for = list(dict.fromkeys(sizes(asked)))
     for size in asked_for:
@@ -135,7 +136,7 @@ FIND: dict[str, Callable[[argparse.Namespace], Found]] = {
 }
 
 
-# The script
+# The command
 
 
 def count(text: str) -> int:
@@ -144,38 +145,45 @@ def count(text: str) -> int:
     return int(text)
 
 
-def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+def build_options() -> argparse.ArgumentParser:
     parser = build_parser(__doc__)
-    parser.add_argument("--suite", choices=[*FIND], default="quick", help="default quick; full takes about 40 minutes")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here, and the tables as FILE.md")
-    parser.add_argument("--against", nargs="*", choices=[*CONTENDERS], default=[*CONTENDERS], help="default all")
-    parser.add_argument("--cell", nargs="+", choices=[*GATES], default=[])
-    parser.add_argument("--hidden", nargs="+", type=count, default=[], metavar="H")
-    parser.add_argument("--window", nargs="+", type=count, default=[], metavar="T")
-    parser.add_argument("--batch", nargs="+", type=count, default=[], metavar="B")
-    parser.add_argument("--runs", nargs="+", type=count, default=[], metavar="R")
-    parser.add_argument("--rounds", type=count, default=7, metavar="N", help="timings of each; the median counts")
-    return parser.parse_args(given)
+    add = parser.add_argument
+    add("--suite", choices=[*FIND], default="quick", help="default quick; full takes about 40 minutes")
+    add("--json", type=Path, metavar="FILE", help="write the figures here, and the tables as FILE.md")
+    add("--against", nargs="*", choices=[*CONTENDERS], help="contenders; default all that are installed")
+    add("--cell", nargs="+", choices=[*GATES], default=[], help="recurrent cells; default those of the suite")
+    add("--hidden", nargs="+", type=count, default=[], metavar="H", help="numbers of hidden units")
+    add("--window", nargs="+", type=count, default=[], metavar="T", help="time steps of a window")
+    add("--batch", nargs="+", type=count, default=[], metavar="B", help="numbers of parallel streams")
+    add("--runs", nargs="+", type=count, default=[], metavar="R", help="numbers of runs trained together")
+    add("--rounds", type=count, default=7, metavar="N", help="timings of each; the median counts; default 7")
+    return parser
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    return build_options().parse_args(given)
 
 
 def check(asked: argparse.Namespace) -> None:
     """Raises BadInput for what would only fail after the timing."""
     if asked.json and (asked.json.suffix == ".md" or asked.json.is_dir() or not asked.json.parent.is_dir()):
         raise BadInput(f"--json: got {asked.json}; expected a file, not .md, in a folder that is there")
-    if asked.suite in ("quick", "full") and any(name.startswith("torch") for name in asked.against):
-        require_torch()
+    absent = [name for name in asked.against or () if name not in installed_contenders()]
+    if asked.suite in ("quick", "full") and absent:
+        raise BadInput(f"--against {absent[0]}: torch is not installed; pip install torch, or leave it out")
 
 
-def require_torch() -> None:
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise BadInput("--against: torch is not installed; pip install -e '.[bench]', or leave it out") from None
+def installed_contenders() -> list[str]:
+    """The contenders whose libraries are installed: all but those of torch come with rnnjax."""
+    has_torch = importlib.util.find_spec("torch") is not None
+    return [name for name in CONTENDERS if has_torch or not name.startswith("torch")]
 
 
 def main() -> None:
     asked = arguments()
     check(asked)
+    if asked.against is None and len(installed_contenders()) < len(CONTENDERS):
+        SAY.print("left out: torch is not installed")
     os.environ[devices.CACHE] = ""  # else the seconds of compiling would be those of an earlier call
     devices.prepare()
     before = peak_gflops()

@@ -1,7 +1,6 @@
 """What the benchmark found as tables, on the terminal and in Markdown, and as JSON."""
 
 import json
-import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -12,8 +11,9 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.speed import ablations as tuning
-from benchmarks.speed.timing import Found, Scaling, Timing
+from rnnjax import devices
+from rnnjax.cli.speed import ablations as tuning
+from rnnjax.cli.speed.timing import Found, Scaling, Timing
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "torch")
 WIDTH = 150  # of the tables where no terminal says how wide it is
@@ -150,11 +150,11 @@ def slower(timing: Timing, timings: Sequence[Timing]) -> dict[str, float]:
 
 
 def machine(before: float, after: float) -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return {
         "cpu": named[0] if named else platform.processor() or platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": devices.cpu_count(),
         "peak_gflops": {"before": before, "after": after},
         "versions": {"python": platform.python_version()} | {name: installed(name) for name in PACKAGES},
     }

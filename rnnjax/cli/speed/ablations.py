@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
 
-from benchmarks.speed.contenders import Contender, Size, Stepper, ours
 from rnnjax import devices
+from rnnjax.cli.speed.contenders import Contender, Size, Stepper, ours
 
 CHOSEN = "as chosen"
 BLOCKS = (1, 4, 8, 16, 32, 64)
@@ -96,9 +96,9 @@ def variants(size: Size) -> dict[str, Contender]:
     scans = {f"scan unrolled {n}": patched("jax.lax.scan", partial(unrolled, n)) for n in UNROLLED if n <= size.window}
     found = {CHOSEN: ours} | blocks | scans
     if len(jax.devices()) > 1:
-        found["one device"] = patched("rnnjax.training.parallel.Blocks", one_device)
+        found["one device"] = patched("rnnjax.training.parallel.RunBlocks", one_device)
     return found | {
-        "buffers not donated": patched("rnnjax.training.parallel.Blocks", not_donated),
+        "buffers not donated": patched("rnnjax.training.parallel.RunBlocks", not_donated),
         "kernel gradient in the scan (autodiff)": patched("rnnjax.networks.unroll.recurrence", autodiff),
         "input and kernel gradient in the scan": patched("rnnjax.networks.model.unroll", all_in_scan),
         "one-hot input product": partial(ours, one_hot=True),
@@ -124,8 +124,8 @@ def study_starts() -> list[Start]:
 
 
 def study_start(folder: Path, cache: str, path: str) -> Start:
-    script, out = Path(__file__).parents[2] / "study.py", folder / cache
-    command = [sys.executable, str(script), str(folder / "small.toml"), "--out", str(out)]
+    out = folder / cache
+    command = [sys.executable, "-m", "rnnjax.cli", "study", str(folder / "small.toml"), "--out", str(out)]
     begun = time.perf_counter()
     subprocess.run(command, env=os.environ | {devices.CACHE: path}, check=True, capture_output=True)
     seconds = time.perf_counter() - begun

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from benchmarks.speed import ablations as tuning
-from benchmarks.speed.contenders import Contender, Size, Stepper, timed
+from rnnjax.cli.speed import ablations as tuning
+from rnnjax.cli.speed.contenders import Contender, Size, Stepper, timed
 
 SHORTEST = 0.5  # seconds that one timing should take
 FEWEST = 10  # steps of one timing: training takes many at a time, and what a call costs is shared by them

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.speed.contenders import (
+from rnnjax.cli.speed.contenders import (
     CELLS,
     CLIP_NORM,
     LEARNING_RATE,

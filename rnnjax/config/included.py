@@ -1,0 +1,43 @@
+"""The studies that come with rnnjax, by name, and a study file by what a user types. Imports no JAX.
+
+They are in configs/ of a checkout, and in rnnjax/configs/ of an installed wheel (setup.py copies them).
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+PACKAGE = Path(__file__).parents[1]
+
+
+class FoundStudy(NamedTuple):
+    """A study file.
+
+    Attributes:
+        path: the file. hidden: a different file of this name that comes with rnnjax, and is not used.
+    """
+
+    path: Path
+    hidden: Path | None = None
+
+
+def included_studies(package: Path = PACKAGE) -> dict[str, Path]:
+    """Name -> file: the studies, then the templates for training on one's own data."""
+    installed = package / "configs"
+    folder = installed if installed.is_dir() else package.parent / "configs"
+    return {path.stem: path for path in sorted(folder.glob("*/*.toml"))}
+
+
+def find_study(typed: str) -> FoundStudy:
+    """The file that a user means: a path; NAME.toml of the working directory; a study that comes with rnnjax.
+
+    A file that is there wins over an included study of its name. A name without a file is returned as a path, so that
+    reading it tells what is missing.
+    """
+    path = Path(typed)
+    included = included_studies().get(typed) if path.suffix != ".toml" and len(path.parts) == 1 else None
+    if included is None or path.is_file():
+        return FoundStudy(path)
+    own = path.with_name(f"{typed}.toml")
+    if not own.is_file():
+        return FoundStudy(included)
+    return FoundStudy(own, included if own.read_bytes() != included.read_bytes() else None)

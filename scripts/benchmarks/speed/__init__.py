@@ -1,1 +1,0 @@
-"""The time of one optimizer step, against other implementations. Begin reading: `bench.py`."""
