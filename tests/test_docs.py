@@ -24,7 +24,7 @@ from rnnjax.tasks import TASKS
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [ROOT / "README.md", *DOCS.glob("*.md")]}
-GUIDES = {name: (ROOT / name).read_text() for name in ("CONTRIBUTING.md", "CHANGELOG.md")}
+GUIDES = {name: (ROOT / name).read_text() for name in ("CONTRIBUTING.md", "CHANGELOG.md", "findings/README.md")}
 WRITTEN_LATER = {"results/bench/gpu.json"}  # by a command, on a machine that has a GPU
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
