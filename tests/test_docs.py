@@ -116,6 +116,14 @@ def test_the_imports_of_every_python_example_exist(name: str) -> None:
         exec("\n".join(re.findall(r"^(?:from|import) .*$", example, re.MULTILINE)), {})
 
 
+def test_every_term_of_the_glossary_is_used() -> None:
+    """In another page, or in the text of the package."""
+    terms = re.findall(r"^\| ([^|]+) \| (?!---|meaning)", TEXTS["docs/glossary.md"], re.MULTILINE)
+    pages = "".join(text for name, text in TEXTS.items() if name != "docs/glossary.md")
+    words = (pages + "".join(path.read_text() for path in (ROOT / "rnnjax").rglob("*.py"))).lower()
+    assert len(terms) > 40 and {term for term in terms if term.lower() not in words} == set()
+
+
 @pytest.mark.parametrize("owner", [Spec, HParams, TaskSpec])
 def test_every_setting_has_a_description(owner: type) -> None:
     described = field_descriptions(owner)
