@@ -36,13 +36,21 @@ def test_every_entry_is_a_page() -> None:
 
 
 def test_a_page_is_extended_by_its_table_of_contents() -> None:
-    for page, entry in [("docs/index", "/docs/training"), ("docs/ledger", "/results/init/report")]:
-        source = ["# Title"]
-        navigation.add_navigation(App(Config()), page, source)
-        assert source[0].startswith("# Title\n```{toctree}") and f"\n{entry}\n" in source[0]
-    untouched = ["# Title"]
-    navigation.add_navigation(App(Config()), "docs/glossary", untouched)
-    assert untouched == ["# Title"]
+    assert adapt("docs/ledger", "# Title").startswith("# Title\n```{toctree}\n:hidden:\n\n/results/activation/report\n")
+    front = adapt("docs/index", "# Title")
+    assert "\n:caption: Guides\n\n/docs/training\n" in front and "\nREADME </README>\n" in front
+    assert adapt("docs/glossary", "# Title") == "# Title"
+
+
+def test_a_link_by_a_file_name_becomes_one_by_title() -> None:
+    text = "see [rules.md](rules.md#best), [the rules](rules.md) and [a/b.md](../a/b.md)"
+    assert adapt("docs/glossary", text) == "see [](rules.md#best), [the rules](rules.md) and [](../a/b.md)"
+
+
+def adapt(page: str, text: str) -> str:
+    source = [text]
+    navigation.adapt_page(None, page, source)
+    return source[0]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -113,13 +121,10 @@ other  of another\
 
 
 def test_fields_are_described_by_their_comments() -> None:
-    assert describe_fields(Config) == ["- ``root_doc``: the front page", ""]
+    assert describe_fields(Pair) == ["- ``first``: the smaller one", ""]
     assert describe_fields(int) == []
 
 
-class Config(NamedTuple):
-    root_doc: str = "docs/index"  # the front page
-
-
-class App(NamedTuple):
-    config: Config
+class Pair(NamedTuple):
+    first: int  # the smaller one
+    second: int

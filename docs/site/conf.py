@@ -43,6 +43,7 @@ toc_object_entries = False  # with some 2,000 names in them the tables of conten
 
 html_theme = "furo"
 html_title = f"rnnjax {release}"
+html_static_path, html_css_files = ["static"], ["tables.css"]
 html_extra_path = ["redirect"]  # index.html, on to docs/index.html
 html_copy_source = False
 html_show_sphinx = False
@@ -51,7 +52,7 @@ html_use_index = False  # the search finds names
 
 def setup(app: Sphinx) -> None:
     app.connect("builder-inited", lambda app: api_pages.write_pages(ROOT / "docs" / "api"))
-    app.connect("source-read", navigation.add_navigation)
+    app.connect("source-read", navigation.adapt_page)
     app.connect("doctree-read", search_exactly)
     app.connect("autodoc-process-docstring", docstrings.process)
     app.connect("autodoc-skip-member", docstrings.skip_field)
