@@ -7,9 +7,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-FILE_LINK = re.compile(
-    r"\[[\w./]+\.md\]\(([^)\s]+)\)"
-)  # its text is the name of a file
+FILE_LINK = re.compile(r"\[[\w./]+\.md\]\(([^)\s]+)\)")  # its text is the name of a file
 
 
 def adapt_page(app: Any, name: str, source: list[str]) -> None:
