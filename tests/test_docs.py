@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -15,17 +15,23 @@ from rnnjax.config.fields import FIELDS
 from rnnjax.config.load import load_study
 from rnnjax.config.schema import StudyFile
 from rnnjax.networks.cells import CELLS
+from rnnjax.networks.initializers import INITIALIZERS
 from rnnjax.reports.ledger import read_entries
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.studies.claim_names import METRIC_NAMES
 from rnnjax.studies.validation import check_names, setting_tables
 from rnnjax.tasks import TASKS
+from rnnjax.tasks.windows import cut_windows
+from rnnjax.training import parallel
+from rnnjax.training.optimizers import OPTIMIZERS
+from rnnjax.training.schedules import SCHEDULES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [ROOT / "README.md", *DOCS.glob("*.md")]}
 GUIDES = {name: (ROOT / name).read_text() for name in ("CONTRIBUTING.md", "CHANGELOG.md", "findings/README.md")}
 WRITTEN_LATER = {"results/bench/gpu.json"}  # by a command, on a machine that has a GPU
+ENTRIES = ("soft", "delay_line", "lion", "inverse_root", "larger_digit")  # of docs/extending.md
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -107,6 +113,27 @@ def test_the_cell_of_the_guide_is_one() -> None:
         assert cell.carry().shape == (4,)
     finally:
         CELLS.pop("soft", None)
+
+
+@pytest.mark.slow
+def test_the_entries_of_the_guide_learn_together() -> None:
+    """Lion in 300 steps, from a delay line, on the larger of two digits: far below the loss of guessing."""
+    known: dict[str, Any] = {}
+    try:
+        for example in re.findall(r"```python\n(.*?)```", TEXTS["docs/extending.md"], re.DOTALL):
+            exec(example, known)
+        task = TASKS["larger_digit"](TaskSpec(), None)
+        spec = Spec(
+            hidden=32, inputs=10, outputs=10, window=8, batch=8, block=2,
+            recurrent_initializer="delay_line", optimizer="lion", schedule="inverse_root",
+        )  # fmt: skip
+        runs = [parallel.Run(0, spec, HParams(learning_rate=0.003, seed=seed)) for seed in (0, 1)]
+        program = parallel.compile_program(runs, cut_windows(task.make_sequence(task.train_N), 8, 8), rows=12)
+        _, record = program.advance(program.blocks.scatter(parallel.init_states(runs)), 300)
+        assert (record.loss[:, 0] > 2).all() and (record.loss[:, -1] < 1.5).all()
+    finally:
+        for table, name in zip((CELLS, INITIALIZERS, OPTIMIZERS, SCHEDULES, TASKS), ENTRIES, strict=True):
+            table.pop(name, None)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("name", TEXTS)
