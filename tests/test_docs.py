@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -16,17 +16,23 @@ from rnnjax.config.fields import FIELDS
 from rnnjax.config.load import load_study
 from rnnjax.config.schema import StudyFile
 from rnnjax.networks.cells import CELLS
+from rnnjax.networks.initializers import INITIALIZERS
 from rnnjax.reports.ledger import read_entries
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.studies.registry_names import REGISTRY_NAMES
 from rnnjax.studies.validation import check_names, setting_tables
 from rnnjax.tasks import TASKS
+from rnnjax.tasks.windows import cut_windows
+from rnnjax.training import parallel
+from rnnjax.training.optimizers import OPTIMIZERS
+from rnnjax.training.schedules import SCHEDULES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [ROOT / "README.md", *DOCS.glob("*.md")]}
-GUIDES = {name: (ROOT / name).read_text() for name in ("CONTRIBUTING.md", "CHANGELOG.md")}
+GUIDES = {name: (ROOT / name).read_text() for name in ("CONTRIBUTING.md", "CHANGELOG.md", "findings/README.md")}
 WRITTEN_LATER = {"results/bench/gpu.json"}  # by a command, on a machine that has a GPU
+ENTRIES = ("soft", "delay_line", "lion", "inverse_root", "larger_digit")  # of docs/extending.md
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
@@ -110,11 +116,40 @@ def test_the_cell_of_the_guide_is_one() -> None:
         CELLS.pop("soft", None)
 
 
+@pytest.mark.slow
+def test_the_entries_of_the_guide_learn_together() -> None:
+    """Lion in 300 steps, from a delay line, on the larger of two digits: far below the loss of guessing."""
+    known: dict[str, Any] = {}
+    try:
+        for example in re.findall(r"```python\n(.*?)```", TEXTS["docs/extending.md"], re.DOTALL):
+            exec(example, known)
+        task = TASKS["larger_digit"](TaskSpec(), None)
+        spec = Spec(
+            hidden=32, inputs=10, outputs=10, window=8, batch=8, block=2,
+            recurrent_initializer="delay_line", optimizer="lion", schedule="inverse_root",
+        )  # fmt: skip
+        runs = [parallel.Run(0, spec, HParams(learning_rate=0.003, seed=seed)) for seed in (0, 1)]
+        program = parallel.compile_program(runs, cut_windows(task.make_sequence(task.train_N), 8, 8), rows=12)
+        _, record = program.advance(program.blocks.scatter(parallel.init_states(runs)), 300)
+        assert (record.loss[:, 0] > 2).all() and (record.loss[:, -1] < 1.5).all()
+    finally:
+        for table, name in zip((CELLS, INITIALIZERS, OPTIMIZERS, SCHEDULES, TASKS), ENTRIES, strict=True):
+            table.pop(name, None)  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("name", TEXTS)
 def test_the_imports_of_every_python_example_exist(name: str) -> None:
     for example in re.findall(r"```python\n(.*?)```", TEXTS[name], re.DOTALL):
         compile(example, name, "exec")
         exec("\n".join(re.findall(r"^(?:from|import) .*$", example, re.MULTILINE)), {})
+
+
+def test_every_term_of_the_glossary_is_used() -> None:
+    """In another page, or in the text of the package."""
+    terms = re.findall(r"^\| ([^|]+) \| (?!---|meaning)", TEXTS["docs/glossary.md"], re.MULTILINE)
+    pages = "".join(text for name, text in TEXTS.items() if name != "docs/glossary.md")
+    words = (pages + "".join(path.read_text() for path in (ROOT / "rnnjax").rglob("*.py"))).lower()
+    assert len(terms) > 40 and {term for term in terms if term.lower() not in words} == set()
 
 
 @pytest.mark.parametrize("owner", [Spec, HParams, TaskSpec])

@@ -143,5 +143,5 @@ def test_a_package_says_where_to_begin_reading() -> None:
 
 
 def test_the_top_level_has_few_rooms() -> None:
-    entries = [path for path in (ROOT / "rnnjax").iterdir() if path.name != "__pycache__"]
+    entries = [path for path in (ROOT / "rnnjax").iterdir() if path.name not in ("__pycache__", "py.typed")]
     assert len(entries) <= 19

@@ -6,7 +6,7 @@ from jax import Array
 
 
 def linear_activation(x: Array) -> Array:
-    """x itself: the cell is then a linear dynamical system."""
+    """y = x, of any shape: the cell is then a linear dynamical system."""
     return x
 
 

@@ -113,7 +113,16 @@ def build_cell(
     gate: Callable[[Params, Carry, Array, Array], Carry],
     gate_init: Callable[[], Params] = dict,
 ) -> Cell:
-    """A cell whose carry is h, from its gate; each block of a kernel is drawn by the initializer on its own."""
+    """A cell whose carry is h [H], from its gate; each block [., H] of a kernel is drawn by the initializer on its own.
+
+    Args:
+        gates: the names of the G blocks.
+        gate: (params of the gate, h [H], u [G*H], r [G*H]) -> h' [H].
+        gate_init: the gate's own parameters before training.
+
+    Raises:
+        BadInput: an unknown initializer.
+    """
     starts = [
         lookup(INITIALIZERS, getattr(spec, field), field) for field in ("kernel_initializer", "recurrent_initializer")
     ]

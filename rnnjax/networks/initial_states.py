@@ -1,4 +1,7 @@
-"""Initial states, where no state is carried over: functions of (key, hp, the zero carry of the cell) to a carry."""
+"""Initial states, where no state is carried over: functions of (key, hp, the zero carry of B streams) to a carry.
+
+The leaves of both carries have one shape, [B, H] for every cell of `cells`; numbers are in the unit of the state.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -10,17 +13,17 @@ from rnnjax.types import Carry
 
 
 def zero_state(key: Array, hp: HParams, carry: Carry) -> Carry:
-    """The zero carry of the cell."""
+    """c_0 = 0: the zero carry of the cell."""
     return carry
 
 
 def constant_state(key: Array, hp: HParams, carry: Carry) -> Carry:
-    """Every element is initial_state_scale."""
+    """c_0 = initial_state_scale in every element."""
     return jax.tree.map(lambda leaf: jnp.full_like(leaf, 1) * hp.initial_state_scale, carry)
 
 
 def random_state(key: Array, hp: HParams, carry: Carry) -> Carry:
-    """Every element is drawn from N(0, initial_state_scale^2), anew for every key."""
+    """c_0 ~ N(0, initial_state_scale^2) in every element, independent over streams, drawn anew for every key."""
     leaves, structure = jax.tree.flatten(carry)
     keys = jax.random.split(key, len(leaves))
     drawn = [hp.initial_state_scale * jax.random.normal(k, leaf.shape) for k, leaf in zip(keys, leaves, strict=True)]

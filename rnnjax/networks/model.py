@@ -88,7 +88,16 @@ def build_network(spec: Spec, hp: HParams) -> Model:
 def apply_layers(
     spec: Spec, cells: Mapping[str, Any], params: Params, carry: Carry, x: Array, mask_TB: Array | None, keep: Any
 ) -> tuple[Carry, Array]:
-    """The carry of every layer after a window, and the last layer's h_TBH. Args: keep: dropout masks by layer."""
+    """A window through all layers, each reading the h_TBH of the one below.
+
+    Args:
+        cells, params, carry: by the name of a layer and direction. x: inputs_TBD, or ids [T, B].
+        mask_TB: false where a sequence has ended. keep: dropout masks m_BH by layer, or None.
+
+    Returns:
+        The carry of every layer after the window, leaves [B, ...], and the last layer's h_TBH; of a bidirectional
+        network both directions side by side, h [T, B, 2 H].
+    """
     after, h_TBH = {}, x
     for layer in range(spec.layers):
         directions = []

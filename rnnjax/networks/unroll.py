@@ -59,7 +59,7 @@ def flip_sequences(x: Array, mask_TB: Array | None) -> Array:
 def scan_opaque_cell(
     cell: OpaqueCell, params: Params, carry: Carry, x: Array, mask_TB: Array | None
 ) -> tuple[Carry, Array]:
-    """A scan differentiated by JAX, for a cell that cannot be taken apart."""
+    """`unroll` of a cell that cannot be taken apart: a scan of its step, differentiated by JAX; the same shapes."""
 
     def step(carry: Carry, inputs: tuple[Array, Array | None]) -> tuple[Carry, Array]:
         x_B, mask_B = inputs
@@ -77,17 +77,17 @@ def where_valid(mask_B: Array | None, new: Any, old: Any) -> Any:
 
 
 def mask_outputs(mask_B: Array | None, h_BH: Array) -> Array:
-    """An output, 0 where a sequence has ended."""
+    """h_BH, and 0 in the streams where a sequence has ended."""
     return where_valid(mask_B, h_BH, jnp.zeros_like(h_BH))
 
 
 def gated_step(cell: Cell, gate: Params, carry: Carry, u_BG: Array, r_BG: Array, mask_B: Array | None) -> Carry:
-    """One step of B streams without its matrix product."""
+    """carry' = gate(carry, u, r) of B streams: one step without its matrix product; u and r are [B, G*H]."""
     return where_valid(mask_B, jax.vmap(partial(cell.gate, gate))(carry, u_BG, r_BG), carry)
 
 
 def recurrent_input(cell: Cell, kernel_HG: Array, carry: Carry, dropout_BH: Array | None) -> Array:
-    """r_BG = (dropout * output(carry)) W."""
+    """r = (dropout * h) W, [B, G*H], of the outputs h [B, H] of a carry and W [H, G*H]."""
     h_BH = jax.vmap(cell.hidden_state)(carry)
     return (h_BH if dropout_BH is None else h_BH * dropout_BH) @ kernel_HG
 
@@ -104,7 +104,11 @@ def recurrence(
     """carry_t = gate(carry_{t-1}, u_t, r_t) with r_t = (dropout * output(carry_{t-1})) W, for t = 1..T.
 
     Args:
-        learned: {"kernel": W [H, G*H], "gate": the gate's own parameters}.
+        learned: {"kernel": W [H, G*H], "gate": the gate's own parameters}. carry: carry_0, leaves [B, ...].
+        input_TBG: u [T, B, G*H]. mask_TB, dropout_BH: as in `unroll`.
+
+    Returns:
+        carry_T and the outputs h_TBH.
     """
     return recurrence_forward(cell, learned, carry, input_TBG, mask_TB, dropout_BH)[0]
 

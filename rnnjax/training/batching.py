@@ -14,7 +14,10 @@ from rnnjax.types import WindowData
 
 
 def sequential_window(hp: HParams, data: WindowData, step: Array) -> tuple[WindowData, Array]:
-    """The windows one after the other, from a random first one; `reset_state` where the text begins again."""
+    """Window (r + step) mod W of all streams, r uniform in 0 ... W - 1 by the seed; `reset_state` at window 0.
+
+    Streams are read in order, and a text that has been read to its end begins again.
+    """
     windows = data.inputs_WTB.shape[0]
     index = (jax.random.randint(key_for(hp, "data"), (), 0, windows) + step) % windows
     return select_window(data, index), index == 0

@@ -19,10 +19,14 @@ from rnnjax.types import Carry, Params, WindowData
 def window_loss(
     spec: Spec, hp: HParams, carried: Carry, reset_state: Array, key: Array, window: WindowData, params: Params
 ) -> tuple[Array, tuple[Carry, Array]]:
-    """(loss to optimise, (carry after the window, loss to report)).
+    """(loss to optimise, (carry after the window, loss to report)), both losses scalars.
+
+    The first is the reduction `spec.reduction` of the losses l_t of the window, in the unit of the loss; the second
+    always their mean, in nats per symbol or squared units of the target.
 
     Args:
-        carried: the state after the window before. reset_state: true where the initial state takes its place.
+        carried: the state after the window before, leaves [B, ...]. reset_state: true where the initial state takes
+            its place. key: of dropout and of a random initial state. window: inputs [T, B, ...] and targets.
     """
     model = build_network(spec, hp)
     start_key, dropout_key = jax.random.split(key)
@@ -36,14 +40,17 @@ def window_loss(
 def initial_or_carried(
     spec: Spec, model: Model, carried: Carry, reset_state: Array, key: Array, params: Params
 ) -> Carry:
-    """The state before a window: the initial state where `reset_state` is true, else the carried state."""
+    """The state before a window, leaves [B, ...]: the initial state if `reset_state` (scalar), else the carried."""
     return jax.tree.map(partial(jnp.where, reset_state), model.carry(params, key, spec.batch), carried)
 
 
 def apply_truncated(
     spec: Spec, model: Model, params: Params, carry: Carry, window: WindowData, dropout_key: Array
 ) -> tuple[Carry, Array]:
-    """The carry after a window and its outputs; no gradient passes from one `gradient_window` to the one before."""
+    """The carry after a window and its outputs_TBO, by truncated back-propagation through time.
+
+    The window is read in pieces of `gradient_window` steps; no gradient passes from one piece to the one before.
+    """
     steps = spec.gradient_window or spec.window
     pieces = []
     for first in range(0, spec.window, steps):
@@ -56,7 +63,11 @@ def apply_truncated(
 
 
 def window_losses(spec: Spec, outputs_TBO: Array, window: WindowData) -> tuple[Array, Array]:
-    """(the optimised reduction, the mean in the unit of the target) of the losses of one window."""
+    """(the optimised reduction, the mean in the unit of the target) of the losses of one window, both scalars.
+
+    l_t = mean over streams of mask_tb * loss(y_tb, target_tb); a series is optimised in standardised units and
+    reported in those of the target, y and the target multiplied by `target_scale_O`.
+    """
     loss_mask_TB = window.loss_mask_WTB
 
     def per_step(outputs_TBO: Array, targets: Any) -> Array:
@@ -72,7 +83,10 @@ def window_losses(spec: Spec, outputs_TBO: Array, window: WindowData) -> tuple[A
 
 
 def evaluate_loss(spec: Spec, hp: HParams, params: Params, held_out: WindowData) -> Array:
-    """The mean loss on data that is one window, [1, T, B, ...], from the initial state."""
+    """The mean loss on data that is one window [1, T, B, ...], from the initial state.
+
+    Returns: a scalar, in nats per symbol or squared units of the target.
+    """
     model, window = build_network(spec, hp), select_window(held_out, jnp.int32(0))
     carry = model.carry(params, key_for(hp, "evaluation"), held_out.inputs_WTB.shape[2])
     _, outputs_TBO, _ = model.apply(params, carry, window.inputs_WTB, window.valid_WTB)

@@ -24,17 +24,17 @@ LOSSES = {"cross_entropy": cross_entropy, "squared_error": squared_error}
 
 
 def sum_loss(losses_T: Array, loss_mask_T: Array | None) -> Array:
-    """The sum over the window: the gradient grows with T."""
+    """L = sum_t l_t: the gradient grows with T."""
     return jnp.sum(losses_T)
 
 
 def mean_loss(losses_T: Array, loss_mask_T: Array | None) -> Array:
-    """The mean over the loss mask: the gradient's scale does not depend on T."""
+    """L = sum_t l_t / sum_t mask_t, without a mask 1/T sum_t l_t: the gradient's scale does not depend on T."""
     return jnp.mean(losses_T) if loss_mask_T is None else jnp.sum(losses_T) / jnp.maximum(jnp.sum(loss_mask_T), 1e-6)
 
 
 def last_step_loss(losses_T: Array, loss_mask_T: Array | None) -> Array:
-    """The last step alone: earlier steps get a gradient only through the state."""
+    """L = l_T, the last step alone: earlier steps get a gradient only through the state."""
     return losses_T[-1]
 
 

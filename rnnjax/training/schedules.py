@@ -1,7 +1,7 @@
-"""Schedules of the learning rate and of scheduled sampling, with traced lengths.
+"""Schedules of the learning rate and of scheduled sampling: functions of (hp, step) to a factor without a unit.
 
-A traced length can be an axis of a study. optax has the same schedules, but some of their lengths must be Python
-numbers.
+Steps are optimizer steps, counted from 0; lengths are traced, so that one can be an axis of a study. optax has the same
+schedules, but some of their lengths must be Python numbers.
 """
 
 import jax
@@ -13,22 +13,22 @@ from rnnjax.settings import HParams
 
 
 def constant_rate(hp: HParams, step: Array) -> Array:
-    """1."""
+    """factor = 1 at every step."""
     return jnp.asarray(1.0)
 
 
 def step_decay(hp: HParams, step: Array) -> Array:
-    """decay_factor^floor(step / decay_steps)."""
+    """factor = decay_factor^floor(step / decay_steps)."""
     return hp.decay_factor ** jnp.floor(step / hp.decay_steps)
 
 
 def exponential_decay(hp: HParams, step: Array) -> Array:
-    """decay_factor^(step / decay_steps)."""
+    """factor = decay_factor^(step / decay_steps)."""
     return hp.decay_factor ** (step / hp.decay_steps)
 
 
 def cosine_decay(hp: HParams, step: Array) -> Array:
-    """From 1 to decay_factor along half a cosine of decay_steps, and then no further.
+    """factor = f + (1 - f) (1 + cos(pi min(1, step / decay_steps))) / 2, f = decay_factor: from 1 to f, then constant.
 
     Source: Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts.
     """
@@ -55,17 +55,17 @@ def learning_rate_at(name: str, hp: HParams, step: Array) -> Array:
 
 
 def linear_rise(hp: HParams, step: Array) -> Array:
-    """min(1, step / sampling_steps)."""
+    """factor = min(1, step / sampling_steps)."""
     return jnp.minimum(1, step / hp.sampling_steps)
 
 
 def exponential_rise(hp: HParams, step: Array) -> Array:
-    """1 - exp(-step / sampling_steps)."""
+    """factor = 1 - exp(-step / sampling_steps)."""
     return 1 - jnp.exp(-step / hp.sampling_steps)
 
 
 def inverse_sigmoid_rise(hp: HParams, step: Array) -> Array:
-    """1 - k / (k + exp(step / k)), k = sampling_steps: 1/2 at step k log k, within 1% of 1 about 5 k later."""
+    """factor = 1 - k / (k + exp(step / k)), k = sampling_steps: 1/2 at step k log k, within 1% of 1 about 5 k later."""
     return jax.nn.sigmoid(step / hp.sampling_steps - jnp.log(hp.sampling_steps))
 
 

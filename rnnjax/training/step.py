@@ -39,7 +39,7 @@ def train_step(spec: Spec, hp: HParams, data: WindowData, state: TrainState) -> 
 
 
 def compute_gradient(spec: Spec, hp: HParams, data: WindowData, state: TrainState) -> WindowGradient:
-    """The first half of a step: the next window and its gradient; the state does not change."""
+    """The first half of a step: g = dL/dparams on the window that `state.step` reads; the state does not change."""
     window, restarts = WINDOW_ORDERS[spec.window_order](hp, data, state.step)
     reset_state, key = restarts | (spec.carry == "reset"), jax.random.fold_in(key_for(hp, "noise"), state.step)
     if spec.scheduled_sampling != "teacher":
@@ -64,7 +64,11 @@ def mask_frozen(hp: HParams, gradient: Params) -> Params:
 def apply_gradient(
     spec: Spec, hp: HParams, state: TrainState, window: WindowGradient
 ) -> tuple[TrainState, StepMetrics]:
-    """The second half of a step: clipping, the optimizer, the new state and its metrics."""
+    """The second half of a step: params' = params - rate * optimizer(clip(g)), the new state and its metrics.
+
+    A step whose loss, gradient or update is not finite changes nothing but `step`, `alive` and `diverged_at`; its
+    metrics are NaN.
+    """
     scale = 1 if state.early_stopping is None else state.early_stopping.lr_scale
     rate = learning_rate_at(spec.schedule, hp, state.step) * scale
     hp = hp._replace(clip_norm=cast(float, jnp.where(state.step < hp.clip_steps, hp.clip_norm, jnp.inf)))
@@ -92,7 +96,7 @@ def apply_gradient(
 def averaged_steps(
     spec: Spec, hp: HParams, data: WindowData, state: TrainState, steps: Array
 ) -> tuple[TrainState, StepMetrics]:
-    """`steps` optimizer steps and the means of their metrics."""
+    """`steps` >= 1 optimizer steps, and the mean of each of their metrics: one row of the log, scalars."""
 
     def body(_: Array, carried: tuple[TrainState, StepMetrics]) -> tuple[TrainState, StepMetrics]:
         state, row = train_step(spec, hp, data, carried[0])

@@ -89,7 +89,7 @@ def window_log_norms(spec: Spec, model: Model, params: Params, carry: Carry, inp
 
 
 def direction_and_log_norm(gradient: Carry) -> tuple[Carry, Array]:
-    """A gradient divided by its norm, and log10 of the norm: 0 and -inf where it is 0."""
+    """(g / |g|, log10 |g|) of a tree g, |g| its Euclidean norm, a scalar; (0, -inf) where g is 0."""
     norm = scaled_norm(gradient)
     length = jnp.where(norm.length == 0, 1, norm.length)
     direction = jax.tree.map(lambda leaf: leaf * norm.unit / length, gradient)
@@ -97,7 +97,7 @@ def direction_and_log_norm(gradient: Carry) -> tuple[Carry, Array]:
 
 
 def reach(decay_L: Array, threshold: float) -> Array:
-    """The largest lag k such that the decay is at least `threshold` at every lag up to k."""
+    """The largest lag k, in steps, such that the decay, 1 at lag 0, is at least `threshold` at every lag up to k."""
     return jnp.sum(jnp.cumprod(decay_L >= threshold)) - 1.0  # a float, so that NaN can be "not measured"
 
 
@@ -124,7 +124,7 @@ def gradients(spec: Spec, task: Task) -> Probe:
 
 
 def state_jacobian(spec: Spec, hp: HParams, params: Params, inputs_T: Array, steps: int) -> Array:
-    """d c_t / d c_{t-steps} as a matrix, along a trajectory that reads inputs_T from the initial state."""
+    """d c_t / d c_{t-steps} [C, C], C the numbers of a carry; inputs_T are read from the initial state up to step t."""
     model = build_network(spec, hp)
 
     def run(carry: Carry, inputs_T: Array) -> Carry:

@@ -109,7 +109,7 @@ def decoder_metrics(with_sentences: bool) -> dict[str, Metric]:
 
 
 def sentence_prompts(texts: TrueTexts) -> np.ndarray:
-    """The PROMPT characters before a sentence begins, in each text."""
+    """ids [P, PROMPT]: the PROMPT characters before a sentence begins, in each text."""
     first_P = PROMPT + np.argmax(texts.starts_PN[:, PROMPT:], axis=1)
     return np.take_along_axis(texts.ids_PN, first_P[:, None] - PROMPT + np.arange(PROMPT), axis=1)
 
@@ -185,7 +185,7 @@ def sentence_measures(known: Language, ids_PN: np.ndarray) -> dict[str, float]:
 
 
 def first_sentence_lengths(transitions_AV: np.ndarray, ids_PN: np.ndarray) -> np.ndarray:
-    """Number of symbols up to the first sentence end of each text; N without an end."""
+    """Number of symbols [P] up to the first sentence end of each text, with it; N without an end."""
     states_P, length_P = np.full(len(ids_PN), START), np.full(len(ids_PN), ids_PN.shape[1])
     for n, ids_P in enumerate(ids_PN.T, 1):
         before_P, states_P = states_P, transitions_AV[states_P, ids_P]

@@ -160,7 +160,7 @@ def injected_texts(ids_NP: np.ndarray) -> np.ndarray:
 
 
 def wrong_symbols(true_C: np.ndarray, symbols: int) -> np.ndarray:
-    """A symbol other than the true one, all equally likely."""
+    """For each of C true ids another id [C], all others equally likely."""
     return (true_C + np.random.default_rng(ERROR_SEED).integers(1, symbols, len(true_C))) % symbols
 
 

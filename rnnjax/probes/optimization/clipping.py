@@ -122,7 +122,10 @@ def compare_step(
 
 
 def clip_statistics(spec: Spec, hp: HParams, raw: Params) -> dict[str, Array]:
-    """Norm and direction of a gradient after each of the two clips."""
+    """Norm and direction of a gradient after the clip of the norm and after one of the elements; scalars.
+
+    clip_error = | |clip(g)| - clip_norm |; the cosines are those of g with g after each clip.
+    """
     size = sum(leaf.size for leaf in jax.tree.leaves(raw))
     norm = scaled_norm(raw)
     by_element = hp._replace(clip_norm=math.inf, clip_value=norm.value / size**0.5)
@@ -142,6 +145,7 @@ def cosine(first: Params, second: Params) -> Array:
 
 
 def to_unit_length(norm: ScaledNorm, leaf: Array) -> Array:
+    """A leaf of a tree divided by the norm of the tree; NaN where that is 0."""
     return leaf * norm.unit / norm.length
 
 
@@ -163,8 +167,10 @@ def update_metrics(comparisons: StepComparison) -> dict[str, Array]:
 
 
 def mean_where(chosen: Array, values: Array) -> Array:
+    """The mean of the chosen values, a scalar; NaN where none is chosen."""
     return jnp.sum(jnp.where(chosen, values, 0)) / jnp.sum(chosen)
 
 
 def largest_where(chosen: Array, values: Array) -> Array:
+    """The largest of the chosen values, a scalar; NaN where none is chosen."""
     return jnp.where(jnp.any(chosen), jnp.max(jnp.where(chosen, values, -jnp.inf)), jnp.nan)

@@ -116,7 +116,7 @@ def read_reset(spec: Spec, hp: HParams, params: Params, data: WindowData) -> tup
 
 
 def read_carried(spec: Spec, hp: HParams, params: Params, data: WindowData) -> tuple[Array, Array]:
-    """The same with the state carried through every stream."""
+    """As `read_reset`, with the state carried through every stream: logits and targets [T, W*B, ...]."""
     windows, steps, streams = data.inputs_WTB.shape
     model = build_network(spec, hp)
     carry = model.carry(params, key_for(hp, "evaluation"), streams)

@@ -65,7 +65,10 @@ def batches(spec: Spec, task: Task) -> Probe:
 
 
 def mixing(model: Model, hp: HParams, params: Params, inputs_TBD: Array, swapped: bool) -> Array:
-    """Largest derivative of the predictions of the last series to the inputs of any other, see BATCH_METRICS."""
+    """max |dy/dx|, a scalar: y the sum of all predictions of the last series, x any input of another one.
+
+    It is 0 where the series do not mix. See BATCH_METRICS; `swapped`: the series lie along the time axis.
+    """
     start = model.carry(params, key_for(hp, "evaluation"), inputs_TBD.shape[1])
     series = 0 if swapped else 1  # the axis of the series
 

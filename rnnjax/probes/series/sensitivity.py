@@ -141,7 +141,7 @@ def error_over_variance(predictions_WO: Array, targets_WO: Array) -> Array:
 
 
 def mean_distance(rows_WH: Array) -> Array:
-    """Mean Euclidean distance of two different rows."""
+    """Mean Euclidean distance of two different rows of W, a scalar in the unit of the rows; NaN for one row."""
     count = len(rows_WH)
     gaps_WW = jnp.sqrt(jnp.sum((rows_WH[:, None] - rows_WH[None]) ** 2, axis=2))
     return jnp.sum(gaps_WW) / (count * (count - 1))

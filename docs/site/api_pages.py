@@ -1,0 +1,65 @@
+"""Sources of the API reference: a page for every package, a section for every module, filled by autodoc."""
+
+from pathlib import Path
+
+import rnnjax
+
+PACKAGE = Path(rnnjax.__path__[0])
+HIDDEN = {("cli",)}  # the commands are described in docs/cli.md
+
+
+def write_pages(folder: Path) -> None:
+    """Bring `folder` up to date: one page for each package, and `index.rst`. A page that is right stays untouched."""
+    packages = list_packages()
+    pages = {"index": index_page(packages)} | {package: package_page(package) for package in packages}
+    folder.mkdir(exist_ok=True)
+    for path in folder.glob("*.rst"):
+        if path.stem not in pages:
+            path.unlink()
+    for name, text in pages.items():
+        path = folder / f"{name}.rst"
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
+
+
+def list_packages() -> list[str]:
+    """The names of the packages, `rnnjax` first."""
+    folders = sorted(path.parent.relative_to(PACKAGE.parent) for path in PACKAGE.rglob("__init__.py"))
+    return [".".join(folder.parts) for folder in folders if folder.parts[1:2] not in HIDDEN]
+
+
+def list_modules(package: str) -> list[str]:
+    """The public modules of a package, without its sub-packages."""
+    folder = PACKAGE.parent.joinpath(*package.split("."))
+    return sorted(f"{package}.{path.stem}" for path in folder.glob("*.py") if not path.stem.startswith("_"))
+
+
+def index_page(packages: list[str]) -> str:
+    return heading("API reference", "=") + INDEX + "".join(f"   {package}\n" for package in packages)
+
+
+def package_page(package: str) -> str:
+    """The package itself, then its modules in alphabetic order."""
+    own = automodule(package) if package == "rnnjax" else automodule(package, "   :no-members:\n")
+    parts = [heading(package, "="), own]
+    for module in list_modules(package):
+        parts += [heading(module.removeprefix("rnnjax."), "-"), automodule(module)]
+    return "\n".join(parts)
+
+
+def heading(title: str, mark: str) -> str:
+    return f"{title}\n{mark * len(title)}\n\n"
+
+
+def automodule(name: str, options: str = "") -> str:
+    return f".. automodule:: {name}\n{options}"
+
+
+INDEX = """\
+Every public name by package, from the docstrings. Names that end with axis letters, such as ``loss_nS``, follow the
+legend of :py:mod:`rnnjax.types`.
+
+.. toctree::
+   :maxdepth: 1
+
+"""
