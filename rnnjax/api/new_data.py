@@ -47,7 +47,8 @@ def read_file(network: LoadedNetwork, path: str | PathLike[str]) -> str:
     if not Path(path).exists():
         hint = "; a text itself has a line break" if network.vocabulary else ""
         raise BadInput(f"data: no such file {str(path)[:200]!r}{nearest_files(Path(path))}{hint}")
-    source = read_source_text(replace(network.spec.task, path=str(path)), available_memory())
+    name = "text" if network.vocabulary else "series"
+    source = read_source_text(replace(network.spec.task, name=name, path=str(path)), available_memory())
     assert source is not None
     return source.text
 

@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rnnjax.analysis.results import ArmResult, per_seed
@@ -74,7 +75,7 @@ class TrainResult:
             self.step,
             self.spec,
             self.hp._replace(seed=self.seeds[row]),
-            jax.tree.map(lambda leaf: leaf[row], self.params),
+            jax.tree.map(lambda leaf: jnp.asarray(leaf[row]), self.params),
             task.vocabulary,
             tuple(task.columns),
             tuple(task.target_mean_O),
