@@ -44,13 +44,13 @@ def examine(
         >>> diagnosis = rj.examine(run)
         >>> len(diagnosis.checks) > 20
         True
-        >>> def untied(params, carry, x):  # one step of a batch [B, 1]; the carry is never used
+        >>> def memoryless(params, carry, x):  # one step of a batch [B, 1]; the carry is never used
         ...     return carry, x @ params["kernel"]
         >>> wave = jax.numpy.sin(jax.numpy.arange(30.0)).reshape(15, 2, 1)  # time, batch, features
         >>> kernel = {"kernel": jax.numpy.ones((1, 1))}
-        >>> found = rj.examine(untied, kernel, (wave[:-1], wave[1:]), carry=jax.numpy.zeros((2, 1)))
+        >>> found = rj.examine(memoryless, kernel, (wave[:-1], wave[1:]), carry=jax.numpy.zeros((2, 1)))
         >>> found.findings[0].name
-        'forgets'
+        'no_memory'
     """
     if isinstance(network, TrainResult | Network | Results | str | PathLike):
         check_nothing_else({"params": params, "batch": batch} | options)

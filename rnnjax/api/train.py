@@ -53,7 +53,7 @@ def train(
         >>> spec = rj.Spec(cell="gru", hidden=8, window=10, steps=50, optimizer="adam")
         >>> run = rj.train(spec, rj.HParams(learning_rate=0.01), text, seeds=2, progress="none")
         >>> run
-        TrainResult(gru 8, 2 seeds, 50 steps, final loss 1.9 nats per character)
+        TrainResult(gru 8, 2 seeds, 50 steps, final loss 1.5... nats per character)
         >>> run.record.loss.shape  # [seeds, rows of 25 steps]
         (2, 2)
         >>> longer = rj.train(replace(spec, steps=75), rj.HParams(learning_rate=0.01), text, start=run, progress="none")

@@ -5,7 +5,6 @@ import inspect
 import re
 from pathlib import Path
 
-import jax
 import pytest
 
 import rnnjax
@@ -37,7 +36,6 @@ def test_every_function_and_class_has_an_example(name: str) -> None:
 @pytest.mark.slow
 def test_the_examples_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(jax.config, "jax_numpy_rank_promotion", "allow", raising=False)
     before = {name: dict(getattr(rnnjax, name)) for name in REGISTRIES}
     names: dict[str, object] = {}
     exec(re.sub(r"^>>> ", "", SESSION, flags=re.MULTILINE), names)

@@ -39,13 +39,15 @@ def section(name: str, thing: Any) -> str:
     parts.append(prose(docstring(thing)))
     if inspect.isclass(thing) and thing.__module__.startswith("rnnjax.api"):
         parts += [member(name, one) for name, one in members(thing)]
+    if inspect.isclass(thing) and thing.__module__ == "rnnjax.settings":
+        parts.append("Its fields: [settings.md](settings.md).")
     return "\n\n".join(part for part in parts if part)
 
 
 def signature(name: str, function: Any) -> str:
     """A function with its arguments, without the names of modules in annotations."""
     text = f"{name}{inspect.signature(function)}"
-    return re.sub(r"\b(?:[a-z_]\w*\.)+(?=[A-Z])", "", text).replace("'", "")
+    return re.sub(r"'([A-Z]\w*)'", r"\1", re.sub(r"\b(?:[a-z_]\w*\.)+(?=[A-Z])", "", text))
 
 
 def members(owner: type) -> Iterator[tuple[str, Any]]:
@@ -62,7 +64,7 @@ def is_member(one: Any) -> bool:
 def member(name: str, one: Any) -> str:
     """One paragraph about a method or a property."""
     function = getattr(one, "__func__", one)
-    text = prose(docstring(function))
+    text = prose(docstring(function)).replace("\n\n", "\n\n  ")
     if not inspect.isfunction(function):
         return f"- `.{name}`: {text}"
     call = re.sub(r"\((?:self|cls)(?:, )?", "(", signature(name, function))
