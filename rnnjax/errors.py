@@ -7,7 +7,7 @@ class RnnjaxError(Exception):
     exit_code = 1
 
 
-class BadInput(RnnjaxError):
+class BadInput(RnnjaxError, ValueError):
     """A config, file or argument that breaks a rule."""
 
     exit_code = 2

@@ -19,6 +19,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.metrics import Metric
+from rnnjax.settings import TaskSpec
 from rnnjax.vocabulary import Vocabulary
 
 Params = dict[str, Any]  # a tree of arrays
@@ -159,6 +160,7 @@ class Task(NamedTuple):
     token: str = "character"  # of a text: what a token is; the loss is in nats per token
     tokens_per_character: float = 1.0  # of a text: in its held-out part
     ngram_losses: tuple[float, ...] = ()  # of a user's text: held-out losses of n-grams, n = 1, 2, ...
+    settings: TaskSpec | None = None  # of a task made by `rnnjax.text_task` and the like: what it was made with
 
 
 class Probe(NamedTuple):

@@ -35,13 +35,15 @@ def test_the_example_study_has_six_arms(tmp_path: Path) -> None:
 def test_the_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of them, one after the other, in a folder that has the configs."""
     (tmp_path / "configs").symlink_to(ROOT / "configs")
+    (tmp_path / "notes.md").write_text("The quick brown fox jumps over the lazy dog.\n" * 20)
     monkeypatch.chdir(tmp_path)
     known: dict[str, Any] = {}
     try:
         for example in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
             exec(example, known)
-        assert known["loss"].shape == (2, 2) and np.isfinite(known["loss"]).all()
-        assert known["network"].spec.hidden == 16
+        assert known["run"].record.loss.shape == (8, 2) and np.isfinite(known["run"].record.loss).all()
+        assert known["curves"].shape == (1, 2, 2) and len(known["table"]) == 2
+        assert known["network"].seed == 43 and known["network"].spec.hidden == 16
         assert known["diagnosis"].findings[0].name == "last_step"
         assert known["h"].shape == (4, 10, 32)
         train_briefly("my_cell")

@@ -39,10 +39,26 @@ def load_study(
     Raises:
         BadInput: one line `<file>:<field>: got <value>; expected <rule>.`
     """
-    where = str(path)
-    patterns = [unquote(pattern) for pattern in patterns]
-    file = validate_tables(unquote_arms(read_toml(path)), where)
+    tables = read_toml(path)
     asked = {name: validate_field(name, value, "--set") for name, value in map(parse_override, overrides)}
+    return build_study(tables, path.stem, str(path), asked, seeds, max_runs, patterns)
+
+
+def build_study(
+    tables: dict[str, Any],
+    name: str,
+    where: str,
+    asked: dict[str, Any],
+    seeds: int | None = None,
+    max_runs: int = 10_000,
+    patterns: Sequence[str] = (),
+) -> Study:
+    """A study from the tables of its file.
+
+    Args: where: for messages. asked: validated settings that take the place of the file's. Others: as `load_study`.
+    """
+    patterns = [unquote(pattern) for pattern in patterns]
+    file = validate_tables(unquote_arms(tables), where)
     check_overridden_axes(asked, file)
     wanted = asked | ({} if seeds is None else {SEEDS: seeds})
     file_values = {name: value for name, value in values_of_file(file, wanted).items() if value != wanted[name]}
@@ -53,7 +69,7 @@ def load_study(
     arms = scale_steps(expand_axes(file, where), file, shorter, where)
     if patterns:
         file, arms = keep_arms(file, arms, patterns)
-    study = Study(path.stem, file, arms, seed_list(file, where), {}, complete=not patterns, file_values=file_values)
+    study = Study(name, file, arms, seed_list(file, where), {}, complete=not patterns, file_values=file_values)
     study = study._replace(overrides=describe_overrides(wanted, file_values, study.complete))
     check_saves(study, where)
     check_size(study, where)

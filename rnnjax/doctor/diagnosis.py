@@ -1,6 +1,7 @@
 """From indicators to findings: the conditions that hold, in the order of their table, and all checks that were made."""
 
 from collections import Counter
+from html import escape
 from typing import NamedTuple
 
 import numpy as np
@@ -65,6 +66,10 @@ class Diagnosis(NamedTuple):
         lines = [f"- {finding.symptom} {describe_evidence(finding)}. {finding.remedy}" for finding in self.findings]
         levels = describe_levels(self.indicators)
         return "\n".join([headline(self), *lines, *([f"{levels}."] if levels else []), f"{coverage_summary(self)}."])
+
+    def _repr_html_(self) -> str:
+        """The same text, for a notebook."""
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 # As text

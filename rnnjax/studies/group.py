@@ -5,8 +5,10 @@ checkpoint holds all of it, and a resumed group continues bitwise as if it had n
 what was recorded under the earlier plan takes its place in the longer arrays.
 """
 
+import signal
 import time
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +19,7 @@ from rnnjax.errors import Stopped
 from rnnjax.probes import applicable, outline
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.run_folder import RunFolder
+from rnnjax.studies.callback import Callback, call_user
 from rnnjax.studies.fine_tuning import source_parameters
 from rnnjax.studies.load_results import Recorded, arm_result
 from rnnjax.studies.metrics import network_sizes
@@ -53,6 +56,7 @@ class RunContext(NamedTuple):
     display: Display
     clock: Clock
     interruption: Interruption
+    callback: Callback | None = None
 
 
 class GroupTrainer:
@@ -139,6 +143,7 @@ class GroupTrainer:
                     self.advance()
                     self.log(logger, since, self.step, self.probe())
                     self.show_progress()
+                    self.call_back()
                     self.save(checkpoints)
                 with self.context.clock.phase("io"):
                     # One step on: a resumed study, which forgets all behind its checkpoint, does not show this twice.
@@ -243,6 +248,13 @@ class GroupTrainer:
             np.asarray(self.record.loss[:, row]), None if held_out_RQ is None else held_out_RQ[:, :done]
         )
         self.context.display.advance(self.step, words, *self.pace.measure(self.step))
+
+    def call_back(self) -> None:
+        """Call the user's function; true stops the study, with the state saved, as a signal does."""
+        names = [self.context.study.arms[run.arm].name for run in self.runs]
+        states = partial(self.program.blocks.gather, self.states)
+        if call_user(self.context.callback, self.name, self.step, names, self.runs, self.record, states):
+            self.context.interruption.number = signal.SIGINT
 
     def save(self, checkpoints: Checkpoints) -> None:
         """Save where the plan has it, and where a signal asked to stop."""

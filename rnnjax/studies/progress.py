@@ -7,12 +7,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import jax
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 QUIET_SECONDS = 10.0  # seconds between plain lines
+DisplayMode = Literal["live", "plain", "none"]  # a bar on a terminal, else plain lines; plain lines; nothing
 COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
 
 
@@ -76,10 +78,11 @@ class Pace:
 class Display:
     """Progress of one study, on stderr; results go to the run folder."""
 
-    def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+    def __init__(self, mode: DisplayMode = "live") -> None:
+        self.console = Console(stderr=True, highlight=False, force_jupyter=False, quiet=mode == "none")
+        self._is_live = mode == "live" and self.console.is_terminal
         columns = [TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[words]}")]
-        self._bar = Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal)
+        self._bar = Progress(*columns, console=self.console, transient=True, disable=not self._is_live)
         self._task: TaskID | None = None
         self._last_line = 0.0
         self._work: dict[str, float] = {}
@@ -121,7 +124,7 @@ class Display:
         )
         words = ", ".join([losses, *pace, *self._left_in_all(step, left)])
         self._bar.update(self._task, completed=step, words=words)
-        if not self.console.is_terminal and time.monotonic() - self._last_line > QUIET_SECONDS:
+        if not self._is_live and time.monotonic() - self._last_line > QUIET_SECONDS:
             self._last_line = time.monotonic()
             self.say(f"{self._name}: step {step:,} of {self._steps:,}, {words}")
 

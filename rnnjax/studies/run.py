@@ -22,6 +22,7 @@ from rnnjax.storage.files import check_space
 from rnnjax.storage.manifest import machine_fingerprint
 from rnnjax.storage.run_folder import RunFolder, holds_run, open_run
 from rnnjax.studies.analyse import analyse, write_study
+from rnnjax.studies.callback import Callback
 from rnnjax.studies.closing import closing_lines, suggest_addition
 from rnnjax.studies.datasets import data_hash
 from rnnjax.studies.extension import extension_of
@@ -29,7 +30,7 @@ from rnnjax.studies.forecasts import write_forecasts
 from rnnjax.studies.group import RunContext
 from rnnjax.studies.load_results import INITIAL_STATISTICS
 from rnnjax.studies.prepare import prepare_study
-from rnnjax.studies.progress import Clock, Display, resume_command
+from rnnjax.studies.progress import Clock, Display, DisplayMode, resume_command
 from rnnjax.studies.reduced_runs import reduced_run_lines
 from rnnjax.studies.series_files import write_series
 from rnnjax.studies.signals import Interruption
@@ -40,8 +41,20 @@ from rnnjax.types import Task
 INITIAL_SEEDS = 1_000_000  # fresh initialisations have seeds from here on, never those of runs
 
 
-def run_study(study: Study, out: Path, resume: bool = False, strict: bool = False, own_code: str = "") -> None:
-    """Run a study into the folder `out`, or go on with it. Args: own_code: the user's file that was run before.
+def run_study(
+    study: Study,
+    out: Path,
+    resume: bool = False,
+    strict: bool = False,
+    own_code: str = "",
+    progress: DisplayMode = "live",
+    handle_signals: bool = True,
+    callback: Callback | None = None,
+) -> None:
+    """Run a study into the folder `out`, or go on with it.
+
+    Args:
+        own_code: the user's file that was run before. callback: called after each chunk of training.
 
     Raises: every error of `errors`; nothing is written before the settings, the data and the folder are accepted.
     """
@@ -49,20 +62,21 @@ def run_study(study: Study, out: Path, resume: bool = False, strict: bool = Fals
     if not holds_run(out):
         check_space(out, disk_bytes)
     with (
-        Display() as display,
+        Display(progress) as display,
         open_run(
             *(out, study.config, machine_fingerprint(), resume, strict, display.say, data_hash(tasks)),
             extension=extension_of(study, tasks, out),
         ) as run,
         Clock.running(run.manifest.get("seconds", {})) as clock,
-        Interruption() as interruption,
+        Interruption(handle_signals) as interruption,
     ):
         if run.finished:
             display.say(f"{out} is finished; see {out / 'report.html'}")
             display.say(f"to go on: {resume_command(out, suggest_addition(study), own_code)}")
         else:
             run.record(**({"own_code": own_code} if own_code else {}))
-            analysed = train_and_report(RunContext(study, run, display, clock, interruption), tasks, warnings)
+            context = RunContext(study, run, display, clock, interruption, callback)
+            analysed = train_and_report(context, tasks, warnings)
             for line in closing_lines(*analysed, out, own_code):
                 display.say(line)
         if run.manifest.get("all_diverged", False):

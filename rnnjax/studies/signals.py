@@ -9,13 +9,17 @@ STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SI
 
 
 class Interruption:
-    """A context in which SIGINT, SIGTERM and SIGHUP set `number` instead of ending the process."""
+    """A context in which SIGINT, SIGTERM and SIGHUP set `number` instead of ending the process.
 
-    def __init__(self) -> None:
+    Without `handlers` no signal is handled: a notebook and other threads have their own ways to stop.
+    """
+
+    def __init__(self, handlers: bool = True) -> None:
         self.number = 0
+        self._signals = STOP_SIGNALS if handlers else ()
 
     def __enter__(self) -> "Interruption":
-        self._before: dict[int, Any] = {number: signal.signal(number, self._asked) for number in STOP_SIGNALS}
+        self._before: dict[int, Any] = {number: signal.signal(number, self._asked) for number in self._signals}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -7,6 +7,7 @@ Begin reading: `PAGES` below, then `rules_page.py` as an example.
 from collections.abc import Callable
 from pathlib import Path
 
+from rnnjax.cli.documentation.api_page import api_page
 from rnnjax.cli.documentation.command_page import command_page
 from rnnjax.cli.documentation.metrics_page import metrics_page
 from rnnjax.cli.documentation.performance_page import performance_page
@@ -29,6 +30,7 @@ PAGES: dict[str, Callable[[], str]] = {  # whole files of docs/
     "probes.md": probes_page,
     "metrics.md": metrics_page,
     "cli.md": command_page,
+    "python_api.md": api_page,
     "performance.md": lambda: performance_page(ROOT / "results" / "bench" / "quick.json"),
 }
 
