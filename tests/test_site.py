@@ -42,6 +42,11 @@ def test_a_page_is_extended_by_its_table_of_contents() -> None:
     assert adapt("docs/glossary", "# Title") == "# Title"
 
 
+def test_pages_with_a_table_of_contents_are_always_read_again() -> None:
+    assert {"docs/index", "docs/ledger"} < set(navigation.parents())
+    assert [page for page in navigation.parents() if adapt(page, "") == ""] == []
+
+
 def test_a_link_by_a_file_name_becomes_one_by_title() -> None:
     text = "see [rules.md](rules.md#best), [the rules](rules.md) and [a/b.md](../a/b.md)"
     assert adapt("docs/glossary", text) == "see [](rules.md#best), [the rules](rules.md) and [](../a/b.md)"
