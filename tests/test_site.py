@@ -77,10 +77,15 @@ def test_every_public_module_is_in_the_reference(tmp_path: Path) -> None:
     }
 
 
+def test_the_functions_of_a_package_are_in_the_reference() -> None:
+    assert ":members: applicable, outline, all_metrics\n" in api_pages.package_page("rnnjax.probes")
+    assert ":no-members:" in api_pages.package_page("rnnjax.networks")
+
+
 def public_modules() -> Iterator[str]:
     for path in (ROOT / "rnnjax").rglob("*.py"):
         parts = path.relative_to(ROOT).with_suffix("").parts
-        if parts[1:2] != ("cli",) and (parts[-1] == "__init__" or not parts[-1].startswith("_")):
+        if parts[1:2] not in (("api",), ("cli",)) and (parts[-1] == "__init__" or not parts[-1].startswith("_")):
             yield ".".join(parts).removesuffix(".__init__")
 
 

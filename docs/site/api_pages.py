@@ -6,7 +6,8 @@ from pathlib import Path
 import rnnjax
 
 PACKAGE = Path(rnnjax.__path__[0])
-HIDDEN = {("cli",)}  # the commands are described in docs/cli.md
+HIDDEN = {("api",), ("cli",)}  # the names of `api` are those of `rnnjax`; the commands are described in docs/cli.md
+PUBLIC = ".. automodule:: rnnjax\n   :members:\n   :undoc-members:\n   :no-value:\n"  # its `__all__`, registries too
 
 
 def write_pages(folder: Path) -> None:
@@ -64,10 +65,10 @@ def heading(title: str, mark: str) -> str:
 
 
 def automodule(name: str) -> str:
-    """The directive; members are named, as autodoc would load all that a module imports. Those of `rnnjax`: `__all__`."""
-    members = list_members(name)
-    option = f":members: {', '.join(members)}".rstrip() if members or name == "rnnjax" else ":no-members:"
-    return f".. automodule:: {name}\n   {option}\n"
+    """The directive; members are named, as autodoc would load all that a module imports."""
+    members = ", ".join(list_members(name))
+    option = f":members: {members}" if members else ":no-members:"
+    return PUBLIC if name == "rnnjax" else f".. automodule:: {name}\n   {option}\n"
 
 
 INDEX = """\
