@@ -118,6 +118,10 @@ Raises:
     ValueError: never.
 Returns: a number.
 
+Example:
+    >>> f * c
+    2
+
 name   of a column
 other  of another\
 """
@@ -126,6 +130,7 @@ other  of another\
         "::", "", "        u = W x", "        r = h R", "",
         "", "**Args:**", "", "- first: of two", "  lines. second: too.", "- third: last.",
         "", "**Raises:**", "", "- ValueError: never.", "", "**Returns:** a number.", "",
+        "**Example:**", "", ".. code-block:: pycon", "", "    >>> f * c", "    2", "",
         "::", "", "    name   of a column", "    other  of another", "",
     ]  # fmt: skip
 
