@@ -66,7 +66,9 @@ def test_every_config_that_comes_with_rnnjax_is_a_study(path: Path) -> None:
     check_names(load_study(path))
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/training.md", "docs/studies.md", "docs/troubleshooting.md"])
+@pytest.mark.parametrize(
+    "path", ["README.md", "docs/index.md", "docs/training.md", "docs/studies.md", "docs/troubleshooting.md"]
+)
 def test_every_option_named_is_one_of_a_command(path: str) -> None:
     files = [*(ROOT / "scripts").rglob("*.py"), *(ROOT / "rnnjax" / "cli").glob("*.py")]
     source = "".join(file.read_text() for file in files)

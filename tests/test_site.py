@@ -42,6 +42,11 @@ def test_a_page_is_extended_by_its_table_of_contents() -> None:
     assert adapt("docs/glossary", "# Title") == "# Title"
 
 
+def test_pages_with_a_table_of_contents_are_always_read_again() -> None:
+    assert {"docs/index", "docs/ledger"} < set(navigation.parents())
+    assert [page for page in navigation.parents() if adapt(page, "") == ""] == []
+
+
 def test_a_link_by_a_file_name_becomes_one_by_title() -> None:
     text = "see [rules.md](rules.md#best), [the rules](rules.md) and [a/b.md](../a/b.md)"
     assert adapt("docs/glossary", text) == "see [](rules.md#best), [the rules](rules.md) and [](../a/b.md)"
@@ -72,10 +77,15 @@ def test_every_public_module_is_in_the_reference(tmp_path: Path) -> None:
     }
 
 
+def test_the_functions_of_a_package_are_in_the_reference() -> None:
+    assert ":members: applicable, outline, all_metrics\n" in api_pages.package_page("rnnjax.probes")
+    assert ":no-members:" in api_pages.package_page("rnnjax.networks")
+
+
 def public_modules() -> Iterator[str]:
     for path in (ROOT / "rnnjax").rglob("*.py"):
         parts = path.relative_to(ROOT).with_suffix("").parts
-        if parts[1:2] != ("cli",) and (parts[-1] == "__init__" or not parts[-1].startswith("_")):
+        if parts[1:2] not in (("api",), ("cli",)) and (parts[-1] == "__init__" or not parts[-1].startswith("_")):
             yield ".".join(parts).removesuffix(".__init__")
 
 
@@ -108,6 +118,10 @@ Raises:
     ValueError: never.
 Returns: a number.
 
+Example:
+    >>> f * c
+    2
+
 name   of a column
 other  of another\
 """
@@ -116,6 +130,7 @@ other  of another\
         "::", "", "        u = W x", "        r = h R", "",
         "", "**Args:**", "", "- first: of two", "  lines. second: too.", "- third: last.",
         "", "**Raises:**", "", "- ValueError: never.", "", "**Returns:** a number.", "",
+        "**Example:**", "", ".. code-block:: pycon", "", "    >>> f * c", "    2", "",
         "::", "", "    name   of a column", "    other  of another", "",
     ]  # fmt: skip
 

@@ -1,11 +1,13 @@
 """Sources of the API reference: a page for every package, a section for every module, filled by autodoc."""
 
+import ast
 from pathlib import Path
 
 import rnnjax
 
 PACKAGE = Path(rnnjax.__path__[0])
-HIDDEN = {("cli",)}  # the commands are described in docs/cli.md
+HIDDEN = {("api",), ("cli",)}  # the names of `api` are those of `rnnjax`; the commands are described in docs/cli.md
+PUBLIC = ".. automodule:: rnnjax\n   :members:\n   :undoc-members:\n   :no-value:\n"  # its `__all__`, registries too
 
 
 def write_pages(folder: Path) -> None:
@@ -30,8 +32,20 @@ def list_packages() -> list[str]:
 
 def list_modules(package: str) -> list[str]:
     """The public modules of a package, without its sub-packages."""
-    folder = PACKAGE.parent.joinpath(*package.split("."))
+    folder = source_file(package).parent
     return sorted(f"{package}.{path.stem}" for path in folder.glob("*.py") if not path.stem.startswith("_"))
+
+
+def list_members(module: str) -> list[str]:
+    """The public functions and classes that a module defines."""
+    body = ast.parse(source_file(module).read_text()).body
+    names = [node.name for node in body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    return [name for name in names if not name.startswith("_")]
+
+
+def source_file(module: str) -> Path:
+    path = PACKAGE.parent.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
 def index_page(packages: list[str]) -> str:
@@ -40,8 +54,7 @@ def index_page(packages: list[str]) -> str:
 
 def package_page(package: str) -> str:
     """The package itself, then its modules in alphabetic order."""
-    own = automodule(package) if package == "rnnjax" else automodule(package, "   :no-members:\n")
-    parts = [heading(package, "="), own]
+    parts = [heading(package, "="), automodule(package)]
     for module in list_modules(package):
         parts += [heading(module.removeprefix("rnnjax."), "-"), automodule(module)]
     return "\n".join(parts)
@@ -51,8 +64,11 @@ def heading(title: str, mark: str) -> str:
     return f"{title}\n{mark * len(title)}\n\n"
 
 
-def automodule(name: str, options: str = "") -> str:
-    return f".. automodule:: {name}\n{options}"
+def automodule(name: str) -> str:
+    """The directive; members are named, as autodoc would load all that a module imports."""
+    members = ", ".join(list_members(name))
+    option = f":members: {members}" if members else ":no-members:"
+    return PUBLIC if name == "rnnjax" else f".. automodule:: {name}\n   {option}\n"
 
 
 INDEX = """\

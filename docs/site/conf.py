@@ -52,6 +52,7 @@ html_use_index = False  # the search finds names
 
 def setup(app: Sphinx) -> None:
     app.connect("builder-inited", lambda app: api_pages.write_pages(ROOT / "docs" / "api"))
+    app.connect("env-get-outdated", lambda *_: navigation.parents())
     app.connect("source-read", navigation.adapt_page)
     app.connect("doctree-read", search_exactly)
     app.connect("autodoc-process-docstring", docstrings.process)

@@ -40,6 +40,8 @@ def to_rst(lines: list[str]) -> list[str]:
 
 
 def convert(paragraph: list[str]) -> list[str]:
+    if paragraph[0] == "Example:":
+        return ["**Example:**", "", ".. code-block:: pycon", "", *paragraph[1:]]
     if all(line.startswith("    ") for line in paragraph) or any(map(ALIGNED.search, paragraph)):
         return ["::", "", *(f"    {line}" for line in paragraph)]
     out: list[str] = []

@@ -18,6 +18,11 @@ def adapt_page(app: Any, name: str, source: list[str]) -> None:
             source[0] += "\n" + toctree(section.get("title", ""), list_pages(section["pages"]))
 
 
+def parents() -> list[str]:
+    """The pages with a table of contents, which are read again at every build: `nav.toml` may have changed."""
+    return sorted({section["below"].rpartition(".")[0] for section in read_sections()})
+
+
 def read_sections() -> list[dict[str, Any]]:
     """The sections of `nav.toml`: `below` (a page), `pages`, and `title` for those of the front page."""
     return tomllib.loads((HERE / "nav.toml").read_text())["section"]
