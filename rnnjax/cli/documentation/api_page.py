@@ -35,7 +35,7 @@ def section(name: str, thing: Any) -> str:
     """A heading with what is known of a name."""
     if isinstance(thing, dict):
         return f"## {name}\n\n{REGISTRY}{', '.join(map(code, thing))}."
-    parts = [f"## {name}", *([f"```python\n{signature(name, thing)}\n```"] if inspect.isfunction(thing) else [])]
+    parts = [f"## {name}", *([f"```py\n{signature(name, thing)}\n```"] if inspect.isfunction(thing) else [])]
     parts.append(prose(docstring(thing)))
     if inspect.isclass(thing) and thing.__module__.startswith("rnnjax.api"):
         parts += [member(name, one) for name, one in members(thing)]
