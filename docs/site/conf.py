@@ -38,6 +38,8 @@ myst_heading_anchors = 6
 nb_execution_mode = "off"  # a test runs the notebooks
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints_format = "short"
+autodoc_use_type_comments = False  # there are none, and every source would be parsed for them
+smartquotes = False  # h' is no quotation
 maximum_signature_line_length = 88
 toc_object_entries = False  # with some 2,000 names in them the tables of contents take a quarter of the build
 
