@@ -24,7 +24,7 @@ def listed_pages() -> list[str]:
 def test_every_page_has_one_entry() -> None:
     """Those of the API reference are written by the build."""
     folders = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("**/*.md"), *NOTEBOOKS]
-    results = [*(ROOT / "findings").glob("*.md"), *(ROOT / "results").glob("*/*.md")]
+    results = [*(ROOT / "findings").glob("*.md"), *(ROOT / "results").glob("**/*.md")]
     pages = {path.relative_to(ROOT).as_posix() for path in [*folders, *results]}
     assert Counter(listed_pages()) == Counter(pages - {"docs/index.md"} | {"docs/api/index.rst"})
 
@@ -80,6 +80,7 @@ def test_every_public_module_is_in_the_reference(tmp_path: Path) -> None:
 def test_the_functions_of_a_package_are_in_the_reference() -> None:
     assert ":members: applicable, outline, all_metrics\n" in api_pages.package_page("rnnjax.probes")
     assert ":no-members:" in api_pages.package_page("rnnjax.networks")
+    assert ".. autodata:: rnnjax.CELLS\n" in api_pages.package_page("rnnjax")
 
 
 def public_modules() -> Iterator[str]:

@@ -7,7 +7,6 @@ import rnnjax
 
 PACKAGE = Path(rnnjax.__path__[0])
 HIDDEN = {("api",), ("cli",)}  # the names of `api` are those of `rnnjax`; the commands are described in docs/cli.md
-PUBLIC = ".. automodule:: rnnjax\n   :members:\n   :undoc-members:\n   :no-value:\n"  # its `__all__`, registries too
 
 
 def write_pages(folder: Path) -> None:
@@ -66,9 +65,15 @@ def heading(title: str, mark: str) -> str:
 
 def automodule(name: str) -> str:
     """The directive; members are named, as autodoc would load all that a module imports."""
-    members = ", ".join(list_members(name))
-    option = f":members: {members}" if members else ":no-members:"
-    return PUBLIC if name == "rnnjax" else f".. automodule:: {name}\n   {option}\n"
+    members = list_members(name)
+    option = f":members: {', '.join(members)}" if members else ":no-members:"
+    return public_names() if name == "rnnjax" else f".. automodule:: {name}\n   {option}\n"
+
+
+def public_names() -> str:
+    """`rnnjax.__all__`: functions and classes, then the registries, without their content."""
+    registries = [f".. autodata:: rnnjax.{name}\n   :no-value:\n" for name in rnnjax.__all__ if name.isupper()]
+    return "\n".join([".. automodule:: rnnjax\n   :members:\n", *registries])
 
 
 INDEX = """\

@@ -29,7 +29,7 @@ copyright = author
 
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
 root_doc = "docs/index"
-include_patterns = ["*.md", "docs/*.md", "docs/api/*.rst", "docs/examples/*.ipynb", "findings/*.md", "results/*/*.md"]
+include_patterns = ["*.md", "docs/*.md", "docs/api/*.rst", "docs/examples/*.ipynb", "findings/*.md", "results/**.md"]
 exclude_patterns = [
     path.name for path in ROOT.iterdir() if path.is_dir() and path.name not in {"docs", "findings", "results"}
 ]
@@ -38,6 +38,8 @@ myst_heading_anchors = 6
 nb_execution_mode = "off"  # a test runs the notebooks
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints_format = "short"
+autodoc_use_type_comments = False  # there are none, and every source would be parsed for them
+smartquotes = False  # h' is no quotation
 maximum_signature_line_length = 88
 toc_object_entries = False  # with some 2,000 names in them the tables of contents take a quarter of the build
 
@@ -47,7 +49,7 @@ html_static_path, html_css_files = ["static"], ["tables.css"]
 html_extra_path = ["redirect"]  # index.html, on to docs/index.html
 html_copy_source = False
 html_show_sphinx = False
-html_use_index = False  # the search finds names
+html_use_index = html_domain_indices = False  # the search finds names
 
 
 def setup(app: Sphinx) -> None:
