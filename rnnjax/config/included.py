@@ -34,10 +34,10 @@ def find_study(typed: str) -> FoundStudy:
     reading it tells what is missing.
     """
     path = Path(typed)
-    included = included_studies().get(typed) if path.suffix != ".toml" and len(path.parts) == 1 else None
-    if included is None or path.is_file():
+    if path.is_file() or path.suffix == ".toml" or len(path.parts) != 1:
         return FoundStudy(path)
-    own = path.with_name(f"{typed}.toml")
-    if not own.is_file():
-        return FoundStudy(included)
-    return FoundStudy(own, included if own.read_bytes() != included.read_bytes() else None)
+    own, included = path.with_name(f"{typed}.toml"), included_studies().get(typed)
+    if own.is_file():
+        same = included is None or own.read_bytes() == included.read_bytes()
+        return FoundStudy(own, None if same else included)
+    return FoundStudy(included or path)

@@ -163,6 +163,8 @@ def test_a_file_of_the_working_directory_wins(
     assert file == "init" or said == "init.toml: used instead of the study of that name that comes with rnnjax\n"
     (tmp_path / file).write_bytes(included_studies()["init"].read_bytes())
     assert find_studies(["init"]) == [Path(file)] and capsys.readouterr().err == ""
+    (tmp_path / "mine.toml").write_text("question = 'mine'")
+    assert find_studies(["mine"]) == [Path("mine.toml")] and capsys.readouterr().err == ""
 
 
 def test_an_installed_wheel_has_the_studies_inside(tmp_path: Path) -> None:
