@@ -78,7 +78,8 @@ def regularity(times: TimeColumn) -> tuple[bool, int]:
     """Whether the rows are in order, and how many steps have the most frequent length."""
     steps = np.diff(times.microseconds_N)
     ordered = bool((steps >= 0).all() or (steps <= 0).all())
-    return ordered, int(np.unique(steps, return_counts=True)[1].max(initial=0))
+    counts = np.unique(steps, return_counts=True)[1]
+    return ordered, int(max(counts, default=0))
 
 
 def parse_in_notation(cells: Sequence[str], name: str) -> TimeColumn | None:
