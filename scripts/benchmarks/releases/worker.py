@@ -47,12 +47,14 @@ def build(setting: Setting) -> Training:
 
 def describe(training: Training) -> dict[str, Any]:
     """The hashes of the states of all runs at `DIGEST_STEPS`, and the mean losses of the last stretch [R]."""
+    import numpy as np
+
     from benchmarks.gpu.training import state_digest
 
-    digests, losses, done = {}, None, 0
-    for step in DIGEST_STEPS:
-        if step > done:
-            losses, done = training.advance(step - done), step
+    first, *later = DIGEST_STEPS
+    digests, done, losses = {str(first): state_digest(training.state())}, first, np.zeros((0, 1))
+    for step in later:
+        losses, done = training.advance(step - done), step
         digests[str(step)] = state_digest(training.state())
     return {"digests": digests, "losses": losses.mean(axis=1).tolist()}
 
@@ -76,15 +78,12 @@ def serve() -> None:
 
     devices.prepare()
     print(json.dumps(versions()), flush=True)
-    training = None
+    training: Any = None
     for line in sys.stdin:
         asked = json.loads(line)
         if "setting" in asked:
             training = build(Setting(*asked["setting"]))
-            answer = describe(training)
-        else:
-            answer = timed(training, asked["steps"])
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(describe(training) if "setting" in asked else timed(training, asked["steps"])), flush=True)
 
 
 if __name__ == "__main__":
