@@ -141,4 +141,5 @@ def measure(asked: Sequence[tuple[Path, str]], settings: Sequence[Setting], roun
             print(setting.title, file=sys.stderr)
             compared.append(compare_setting(environments, setting, rounds))
     releases = [environment.versions | {"xla_flags": environment.flags} for environment in environments]
-    return {"cpu": cpu_name(), "rounds": rounds, "releases": releases, "settings": compared}
+    about = {"cpu": cpu_name(), "cores": devices.cpu_count(), "load_average": os.getloadavg()[1], "rounds": rounds}
+    return about | {"releases": releases, "settings": compared}

@@ -42,7 +42,10 @@ def markdown(found: dict[str, Any]) -> str:
     ]
     versions = "\n".join(f"- {release_name(release)}: {packages(release)}" for release in found["releases"])
     table = "\n".join(f"| {' | '.join(line)} |" for line in [columns, ["---"] * len(columns), *rows])
-    return f"# Releases\n\n{found['cpu']}, {found['rounds']} rounds.\n\n{versions}\n\n{table}\n\n{NOTE}\n"
+    machine = (
+        f"{found['cpu']}, {found['cores']} cores, load average {found['load_average']:.1f}, {found['rounds']} rounds."
+    )
+    return f"# Releases\n\n{machine}\n\n{versions}\n\n{table}\n\n{NOTE}\n"
 
 
 def packages(release: dict[str, Any]) -> str:
