@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun
+from jax.extend.core import ClosedJaxpr, Literal, jaxpr_as_fun  # type: ignore[attr-defined]  # an alias in JAX 0.12
 
 CAUSES = {  # by the primitive of JAX that gives a number that is not finite from finite ones
     "log": "the logarithm of 0 or of a negative number",
@@ -89,7 +89,8 @@ def inside(equation: Any, arguments: list[Any], bad: Callable[[Array], Array]) -
     if equation.primitive.name != "scan":
         yield from non_finite_operations(closed, arguments, bad)
         return
-    constants, carried = equation.params["num_consts"], equation.params["num_carry"]
+    carried, read = loop_sizes(equation)
+    constants = len(arguments) - carried - read
     fixed, carry, rows = arguments[:constants], arguments[constants:][:carried], arguments[constants + carried :]
     order = range(equation.params["length"])
     for index in reversed(order) if equation.params["reverse"] else order:
@@ -99,6 +100,21 @@ def inside(equation: Any, arguments: list[Any], bad: Callable[[Array], Array]) -
             yield found
             return
         carry = list(jaxpr_as_fun(closed)(*step_inputs))[:carried]
+
+
+def loop_sizes(equation: Any) -> tuple[int, int]:
+    """How many results of a scan are its carry, and how many arguments it reads row by row.
+
+    Found by their ranks: only what has a row for each step has one axis more outside the loop than inside. The
+    parameters that tell it have other names in other releases of JAX.
+    """
+    body = equation.params["jaxpr"].jaxpr
+    carried = sum(map(same_rank, equation.outvars, body.outvars))
+    return carried, len(equation.invars) - sum(map(same_rank, equation.invars, body.invars))
+
+
+def same_rank(outside: Any, inside: Any) -> bool:
+    return bool(len(outside.aval.shape) == len(inside.aval.shape))
 
 
 def place(equation: Any) -> str:

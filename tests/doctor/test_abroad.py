@@ -27,7 +27,7 @@ from rnnjax.doctor.indicators.outputs import window_entropy
 from rnnjax.doctor.indicators.predictability import measure_predictability
 from rnnjax.doctor.indicators.predictions import classes_as_numbers, least_possible_loss, one_class, unreachable_targets
 from rnnjax.doctor.indicators.types import Indicators, per_network
-from rnnjax.doctor.nonfinite import find_origin, unknown_from
+from rnnjax.doctor.nonfinite import find_origin, loop_sizes, unknown_from
 from rnnjax.doctor.remedies import load_effects
 from rnnjax.doctor.training_curves import validate_curves
 
@@ -305,6 +305,18 @@ def test_the_operation_inside_a_loop() -> None:
     origin = find_origin(scanned, jnp.array([1.0, 2.0, -1.0]))
     assert origin is not None and origin.primitive == "log" and "test_abroad.py" in origin.place
     assert find_origin(scanned, jnp.array([1.0, 2.0])) is None
+
+
+def test_the_arguments_of_a_loop_are_told_by_their_ranks() -> None:
+    """One constant, two carries and one input that has rows; in a loop of 3 steps with arrays of 3."""
+    fixed, x_TN = jnp.ones(3), jnp.ones((3, 3))
+
+    def body(carry: Any, one: Any) -> Any:
+        return (carry[0] + fixed * one, carry[1] + 1), one.sum()
+
+    (loop,) = jax.make_jaxpr(lambda x: jax.lax.scan(body, (jnp.zeros(3), 0.0), x))(x_TN).jaxpr.eqns[-1:]
+    assert loop.primitive.name == "scan" and len(loop.invars) == 4
+    assert loop_sizes(loop) == (2, 1)
 
 
 # End to end

@@ -151,7 +151,7 @@ log_every = 20
 block = 2
 reduction = "mean"
 """
-DAYS = [str(np.datetime64("2021-01-05") + day) for day in range(160)]
+DAYS = [str(np.datetime64("2021-01-05") + np.timedelta64(day, "D")) for day in range(160)]
 WAVE = np.column_stack([10 + np.sin(np.arange(160) / 3), 5 * np.cos(np.arange(160) / 5)]).round(4)
 
 
@@ -255,7 +255,7 @@ def test_a_study_may_ask_for_the_error_of_a_column(tmp_path: Path) -> None:
 
 def test_known_inputs_end_where_the_file_ends(tmp_path: Path) -> None:
     lines = dated()
-    lines += [f"{np.datetime64('2021-06-14') + day},,0.{day}" for day in range(3)]
+    lines += [f"{np.datetime64('2021-06-14') + np.timedelta64(day, 'D')},,0.{day}" for day in range(3)]
     settings = ["task.targets=level", "task.known_inputs=rain", "steps=20"]
     run_study(load_study(write(tmp_path, lines), settings), tmp_path / "out")
     rows = rows_of(sample_from_folder(tmp_path / "out", None, None, 3, SamplingOptions()))

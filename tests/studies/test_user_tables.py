@@ -35,7 +35,7 @@ block = 1
 validate_every = 10
 reduction = "mean"
 """
-DAYS = [str(np.datetime64("2021-01-05") + day) for day in range(60)]
+DAYS = [str(np.datetime64("2021-01-05") + np.timedelta64(day, "D")) for day in range(60)]
 VALUES = np.sin(np.arange(60) / 3).round(3)
 
 

@@ -28,7 +28,9 @@ def table(values: np.ndarray = VALUES, names: tuple[str, ...] = COLUMNS, dates: 
     start = np.datetime64("2021-01-05")
     rows = [",".join("" if np.isnan(value) else repr(value) for value in row) for row in values.tolist()]
     if dates:
-        return "\n".join(["date," + ",".join(names), *(f"{start + i},{row}" for i, row in enumerate(rows))])
+        return "\n".join(
+            ["date," + ",".join(names), *(f"{start + np.timedelta64(i, 'D')},{row}" for i, row in enumerate(rows))]
+        )
     return "\n".join([",".join(names), *rows])
 
 

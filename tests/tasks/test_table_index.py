@@ -34,15 +34,15 @@ def following(found: Table, length: int = 2) -> list[str]:
 
 
 def days(count: int = N, first: str = "2021-01-05", step: int = 1) -> list[str]:
-    return [str(np.datetime64(first) + step * day) for day in range(count)]
+    return [str(np.datetime64(first) + np.timedelta64(step * day, "D")) for day in range(count)]
 
 
 def hours(count: int = N, first: str = "2021-01-05T00", step: int = 1) -> list[str]:
-    return [str(np.datetime64(first, "h") + step * hour) + ":00" for hour in range(count)]
+    return [str(np.datetime64(first, "h") + np.timedelta64(step * hour, "h")) + ":00" for hour in range(count)]
 
 
 def months(count: int = N) -> list[str]:
-    return [str(np.datetime64("2017-03") + month) for month in range(count)]
+    return [str(np.datetime64("2017-03") + np.timedelta64(month, "M")) for month in range(count)]
 
 
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
@@ -88,7 +88,10 @@ NOTATIONS = {  # name -> labels, their usual step, the two labels that follow
     "months": (months(), "months", ["2021-03", "2021-04"]),
     "first days of months": ([f"{month}-01" for month in months()], "months", ["2021-03-01", "2021-04-01"]),
     "last days of months": (
-        [str((np.datetime64(month) + 1).astype("M8[D]") - 1) for month in months()],
+        [
+            str((np.datetime64(month) + np.timedelta64(1, "M")).astype("M8[D]") - np.timedelta64(1, "D"))
+            for month in months()
+        ],
         "months",
         ["2021-03-31", "2021-04-30"],
     ),
@@ -138,7 +141,9 @@ def test_dates_go_on_from_the_middle_as_the_file_does(name: str) -> None:
 
 def test_what_is_not_equally_spaced_goes_on_by_numbers_of_rows() -> None:
     rng = np.random.default_rng(0)
-    found = table([str(np.datetime64("2021-01-01") + int(day)) for day in np.cumsum(rng.integers(1, 90, N))])
+    found = table(
+        [str(np.datetime64("2021-01-01") + np.timedelta64(int(day), "D")) for day in np.cumsum(rng.integers(1, 90, N))]
+    )
     assert following(found) == ["49", "50"]
     assert [str(notice) for notice in found.notices] == [
         "column 'when' is not equally spaced; the network reads the rows as if it were"

@@ -18,7 +18,7 @@ from rnnjax.tasks.tables.suspicions import find_suspicions
 N = 60
 RNG = np.random.default_rng(5)
 X = (20 + 5 * np.sin(np.arange(N) / 6) + RNG.normal(size=N)).round(2)
-DAYS = [str(np.datetime64("2021-01-05") + day) for day in range(N)]
+DAYS = [str(np.datetime64("2021-01-05") + np.timedelta64(day, "D")) for day in range(N)]
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -143,7 +143,7 @@ def joined(template: str, moments: list[str]) -> list[str]:
     return [template.format(**one, y=one["Y"][2:]) for one in fields]
 
 
-MONTHLY = [str(np.datetime64("2017-03") + month) + "-01T00" for month in range(N)]
+MONTHLY = [str(np.datetime64("2017-03") + np.timedelta64(month, "M")) + "-01T00" for month in range(N)]
 PARTS = {  # name -> head, labels, names of the index, last label, the label that follows
     "year and month": ("year,month,x", joined("{Y},{m}", MONTHLY), "year month", "2022-02", "2022-03"),
     "names of months": ("Yr,Mon,x", joined("{y},{b}", MONTHLY), "Yr Mon", "2022-02", "2022-03"),

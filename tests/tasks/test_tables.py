@@ -23,7 +23,7 @@ from rnnjax.tasks.tables.read import Table
 
 N = 40
 VALUES = np.cumsum(np.random.default_rng(0).normal(size=(N, 2)), axis=0).round(2) + 20.05
-DAYS = [str(np.datetime64("2021-01-05") + day) for day in range(N)]
+DAYS = [str(np.datetime64("2021-01-05") + np.timedelta64(day, "D")) for day in range(N)]
 
 
 def comma(value: float) -> str:

@@ -149,11 +149,16 @@ def slower(timing: Timing, timings: Sequence[Timing]) -> dict[str, float]:
     return {"times_rnnjax": timing.microseconds / reference.microseconds}
 
 
-def machine(before: float, after: float) -> dict[str, Any]:
+def cpu_name() -> str:
+    """The model of this machine's processor."""
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return named[0] if named else platform.processor() or platform.machine()
+
+
+def machine(before: float, after: float) -> dict[str, Any]:
     return {
-        "cpu": named[0] if named else platform.processor() or platform.machine(),
+        "cpu": cpu_name(),
         "cores": devices.cpu_count(),
         "peak_gflops": {"before": before, "after": after},
         "versions": {"python": platform.python_version()} | {name: installed(name) for name in PACKAGES},

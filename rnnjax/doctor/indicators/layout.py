@@ -79,7 +79,7 @@ def padded_tail(values: np.ndarray) -> np.ndarray:
     padded_TB = tail_TB & ends_B
     elsewhere = np.all(values == padding, axis=-1) & ~tail_TB
     varied = len(np.unique(lengths[ends_B])) > 1
-    few = elsewhere.sum() <= 0.02 * max((~padded_TB).sum(), 1)
+    few = elsewhere.sum() <= 0.02 * max(int((~padded_TB).sum()), 1)
     enough = padded_TB.mean() > PADDED_SHARE and ends_B.mean() >= PADDED_STREAMS
     return padded_TB if varied and few and enough else np.zeros_like(padded_TB)
 

@@ -10,7 +10,7 @@ from rnnjax.settings import TaskSpec
 from rnnjax.tasks.tables.header import NamedRows
 from rnnjax.tasks.tables.lines import skip_option
 from rnnjax.tasks.tables.notation import option, show
-from rnnjax.tasks.tables.times import MONTHS, TimeColumn, full_year, parse_in_notation
+from rnnjax.tasks.tables.times import MONTHS, ONE_DAY, TimeColumn, full_year, parse_in_notation
 
 PARTS = {  # part of a date -> names of its column, casefolded
     "year": "year yr yyyy jahr annee année año anno ano jaar",
@@ -129,7 +129,7 @@ def write_date(row: dict[str, int]) -> str | None:
     if "week" in row:
         return f"{year}-W{row['week']:02}"
     if "day of the year" in row:
-        date = str(np.datetime64(f"{year}-01-01", "D") + (row["day of the year"] - 1))
+        date = str(np.datetime64(f"{year}-01-01", "D") + (row["day of the year"] - 1) * ONE_DAY)
         if not date.startswith(str(year)):
             return None
     else:

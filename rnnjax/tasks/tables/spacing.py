@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnjax.tasks.tables.index import Index
-from rnnjax.tasks.tables.times import DAY, MICROSECONDS, format_time
+from rnnjax.tasks.tables.times import DAY, MICROSECONDS, ONE_DAY, format_time
 from rnnjax.types import DataNotice, RowIndex
 
 JITTER = 0.05  # of a step, by which equal steps may differ
 USUAL = 0.5  # share of the steps that must be equal for a series to be called equally spaced
+ONE_MONTH = np.timedelta64(1, "M")
 MOST_DST = 3_600 * MICROSECONDS  # a clock is put forward or back by at most an hour
 
 
@@ -66,7 +67,7 @@ def month_spacing(index: Index) -> Spacing | None:
     days = local_days(index).astype("M8[D]")
     months = days.astype("M8[M]")
     in_month = (days - months.astype("M8[D]")).astype(int)
-    last = (days + 1).astype("M8[M]") != months
+    last = (days + ONE_DAY).astype("M8[M]") != months
     steps = np.diff(months.astype(int))
     if not (len(set(in_month.tolist())) == 1 or last.all()) or (steps <= 0).mean() > 0.1:
         return None
@@ -164,7 +165,7 @@ def next_moment(index: RowIndex, number: int) -> int:
 def month_later(day: Any, months: int) -> Any:
     """The same day some months later; the last day of a month stays the last."""
     month = day.astype("M8[M]")
-    in_month, last = int((day - month.astype("M8[D]")).astype(int)), bool((day + 1).astype("M8[M]") != month)
-    target = month + months
-    longest = int(((target + 1).astype("M8[D]") - target.astype("M8[D]")).astype(int)) - 1
-    return target.astype("M8[D]") + (longest if last else min(in_month, longest))
+    in_month, last = int((day - month.astype("M8[D]")).astype(int)), bool((day + ONE_DAY).astype("M8[M]") != month)
+    target = month + months * ONE_MONTH
+    longest = int(((target + ONE_MONTH).astype("M8[D]") - target.astype("M8[D]")).astype(int)) - 1
+    return target.astype("M8[D]") + (longest if last else min(in_month, longest)) * ONE_DAY

@@ -10,6 +10,7 @@ import numpy as np
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 MICROSECONDS = 1_000_000
 DAY = 86_400 * MICROSECONDS
+ONE_DAY = np.timedelta64(1, "D")  # NumPy is about to refuse a plain number that is added to a date
 MOST_UNREAD = 0.02  # share of the cells of a column of dates that may be typing mistakes
 CLOCK = (
     r"(?:(?:[T ]|, ?| +)(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?"
@@ -77,7 +78,8 @@ def regularity(times: TimeColumn) -> tuple[bool, int]:
     """Whether the rows are in order, and how many steps have the most frequent length."""
     steps = np.diff(times.microseconds_N)
     ordered = bool((steps >= 0).all() or (steps <= 0).all())
-    return ordered, int(np.unique(steps, return_counts=True)[1].max(initial=0))
+    counts = np.unique(steps, return_counts=True)[1]
+    return ordered, int(max(counts, default=0))
 
 
 def parse_in_notation(cells: Sequence[str], name: str) -> TimeColumn | None:
@@ -133,9 +135,9 @@ def find_day(
     """Days since 1970 of the parts of a date; of the first day where it names a longer time. Raises ValueError."""
     first = full_year(year or "1970")
     if week:
-        return int((week_start(first, int(week)) + int(weekday or 1) - 1).astype(np.int64))
+        return int((week_start(first, int(week)) + (int(weekday or 1) - 1) * ONE_DAY).astype(np.int64))
     start: Any = np.datetime64(f"{first:04}-{month_number(word, month, quarter):02}", "M")
-    date = start.astype("M8[D]") + int(day or 1) - 1
+    date = start.astype("M8[D]") + (int(day or 1) - 1) * ONE_DAY
     if date.astype("M8[M]") != start:
         raise ValueError("no such day")
     return int(date.astype(np.int64))
@@ -161,7 +163,7 @@ def week_start(year: int, week: int) -> Any:
     if not 1 <= week <= 53:
         raise ValueError("no such week")
     fourth: Any = np.datetime64(f"{year:04}-01-04", "D")
-    return fourth - (int(fourth.astype(np.int64)) + 3) % 7 + 7 * (week - 1)
+    return fourth + (7 * (week - 1) - (int(fourth.astype(np.int64)) + 3) % 7) * ONE_DAY
 
 
 def zone_minutes(zone: str | None) -> int:
@@ -199,8 +201,8 @@ def format_time(template: str, microseconds: int, offset: int = 0) -> str:
     moment: Any = np.datetime64(microseconds + offset * 60 * MICROSECONDS, "us")
     year, month, day = (int(part) for part in str(moment.astype("M8[D]")).split("-"))
     hour, minute, second = (int(part) for part in str(moment.astype("M8[s]")).partition("T")[2].split(":"))
-    monday = moment.astype("M8[D]") - (int(moment.astype("M8[D]").astype(np.int64)) + 3) % 7
-    week_year = int(str((monday + 3).astype("M8[Y]")))
+    monday = moment.astype("M8[D]") - (int(moment.astype("M8[D]").astype(np.int64)) + 3) % 7 * ONE_DAY
+    week_year = int(str((monday + 3 * ONE_DAY).astype("M8[Y]")))
     week = int((monday - week_start(week_year, 1)).astype(np.int64)) // 7 + 1
     fields = {"Y": week_year if "{w" in template else year, "m": month, "d": day, "H": hour, "M": minute, "S": second}
     names = {"b": MONTHS[month - 1].capitalize(), "q": (month + 2) // 3, "w": week, "u": 1, "y": f"{year % 100:02}"}

@@ -139,8 +139,8 @@ def rising_parts(slope: float) -> tuple[Sampler, Sampler]:
     """The first 80% of a wave on a line, standardised by them, and the rest."""
     time = np.arange(3000)
     series = wave(30)[:, 0] + slope * time / len(time)
-    series = ((series - series[:2400].mean()) / series[:2400].std()).astype(np.float32)[:, None]
-    return windows(series[:2400]), windows(series[2400:])
+    standard = ((series - series[:2400].mean()) / series[:2400].std()).astype(np.float32)[:, None]
+    return windows(standard[:2400]), windows(standard[2400:])
 
 
 def alphabet_parts(other: bool) -> tuple[Sampler, Sampler]:
