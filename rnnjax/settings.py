@@ -203,7 +203,8 @@ class HParamFields(NamedTuple):
     adam_b2: Fraction = 0.999  # adam, adamw: decay of the squared-gradient average
     weight_decay: NonNegative = 0.0001  # adamw: decoupled weight decay
     warmup_steps: NonNegative = 0.0  # steps of linear warm-up; 0 = off
-    decay_steps: Positive = 10_000.0  # step, exponential, cosine: steps until the rate is decay_factor of its start
+    # step, exponential, cosine: steps until the rate is decay_factor of its start; 0 = all steps after the warm-up
+    decay_steps: NonNegative = 10_000.0
     decay_factor: Annotated[float, Gt(0), Le(1)] = 0.5  # step, exponential, cosine, plateau: factor on the rate
     plateau_checks: PositiveOrInf = 2.0  # plateau: validation checks without improvement before the rate falls
     sampling_probability: Probability = 0.25  # scheduled_sampling: final probability that a prediction is read
@@ -231,6 +232,11 @@ class HParams(HParamFields):
         def _replace(self, **named: Any) -> Self:
             _check_python_values(named)
             return super()._replace(**named)
+
+
+def resolve_decay(spec: Spec, hp: HParams) -> HParams:
+    """Python hyperparameters with the number of steps that decay_steps = 0 stands for; others as they are."""
+    return hp if hp.decay_steps else hp._replace(decay_steps=float(max(spec.steps - hp.warmup_steps, 1)))
 
 
 def _check_python_values(values: Mapping[str, Any]) -> None:

@@ -46,6 +46,12 @@ def unknown_token(vocabulary: Vocabulary) -> str | None:
     return token if token in vocabulary else None
 
 
+def known_tokens(vocabulary: Vocabulary) -> np.ndarray | None:
+    """bool [V], false for the token that stands for all others; None where there is none."""
+    unknown = unknown_token(vocabulary)
+    return None if unknown is None else np.arange(len(vocabulary)) != vocabulary.index(unknown)
+
+
 def text_to_ids(text: str, vocabulary: Vocabulary, strict: bool = False) -> np.ndarray:
     """The int32 ids of a text. Args: strict: no token stands for all others.
 

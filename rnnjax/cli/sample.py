@@ -44,7 +44,7 @@ def build_options() -> argparse.ArgumentParser:
     parser.add_argument("--length", type=int, default=500, metavar="N", help="tokens or rows; default 500")
     text = parser.add_argument_group("for a text")
     text.add_argument("--prompt", metavar="TEXT", help="text to read first; default the start of the held-out text")
-    text.add_argument("--temperature", type=float, metavar="T", help="softmax temperature, > 0; default 1")
+    text.add_argument("--temperature", type=float, metavar="T", help="softmax temperature, > 0; default 0.7")
     text.add_argument("--greedy", action="store_true", default=None, help="always the most likely character")
     text.add_argument("--top-k", type=int, metavar="K", help="sample from the K most likely characters")
     text.add_argument("--top-p", type=float, metavar="P", help="sample from the smallest set with probability P")
@@ -57,6 +57,9 @@ def build_options() -> argparse.ArgumentParser:
     )
     text.add_argument("--min-length", type=int, metavar="N", help="with --beam and --end: shortest text; default 0")
     text.add_argument("--end", metavar="CHAR", help="character, byte or word that ends the text; default none")
+    text.add_argument(
+        "--unknown", action="store_true", default=None, help="write <unk> too, which stands for tokens left out"
+    )
     text.add_argument("--random", type=int, metavar="N", help="seed of the sampling; default 0")
     series = parser.add_argument_group("for a series")
     series.add_argument(

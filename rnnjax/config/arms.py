@@ -64,7 +64,7 @@ def expand_axes(file: StudyFile, where: str) -> list[Arm]:
     ] or [({}, None)]
     varying = [name for name in FIELDS if any(name in point for point, _ in points)]
     arms = [build_arm(point, base, varying)._replace(max_seeds=seeds) for point, seeds in points]
-    reject_duplicates([(one.spec, *map(as_float32, one.hp)) for one in arms], "are identical", arms, where)
+    reject_identical(arms, where)
     reject_duplicates([one.name for one in arms], "have one name", arms, where)
     for one in arms:
         if len(one.name) > LONGEST_NAME:
@@ -131,6 +131,11 @@ def unquote_arms(table: Any, key: str = "") -> Any:
 def matching_names(arms: list[Arm], patterns: Sequence[str]) -> set[str]:
     """The names of the arms that a list of patterns names."""
     return {arm.name for arm in arms if any(fnmatchcase(arm.name, pattern) for pattern in patterns)}
+
+
+def reject_identical(arms: list[Arm], where: str) -> None:
+    """Raises BadInput for the first two arms with the same settings, which float32 numbers may share."""
+    reject_duplicates([(one.spec, *map(as_float32, one.hp)) for one in arms], "are identical", arms, where)
 
 
 def reject_duplicates(keys: list[Any], what: str, arms: list[Arm], where: str) -> None:

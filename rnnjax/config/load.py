@@ -9,14 +9,14 @@ from typing import Any, get_args, get_type_hints
 from pydantic import TypeAdapter, ValidationError
 
 from rnnjax.checks import format_input
-from rnnjax.config.arms import check_count, expand_axes, keep_arms, seed_list, unquote, unquote_arms
+from rnnjax.config.arms import check_count, expand_axes, keep_arms, reject_identical, seed_list, unquote, unquote_arms
 from rnnjax.config.fields import FIELDS, flatten, unknown_field, validate_field
 from rnnjax.config.renamed import SINCE
 from rnnjax.config.schema import COUNT, LIST, Arm, Study, StudyFile
 from rnnjax.config.toml_file import read_toml
 from rnnjax.devices import available_memory
 from rnnjax.errors import BadInput
-from rnnjax.settings import TABLE_FIELDS, TEXT_FIELDS, Spec, TaskSpec
+from rnnjax.settings import TABLE_FIELDS, TEXT_FIELDS, Spec, TaskSpec, resolve_decay
 
 SEEDS = "seeds"  # the number of seeds, among the settings that differ from a file
 BYTES_PER_STEP = 40  # of a series or an example: its numbers in float64 and float32, the inputs and targets
@@ -66,7 +66,7 @@ def build_study(
     shorter = {"steps": asked.pop("steps")} if varied and "steps" in asked else {}
     file = replace(file, base=flatten(file.base) | asked, seeds=file.seeds if seeds is None else seeds)
     check_count(file, where, max_runs)
-    arms = scale_steps(expand_axes(file, where), file, shorter, where)
+    arms = resolve_decays(scale_steps(expand_axes(file, where), file, shorter, where), where)
     if patterns:
         file, arms = keep_arms(file, arms, patterns)
     study = Study(name, file, arms, seed_list(file, where), {}, complete=not patterns, file_values=file_values)
@@ -143,6 +143,21 @@ def scale_steps(arms: list[Arm], file: StudyFile, asked: dict[str, Any], where: 
         return arm._replace(spec=replace(arm.spec, steps=steps), axes=arm.axes | {"steps": steps})
 
     return [shorter(arm) for arm in arms]
+
+
+def resolve_decays(arms: list[Arm], where: str) -> list[Arm]:
+    """Arms with the number of steps that decay_steps = 0 stands for. Raises BadInput where two become identical."""
+
+    def resolved(arm: Arm) -> Arm:
+        hp = resolve_decay(arm.spec, arm.hp)
+        varied = {"decay_steps": hp.decay_steps} if "decay_steps" in arm.axes else {}
+        return arm._replace(hp=hp, axes=arm.axes | varied)
+
+    tied = any(not arm.hp.decay_steps for arm in arms)
+    arms = [resolved(arm) for arm in arms]
+    if tied:
+        reject_identical(arms, where)
+    return arms
 
 
 def values_of_file(file: StudyFile, wanted: Iterable[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from rnnjax.networks.model import Model, build_network
-from rnnjax.networks.sampling import decode_step, prefill
+from rnnjax.networks.sampling import decode_step, mask_logits, prefill
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Params
 
@@ -44,6 +44,7 @@ def beam_search(
     end: Array,
     transitions_AV: Array | None = None,
     min_length: Array | None = None,
+    allowed_V: Array | None = None,
 ) -> BeamResult:
     """Search for the texts with the highest log p / ((5 + n) / 6)^length_penalty, n being the symbols of a text.
 
@@ -56,6 +57,7 @@ def beam_search(
         transitions_AV: for ends that are not a single id: the next state for each of A states and each id. A text
             begins in state 0, has ended in state 1, and is then padded with `end`.
         min_length: symbols of a text, with the end symbol, before which it cannot end; None = 0.
+        allowed_V: false for symbols that no text may have; None = all are allowed.
 
     Returns:
         `width` texts for each prompt. Of these as many as there are have a score above -inf.
@@ -68,7 +70,7 @@ def beam_search(
     def search(carry: Carry, logits_V: Array) -> BeamResult:
         start = initial_beam(width, carry, logits_V)
         last, (parents_NM, ids_NM) = jax.lax.scan(
-            partial(beam_step, model, params, end, transitions_AV, min_length), start, length=length
+            partial(beam_step, model, params, end, transitions_AV, min_length, allowed_V), start, length=length
         )
         scores = last.log_p / ((5 + last.length) / 6) ** length_penalty
         ranking = jnp.argsort(-scores, stable=True)
@@ -95,13 +97,14 @@ def beam_step(
     end: Array,
     transitions_AV: Array,
     min_length: Array | None,
+    allowed_V: Array | None,
     beam: Hypotheses,
     _: None,
 ) -> tuple[Hypotheses, tuple[Array, Array]]:
     """One step of one beam; also, for each new text, the index of the text that it continues and its new symbol."""
     vocabulary, ended = beam.logits_MV.shape[1], beam.state == COMPLETE
     ending_MV = jnp.broadcast_to(jnp.where(jnp.arange(vocabulary) == end, 0, -jnp.inf), beam.logits_MV.shape)
-    gains_MV = jnp.where(ended[:, None], ending_MV, jax.nn.log_softmax(beam.logits_MV))
+    gains_MV = jnp.where(ended[:, None], ending_MV, mask_logits(allowed_V, jax.nn.log_softmax(beam.logits_MV)))
     if min_length is not None:
         too_short_M = ~ended & (beam.length + 1 < min_length)
         gains_MV = jnp.where(too_short_M[:, None] & (transitions_AV[beam.state] == COMPLETE), -jnp.inf, gains_MV)

@@ -30,6 +30,7 @@ def sample(
     temperature: Array,
     key: Array,
     truncation: Truncation | None = None,
+    allowed_V: Array | None = None,
 ) -> Array:
     """Draw `length` symbols after each prompt from softmax(logits / temperature).
 
@@ -37,13 +38,15 @@ def sample(
         prompts_TP: ids of P prompts of equal length, read from the initial state. length: static.
         temperature: > 0, or 0 for the most likely symbol at every step (greedy).
         truncation: None = none, which saves a sort of the logits.
+        allowed_V: false for symbols that are never drawn; None = all are allowed.
 
     Returns:
         ids [length, P], int32.
     """
     model = build_network(spec, hp)
     uniforms_NP = jax.random.uniform(key, (length, prompts_TP.shape[1]))
-    return generate_from(model, params, prefill(model, hp, params, prompts_TP), uniforms_NP, temperature, truncation)
+    start = prefill(model, hp, params, prompts_TP)
+    return generate_from(model, params, start, uniforms_NP, temperature, truncation, allowed_V)
 
 
 def generate_from(
@@ -53,6 +56,7 @@ def generate_from(
     uniforms_NP: Array,
     temperature: Array,
     truncation: Truncation | None = None,
+    allowed_V: Array | None = None,
 ) -> Array:
     """As `sample`, from the carries of P texts and their logits [P, V]; one uniform number per symbol."""
     choose = (
@@ -61,10 +65,15 @@ def generate_from(
 
     def step(state: tuple[Carry, Array], uniform_P: Array) -> tuple[tuple[Carry, Array], Array]:
         carry, logits_PV = state
-        ids_P = jax.vmap(choose)(uniform_P, logits_PV)
+        ids_P = jax.vmap(choose)(uniform_P, mask_logits(allowed_V, logits_PV))
         return decode_step(model, params, carry, ids_P), ids_P
 
     return jax.lax.scan(step, start, uniforms_NP)[1]
+
+
+def mask_logits(allowed_V: Array | None, logits_PV: Array) -> Array:
+    """The logits, -inf for symbols that are not allowed; None = all are."""
+    return logits_PV if allowed_V is None else jnp.where(allowed_V, logits_PV, -jnp.inf)
 
 
 def prefill(model: Model, hp: HParams, params: Params, prompts: Array) -> tuple[Carry, Array]:

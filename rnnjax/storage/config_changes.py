@@ -15,6 +15,7 @@ Config = Mapping[str, Any]
 
 ADDABLE = "more steps, seeds or arms can be added; --resume with the folder alone keeps its settings"
 TABLE_DEFAULTS = {field.name: field.default for field in fields(TaskSpec) if field.name in TABLE_FIELDS}
+DECAYING = ("step", "exponential", "cosine")  # schedules that read decay_steps
 
 
 class Changes(NamedTuple):
@@ -66,17 +67,24 @@ def describe_additions(old: Config, new: Config) -> list[str]:
     """A phrase for each kind of addition."""
     old_arms, new_arms = old.get("arms", {}), new.get("arms", {})
     steps = dict.fromkeys(
-        (new_arms[name]["steps"], settings["steps"])
+        (new_arms[name]["steps"], settings["steps"], ends_with_decay(settings))
         for name, settings in old_arms.items()
         if new_arms[name].get("steps") != settings.get("steps")
     )
-    found = [f"steps {now:,} (from {was:,})" for now, was in steps]
+    decay = "; the decay of the learning rate stays that of {:,} steps"
+    found = [f"steps {now:,} (from {was:,}{decay.format(was) if decays else ''})" for now, was, decays in steps]
     seeds = [len(seeds_of(config, name)) for config in (new, old) for name in list(old_arms)[:1]]
     found += [f"{seeds[0]} seeds (from {seeds[1]})"] if seeds and seeds[0] != seeds[1] else []
     arms = len(new_arms) - len(old_arms)
     found += [f"{arms} more arm{'s' if arms > 1 else ''}"] if arms else []
     reordered = [name for name in new_arms if name in old_arms] != list(old_arms)  # and so are the runs of a checkpoint
     return found + (["another order of arms"] if reordered else [])
+
+
+def ends_with_decay(settings: Config) -> bool:
+    """Whether the decay of an arm's learning rate ends with its training, as with decay_steps = 0."""
+    end: float = settings.get("decay_steps", 0) + settings.get("warmup_steps", 0)
+    return end == settings["steps"] and settings.get("schedule") in DECAYING
 
 
 def with_table_defaults(config: Config) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnnjax.networks.model import build_network
-from rnnjax.settings import HParams, Spec
+from rnnjax.settings import HParams, Spec, resolve_decay
 from rnnjax.training.early_stopping import early_stopping_check
 from rnnjax.training.state import StepMetrics, TrainState, init_state
 from rnnjax.training.step import train_chunk
@@ -48,8 +48,9 @@ def group_by_program(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def stack_hparams(runs: Sequence[Run]) -> HParams:
-    """The hyperparameters of R runs as arrays [R]."""
-    columns = {name: [getattr(run.hp, name) for run in runs] for name in HParams._fields}
+    """The hyperparameters of R runs as arrays [R], with `resolve_decay`."""
+    resolved = [resolve_decay(run.spec, run.hp) for run in runs]
+    columns = {name: [getattr(hp, name) for hp in resolved] for name in HParams._fields}
     dtypes = {"seed": np.uint32}
     return HParams._make(np.asarray(column, dtypes.get(name, np.float32)) for name, column in columns.items())
 

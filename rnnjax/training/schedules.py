@@ -4,11 +4,14 @@ Steps are optimizer steps, counted from 0; lengths are traced, so that one can b
 schedules, but some of their lengths must be Python numbers.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from rnnjax.checks import lookup
+from rnnjax.errors import BadInput
 from rnnjax.settings import HParams
 
 
@@ -17,14 +20,21 @@ def constant_rate(hp: HParams, step: Array) -> Array:
     return jnp.asarray(1.0)
 
 
+def decay_length(hp: HParams) -> Any:
+    """decay_steps. Raises BadInput for a Python number 0, the length of a training that is not known here."""
+    if isinstance(hp.decay_steps, int | float) and not hp.decay_steps:
+        raise BadInput("HParams:decay_steps: got 0; expected number > 0 here, or resolve_decay(spec, hp) before")
+    return hp.decay_steps
+
+
 def step_decay(hp: HParams, step: Array) -> Array:
     """factor = decay_factor^floor(step / decay_steps)."""
-    return hp.decay_factor ** jnp.floor(step / hp.decay_steps)
+    return hp.decay_factor ** jnp.floor(step / decay_length(hp))
 
 
 def exponential_decay(hp: HParams, step: Array) -> Array:
     """factor = decay_factor^(step / decay_steps)."""
-    return hp.decay_factor ** (step / hp.decay_steps)
+    return hp.decay_factor ** (step / decay_length(hp))
 
 
 def cosine_decay(hp: HParams, step: Array) -> Array:
@@ -32,7 +42,7 @@ def cosine_decay(hp: HParams, step: Array) -> Array:
 
     Source: Loshchilov and Hutter 2017, arXiv:1608.03983, without restarts.
     """
-    done = jnp.minimum(step / hp.decay_steps, 1)
+    done = jnp.minimum(step / decay_length(hp), 1)
     return hp.decay_factor + (1 - hp.decay_factor) * (1 + jnp.cos(jnp.pi * done)) / 2
 
 

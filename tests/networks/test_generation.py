@@ -186,6 +186,21 @@ def test_what_was_taken_away_is_never_drawn() -> None:
     assert rises, "or the test says nothing"
 
 
+@pytest.mark.parametrize("truncation", [None, Truncation(jnp.int32(V), jnp.float32(1))])
+def test_a_symbol_that_is_not_allowed_leaves_its_probability_to_the_others(truncation: Truncation | None) -> None:
+    p_V = probabilities_after(PROMPT.tolist(), 1.0)
+    banned = int(np.argmax(p_V))
+    run = partial(sample, SPEC, HP, PARAMS, length=2, truncation=truncation, allowed_V=np.arange(V) != banned)
+    prompts_TP = jnp.asarray(np.tile(PROMPT[:, None], 20_000))
+    ids_NP = np.asarray(run(prompts_TP, temperature=jnp.float32(1), key=jax.random.key(0)))
+    assert banned not in ids_NP
+    left_V = np.delete(p_V, banned)
+    counts_V = np.delete(np.bincount(ids_NP[0], minlength=V), banned)
+    assert scipy.stats.chisquare(counts_V, 20_000 * left_V / left_V.sum()).pvalue > 1e-4
+    greedy = np.asarray(run(prompts_TP[:, :1], temperature=jnp.float32(0), key=jax.random.key(0)))
+    assert greedy[0, 0] == np.argsort(p_V)[-2]
+
+
 def test_a_low_temperature_is_greedy() -> None:
     prompts_TP = np.tile(PROMPT[:, None], 50)
     np.testing.assert_array_equal(written(prompts_TP, 5, 1e-3), written(prompts_TP, 5, 0))
@@ -287,6 +302,20 @@ def test_no_text_ends_before_its_shortest_length() -> None:
         tuple(ids[:n]) for ids, n, score in zip(ids_MN.tolist(), lengths_M, scores_M, strict=True) if score > -np.inf
     }
     assert said == {ids for ids in all_texts([2, 0], end) if len(ids) >= shortest}
+
+
+@pytest.mark.slow
+def test_no_text_has_a_symbol_that_is_not_allowed() -> None:
+    """A beam as wide as all texts: those of `all_texts` without the symbol, each with its own probability."""
+    prompt, end = np.array([[2], [0]], np.int32), 2
+    arguments = (LENGTH, 3**LENGTH, jnp.float32(0), jnp.int32(end), None, None, np.array([True, False, True]))
+    ranked = beam_search(SMALL, HParams(), params_of(SMALL), prompt, *arguments)
+    ids_MN, lengths_M, scores_M = (np.asarray(leaf)[..., 0] for leaf in ranked)
+    ranked_texts = zip(ids_MN.tolist(), lengths_M, scores_M, strict=True)
+    said = {tuple(ids[:n]): score for ids, n, score in ranked_texts if np.isfinite(score)}
+    texts = {ids: log_p for ids, log_p in all_texts([2, 0], end).items() if 1 not in ids}
+    assert said.keys() == texts.keys()
+    assert all(said[ids] == pytest.approx(log_p, abs=1e-4) for ids, log_p in texts.items())
 
 
 def test_the_penalty_decides_between_short_and_long() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from rnnjax import devices
 from rnnjax.cli.common import run_command
+from rnnjax.cli.sample import build_options
 from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput
 from rnnjax.networks.beam_search import beam_search
@@ -22,6 +23,7 @@ from rnnjax.studies.forecast_table import ForecastOptions, ForecastTable, foreca
 from rnnjax.studies.load_networks import LoadedNetwork, load_network
 from rnnjax.studies.run import run_study
 from rnnjax.studies.sampling import (
+    TEMPERATURE,
     SamplingOptions,
     check_series_options,
     sample_from_folder,
@@ -82,7 +84,9 @@ def test_it_writes_what_was_asked_for(folder: Path) -> None:
     assert text == said(folder, prompt="the ", beam=1), "a beam of width 1 is greedy"
     drawn = [said(folder, prompt="the ", random=seed) for seed in (0, 0, 1)]
     assert drawn[0] == drawn[1] != drawn[2]
-    assert drawn[0] == said(folder, prompt="the ", temperature=1.0) != said(folder, prompt="the ", temperature=9.0)
+    default = said(folder, prompt="the ", temperature=TEMPERATURE)
+    assert drawn[0] == default != said(folder, prompt="the ", temperature=9.0)
+    assert f"> 0; default {TEMPERATURE}" in build_options().format_help()
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Free-running generation: loops, repetition and validity of the texts."""
 
 from collections.abc import Iterable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.state import TrainState
 from rnnjax.types import Probe, Task
-from rnnjax.vocabulary import ids_to_text
+from rnnjax.vocabulary import ids_to_text, known_tokens
 
 PROMPTS = 32
 PROMPT_LENGTH = 25
@@ -49,20 +50,20 @@ MEASURES = {
 def text(spec: Spec, task: Task) -> Probe:
     """500 characters after each of 32 held-out prompts, greedy and at temperature 1.
 
+    The token that stands for those which a vocabulary leaves out is not drawn.
+
     Values: see TEXT_METRICS, with a suffix for the decoder, and the task's `text_measures`.
     """
     require_unidirectional(spec)
     if not task.vocabulary:
         raise NotApplicable(f"task.name: got '{spec.task.name}'; expected a text for a probe of generated text")
     prompts_TP = spread_windows(task.make_sequence(task.validation_N), PROMPT_LENGTH, PROMPTS).inputs_WTB[0]
-    measure_text = task.text_measures or no_measures
+    measure_text, known_V = task.text_measures or no_measures, known_tokens(task.vocabulary)
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         key = jax.random.fold_in(key_for(hp, "samples"), step)
-        return {
-            name: sample(spec, hp, state.params, jnp.asarray(prompts_TP), LENGTH, jnp.float32(t), key).T
-            for name, t in TEMPERATURES.items()
-        }
+        draw = partial(sample, spec, hp, state.params, jnp.asarray(prompts_TP), LENGTH, key=key, allowed_V=known_V)
+        return {name: draw(temperature=jnp.float32(t)).T for name, t in TEMPERATURES.items()}
 
     def run_values(ids_PN: np.ndarray) -> dict[str, float]:
         periods = trailing_period(ids_PN, LONGEST_PERIOD, LOOP_TAIL)

@@ -19,9 +19,9 @@ import numpy as np
 
 from benchmarks.releases import tables
 from benchmarks.releases.settings import QUICK_SETTINGS, SETTINGS, Setting
-from rnnjax.cli.speed.tables import cpu_name
 from rnnjax import devices
 from rnnjax.cli.common import build_parser
+from rnnjax.cli.speed.tables import cpu_name
 from rnnjax.errors import BadInput
 
 ROOT = Path(__file__).parents[3]

@@ -1,0 +1,1 @@
+"""What the recipe of configs/train/text.toml costs, and what it gives."""
