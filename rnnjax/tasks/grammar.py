@@ -70,7 +70,8 @@ def build_grammar(settings: TaskSpec) -> Grammar:
     return Grammar(determiner=settings.determiner_probability, extra_letters=extra)
 
 
-def word_categories(grammar: Grammar) -> dict[str, str]:
+@lru_cache(maxsize=16)
+def word_categories(grammar: Grammar) -> Mapping[str, str]:
     """The category of each word; that of the determiner is "DET"."""
     return {DETERMINER: "DET"} | {word: category for category, words in grammar.lexicon for word in words}
 
