@@ -56,8 +56,8 @@ def stack_hparams(runs: Sequence[Run]) -> HParams:
     return HParams._make(np.asarray(column, dtypes.get(name, np.float32)) for name, column in columns.items())
 
 
-# Random numbers compile to long loops of integers, at LLVM's first level in a third of the time. The bits stay where every
-# number is computed on its own; a sum may be added up in another order.
+# Random numbers compile to long loops of integers, at LLVM's first level in a third of the time. The bits stay where
+# every number is computed on its own; a sum may be added up in another order.
 QUICK_OPTIONS = {"xla_backend_optimization_level": 1}
 CACHE_BYTES = 2**20  # of one core's own cache
 WIDEST_BLOCK = 16
