@@ -183,6 +183,7 @@ class Program(NamedTuple):
     advance: Callable[[list[Any], int], tuple[list[Any], StepMetrics]]  # states, steps -> states, record [R, rows]
     check_early_stopping: Callable[[list[Any]], list[Any]]  # states -> states, after a check of the held-out loss
     measure: Callable[[Measure, list[Any], int], dict[str, np.ndarray]]  # probe, states, step -> values [R, ...]
+    compilations: Callable[[Sequence[Measure]], list[Callable[[], Any]]]  # probes -> what each compiles one program
 
 
 def compile_program(runs: Sequence[Run], data: WindowData, rows: int, held_out: WindowData | None = None) -> Program:
@@ -223,4 +224,25 @@ def compile_program(runs: Sequence[Run], data: WindowData, rows: int, held_out: 
         rounds = zip(states, hp, strict=True)
         return blocks.gather([compiled(probe)(state, hp_round, jnp.int32(step)) for state, hp_round in rounds])
 
-    return Program(blocks, hp, advance, check_early_stopping, measure)
+    def compilations(probes: Sequence[Measure]) -> list[Callable[[], Any]]:
+        """One function for each program; a program that was not compiled before it is called is compiled then."""
+        hp_of_run = jax.tree.map(lambda leaf: leaf[0], stack_hparams(runs[:1]))
+        state, step = round_shapes(blocks, jax.eval_shape(partial(init_state, spec), hp_of_run)), jnp.int32(0)
+        checks = [(check_run, (state, hp[0], held_out))] if held_out is not None else []
+        calls = [(chunk, (state, hp[0], data, step)), *checks]
+        calls += [(compiled(probe), (state, hp[0], step)) for probe in probes]
+        return [partial(compile_call, function, arguments) for function, arguments in calls]
+
+    return Program(blocks, hp, advance, check_early_stopping, measure, compilations)
+
+
+def compile_call(function: Any, arguments: tuple[Any, ...]) -> None:
+    """Compile a jitted function for a call with such arguments, arrays or shapes; the call itself finds it done."""
+    function.lower(*arguments).compile()
+
+
+def round_shapes(blocks: RunBlocks, tree: Any) -> Any:
+    """The shapes of one round of trees like this one, of one run."""
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((blocks.round_size, *leaf.shape), leaf.dtype, sharding=blocks.per_run), tree
+    )
