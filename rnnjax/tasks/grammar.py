@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise, product
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -51,6 +51,9 @@ SENTENCE_TEMPLATES = (
     "DET+NOUN_OBJECT VERB_TRAN DET+NOUN_OBJECT",
     "DET+NOUN_OBJECT VERB_TRAN NOUN_FOOD",
 )
+
+
+WordTree = dict[str, Any]  # word -> the tree of the words after it
 
 
 class Grammar(NamedTuple):
@@ -134,6 +137,17 @@ def sentence_prefixes(grammar: Grammar) -> Mapping[str, float]:
         for length in range(len(sentence) + 1):
             probabilities[sentence[:length]] += probability
     return dict(probabilities)
+
+
+@lru_cache(maxsize=16)
+def sentence_tree(grammar: Grammar) -> WordTree:
+    """Every sentence, word by word: the words that may follow, each with the tree of what follows it; {} at an end."""
+    tree: WordTree = {}
+    for sentence in sentence_probabilities(grammar):
+        node = tree
+        for word in sentence.split(" ")[:-1]:
+            node = node.setdefault(word, {})
+    return tree
 
 
 def entropy_rate(grammar: Grammar) -> float:
