@@ -3,7 +3,7 @@
 from typing import Literal
 
 import numpy as np
-import scipy.stats
+from scipy.special import ndtri, stdtrit  # scipy.stats takes longer to load than a small study to train
 
 from rnnjax.analysis.forecasts import Forecasts
 from rnnjax.analysis.statistics import Interval, mean_over_seeds
@@ -66,4 +66,4 @@ def critical_value(rows: int, reach: int) -> float:
     """Of a mean over its Newey-West deviation, two-sided at 5%: b = (reach + 1) / rows is not taken as small."""
     b = (reach + 1) / rows
     fixed = 1.9600 + 2.9694 * b + 0.4160 * b**2 - 0.5324 * b**3
-    return fixed * float(scipy.stats.t.ppf(0.975, rows - 1) / scipy.stats.norm.ppf(0.975))
+    return fixed * float(stdtrit(rows - 1, 0.975) / ndtri(0.975))

@@ -14,7 +14,8 @@ from rnnjax.api.train_result import TrainResult
 from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.studies.callback import Callback, call_user
-from rnnjax.studies.group import CHUNK_SECONDS, LONGEST_RECORD
+from rnnjax.studies.group import CHUNK_SECONDS
+from rnnjax.studies.group_setup import LONGEST_RECORD
 from rnnjax.studies.plan import next_stop, regular_points
 from rnnjax.studies.progress import Clock, Display, Pace
 from rnnjax.studies.recording import describe_losses, empty_record

@@ -201,6 +201,8 @@ CELLS: dict[str, Callable[[Spec, HParams], Cell | OpaqueCell]] = {
     "flax_optimized_lstm": from_flax(nn.OptimizedLSTMCell),
 }
 
+NATIVE_CELLS = ("elman", "leaky", "minimal", "gru", "lstm")  # made of `INITIALIZERS` alone
+
 
 def build_spec_cell(spec: Spec, hp: HParams) -> Cell | OpaqueCell:
     """The cell of a spec, with layer normalisation if `spec.layer_norm`. Raises BadInput for a name not in CELLS."""

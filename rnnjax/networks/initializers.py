@@ -112,6 +112,8 @@ INITIALIZERS = {
     "radius": normal_with_radius,
 }
 SQUARE_ONLY = ("radius",)
+# whose elements are computed one by one, without a sum over others
+ELEMENTWISE = {"xavier_normal", "xavier_uniform", "he_normal", "normal", "uniform", "identity", "cyclic", "zeros"}
 
 
 def distribution(name: str, shape: Shape, gain: float) -> tuple[str, float]:

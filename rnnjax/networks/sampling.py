@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from rnnjax.networks.keys import key_for
@@ -30,7 +31,7 @@ def sample(
     temperature: Array,
     key: Array,
     truncation: Truncation | None = None,
-    allowed_V: Array | None = None,
+    allowed_V: Array | np.ndarray | None = None,
 ) -> Array:
     """Draw `length` symbols after each prompt from softmax(logits / temperature).
 
@@ -56,7 +57,7 @@ def generate_from(
     uniforms_NP: Array,
     temperature: Array,
     truncation: Truncation | None = None,
-    allowed_V: Array | None = None,
+    allowed_V: Array | np.ndarray | None = None,
 ) -> Array:
     """As `sample`, from the carries of P texts and their logits [P, V]; one uniform number per symbol."""
     choose = (
@@ -71,7 +72,7 @@ def generate_from(
     return jax.lax.scan(step, start, uniforms_NP)[1]
 
 
-def mask_logits(allowed_V: Array | None, logits_PV: Array) -> Array:
+def mask_logits(allowed_V: Array | np.ndarray | None, logits_PV: Array) -> Array:
     """The logits, -inf for symbols that are not allowed; None = all are."""
     return logits_PV if allowed_V is None else jnp.where(allowed_V, logits_PV, -jnp.inf)
 

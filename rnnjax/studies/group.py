@@ -16,14 +16,14 @@ import numpy as np
 
 from rnnjax.config.schema import Study
 from rnnjax.errors import Stopped
-from rnnjax.probes import applicable, outline
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.run_folder import RunFolder
 from rnnjax.studies.callback import Callback, call_user
 from rnnjax.studies.fine_tuning import source_parameters
+from rnnjax.studies.group_setup import LONGEST_RECORD, GroupSetup
 from rnnjax.studies.load_results import Recorded, arm_result
 from rnnjax.studies.metrics import network_sizes
-from rnnjax.studies.parts import Part, first_part, named_runs, part_plans, runs_of_part
+from rnnjax.studies.parts import named_runs
 from rnnjax.studies.plan import Plan, next_stop
 from rnnjax.studies.progress import Clock, Display, Pace, resume_command
 from rnnjax.studies.recording import (
@@ -37,13 +37,11 @@ from rnnjax.studies.recording import (
 from rnnjax.studies.signals import Interruption
 from rnnjax.studies.tensorboard import TensorBoardLogger, arm_settings, log_recorded, rows_by_arm
 from rnnjax.studies.tensorboard_tags import logged_steps, plan_board
-from rnnjax.tasks.windows import held_out_window, task_windows
-from rnnjax.training.parallel import Program, Run, compile_program, init_states
+from rnnjax.training.parallel import Run, init_states
 from rnnjax.training.state import StepMetrics
 from rnnjax.types import Facts, Task
 
 KEPT = 3  # checkpoints while training: the newest may turn out to be damaged
-LONGEST_RECORD = 60  # rows of one chunk
 SAVE_SECONDS = 2.0  # seconds between checkpoints, where the study file does not say at which steps
 CHUNK_SECONDS = 2.0  # seconds that a chunk should take: how long a signal waits
 
@@ -63,43 +61,26 @@ class GroupTrainer:
     """A part of a group in training: the one object of a study that changes.
 
     Args:
-        name: of the group. group: all its runs. part: those that are trained here, all of them by default.
+        name: of the group. group: all its runs. setup: of those that are trained here.
     """
 
-    def __init__(
-        self, context: RunContext, name: str, group: Sequence[Run], task: Task, part: Part | None = None
-    ) -> None:
-        study = context.study
+    def __init__(self, context: RunContext, name: str, group: Sequence[Run], task: Task, setup: GroupSetup) -> None:
         self.context, self.name, self.task = context, name, task
-        self.part = part or first_part(study, name, group)
-        self.runs = runs_of_part(study, group, self.part)
+        self.part, self.runs, self.spec, self.plans = setup.part, setup.runs, setup.spec, setup.plans
+        self.plan, self.probes, self.outlines = setup.plan, setup.probes, setup.outlines
         self.arms = rows_by_arm([run.arm for run in self.runs])
-        self.spec = self.runs[0].spec.program
-        self.plans = part_plans(study, self.spec, self.part)
-        plan = self.plans[-1][1]
-        self.probes = applicable(plan.probes, self.spec, task)
-        self.plan = plan._replace(probes={name: plan.probes[name] for name in self.probes})
-        self.outlines = {name: outline(probe, self.spec) for name, probe in self.probes.items()}
         self.metrics = value_metrics(task, self.probes, self.outlines)
-        context.display.begin(name, self.spec.steps, len(self.runs))
-        with context.clock.phase("train"):
-            self.program = self.compile()
-            self.states = self.program.blocks.scatter(init_states(self.runs))
+        self.program = setup.program
+        self.states = self.program.blocks.scatter(setup.start)
         self.record_entry(group)
         self.step, self.chunk_length, self.saved_at = 0, self.spec.log_every, time.monotonic()
         self.record, self.values = self.empty_arrays(self.plan)
         self.pace = Pace(context.clock, self.spec.steps, self.plan.stops())
 
-    def compile(self) -> Program:
-        """The training program of this group."""
-        task, spec = self.task, self.spec
-        data = task_windows(task, task.train_N, spec.batch, spec.window)
-        held_out = held_out_window(task, spec.window, spec.carry == "carried") if self.plan.checks else None
-        return compile_program(self.runs, data, LONGEST_RECORD, held_out)
-
     def start_from_source(self) -> None:
         """Start from the parameters of another run folder. Raises BadInput where it has changed."""
-        params = source_parameters(self.context.study, self.runs, init_states(self.runs).params, self.task)
+        fresh = self.program.blocks.gather(self.states).params
+        params = source_parameters(self.context.study, self.runs, fresh, self.task)
         self.states = self.program.blocks.scatter(init_states(self.runs, params))
 
     def record_entry(self, group: Sequence[Run]) -> None:

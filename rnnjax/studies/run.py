@@ -14,7 +14,7 @@ import numpy as np
 from rnnjax.analysis.results import Results, select_arms
 from rnnjax.config.schema import Arm, Study
 from rnnjax.errors import AllDiverged
-from rnnjax.probes.dynamics.spectrum import kernel_spectrum, recurrent_kernels
+from rnnjax.probes.dynamics.spectrum import eigenvalue_moduli, recurrent_kernels
 from rnnjax.reports.document import Statement
 from rnnjax.settings import TaskSpec
 from rnnjax.storage.checkpoints import Checkpoints
@@ -134,5 +134,5 @@ def write_initial_statistics(run: RunFolder, study: Study) -> None:
 def initial_radius(arm: Arm, count: int) -> np.ndarray:
     """The spectral radius of `count` recurrent kernels at step 0; of the first layer's first gate."""
     runs = [parallel.Run(0, arm.spec, arm.hp._replace(seed=INITIAL_SEEDS + i)) for i in range(count)]
-    kernels_RHH = next(iter(recurrent_kernels(arm.spec, parallel.init_states(runs).params).values()))
-    return kernel_spectrum(kernels_RHH)["spectral_radius"]
+    kernels_RHH = next(iter(recurrent_kernels(arm.spec, parallel.init_params(runs)).values()))
+    return eigenvalue_moduli(kernels_RHH).max(axis=1)

@@ -1,6 +1,7 @@
 """Train all groups of a study, part by part, and write the metrics file of each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 from rnnjax.settings import TaskSpec
 from rnnjax.storage.tree_digest import state_digest
 from rnnjax.studies.group import GroupTrainer, RunContext
+from rnnjax.studies.group_setup import GroupSetup, compiler_threads, one_ahead, set_up_part
 from rnnjax.studies.load_results import Recorded, to_arrays
 from rnnjax.studies.parts import Part, group_parts, groups_of_study
 from rnnjax.studies.tensorboard import log_recorded, rows_by_arm
@@ -20,8 +22,16 @@ def train_groups(context: RunContext, tasks: dict[TaskSpec, Task]) -> None:
     """Train every arm with every seed, group by group. Raises: as `GroupTrainer.run`."""
     groups = groups_of_study(context.study)
     context.display.plan({name: work(group) for name, group in groups.items()})
-    for name, group in groups.items():
-        train_group(context, name, group, tasks[group[0].spec.task])
+    parts = {name: group_parts(context.run.manifest, context.study, name, group) for name, group in groups.items()}
+    with compiler_threads() as pool:
+        jobs = [
+            partial(set_up_part, pool, context.run.path, context.study, group, tasks[group[0].spec.task], part)
+            for name, group in groups.items()
+            for part in parts[name]
+        ]
+        setups = one_ahead(pool, jobs)
+        for name, group in groups.items():
+            train_group(context, name, group, tasks[group[0].spec.task], parts[name], setups)
 
 
 def work(group: Sequence[Run]) -> float:
@@ -30,13 +40,17 @@ def work(group: Sequence[Run]) -> float:
     return float(len(group) * spec.steps * spec.window * spec.batch * spec.layers * (spec.hidden + spec.outputs))
 
 
-def train_group(context: RunContext, name: str, group: list[Run], task: Task) -> None:
-    """Train the parts of a group and write its metrics file."""
-    parts = group_parts(context.run.manifest, context.study, name, group)
+def train_group(
+    context: RunContext, name: str, group: list[Run], task: Task, parts: Sequence[Part], setups: Iterator[GroupSetup]
+) -> None:
+    """Train the parts of a group and write its metrics file. Args: setups: of the parts, in turn."""
     shown = arms_of_one_part(context, group, parts)
     recorded, trees = [], []
     for part in parts:
-        trainer = GroupTrainer(context, name, group, task, part)
+        context.display.begin(name, group[0].spec.steps, sum(map(len, part.runs.values())))
+        with context.clock.phase("compile"):
+            setup = next(setups)
+        trainer = GroupTrainer(context, name, group, task, setup)
         trainer.run(shown)
         recorded.append(trainer.recorded())
         trees.append(trainer.tree())

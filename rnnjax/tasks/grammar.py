@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise, product
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -53,6 +53,9 @@ SENTENCE_TEMPLATES = (
 )
 
 
+WordTree = dict[str, Any]  # word -> the tree of the words after it
+
+
 class Grammar(NamedTuple):
     """The definition of a language; hashable, so that its tables are made once. `_replace` a field for a variant."""
 
@@ -70,7 +73,8 @@ def build_grammar(settings: TaskSpec) -> Grammar:
     return Grammar(determiner=settings.determiner_probability, extra_letters=extra)
 
 
-def word_categories(grammar: Grammar) -> dict[str, str]:
+@lru_cache(maxsize=16)
+def word_categories(grammar: Grammar) -> Mapping[str, str]:
     """The category of each word; that of the determiner is "DET"."""
     return {DETERMINER: "DET"} | {word: category for category, words in grammar.lexicon for word in words}
 
@@ -133,6 +137,17 @@ def sentence_prefixes(grammar: Grammar) -> Mapping[str, float]:
         for length in range(len(sentence) + 1):
             probabilities[sentence[:length]] += probability
     return dict(probabilities)
+
+
+@lru_cache(maxsize=16)
+def sentence_tree(grammar: Grammar) -> WordTree:
+    """Every sentence, word by word: the words that may follow, each with the tree of what follows it; {} at an end."""
+    tree: WordTree = {}
+    for sentence in sentence_probabilities(grammar):
+        node = tree
+        for word in sentence.split(" ")[:-1]:
+            node = node.setdefault(word, {})
+    return tree
 
 
 def entropy_rate(grammar: Grammar) -> float:

@@ -1,8 +1,6 @@
 """Measures of a generated text against the grammar: shares of valid words and of valid sentences."""
 
-from collections.abc import Mapping
-
-from rnnjax.tasks.grammar import Grammar, sentence_prefixes, sentence_probabilities, word_categories
+from rnnjax.tasks.grammar import Grammar, sentence_tree, word_categories
 
 
 def grammar_measures(grammar: Grammar, text: str) -> dict[str, float]:
@@ -16,7 +14,7 @@ def valid_word_share(grammar: Grammar, text: str) -> float:
     Words are what stands between single spaces, so a double space is a word that is wrong. 0 where there is no word.
     """
     words, known = text.split(" ")[1:-1], word_categories(grammar)
-    return sum(word in known for word in words) / len(words) if words else 0.0
+    return sum(map(known.__contains__, words)) / len(words) if words else 0.0
 
 
 def valid_sentence_share(grammar: Grammar, text: str) -> float:
@@ -26,24 +24,16 @@ def valid_sentence_share(grammar: Grammar, text: str) -> float:
     Words of a good beginning that the end of the text cuts are not judged. So the grammar's own text has 1 if it is
     read from the space before a sentence, and a little less from the middle of one. 0 where no word is judged.
     """
-    words = text.split(" ")[1:-1]
-    position = covered = 0
-    known, whole = sentence_prefixes(grammar), sentence_probabilities(grammar)
-    while (length := _sentence_length(known, whole, words, position)) is not None:
-        covered += length
-        position += length or 1
+    words, tree = text.split(" ")[1:-1], sentence_tree(grammar)
+    node, position, end, covered = tree, 0, 0, 0  # the sentence that begins at `position` has been read up to `end`
+    while end < len(words):
+        known = words[end] in node
+        node = node[words[end]] if known else tree
+        end += 1
+        if not known:
+            position += 1
+            end = position
+        elif not node:
+            covered += end - position
+            position, node = end, tree
     return covered / position if position else 0.0
-
-
-def _sentence_length(
-    known: Mapping[str, float], whole: Mapping[str, float], words: list[str], position: int
-) -> int | None:
-    """In words, of the sentence that begins at a word; 0 where none does; None where the text ends before it does."""
-    sentence = ""
-    for end in range(position, len(words)):
-        sentence += words[end] + " "
-        if sentence in whole:
-            return end + 1 - position
-        if sentence not in known:
-            return 0
-    return None

@@ -17,10 +17,12 @@ import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from rnnjax.networks.cells import NATIVE_CELLS
+from rnnjax.networks.initializers import ELEMENTWISE
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec, resolve_decay
 from rnnjax.training.early_stopping import early_stopping_check
-from rnnjax.training.state import StepMetrics, TrainState, init_state
+from rnnjax.training.state import StepMetrics, TrainState, init_state, start_params
 from rnnjax.training.step import train_chunk
 from rnnjax.types import Params, WindowData
 
@@ -55,6 +57,9 @@ def stack_hparams(runs: Sequence[Run]) -> HParams:
     return HParams._make(np.asarray(column, dtypes.get(name, np.float32)) for name, column in columns.items())
 
 
+# Random numbers compile to long loops of integers, at LLVM's first level in a third of the time. The bits stay where
+# every number is computed on its own; a sum may be added up in another order.
+QUICK_OPTIONS = {"xla_backend_optimization_level": 1}
 CACHE_BYTES = 2**20  # of one core's own cache
 WIDEST_BLOCK = 16
 
@@ -88,11 +93,14 @@ class RunBlocks:
         self.per_run = NamedSharding(self.mesh, RUN_AXIS)
         self.shared = NamedSharding(self.mesh, REPLICATED)
 
-    def compile(self, function: Callable[..., Any], batched: int = 1, donate: tuple[int, ...] = ()) -> Compiled:
+    def compile(
+        self, function: Callable[..., Any], batched: int = 1, donate: tuple[int, ...] = (), quick: bool = False
+    ) -> Compiled:
         """jit a function of one run for one round of runs.
 
-        The first `stack_hparams` arguments and the results have a run axis; the other arguments are the same for all
-        runs.
+        The first `batched` arguments and the results have a run axis; the other arguments are the same for all runs.
+
+        Args: quick: of a function without sums and products of matrices, see `QUICK_OPTIONS`.
         """
 
         def run_round(*arguments: Any) -> Any:
@@ -101,7 +109,8 @@ class RunBlocks:
             specs = tuple(RUN_AXIS if own else REPLICATED for own in per_run)
             return jax.shard_map(block, mesh=self.mesh, in_specs=specs, out_specs=RUN_AXIS, check_vma=False)(*arguments)
 
-        return jax.jit(run_round, donate_argnums=donate)
+        options = QUICK_OPTIONS if quick and self.mesh.devices.flat[0].platform == "cpu" else None
+        return jax.jit(run_round, donate_argnums=donate, compiler_options=options)
 
     def scatter(self, tree_R: Any) -> list[Any]:
         """[R] leaves -> for each round a tree of [D*K] leaves on the devices; padded with copies of the last run."""
@@ -116,21 +125,55 @@ class RunBlocks:
 
 
 def init_states(runs: Sequence[Run], params: Params | None = None) -> TrainState:
-    """The states [R] before training, from one small program for each pair of initializers.
+    """The states [R] before training.
 
     Args: params: leaves [R, ...] to start from; None = new ones.
     """
-    states: list[Any] = [None] * len(runs)
-    for spec in dict.fromkeys(run.spec for run in runs):
-        members = [i for i, run in enumerate(runs) if run.spec == spec]
+    params = init_params(runs) if params is None else params
+
+    def state_of_run(spec: Spec, hp: HParams, params: Params) -> TrainState:
+        return init_state(spec, hp, params)
+
+    return by_spec(state_of_run, lambda spec: False, runs, [run.spec.program for run in runs], params)
+
+
+def init_params(runs: Sequence[Run]) -> Params:
+    """The parameters [R, ...] of new networks, from one program for each pair of initializers.
+
+    Nothing of training is in it, so that groups which differ in that alone compile the same programs: the second one
+    finds them in the cache of compiled programs.
+    """
+    return by_spec(start_params, is_drawn, runs, [run.spec for run in runs])
+
+
+def is_drawn(spec: Spec) -> bool:
+    """Whether every parameter is drawn on its own at the start: no sum over others is in it."""
+    return spec.cell in NATIVE_CELLS and {spec.kernel_initializer, spec.recurrent_initializer} <= ELEMENTWISE
+
+
+def by_spec(
+    function: Callable[..., Any],
+    quick: Callable[[Spec], bool],
+    runs: Sequence[Run],
+    specs: Sequence[Spec],
+    *trees_R: Any,
+) -> Any:
+    """function(spec, hp, ...) of one run for all runs, one program for each spec.
+
+    Args: quick: as `RunBlocks.compile`. trees_R: further arguments, leaves [R, ...].
+    """
+    order: list[int] = []
+    parts = []
+    for spec in dict.fromkeys(specs):
+        members = [i for i, other in enumerate(specs) if other == spec]
         blocks = RunBlocks(len(members), block_width(spec))
-        given = () if params is None else (jax.tree.map(lambda leaf, at=members: leaf[at], params),)
-        init = blocks.compile(partial(init_state, spec), batched=1 + len(given))
-        arguments = [blocks.scatter(tree) for tree in (stack_hparams([runs[i] for i in members]), *given)]
-        started = blocks.gather([init(*of_round) for of_round in zip(*arguments, strict=True)])
-        for row, i in enumerate(members):
-            states[i] = jax.tree.map(lambda leaf, row=row: leaf[row], started)
-    return jax.tree.map(lambda *rows: np.stack(rows), *states)
+        own = jax.tree.map(lambda leaf, at=members: leaf[at], trees_R)
+        arguments = [blocks.scatter(tree) for tree in (stack_hparams([runs[i] for i in members]), *own)]
+        program = blocks.compile(partial(function, spec), batched=len(arguments), quick=quick(spec))
+        parts.append(blocks.gather([program(*of_round) for of_round in zip(*arguments, strict=True)]))
+        order += members
+    place_R = np.argsort(order)
+    return jax.tree.map(lambda *leaves: np.concatenate(leaves)[place_R], *parts)
 
 
 class Program(NamedTuple):
@@ -141,6 +184,7 @@ class Program(NamedTuple):
     advance: Callable[[list[Any], int], tuple[list[Any], StepMetrics]]  # states, steps -> states, record [R, rows]
     check_early_stopping: Callable[[list[Any]], list[Any]]  # states -> states, after a check of the held-out loss
     measure: Callable[[Measure, list[Any], int], dict[str, np.ndarray]]  # probe, states, step -> values [R, ...]
+    compilations: Callable[[Sequence[Measure]], list[Callable[[], Any]]]  # probes -> what each compiles one program
 
 
 def compile_program(runs: Sequence[Run], data: WindowData, rows: int, held_out: WindowData | None = None) -> Program:
@@ -181,4 +225,25 @@ def compile_program(runs: Sequence[Run], data: WindowData, rows: int, held_out: 
         rounds = zip(states, hp, strict=True)
         return blocks.gather([compiled(probe)(state, hp_round, jnp.int32(step)) for state, hp_round in rounds])
 
-    return Program(blocks, hp, advance, check_early_stopping, measure)
+    def compilations(probes: Sequence[Measure]) -> list[Callable[[], Any]]:
+        """One function for each program; a program that was not compiled before it is called is compiled then."""
+        hp_of_run = jax.tree.map(lambda leaf: leaf[0], stack_hparams(runs[:1]))
+        state, step = round_shapes(blocks, jax.eval_shape(partial(init_state, spec), hp_of_run)), jnp.int32(0)
+        checks = [(check_run, (state, hp[0], held_out))] if held_out is not None else []
+        calls = [(chunk, (state, hp[0], data, step)), *checks]
+        calls += [(compiled(probe), (state, hp[0], step)) for probe in probes]
+        return [partial(compile_call, function, arguments) for function, arguments in calls]
+
+    return Program(blocks, hp, advance, check_early_stopping, measure, compilations)
+
+
+def compile_call(function: Any, arguments: tuple[Any, ...]) -> None:
+    """Compile a jitted function for a call with such arguments, arrays or shapes; the call itself finds it done."""
+    function.lower(*arguments).compile()
+
+
+def round_shapes(blocks: RunBlocks, tree: Any) -> Any:
+    """The shapes of one round of trees like this one, of one run."""
+    return jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((blocks.round_size, *leaf.shape), leaf.dtype, sharding=blocks.per_run), tree
+    )

@@ -46,10 +46,15 @@ class StepMetrics(NamedTuple):
     objective: Array  # the optimised loss, after its reduction over the window
 
 
+def start_params(spec: Spec, hp: HParams) -> Params:
+    """The parameters of a new network."""
+    return build_network(spec, hp).init(key_for(hp, "start"))
+
+
 def init_state(spec: Spec, hp: HParams, params: Params | None = None) -> TrainState:
     """The state of a run before its first step. Args: params: trained ones to start from; None = new ones."""
     model = build_network(spec, hp)
-    params = model.init(key_for(hp, "start")) if params is None else params
+    params = start_params(spec, hp) if params is None else params
     unchecked = EarlyStopping(jnp.float32(jnp.inf), params, jnp.int32(0), jnp.int32(0), jnp.float32(1), jnp.int32(-1))
     return TrainState(
         params=params,

@@ -31,7 +31,7 @@ from rnnjax.errors import AllDiverged, Stopped
 from rnnjax.reports.document import VERDICTS
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.files import read_npz
-from rnnjax.studies import group
+from rnnjax.studies import group, group_setup
 from rnnjax.studies import run as run_module
 from rnnjax.studies.group import GroupTrainer
 from rnnjax.studies.load_results import load_results
@@ -140,8 +140,8 @@ def compiled_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_module, "prepare_study", once(prepare_study, key=lambda study: repr(study.config)))
         compiled = once(compile_program, key=lambda runs, data, rows, held_out: (tuple(runs), rows))
-        patch.setattr(group, "compile_program", compiled)
-        patch.setattr(group, "init_states", once(init_states, key=tuple))
+        patch.setattr(group_setup, "compile_program", compiled)
+        patch.setattr(group_setup, "init_states", once(init_states, key=tuple))
         probes = {name: once(probe, key=lambda spec, task: spec) for name, probe in diagnostics.PROBES.items()}
         patch.setattr(diagnostics, "PROBES", probes)
         yield

@@ -55,8 +55,8 @@ def not_donated() -> Any:
     from rnnjax.training.parallel import RunBlocks
 
     class Kept(RunBlocks):
-        def compile(self, function: Any, batched: int = 1, donate: tuple[int, ...] = ()) -> Any:
-            return super().compile(function, batched)
+        def compile(self, function: Any, batched: int = 1, donate: tuple[int, ...] = (), quick: bool = False) -> Any:
+            return super().compile(function, batched, quick=quick)
 
     return Kept
 

@@ -35,7 +35,7 @@ def kernel_spectrum(kernels_RHH: np.ndarray) -> dict[str, np.ndarray]:
     Source: Henrici 1962, Numerische Mathematik 4:24.
     """
     with np.errstate(over="ignore", invalid="ignore"):  # of kernels near the end of float32; their numbers are inf
-        modulus_RH = np.abs(np.linalg.eigvals(kernels_RHH))
+        modulus_RH = eigenvalue_moduli(kernels_RHH)
         size_R = np.sum(kernels_RHH**2, axis=(1, 2))
         strictly_upper_R = np.maximum(size_R - np.sum(modulus_RH**2, axis=1), 0)
         return {
@@ -44,6 +44,11 @@ def kernel_spectrum(kernels_RHH: np.ndarray) -> dict[str, np.ndarray]:
             "spectral_norm": np.linalg.norm(kernels_RHH, 2, axis=(1, 2)),
             "henrici": np.sqrt(strictly_upper_R / size_R),
         }
+
+
+def eigenvalue_moduli(kernels_RHH: np.ndarray) -> np.ndarray:
+    """|lambda| of square matrices, [R, H]; the largest is the spectral radius."""
+    return np.abs(np.linalg.eigvals(kernels_RHH))
 
 
 def recurrent_kernels(spec: Spec, params: Params) -> dict[str, Any]:
