@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from probe_values import values_with_run_axis
 
 from rnnjax.errors import NotApplicable
 from rnnjax.probes.generation.cycles import PROMPT, contains_rotation, cycles, greedy_texts
@@ -34,13 +35,7 @@ def forced(turn: int, counting: float) -> Params:
 
 
 def values_of(task: Task, params: Params) -> dict[str, np.ndarray]:
-    probe = cycles(SPEC, task)
-
-    def of_run(hp: HParams) -> dict[str, jax.Array]:
-        return probe.measure(init_state(SPEC, hp).replace(params=params), hp, jnp.int32(0))
-
-    hp = jax.tree.map(lambda value: jnp.asarray(value)[None], HParams())
-    return probe.summarise(jax.tree.map(np.asarray, jax.jit(jax.vmap(of_run))(hp)))
+    return values_with_run_axis(cycles(SPEC, task), SPEC, params)
 
 
 RING = [0, 1, 2, 3]
