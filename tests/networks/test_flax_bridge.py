@@ -39,8 +39,13 @@ def random_like(tree: Any) -> Any:
 
 def ours(cell: str, params: Params, mask_TB: Array | None = None, x_TBD: Array = X_TBD) -> Any:
     built = CELLS[cell](SPEC, HParams())
-    carry = jax.tree.map(lambda leaf: np.broadcast_to(leaf, (B, *leaf.shape)), built.carry())
-    return jax.jit(partial(unroll, built))(params, carry, x_TBD, mask_TB)
+
+    @jax.jit
+    def run(params: Params, x_TBD: Array, mask_TB: Array | None) -> Any:
+        carry = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (B, *leaf.shape)), built.carry())
+        return unroll(built, params, carry, x_TBD, mask_TB)
+
+    return run(params, x_TBD, mask_TB)
 
 
 def random_params(cell: Any) -> Params:
