@@ -71,6 +71,7 @@ def test_greedy_texts_and_the_gaps_of_their_states() -> None:
         np.testing.assert_allclose(gaps_PL[:, lag - 1], np.hypot(lag, moved) / size, rtol=1e-5, err_msg=str(count))
 
 
+@pytest.mark.slow
 def test_a_network_that_guesses_has_no_loops_but_greedy_ones() -> None:
     """All logits are equal: greedy says the first symbol for ever, and so does the state stand."""
     params = jax.tree.map(jnp.zeros_like, forced(1, 0.0))

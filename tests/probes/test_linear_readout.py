@@ -39,6 +39,7 @@ def values_of(task: Task) -> dict[str, float]:
     return {name: float(value) for name, value in probe_values.values_of(readout(SPEC, task), SPEC).items()}
 
 
+@pytest.mark.slow
 def test_a_cycle_is_read_without_error() -> None:
     found = values_of(task_of(CYCLE))
     assert found["ridge_accuracy"] == found["readout_accuracy"] == found["next_ngram"] == 1
@@ -48,6 +49,7 @@ def test_a_cycle_is_read_without_error() -> None:
     assert found["own_loss"] > 1, "untrained"
 
 
+@pytest.mark.slow
 def test_nothing_is_read_from_noise() -> None:
     found = values_of_noise()
     assert found["readout_loss"] == pytest.approx(math.log(V), abs=0.01)
@@ -55,6 +57,7 @@ def test_nothing_is_read_from_noise() -> None:
         assert found[name] == pytest.approx(0.25, abs=0.06), name  # a deviation of 0.0135
 
 
+@pytest.mark.slow
 def test_own_loss_is_that_of_the_networks_outputs() -> None:
     task = task_of(NOISE)
     state, (_, held_out) = jax.jit(partial(init_state, SPEC))(HParams()), symbol_windows(SPEC, task)

@@ -91,6 +91,7 @@ def test_a_network_that_reads_one_character_gains_nothing_from_more() -> None:
     np.testing.assert_allclose(found["cut_loss"], found["last_loss"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_carried_state_reads_each_stream_in_one_go() -> None:
     params = params_with(recurrent=1.0, scale=2.0)
     data = task_windows(task(), task().train_N, B, T)

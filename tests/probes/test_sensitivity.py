@@ -157,6 +157,7 @@ def test_only_swapped_axes_mix_series(axis: str) -> None:
     assert values["mixing"] == (pytest.approx(np.abs(slopes).max(), rel=1e-4) if axis == "batch" else 0)
 
 
+@pytest.mark.slow
 def test_small_batches_are_told_apart() -> None:
     task = task_of()
     spec = spec_of(task)
