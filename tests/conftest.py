@@ -2,20 +2,34 @@
 
 Most of a run's time is compilation. Compiled programs are therefore kept in .pytest_cache for all processes of a run
 and for the next ones (`pytest --cache-clear` removes them), and XLA's optimizations are off: no test compares with
-stored bits, and the oracles have tolerances. Tests of bits that depend on the shape of a program, and those of what a
-user runs, are marked `optimised` and have them.
+stored bits, and the oracles have tolerances. So are the MLIR emitters of fused loops, which take 40% of the time.
+Tests of bits that depend on the shape of a program, and those of what a user runs, are marked `optimised` and have
+both.
 """
 
 import gc
 import os
+from typing import Any
 
 import pytest
 
-os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false"
+os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax
+from jax._src import compiler  # XLA reads its flags once in a process; nothing public sets one for each compilation
 
+FLAGS, EMITTERS = os.environ["XLA_FLAGS"], "xla_cpu_use_fusion_emitters"
+compile_options = compiler.get_compile_options
+
+
+def compile_options_of_the_test(*arguments: Any, env_options_overrides: Any = None, **named: Any) -> Any:
+    """JAX's own, with the emitters off where the optimizations are; what a program asks for itself comes last."""
+    chosen = {EMITTERS: os.environ.get("JAX_DISABLE_MOST_OPTIMIZATIONS") != "true"} | dict(env_options_overrides or {})
+    return compile_options(*arguments, env_options_overrides=chosen, **named)
+
+
+compiler.get_compile_options = compile_options_of_the_test
 jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 gc.set_threshold(100_000, 20, 100)  # traces are many small objects: the default spends a tenth of a run here
@@ -34,5 +48,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Before the fixtures of the module, which may compile."""
     plain = item.get_closest_marker("optimised") is None
-    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(plain).lower()  # of subprocesses
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(plain).lower()  # of subprocesses, as is the next line
+    os.environ["XLA_FLAGS"] = f"{FLAGS} --{EMITTERS}=false" if plain else FLAGS
     jax.config.update("jax_disable_most_optimizations", plain)

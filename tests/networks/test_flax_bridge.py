@@ -32,14 +32,24 @@ X_TBD = jnp.asarray(X_BTD.swapaxes(0, 1))
 
 
 def random_like(tree: Any) -> Any:
+    """Numbers in place of the leaves of a tree or of their shapes."""
     rng = np.random.default_rng(1)
     return jax.tree.map(lambda leaf: jnp.asarray(0.5 * rng.normal(size=leaf.shape), jnp.float32), tree)
 
 
 def ours(cell: str, params: Params, mask_TB: Array | None = None, x_TBD: Array = X_TBD) -> Any:
     built = CELLS[cell](SPEC, HParams())
-    carry = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (B, *leaf.shape)), built.carry())
-    return unroll(built, params, carry, x_TBD, mask_TB)
+
+    @jax.jit
+    def run(params: Params, x_TBD: Array, mask_TB: Array | None) -> Any:
+        carry = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (B, *leaf.shape)), built.carry())
+        return unroll(built, params, carry, x_TBD, mask_TB)
+
+    return run(params, x_TBD, mask_TB)
+
+
+def random_params(cell: Any) -> Params:
+    return random_like(jax.eval_shape(cell.init, jax.random.key(0)))
 
 
 def assert_close(first: Any, second: Any, tolerance: float = 2e-6) -> None:
@@ -52,20 +62,21 @@ def assert_close(first: Any, second: Any, tolerance: float = 2e-6) -> None:
 def test_a_flax_cell_here_is_the_flax_cell_there(cell: str) -> None:
     """Values and gradients; with masks as with Flax's `seq_lengths` for the carry."""
     module = nn.RNN(FLAX[cell](H), return_carry=True)
-    params = random_like(CELLS[cell](SPEC, HParams()).init(jax.random.key(0)))
+    apply = jax.jit(module.apply)
+    params = random_params(CELLS[cell](SPEC, HParams()))
 
     def there(params: Params) -> Any:
-        return module.apply({"params": {"cell": params}}, X_BTD)
+        return apply({"params": {"cell": params}}, X_BTD)
 
     def here(params: Params) -> Any:
         (carry, _), h_TBH = ours(cell, params)
         return carry, h_TBH.swapaxes(0, 1)
 
     assert_close(here(params), there(params))
-    gradients = [jax.grad(lambda p, run=run: jnp.sum(jnp.sin(run(p)[1])))(params) for run in (here, there)]
+    gradients = [jax.jit(jax.grad(lambda p, run=run: jnp.sum(jnp.sin(run(p)[1]))))(params) for run in (here, there)]
     assert_close(*gradients, tolerance=2e-5)
 
-    carry, _ = module.apply({"params": {"cell": params}}, X_BTD, seq_lengths=LENGTHS)
+    carry, _ = apply({"params": {"cell": params}}, X_BTD, seq_lengths=LENGTHS)
     assert_close(ours(cell, params, MASK_TB)[0][0], carry)
 
 
@@ -99,9 +110,9 @@ def in_flax_names(cell: str, params: Params) -> Params:
     [("elman", nn.SimpleCell), ("minimal", nn.MGUCell), ("gru", nn.GRUCell), ("lstm", nn.LSTMCell)],
 )
 def test_our_cells_are_those_of_flax(cell: str, module: Any) -> None:
-    params = random_like(CELLS[cell](SPEC, HParams()).init(jax.random.key(0)))
+    params = random_params(CELLS[cell](SPEC, HParams()))
     theirs = {"params": {"cell": in_flax_names(cell, params)}}
-    carry, h_BTH = nn.RNN(module(H), return_carry=True).apply(theirs, X_BTD)
+    carry, h_BTH = jax.jit(nn.RNN(module(H), return_carry=True).apply)(theirs, X_BTD)
     assert_close(ours(cell, params), (carry, h_BTH.swapaxes(0, 1)))
 
 
@@ -110,15 +121,16 @@ def test_our_cells_are_those_of_flax(cell: str, module: Any) -> None:
 @pytest.mark.parametrize("reverse", [False, True])
 def test_our_cells_run_in_flax(cell: str, reverse: bool) -> None:
     module = nn.RNN(to_flax(CELLS[cell], H), return_carry=True, reverse=reverse, keep_order=True)
-    variables = module.init(jax.random.key(0), X_BTD)
+    apply = jax.jit(module.apply)
+    variables = jax.jit(module.init)(jax.random.key(0), X_BTD)
     params = variables["params"]["cell"]["cell"]
     x_TBD = X_TBD[::-1] if reverse else X_TBD
     carry, h_TBH = ours(cell, params, None, x_TBD)
     expected = (h_TBH[::-1] if reverse else h_TBH).swapaxes(0, 1)
-    assert_close(module.apply(variables, X_BTD), (carry, expected))
+    assert_close(apply(variables, X_BTD), (carry, expected))
 
     if not reverse:
-        carry, _ = module.apply(variables, X_BTD, seq_lengths=LENGTHS)
+        carry, _ = apply(variables, X_BTD, seq_lengths=LENGTHS)
         assert_close(carry, ours(cell, params, MASK_TB)[0])
 
 
@@ -128,8 +140,8 @@ def test_our_cells_read_both_ways_in_flax(cell: str) -> None:
     """`nn.Bidirectional` of two cells of ours: the outputs of both, the second from the end of each sequence."""
     forward, backward = (nn.RNN(to_flax(CELLS[cell], H)) for _ in range(2))
     module = nn.Bidirectional(forward, backward)
-    variables = module.init(jax.random.key(0), X_BTD)
-    both = module.apply(variables, X_BTD)
+    variables = jax.jit(module.init)(jax.random.key(0), X_BTD)
+    both = jax.jit(module.apply)(variables, X_BTD)
     parts = [variables["params"][name]["cell"]["cell"] for name in ("forward_rnn", "backward_rnn")]
     forwards, backwards = ours(cell, parts[0])[1], ours(cell, parts[1], None, X_TBD[::-1])[1][::-1]
     assert_close(both, jnp.concatenate([forwards, backwards], axis=-1).swapaxes(0, 1))

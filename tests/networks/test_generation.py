@@ -45,6 +45,12 @@ def params_of(spec: Spec = SPEC) -> Params:
 PARAMS = params_of()
 
 
+@cache
+def compiled(function: Any, spec: Spec, **settings: Any) -> Any:
+    """One compilation for each network and length, over all tests."""
+    return jax.jit(partial(function, spec, HP, **settings))
+
+
 def written(
     prompts_TP: np.ndarray,
     length: int,
@@ -53,7 +59,7 @@ def written(
     spec: Spec = SPEC,
     truncation: Truncation | None = None,
 ) -> np.ndarray:
-    run = jax.jit(partial(sample, spec, HP, length=length))
+    run = compiled(sample, spec, length=length)
     arguments = {"temperature": jnp.float32(temperature), "key": jax.random.key(seed), "truncation": truncation}
     return np.asarray(run(params_of(spec), jnp.asarray(prompts_TP), **arguments))
 
@@ -246,7 +252,7 @@ LENGTH = 5
 def found(
     prompts_TP: np.ndarray, length: int, width: int, penalty: float = 0, end: int = -1, spec: Spec = SPEC
 ) -> BeamResult:
-    run = jax.jit(partial(beam_search, spec, HP, length=length, width=width))
+    run = compiled(beam_search, spec, length=length, width=width)
     search = run(params_of(spec), jnp.asarray(prompts_TP), length_penalty=jnp.float32(penalty), end=jnp.int32(end))
     return BeamResult(*map(np.asarray, search))
 
@@ -461,18 +467,19 @@ def test_two_runs_at_once_are_each_alone(name: str) -> None:
     numbers = jnp.array([0.1, 0.9])
     hps = jax.tree.map(lambda leaf: jnp.broadcast_to(jnp.asarray(leaf), 2), UNLIKE)
     run = partial(decoders, name, spec)
-    compiled = jax.jit(jax.vmap(run, in_axes=(0, 0, None, 0)))
-    together = compiled(hps, both, prompts, numbers)
+    vmapped = jax.jit(jax.vmap(run, in_axes=(0, 0, None, 0)))
+    together = vmapped(hps, both, prompts, numbers)
+    single = jax.jit(run)
     for i in range(2):
         hp, params = jax.tree.map(lambda leaf, i=i: leaf[i], (hps, both))
         for one, other in zip(
-            jax.tree.leaves(jax.jit(run)(hp, params, prompts, numbers[i])), jax.tree.leaves(together), strict=True
+            jax.tree.leaves(single(hp, params, prompts, numbers[i])), jax.tree.leaves(together), strict=True
         ):
             np.testing.assert_allclose(one, other[i], rtol=1e-5, atol=1e-5)
     first, second = (np.asarray(jax.tree.leaves(together)[0][i]) for i in range(2))
     assert not np.array_equal(first, second)
-    compiled(hps, both, prompts, numbers[::-1])
-    assert compiled._cache_size() == 1, "k, p and the penalty are traced"
+    vmapped(hps, both, prompts, numbers[::-1])
+    assert vmapped._cache_size() == 1, "k, p and the penalty are traced"
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Networks as compositions: layers, directions, start states and dropout against the walk through one layer."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -33,6 +34,10 @@ def random_params(spec: Spec) -> Params:
     return jax.tree.map(lambda leaf: jnp.asarray(0.6 * rng.normal(size=leaf.shape), jnp.float32), shapes)
 
 
+def compiled_unroll(cell: Any) -> Any:
+    return jax.jit(partial(unroll, cell))
+
+
 def assert_close(first: Any, second: Any) -> None:
     for one, other in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
@@ -44,10 +49,10 @@ def test_layers_read_each_other(cell: str) -> None:
     spec = spec_of(cell=cell, layers=3)
     model, params = build_network(spec, HP), random_params(spec)
     start = model.carry(params, KEY, B)
-    after, outputs_TBV, h_TBH = model.apply(params, start, IDS_TB)
+    after, outputs_TBV, h_TBH = jax.jit(model.apply)(params, start, IDS_TB)
     heard, ends = IDS_TB, {}
     for name, one in build_layers(spec, HP).items():
-        ends[name], heard = unroll(one, params[name], start[name], heard)
+        ends[name], heard = compiled_unroll(one)(params[name], start[name], heard)
     readout = params["readout"]
     assert_close((after, h_TBH), (ends, heard))
     assert_close(outputs_TBV, np.asarray(heard) @ np.asarray(readout["kernel"]) + np.asarray(readout["bias"]))
@@ -68,17 +73,19 @@ def test_both_ways_is_one_network_forwards_and_one_backwards_in_each_sequence(ce
     spec = spec_of(cell=cell, layers=layers, bidirectional=True)
     model, params = build_network(spec, HP), random_params(spec)
     start = model.carry(params, KEY, B)
-    _, _, h_TBW = model.apply(params, start, IDS_TB, MASK_TB)
+    _, _, h_TBW = jax.jit(model.apply)(params, start, IDS_TB, MASK_TB)
     assert h_TBW.shape == (T, B, 2 * H)
-    cells = build_layers(spec, HP)
+    cells, start = build_layers(spec, HP), jax.tree.map(np.asarray, start)
     for b, length in enumerate(LENGTHS):
-        heard: Any = IDS_TB[:length, b : b + 1]
+        heard: Any = np.asarray(IDS_TB)[:length, b : b + 1]
         carry = jax.tree.map(lambda leaf, b=b: leaf[b : b + 1], start)
         for i in range(layers):
-            names = f"layer_{i}", f"backward_layer_{i}"
-            forwards = unroll(cells[names[0]], params[names[0]], carry[names[0]], heard)[1]
-            backwards = unroll(cells[names[1]], params[names[1]], carry[names[1]], heard[::-1])[1][::-1]
-            heard = jnp.concatenate([forwards, backwards], axis=-1)
+            names = (f"layer_{i}", f"backward_layer_{i}")
+            forwards, backwards = (
+                compiled_unroll(cells[name])(params[name], carry[name], x)[1]
+                for name, x in zip(names, (heard, heard[::-1]), strict=True)
+            )
+            heard = np.concatenate([forwards, backwards[::-1]], axis=-1)
         assert_close(h_TBW[:length, b], heard[:, 0])
         assert np.all(np.asarray(h_TBW)[length:, b] == 0)
 
@@ -89,8 +96,8 @@ def test_a_step_is_a_window_of_one(settings: dict[str, Any]) -> None:
     spec = spec_of(**settings)
     model, params = build_network(spec, HP), random_params(spec)
     start = model.carry(params, KEY, 1)
-    after, outputs_TBV, _ = model.apply(params, start, IDS_TB[:1, :1])
-    carry = model.step(params, jax.tree.map(lambda leaf: leaf[0], start), IDS_TB[0, 0])
+    after, outputs_TBV, _ = jax.jit(model.apply)(params, start, IDS_TB[:1, :1])
+    carry = jax.jit(model.step)(params, jax.tree.map(lambda leaf: leaf[0], start), IDS_TB[0, 0])
     assert_close(carry, jax.tree.map(lambda leaf: leaf[0], after))
     assert_close(model.readout(params, carry), outputs_TBV[0, 0])
 
@@ -143,7 +150,7 @@ def test_a_learned_start_has_a_gradient() -> None:
     def loss(params: Params) -> jax.Array:
         return jnp.sum(model.apply(params, model.carry(params, KEY, B), IDS_TB)[1] ** 2)
 
-    gradient = jax.grad(loss)(params)["start"]["layer_0"]
+    gradient = jax.jit(jax.grad(loss))(params)["start"]["layer_0"]
     assert gradient.shape == (1, H)
     assert (np.abs(np.asarray(gradient)) > 1e-4).all()
 

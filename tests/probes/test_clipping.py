@@ -3,11 +3,13 @@
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from probe_values import start_states
 
 from rnnjax.probes.optimization.clipping import HELD_OUT, STEPS, updates
 from rnnjax.settings import HParams, Spec
@@ -31,16 +33,18 @@ def task() -> Task:
 
 def measured(spec: Spec, hp: HParams, trained: int = 0) -> dict[str, float]:
     """What the probe says of one run after some steps of training."""
-
-    def of_run(hp: HParams) -> dict[str, jax.Array]:
-        state = init_state(spec, hp)
-        data = jax.tree.map(jnp.asarray, train_windows(spec))
-        state, _ = averaged_steps(spec, hp, data, state, jnp.int32(trained))
-        return updates(spec, task()).measure(state, hp, jnp.int32(trained))
-
-    batched = jax.tree.map(lambda value: jnp.asarray(value)[None], hp)
-    values = jax.jit(jax.vmap(of_run), compiler_options=FAST)(batched)
+    hp_R = jax.tree.map(lambda value: jnp.asarray(value)[None], hp)
+    values = program(spec)(start_states(spec)(hp_R), hp_R, jnp.int32(trained))
     return {name: float(value[0]) for name, value in values.items()}
+
+
+@cache
+def program(spec: Spec) -> Any:
+    def of_run(state: TrainState, hp: HParams, trained: jax.Array) -> dict[str, jax.Array]:
+        state, _ = averaged_steps(spec, hp, jax.tree.map(jnp.asarray, train_windows(spec)), state, trained)
+        return updates(spec, task()).measure(state, hp, trained)
+
+    return jax.jit(jax.vmap(of_run, in_axes=(0, 0, None)), compiler_options=FAST)
 
 
 def train_windows(spec: Spec) -> WindowData:

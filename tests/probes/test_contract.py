@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from probe_values import hp_of_seeds, start_states, values_with_run_axis
 
 from rnnjax.errors import BadInput
 from rnnjax.metrics import resolve_unit
@@ -56,11 +57,6 @@ def task() -> Task:
     )
 
 
-def state_of(spec: Spec, hp: HParams, params: Params | None = None) -> TrainState:
-    state = init_state(spec, hp)
-    return state if params is None else state.replace(params=params)
-
-
 def random_params(spec: Spec, scale: float = 0.7) -> Params:
     """The biases too; in the float that is on."""
     rng = np.random.default_rng(5)
@@ -69,14 +65,8 @@ def random_params(spec: Spec, scale: float = 0.7) -> Params:
 
 
 def values_of(probe: Probe, spec: Spec, hp: HParams, params: Params | None = None) -> dict[str, np.ndarray]:
-    """What the probe says of one run, compiled and with a run axis as in a sweep: [1, ...]."""
-
-    def of_run(hp: HParams) -> dict[str, jax.Array]:
-        return probe.measure(state_of(spec, hp, params), hp, jnp.int32(0))
-
-    batched = jax.tree.map(lambda value: jnp.asarray(value)[None], hp)
-    measured = jax.jit(jax.vmap(of_run), compiler_options=FAST)(batched)
-    return probe.summarise(jax.tree.map(np.asarray, measured))
+    """What the probe says of one run, with a run axis."""
+    return values_with_run_axis(probe, spec, params, hp)
 
 
 NETWORKS: list[dict[str, Any]] = [
@@ -128,12 +118,13 @@ def test_contract_of_a_probe(name: str, network: dict[str, Any]) -> None:
     if isinstance(probe, Facts):
         return
 
-    def of_run(seed: jax.Array) -> dict[str, jax.Array]:
-        hp = HParams(seed=seed)
-        return probe.measure(state_of(spec, hp), hp, jnp.int32(3))
+    def of_run(state: TrainState, hp: HParams) -> dict[str, jax.Array]:
+        return probe.measure(state, hp, jnp.int32(3))
 
     measure = jax.jit(jax.vmap(of_run), compiler_options=FAST)
-    both, swapped = (probe.summarise(jax.tree.map(np.asarray, measure(jnp.array(s)))) for s in ([0, 1], [1, 0]))
+    runs = (hp_of_seeds([0, 1]), hp_of_seeds([1, 0]))
+    measured = [jax.tree.map(np.asarray, measure(start_states(spec)(hp_R), hp_R)) for hp_R in runs]
+    both, swapped = map(probe.summarise, measured)
     check_metrics(probe, both)
     for key, values in both.items():
         assert values.shape[0] == 2

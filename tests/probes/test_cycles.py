@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from probe_values import values_with_run_axis
 
 from rnnjax.errors import NotApplicable
 from rnnjax.probes.generation.cycles import PROMPT, contains_rotation, cycles, greedy_texts
@@ -34,13 +35,7 @@ def forced(turn: int, counting: float) -> Params:
 
 
 def values_of(task: Task, params: Params) -> dict[str, np.ndarray]:
-    probe = cycles(SPEC, task)
-
-    def of_run(hp: HParams) -> dict[str, jax.Array]:
-        return probe.measure(init_state(SPEC, hp).replace(params=params), hp, jnp.int32(0))
-
-    hp = jax.tree.map(lambda value: jnp.asarray(value)[None], HParams())
-    return probe.summarise(jax.tree.map(np.asarray, jax.jit(jax.vmap(of_run))(hp)))
+    return values_with_run_axis(cycles(SPEC, task), SPEC, params)
 
 
 RING = [0, 1, 2, 3]
@@ -76,6 +71,7 @@ def test_greedy_texts_and_the_gaps_of_their_states() -> None:
         np.testing.assert_allclose(gaps_PL[:, lag - 1], np.hypot(lag, moved) / size, rtol=1e-5, err_msg=str(count))
 
 
+@pytest.mark.slow
 def test_a_network_that_guesses_has_no_loops_but_greedy_ones() -> None:
     """All logits are equal: greedy says the first symbol for ever, and so does the state stand."""
     params = jax.tree.map(jnp.zeros_like, forced(1, 0.0))

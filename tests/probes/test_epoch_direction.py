@@ -14,6 +14,8 @@ from rnnjax.training.state import init_state
 from rnnjax.training.step import train_step
 from rnnjax.types import Task
 
+pytestmark = pytest.mark.slow
+
 V = 4
 IDS = np.random.default_rng(0).integers(V, size=60, dtype=np.int32)
 TASK = Task(IDS[:50], IDS[50:], next_step, inputs=V, outputs=V, loss="cross_entropy", reference_losses={})

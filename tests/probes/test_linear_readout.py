@@ -1,11 +1,11 @@
 """Texts whose best guess is known: a cycle and independent letters; baselines against plain loops."""
 
 import math
-from functools import partial
+from functools import cache, partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+import probe_values
 import pytest
 
 from rnnjax.probes.memory.linear_readout import occurrences, readout, smoothed_loss
@@ -16,7 +16,6 @@ from rnnjax.training.state import init_state
 from rnnjax.types import Task
 
 V = 4
-FAST = {"xla_backend_optimization_level": 0}
 SPEC = Spec(inputs=V, outputs=V, hidden=8)
 
 
@@ -31,13 +30,16 @@ CYCLE = np.arange(6_000) % V
 NOISE = np.random.default_rng(0).integers(V, size=6_000)
 
 
+@cache
+def values_of_noise() -> dict[str, float]:
+    return values_of(task_of(NOISE))
+
+
 def values_of(task: Task) -> dict[str, float]:
-    probe = readout(SPEC, task)
-    measure = jax.jit(partial(probe.measure, hp=HParams(), step=jnp.int32(0)), compiler_options=FAST)
-    found = jax.tree.map(lambda value: np.asarray(value)[None], measure(init_state(SPEC, HParams())))
-    return {name: float(value[0]) for name, value in probe.summarise(found).items()}
+    return {name: float(value) for name, value in probe_values.values_of(readout(SPEC, task), SPEC).items()}
 
 
+@pytest.mark.slow
 def test_a_cycle_is_read_without_error() -> None:
     found = values_of(task_of(CYCLE))
     assert found["ridge_accuracy"] == found["readout_accuracy"] == found["next_ngram"] == 1
@@ -47,23 +49,25 @@ def test_a_cycle_is_read_without_error() -> None:
     assert found["own_loss"] > 1, "untrained"
 
 
+@pytest.mark.slow
 def test_nothing_is_read_from_noise() -> None:
-    found = values_of(task_of(NOISE))
+    found = values_of_noise()
     assert found["readout_loss"] == pytest.approx(math.log(V), abs=0.01)
     for name in ("ridge_accuracy", "readout_accuracy", "next_ngram", "next_majority"):
         assert found[name] == pytest.approx(0.25, abs=0.06), name  # a deviation of 0.0135
 
 
+@pytest.mark.slow
 def test_own_loss_is_that_of_the_networks_outputs() -> None:
     task = task_of(NOISE)
-    state, (_, held_out) = init_state(SPEC, HParams()), symbol_windows(SPEC, task)
+    state, (_, held_out) = jax.jit(partial(init_state, SPEC))(HParams()), symbol_windows(SPEC, task)
     h_NH = np.asarray(states(SPEC, HParams(), state.params, held_out), float)
     readout_params = jax.tree.map(lambda leaf: np.asarray(leaf, float), state.params["readout"])
     losses = []
     for h, target in zip(h_NH, held_out.targets_WTB[0, WARM_UP:].ravel(), strict=True):
         y = h @ readout_params["kernel"] + readout_params["bias"]
         losses.append(np.log(np.exp(y).sum()) - y[target])
-    assert values_of(task)["own_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+    assert values_of_noise()["own_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
 
 
 def test_smoothed_loss_by_hand() -> None:

@@ -5,9 +5,9 @@ from functools import cache
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
+from probe_values import values_of
 
 from rnnjax.errors import NotApplicable
 from rnnjax.probes.prediction.loss_by_position import by_position
@@ -19,7 +19,6 @@ from rnnjax.types import Params, Task
 
 V, H, T, B = 4, 5, 8, 6
 SPEC = Spec(inputs=V, outputs=V, hidden=H, window=T, batch=B, carry="reset")
-FAST = {"xla_backend_optimization_level": 0}
 
 
 @cache
@@ -31,15 +30,7 @@ def task() -> Task:
 
 def measured(params: Params, **fields: Any) -> dict[str, np.ndarray]:
     spec = replace(SPEC, **fields)
-
-    def of_run(hp: HParams) -> dict[str, jax.Array]:
-        state = init_state(spec, hp).replace(params=params)
-        return by_position(spec, task()).measure(state, hp, jnp.int32(0))
-
-    batched = jax.tree.map(lambda value: jnp.asarray(value)[None], HParams())
-    values = jax.jit(jax.vmap(of_run), compiler_options=FAST)(batched)
-    summary = by_position(spec, task()).summarise(jax.tree.map(np.asarray, values))
-    return {name: value[0] for name, value in summary.items()}
+    return values_of(by_position(spec, task()), spec, params)
 
 
 def params_with(recurrent: float, scale: float) -> Params:
@@ -100,6 +91,7 @@ def test_a_network_that_reads_one_character_gains_nothing_from_more() -> None:
     np.testing.assert_allclose(found["cut_loss"], found["last_loss"], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_carried_state_reads_each_stream_in_one_go() -> None:
     params = params_with(recurrent=1.0, scale=2.0)
     data = task_windows(task(), task().train_N, B, T)

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import probe_values
 import pytest
 
 from rnnjax.probes.dynamics.reservoir import (
@@ -23,7 +24,6 @@ from rnnjax.training.state import init_state
 from rnnjax.types import Params, Probe, Task
 
 H, V = 12, 3
-FAST = {"xla_backend_optimization_level": 0}
 
 
 def spec_of(**fields: Any) -> Spec:
@@ -36,14 +36,7 @@ def task() -> Task:
 
 
 def values_of(probe: Probe, spec: Spec, hp: HParams, params: Params | None = None) -> dict[str, np.ndarray]:
-    def of_run(hp: HParams) -> dict[str, jax.Array]:
-        state = init_state(spec, hp)
-        return probe.measure(state if params is None else state.replace(params=params), hp, jnp.int32(0))
-
-    measured = jax.jit(of_run, compiler_options=FAST)(jax.tree.map(jnp.asarray, hp))
-    return {
-        name: value[0] for name, value in probe.summarise(jax.tree.map(lambda x: np.asarray(x)[None], measured)).items()
-    }
+    return probe_values.values_of(probe, spec, params, hp)
 
 
 def delay_line(spec: Spec) -> Params:

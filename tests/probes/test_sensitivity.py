@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from probe_values import FAST, H, T, spec_of, task_of, values_of
+from probe_values import FAST, H, T, hp_of_seeds, spec_of, start_states, task_of, values_of
 
 from rnnjax.errors import NotApplicable
 from rnnjax.probes import PROBES
@@ -16,7 +16,7 @@ from rnnjax.probes.series.sensitivity import WINDOWS, responses
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.windows import spread_windows
-from rnnjax.training.state import init_state
+from rnnjax.training.state import TrainState, init_state
 from rnnjax.types import Params
 
 
@@ -157,6 +157,7 @@ def test_only_swapped_axes_mix_series(axis: str) -> None:
     assert values["mixing"] == (pytest.approx(np.abs(slopes).max(), rel=1e-4) if axis == "batch" else 0)
 
 
+@pytest.mark.slow
 def test_small_batches_are_told_apart() -> None:
     task = task_of()
     spec = spec_of(task)
@@ -181,12 +182,13 @@ def test_contract_of_a_probe_of_a_series(name: str, network: dict[str, Any]) -> 
     spec = spec_of(task, task=TaskSpec(name="series", standardise="targets"), activation="tanh", **network)
     probe = PROBES[name](spec, task)
 
-    def of_run(seed: jax.Array) -> dict[str, jax.Array]:
-        hp = HParams(seed=seed)
-        return probe.measure(init_state(spec, hp), hp, jnp.int32(3))
+    def of_run(state: TrainState, hp: HParams) -> dict[str, jax.Array]:
+        return probe.measure(state, hp, jnp.int32(3))
 
     measure = jax.jit(jax.vmap(of_run), compiler_options=FAST)
-    both, swapped = (probe.summarise(jax.tree.map(np.asarray, measure(jnp.array(s)))) for s in ([0, 1], [1, 0]))
+    runs = (hp_of_seeds([0, 1]), hp_of_seeds([1, 0]))
+    measured = [jax.tree.map(np.asarray, measure(start_states(spec)(hp_R), hp_R)) for hp_R in runs]
+    both, swapped = map(probe.summarise, measured)
     for key, values in both.items():
         assert values.shape == (2,)
         assert key in ("closed_loop_period", "collapsed_train_error") or np.isfinite(values).all(), key

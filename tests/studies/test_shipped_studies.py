@@ -3,10 +3,12 @@
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -122,7 +124,7 @@ def test_a_study_can_be_judged_and_written_up(path: Path) -> None:
     assert all(answer.answer for answer in [*written.questions, *written.contradictions])
 
 
-RUN_ELSEWHERE = ("init",)  # with all its starts, in test_resume.py
+RUN_ELSEWHERE = ("init",)  # with all its starts, below
 
 
 def one_of_each_task(paths: list[Path]) -> list[Path]:
@@ -145,6 +147,13 @@ def chosen_arms(study: Study) -> list[str]:
     return [arm.name for arm in study.arms if arm in [baseline, *others[:1]]]
 
 
+def run_script(*options: object) -> None:
+    """scripts/study.py in a process of its own, to its end."""
+    command = [sys.executable, ROOT / "scripts" / "study.py", *options]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SHORT, ids=lambda path: path.stem)
 def test_a_study_runs(path: Path, tmp_path: Path) -> None:
@@ -152,8 +161,56 @@ def test_a_study_runs(path: Path, tmp_path: Path) -> None:
     arms, out = chosen_arms(load_study(path)), tmp_path / path.stem
     patterns = [option for name in arms for option in ("--arm", name)]
     small = ["--seeds", "2", "--steps", "200", "--set", "block=1"]
-    command = [sys.executable, ROOT / "scripts" / "study.py", path, "--out", out, *small, *patterns]
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run_script(path, "--out", out, *small, *patterns)
     results = json.loads((out / "summary.json").read_text())
     assert [arm["name"] for arm in results["arms"]] == arms
+
+
+def no_constants(text: str) -> Any:
+    """JSON without the NaN and Infinity that Python would let pass."""
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+
+
+@pytest.mark.slow
+def test_the_main_job_end_to_end(tmp_path: Path) -> None:
+    """configs/studies/init.toml, short and small: the files and the summary that the README promises."""
+    study, out = ROOT / "configs" / "studies" / "init.toml", tmp_path / "init"
+    one_program = ["orthogonal,*", "normal,*", "xavier_*", "he_normal", "identity"]
+    chosen = [option for pattern in one_program for option in ("--arm", pattern)]
+    run_script(study, "--out", out, "--seeds", 2, "--steps", 200, "--set", "hidden=16", *chosen)
+    loaded = load_study(study, patterns=one_program)
+    arms, claims = [arm.name for arm in loaded.arms], [claim.id for claim in loaded.file.claims]
+    files = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    expected = {
+        ".lock", "DONE.json", "manifest.json", "page.json", "plotly.min.js", "report.html", "report.md",
+        "study.json", "summary.json",
+        "metrics/group-0.npz", "metrics/initial_statistics.npz",
+        *(f"samples/{arm}.txt" for arm in arms),
+        *(f"tb/{arm}/events.out.tfevents.000001" for arm in arms),
+    }  # fmt: skip
+    tables = {name for name in files if re.fullmatch(r"tables/[a-z_]+\.csv", name)}
+    assert "tables/metrics.csv" in tables
+    assert {name for name in files - tables if not name.startswith("checkpoints/group-0/")} == expected
+    assert {path.name for path in (out / "checkpoints" / "group-0").iterdir()} == {"200"}
+    newest = max((path for path in out.iterdir() if path.is_file()), key=lambda path: path.stat().st_mtime_ns)
+    assert newest.name == "DONE.json"
+    manifest = no_constants((out / "manifest.json").read_text())
+    assert manifest["state"] == "done" and manifest["attempt"] == 1
+    check_summary(no_constants((out / "summary.json").read_text()), arms, claims)
+
+
+def check_summary(summary: dict[str, Any], arms: list[str], claims: list[str]) -> None:
+    assert {"study", "arms", "claims"} <= summary.keys() and summary["study"] == "init"
+    assert [arm["name"] for arm in summary["arms"]] == arms
+    for arm in summary["arms"]:
+        assert arm.keys() == {"name", "axes", "runs", "diverged", "metrics"}
+        assert (arm["runs"], arm["diverged"]) == (2, 0) and "recurrent_initializer" in arm["axes"]
+        for name, metric in arm["metrics"].items():
+            assert metric.keys() == {"values", "mean", "iqm", "ci95", "unit"}
+            assert len(metric["values"]) == (1000 if name == "drawn_radius" else 2)
+    assert [claim["id"] for claim in summary["claims"]] == claims
+    for claim in summary["claims"]:
+        shown = {"text", "source", "stated", "n", "method"}
+        assert claim.keys() == {"id", "verdict", "estimate", "ci95", "expected", "why"} | shown
+        assert claim["verdict"] in VERDICTS
+        assert claim["why"]
