@@ -75,6 +75,60 @@ class WindowData(NamedTuple):
     valid_WTB: np.ndarray | None = None
     target_scale_O: np.ndarray | None = None  # a prediction times this is in the unit of the target; None = 1
     measured_WTB: np.ndarray | None = None  # as in `LabelledSequence`; `loss_mask_WTB` is 0 there too
+    starts_WTB: np.ndarray | None = None  # true at the first step of a sequence, which begins at the initial state
+    class_weights_O: np.ndarray | None = None  # factors of the classes in the optimised loss; None = 1
+
+
+class SequenceRows(NamedTuple):
+    """Rows of T steps, each with one sequence or several after each other, with their targets."""
+
+    inputs_MT: np.ndarray  # int32 ids, or float32 [M, T, D]; 0 where a row has no step
+    targets_MT: np.ndarray  # int32 ids, or float32 [M, T, O]
+    loss_mask_MT: np.ndarray  # float32, 1 where the loss counts
+    valid_MT: np.ndarray  # bool, true at the steps of sequences
+    starts_MT: np.ndarray | None = None  # bool, true at the first step of each; None = one at the start of each row
+
+
+class SequencePool(NamedTuple):
+    """Sets of rows, each of another length, from which batches are drawn in an order of the run's own.
+
+    Step s of training takes rows of set `plan_S[s % S]`, which has been taken `rank_S[s % S]` times before in S steps.
+    """
+
+    sets: tuple[SequenceRows, ...]
+    plan_S: np.ndarray  # int32
+    rank_S: np.ndarray  # int32
+    target_scale_O: np.ndarray | None = None  # as in `WindowData`
+    class_weights_O: np.ndarray | None = None
+
+
+class SequenceSet(NamedTuple):
+    """Sequences one after the other: sequence n is the rows offsets_N[n] ... offsets_N[n + 1] - 1."""
+
+    inputs_R: np.ndarray  # int32 ids, or float32 [R, D]
+    targets_R: np.ndarray  # int32 ids, or float32 [R, O]; one target of a whole sequence stands at its last row
+    loss_mask_R: np.ndarray  # float32, 1 where the loss counts
+    offsets_N: np.ndarray  # int64 [N + 1]
+    names: tuple[str, ...] = ()
+
+    @property
+    def lengths_N(self) -> np.ndarray:
+        return np.diff(self.offsets_N)
+
+    def __len__(self) -> int:  # of a NamedTuple it would be the number of fields
+        return len(self.offsets_N) - 1
+
+
+class SequenceParts(NamedTuple):
+    """The two parts of a set of sequences, and how batches are laid out."""
+
+    train: SequenceSet
+    validation: SequenceSet
+    lengths: tuple[int, ...]  # of the rows that training reads, rising; the last one is the longest sequence
+    packed: bool = False  # several sequences in one row
+    predict: str = "label"  # see `TaskSpec.predict`
+    classes: tuple[str, ...] = ()  # of labels or tags
+    class_weights_O: tuple[float, ...] = ()  # of the optimised loss
 
 
 class DataNotice(NamedTuple):
@@ -159,6 +213,7 @@ class Task(NamedTuple):
     token: str = "character"  # of a text: what a token is; the loss is in nats per token
     tokens_per_character: float = 1.0  # of a text: in its held-out part
     ngram_losses: tuple[float, ...] = ()  # of a user's text: held-out losses of n-grams, n = 1, 2, ...
+    sequences: SequenceParts | None = None  # of a set of sequences: its parts; train_N are the numbers of sequences
 
 
 class Probe(NamedTuple):
