@@ -115,7 +115,9 @@ class SequenceSet(NamedTuple):
     def lengths_N(self) -> np.ndarray:
         return np.diff(self.offsets_N)
 
-    def __len__(self) -> int:  # of a NamedTuple it would be the number of fields
+    @property
+    def size(self) -> int:
+        """N, how many sequences there are."""
         return len(self.offsets_N) - 1
 
 

@@ -33,7 +33,7 @@ from rnnjax.studies.metrics import (
     training_metrics,
 )
 from rnnjax.studies.plan import build_plan
-from rnnjax.tasks.windows import held_out_window, task_windows
+from rnnjax.tasks.windows import held_out_window, training_data
 from rnnjax.training.parallel import Run, stack_hparams
 from rnnjax.training.state import StepMetrics, init_state
 from rnnjax.types import Task
@@ -58,7 +58,7 @@ def dry_run(spec: Spec, task: Task, probes: Sequence[str], points: int) -> DryRu
     Raises:
         BadInput: the task's text is too short for a window or a probe.
     """
-    task_windows(task, task.train_N, spec.batch, spec.window)
+    training_data(task, spec)
     if spec.validate_every:
         held_out_window(task, spec.window, spec.carry == "carried")
     hp = jax.tree.map(lambda leaf: leaf[0], stack_hparams([Run(0, spec, HParams())]))

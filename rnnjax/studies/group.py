@@ -34,7 +34,7 @@ from rnnjax.studies.recording import (
 from rnnjax.studies.signals import Interruption
 from rnnjax.studies.tensorboard import TensorBoardLogger, arm_settings, log_recorded, rows_by_arm
 from rnnjax.studies.tensorboard_tags import logged_steps, plan_board
-from rnnjax.tasks.windows import held_out_window, task_windows
+from rnnjax.tasks.windows import held_out_window, training_data
 from rnnjax.training.parallel import Program, Run, compile_program, init_states
 from rnnjax.training.state import StepMetrics
 from rnnjax.types import Facts, Task
@@ -89,7 +89,7 @@ class GroupTrainer:
     def compile(self) -> Program:
         """The training program of this group."""
         task, spec = self.task, self.spec
-        data = task_windows(task, task.train_N, spec.batch, spec.window)
+        data = training_data(task, spec)
         held_out = held_out_window(task, spec.window, spec.carry == "carried") if self.plan.checks else None
         return compile_program(self.runs, data, LONGEST_RECORD, held_out)
 

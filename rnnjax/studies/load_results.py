@@ -165,6 +165,7 @@ def check_same_study(folder: Path, config: dict[str, Any], study: Study) -> None
         raise BadInput(f"{folder}: its arms and seeds are not those of the study {study.name}")
     for name, stored in config["arms"].items():
         was, now = flatten(stored), flatten(requested["arms"][name])
-        changed = [field for field in was | now if field not in DERIVED_SETTINGS and now.get(field) != was.get(field)]
+        derived = (*DERIVED_SETTINGS, *(["window"] if was.get("task.name") == "sequences" else []))
+        changed = [field for field in was | now if field not in derived and now.get(field) != was.get(field)]
         if changed:
             raise BadInput(f"{folder}: arm {name} was run with other settings than in the study: {', '.join(changed)}")

@@ -76,10 +76,13 @@ def resolve_sizes(study: Study, tasks: dict[TaskSpec, Task]) -> Study:
     def resolve(arm: Arm) -> Arm:
         task = tasks[arm.spec.task]
         spec = replace(arm.spec, inputs=task.inputs, outputs=task.outputs, loss=task.loss)
+        if task.sequences is not None:
+            spec = replace(spec, window=task.sequences.lengths[-1])
         return arm._replace(spec=replace(spec, block=block_width(spec)))
 
     arms = [resolve(arm) for arm in study.arms]
     resolved = {
-        arm.name: study.config["arms"][arm.name] | {name: getattr(arm.spec, name) for name in RESOLVED} for arm in arms
+        arm.name: study.config["arms"][arm.name] | {name: getattr(arm.spec, name) for name in (*RESOLVED, "window")}
+        for arm in arms
     }
     return study._replace(arms=arms, config=study.config | {"arms": resolved})

@@ -45,7 +45,7 @@ def setting_tables() -> dict[str, Iterable[str]]:
     }
 
 
-FILE_TASKS = ("text", "series")  # tasks that read the user's file
+FILE_TASKS = ("text", "series", "sequences")  # tasks that read the user's file
 NEXT_SYMBOL_TASKS = ("grammar", "text")  # tasks of ids in which every symbol is to be followed by the next one
 
 
@@ -98,6 +98,9 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
     flax = isinstance(CELLS[spec.cell](replace(spec, inputs=1), hp), OpaqueCell)
     own = spec.scheduled_sampling != "teacher"
     swapped = task.name == "series" and task.time_axis == "batch"
+    sets = task.name == "sequences"
+    ids = task.name in NEXT_SYMBOL_TASKS or (task.name, task.recall) == ("recall", "copy") or sets
+    state = spec.hidden * (1 + spec.bidirectional)
     return {
         "task.time_axis": (
             swapped and (spec.window != spec.batch or spec.carry == "carried"),
@@ -124,20 +127,27 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
         "dropout": (flax and spec.dropout, True, f"false: '{spec.cell}' is a module of Flax's, which drops nothing"),
         "layer_norm": (flax and spec.layer_norm, True, f"false: '{spec.cell}' is a module of Flax's"),
         "carry": (
-            spec.carry == "carried" and (adding or spec.bidirectional),
+            spec.carry == "carried" and (adding or spec.bidirectional or sets),
             spec.carry,
-            "'reset': " + ("examples have nothing to do with each other" if adding else "one way goes back in time"),
+            "'reset': "
+            + ("one way goes back in time" if not adding and not sets else "examples have nothing to do with each other"),
         ),
         "window_order": (spec.window_order == "random" and adding, "random", "'in_order': an example is not to be cut"),
         "bidirectional": (
-            spec.bidirectional and task.name != "recall",
+            spec.bidirectional and task.name != "recall" and not (sets and task.predict != "next"),
             True,
             "false: it would read what it is to predict",
         ),
         "reduction": (
-            spec.reduction == "last" and adding and task.shortest < 1,
+            spec.reduction == "last" and (sets or (adding and task.shortest < 1)),
             "last",
             "'sum' or 'mean': examples end at different steps",
+        ),
+        "embedding": (spec.embedding > 0 and not ids, spec.embedding, "0: only ids of symbols have an embedding"),
+        "tied": (
+            spec.tied and (spec.embedding != state or not ids or (sets and task.predict != "next")),
+            True,
+            f"false, or next symbols with embedding = {state}, the size of the state",
         ),
     }
 

@@ -6,7 +6,9 @@ import jax
 import numpy as np
 
 from rnnjax.errors import BadInput
-from rnnjax.types import LabelledSequence, Task, WindowData
+from rnnjax.settings import Spec
+from rnnjax.tasks.sequences.layout import held_out_sequences_window, training_pool
+from rnnjax.types import LabelledSequence, SequencePool, Task, WindowData
 
 SHORT_WINDOW = 8  # steps of a window that is still worth training on
 
@@ -58,6 +60,13 @@ def task_windows(task: Task, values_N: np.ndarray, batch: int, window: int) -> W
     return data._replace(loss_mask_WTB=last_step_windows(data)) if task.last_only else data
 
 
+def training_data(task: Task, spec: Spec) -> WindowData | SequencePool:
+    """What training reads: windows, or a pool of sequences. Raises: as `task_windows`."""
+    if task.sequences is not None:
+        return training_pool(task.sequences, task.target_scale_O)
+    return task_windows(task, task.train_N, spec.batch, spec.window)
+
+
 def swap_axes(data: WindowData) -> WindowData:
     """Windows [T, B] handed over as [B, T], as where a batch stands first and is taken for time.
 
@@ -98,9 +107,13 @@ def _size(pairs: LabelledSequence) -> str:
 def held_out_window(task: Task, window: int, carried: bool) -> WindowData:
     """The held-out part as one window [1, T, B, ...]: one long stream, or all windows of T steps beside each other.
 
+    Of a set of sequences there may be several windows, see `layout.held_out_sequences_window`.
+
     Raises:
         BadInput: the held-out part is shorter than one window.
     """
+    if task.sequences is not None:
+        return held_out_sequences_window(task.sequences, task.outputs, task.target_scale_O)
     pairs = task.make_sequence(task.validation_N)
     if len(pairs.inputs_N) < window:
         raise BadInput(
