@@ -43,7 +43,11 @@ FORMATS = {  # first bytes -> what such a file is
 }
 BINARY_BYTES = 4_096  # at the start of a file, in which every one of these formats has a NUL
 BYTE_ORDER_MARK = "\ufeff"
-EXPECTED_FILE = {"text": "a text", "series": "a CSV file", "sequences": "a CSV, JSON Lines, .ts or .npz file"}  # of the tasks that read a file
+EXPECTED_FILE = {
+    "text": "a text",
+    "series": "a CSV file",
+    "sequences": "a CSV, JSON Lines, .ts or .npz file",
+}  # of the tasks that read a file
 # In the public domain. sunspots: yearly mean numbers, 1700 to 2008 (National Geophysical Data Center, as in statsmodels
 # 0.15, datasets.sunspots). weather: highest temperature in degrees C and precipitation in mm of each day in Seattle,
 # 2012 to 2015 (National Oceanic and Atmospheric Administration, as in vega_datasets 0.9, seattle-weather). digits:

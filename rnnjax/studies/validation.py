@@ -130,7 +130,11 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
             spec.carry == "carried" and (adding or spec.bidirectional or sets),
             spec.carry,
             "'reset': "
-            + ("one way goes back in time" if not adding and not sets else "examples have nothing to do with each other"),
+            + (
+                "one way goes back in time"
+                if not adding and not sets
+                else "examples have nothing to do with each other"
+            ),
         ),
         "window_order": (spec.window_order == "random" and adding, "random", "'in_order': an example is not to be cut"),
         "bidirectional": (

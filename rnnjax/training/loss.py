@@ -52,7 +52,9 @@ def apply_truncated(
     pieces, start = [], None if window.starts_WTB is None else carry
     for first in range(0, length, steps):
         within = slice(first, first + steps)
-        mask_TB, starts_TB = (None if flags is None else flags[within] for flags in (window.valid_WTB, window.starts_WTB))
+        mask_TB, starts_TB = (
+            None if flags is None else flags[within] for flags in (window.valid_WTB, window.starts_WTB)
+        )
         carry = jax.lax.stop_gradient(carry) if first else carry
         read = params, carry, window.inputs_WTB[within], mask_TB, dropout_key
         carry, outputs_TBO, _ = model.apply(*read, starts_TB=starts_TB, start=start)

@@ -22,7 +22,7 @@ def read_json_lines(text: str, settings: TaskSpec) -> RawSequences:
     lines = [(i, line) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
     objects = [(f"line {i}", parse_line(f"line {i}", line)) for i, line in lines]
     if not objects:
-        raise BadInput("task.path: got an empty file; expected one JSON object to a line, such as {\"x\": [[1], [2]]}")
+        raise BadInput('task.path: got an empty file; expected one JSON object to a line, such as {"x": [[1], [2]]}')
     wanted = [settings.group_column, settings.time_column, settings.split_column]
     keys = {name: words for name in wanted if (words := key_words(objects, name)) is not None}
     known = targets_of(objects)

@@ -24,7 +24,9 @@ def held_out_sequences(raw: RawSequences, settings: TaskSpec) -> np.ndarray:
     if settings.fold and not settings.folds:
         raise BadInput(f"task.fold: got {settings.fold} without task.folds; expected task.folds >= 2")
     if settings.folds and settings.split not in ("random", "group"):
-        raise BadInput(f"task.folds: got {settings.folds} with split = {settings.split!r}; expected 'random' or 'group'")
+        raise BadInput(
+            f"task.folds: got {settings.folds} with split = {settings.split!r}; expected 'random' or 'group'"
+        )
     held_N = SPLITS[settings.split](raw, settings)
     for part, count in (("train on", int((~held_N).sum())), ("hold out", int(held_N.sum()))):
         if not count:
@@ -88,7 +90,9 @@ def given_part(raw: RawSequences, settings: TaskSpec) -> np.ndarray:
 def words_of(raw: RawSequences, name: str, split: str) -> Sequence[str]:
     """The words of each sequence under a name. Raises BadInput."""
     if name not in raw.keys:
-        raise BadInput(f"task.split: got {split!r}, and no sequence has {name!r}; expected that column or key in the file")
+        raise BadInput(
+            f"task.split: got {split!r}, and no sequence has {name!r}; expected that column or key in the file"
+        )
     return raw.keys[name]
 
 

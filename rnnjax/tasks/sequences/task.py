@@ -30,6 +30,7 @@ READERS: dict[str, Callable[[str, TaskSpec], RawSequences]] = {  # by the end of
     ".ts": read_ts,
 }
 
+
 def sequences_task(settings: TaskSpec, source: Any) -> Task:
     """A task of the sequences of a file, or of the included digits.
 

@@ -82,11 +82,11 @@ def checked_header(header: Header, line: int) -> Header:
     if header.flags.get("timestamps"):
         raise bad(
             f"line {line}",
-            "@timestamps true",
+            "@timeStamps true",
             "values at equal distances in time: a network reads no time; resample them, or use a CSV file",
         )
     if header.flags.get("classlabel") and not header.classes:
-        raise bad(f"line {line}", "@classlabel true without labels", "the labels after it")
+        raise bad(f"line {line}", "@classLabel true without labels", "the labels after it")
     dimensions = header.counts.get("dimensions", header.counts.get("dimension"))
     if header.flags.get("univariate") and dimensions not in (None, 1):
         raise bad(f"line {line}", f"@univariate true and {dimensions} dimensions", "one of the two")
@@ -140,5 +140,5 @@ def check_header(places: list[str], steps: list[np.ndarray], header: Header) -> 
         wanted = length if length is not None else len(steps[0])
         for place, steps_TD in zip(places, steps, strict=True):
             if len(steps_TD) != wanted and header.flags.get("equallength") is not False:
-                reason = "@serieslength" if length is not None else "@equallength true"
+                reason = "@seriesLength" if length is not None else "@equalLength true"
                 raise bad(place, f"{len(steps_TD)} steps", f"{wanted}, by {reason}")
