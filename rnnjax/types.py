@@ -112,7 +112,7 @@ class SequenceSet(NamedTuple):
     names: tuple[str, ...] = ()
 
     @property
-    def lengths_N(self) -> np.ndarray:
+    def lengths(self) -> np.ndarray:
         return np.diff(self.offsets_N)
 
     @property
@@ -131,6 +131,9 @@ class SequenceParts(NamedTuple):
     predict: str = "label"  # see `TaskSpec.predict`
     classes: tuple[str, ...] = ()  # of labels or tags
     class_weights_O: tuple[float, ...] = ()  # of the optimised loss
+    columns: tuple[str, ...] = ()  # of values or the next row: the names of the targets
+    input_mean_D: tuple[float, ...] = ()  # of numbers: was subtracted from the inputs
+    input_scale_D: tuple[float, ...] = ()  # and then divided by
 
 
 class DataNotice(NamedTuple):

@@ -30,7 +30,7 @@ def known_metrics() -> frozenset[str]:
 
 def check_claim_names(study: Study, own_code: bool) -> None:
     """Raises BadInput for a rule, an arm or a metric of a claim that no study can have. Args: own_code: is used."""
-    of_series = any(arm.spec.task.name == "series" for arm in study.arms)
+    of_series = any(arm.spec.task.name in ("series", "sequences") for arm in study.arms)
     for claim in study.file.claims:
         for criterion in claim.criteria:
             where = f"claims.{claim.id}"

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 from rnnjax.analysis.forecasts import forecast_metric_info
+from rnnjax.analysis.predictions import prediction_metric_info
 from rnnjax.analysis.results import ArmResult, per_seed, select_arms
 from rnnjax.config.schema import Arm, Study
 from rnnjax.errors import BadInput, NotApplicable
@@ -49,7 +50,7 @@ class DryRun(NamedTuple):
     metrics: dict[str, Metric]  # a description of each
     reference_losses: dict[str, float]  # of the task
     refused: dict[str, str]  # probe -> why it has nothing to look at in this program
-    forecasts: Mapping[str, Metric] = {}  # of a series
+    forecasts: Mapping[str, Metric] = {}  # of a series, or of predictions of sequences
 
 
 def dry_run(spec: Spec, task: Task, probes: Sequence[str], points: int) -> DryRun:
@@ -80,7 +81,11 @@ def dry_run(spec: Spec, task: Task, probes: Sequence[str], points: int) -> DryRu
 
 
 def forecast_metrics_of(spec: Spec, task: Task) -> dict[str, Metric]:
-    """The metrics of the forecasts of a series; none for another task."""
+    """The metrics of the forecasts of a series, or of the predictions of sequences; none for another task."""
+    if task.sequences is not None:
+        parts = task.sequences
+        classes = parts.classes or (tuple(map(str, range(task.outputs))) if task.loss == "cross_entropy" else ())
+        return prediction_metric_info(parts.predict, classes, parts.columns)
     if task.series is None or task.layout is None or not can_forecast(spec, task):
         return {}
     return forecast_metric_info(task.series.columns[: task.layout.targets], task.layout.horizon)

@@ -148,8 +148,8 @@ def compile_program(
     """Compile the training of a group on all devices.
 
     Args:
-        runs: that share `spec.program`. data: the training windows or sequences. rows: the longest record of one `advance`.
-        held_out: the window of the early-stopping check.
+        runs: that share `spec.program`. data: the training windows or sequences.
+        rows: the longest record of one `advance`. held_out: the window of the early-stopping check.
     """
     spec = runs[0].spec.program
     blocks = RunBlocks(len(runs), block_width(spec))
@@ -159,15 +159,15 @@ def compile_program(
     def chunk_of_run(state: TrainState, hp: HParams, data: Any, steps: Array, *first: Array) -> Any:
         return train_chunk(spec, rows, hp, data, state, steps, *first)
 
-    def step_of(state: TrainState) -> tuple[Array, ...]:
+    def shared_step(state: TrainState) -> tuple[Array, ...]:
         """The step of a round, which all its runs share, where the length of the next batch depends on it."""
-        return (jnp.int32(int(state.step[0])),) if isinstance(data, SequencePool) else ()
+        return (jnp.int32(np.asarray(state.step)[0]),) if isinstance(data, SequencePool) else ()
 
     chunk = blocks.compile(chunk_of_run, batched=2, donate=(0,))
 
     def advance(states: list[Any], steps: int) -> tuple[list[Any], StepMetrics]:
         rounds = [
-            chunk(state, hp_round, data, jnp.int32(steps), *step_of(state))
+            chunk(state, hp_round, data, jnp.int32(steps), *shared_step(state))
             for state, hp_round in zip(states, hp, strict=True)
         ]
         written = -(-steps // spec.log_every)

@@ -1,6 +1,7 @@
 """Sequences of different lengths in one program: padding, packing, ends of both directions; against loops and Flax."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import flax.linen as nn
@@ -18,7 +19,7 @@ from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.training.loss import apply_truncated
 from rnnjax.types import Params, WindowData
 
-D, H, O = 3, 5, 2
+D, H, OUTPUTS = 3, 5, 2
 LENGTHS = (7, 1, 4, 6)
 LABELS = TaskSpec(name="sequences")
 
@@ -30,7 +31,7 @@ def float64() -> Iterator[None]:
 
 
 def spec_of(cell: str = "gru", **fields: Any) -> Spec:
-    return Spec(**{"cell": cell, "hidden": H, "inputs": D, "outputs": O, "task": LABELS} | fields)
+    return Spec(**{"cell": cell, "hidden": H, "inputs": D, "outputs": OUTPUTS, "task": LABELS} | fields)
 
 
 def random_params(spec: Spec) -> Params:
@@ -86,7 +87,7 @@ def value_and_gradient(spec: Spec, params: Params, x: Array, mask: Array, starts
         if starts is None:
             each = [outputs[:length, b] for b, length in enumerate(LENGTHS)]
         else:
-            each = [outputs[a:b, 0] for a, b in zip(at[:-1], at[1:], strict=True)]
+            each = [outputs[a:b, 0] for a, b in pairwise(at)]
         return objective(each), each
 
     (_, each), gradient = jax.value_and_grad(loss, has_aux=True)(params)
@@ -210,7 +211,7 @@ def test_running_means_begin_again_at_a_start() -> None:
 def test_sequences_of_a_stream_are_mirrored_in_their_places() -> None:
     _, mask, starts = packed(sequences())
     at = np.cumsum([0, *LENGTHS])
-    expected = [*[t for a, b in zip(at[:-1], at[1:], strict=True) for t in range(b - 1, a - 1, -1)], 18, 19]
+    expected = [*[t for a, b in pairwise(at) for t in range(b - 1, a - 1, -1)], 18, 19]
     np.testing.assert_array_equal(mirrored_steps(mask, starts)[:, 0], expected)
 
 

@@ -46,7 +46,10 @@ def ragged_arrays() -> dict[str, np.ndarray]:
     return {"values": np.concatenate(X), "offsets": np.cumsum([0, *LENGTHS]), "y": np.array(Y)}
 
 
-TS = "# a comment\n@problemName toy\n@timeStamps false\n@missing false\n@univariate false\n@dimensions 2\n@classLabel true up down\n@data\n"
+TS = (
+    "# a comment\n@problemName toy\n@timeStamps false\n@missing false\n@univariate false\n@dimensions 2\n"
+    "@classLabel true up down\n@data\n"
+)
 
 
 def ts_text() -> str:
@@ -101,7 +104,7 @@ def test_values_are_brought_to_mean_0_and_deviation_1() -> None:
 def test_tags_stand_at_every_step() -> None:
     tags = [[("b" if t % 2 else "a") for t in range(length)] for length in LENGTHS]
     train = parts(sequences_task(settings(predict="tags"), raw_from_lists(X, tags)))[0]
-    np.testing.assert_array_equal(train.targets_R, np.concatenate([np.arange(n) % 2 for n in train.lengths_N]))
+    np.testing.assert_array_equal(train.targets_R, np.concatenate([np.arange(n) % 2 for n in train.lengths]))
     assert train.loss_mask_R.all()
 
 
@@ -135,7 +138,7 @@ def test_the_digits_are_read_in_three_ways() -> None:
     for way in ("digits_rows", "digits_pixels", "digits_permuted"):
         task = sequences_task(TaskSpec(name="sequences", sequences=way, standardise="none"), text)  # type: ignore[arg-type]
         train = parts(task)[0]
-        shapes[way] = (set(train.lengths_N.tolist()), task.inputs)
+        shapes[way] = (set(train.lengths.tolist()), task.inputs)
         assert sum(one.size for one in parts(task)) == 1_797 and task.outputs == 10
         assert float(train.inputs_R[: train.offsets_N[1]].sum()) > 0
     assert shapes == {"digits_rows": ({8}, 8), "digits_pixels": ({64}, 1), "digits_permuted": ({64}, 1)}

@@ -1,4 +1,4 @@
-"""The order of sequences in training: every one once in an epoch, from the run's seed alone; batches of a few lengths."""
+"""The order of sequences: every one once in an epoch, from the run's seed alone; batches of a few lengths."""
 
 from dataclasses import replace
 from itertools import combinations

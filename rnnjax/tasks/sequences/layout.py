@@ -15,7 +15,7 @@ def lay_out(sequences: SequenceSet, rows: Sequence[Sequence[int]], length: int, 
 
     Args: rows: the numbers of the sequences of each. flags: mark the first step of each sequence.
     """
-    offsets, lengths = sequences.offsets_N, sequences.lengths_N
+    offsets, lengths = sequences.offsets_N, sequences.lengths
     source = np.full((len(rows), length), -1, np.int64)
     starts = np.zeros((len(rows), length), bool)
     for m, numbers in enumerate(rows):
@@ -75,7 +75,7 @@ def packed_rows(lengths_N: np.ndarray, length: int) -> list[list[int]]:
 
 def training_pool(parts: SequenceParts, target_scale_O: Sequence[float]) -> SequencePool:
     """The rows that training draws its batches from, and which length comes at which step."""
-    lengths_N = parts.train.lengths_N
+    lengths_N = parts.train.lengths
     if parts.packed:
         rows = packed_rows(lengths_N, parts.lengths[-1])
         sets = (lay_out(parts.train, rows, parts.lengths[-1], flags=True),)

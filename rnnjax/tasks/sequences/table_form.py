@@ -1,8 +1,7 @@
 """Sequences as a CSV table in long form: one row for each step, and a column that names the sequence."""
 
 from collections.abc import Sequence
-
-import numpy as np
+from itertools import pairwise
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
@@ -79,7 +78,7 @@ def sequence_spans(table: NamedRows, by: int) -> list[tuple[int, int]]:
     """The first row of each sequence and the row after its last. Raises BadInput where one is not together."""
     names = [cell.strip() for cell in table.column(by)]
     cuts = [0, *[row for row in range(1, len(names)) if names[row] != names[row - 1]], len(names)]
-    spans = [(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if b > a]
+    spans = [(a, b) for a, b in pairwise(cuts) if b > a]
     first: dict[str, int] = {}
     for a, _ in spans:
         if not names[a]:

@@ -23,6 +23,8 @@ from rnnjax.tasks.text import build_vocabulary
 from rnnjax.types import SequenceParts, SequenceSet, Task
 from rnnjax.vocabulary import Vocabulary
 
+Scale = tuple[tuple[float, ...], tuple[float, ...]]  # means and deviations
+UNSCALED: Scale = ((), ())
 READERS: dict[str, Callable[[str, TaskSpec], RawSequences]] = {  # by the end of the file's name; else a CSV table
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
@@ -97,21 +99,24 @@ def build_task(
     outputs = len(classes) or (len(vocabulary) if settings.predict == "next" and vocabulary else 0)
     losses = reference_losses(settings, train, held_out, outputs)
     weights = class_weights(class_counts(train, outputs), settings.class_weights) if classes else ()
-    parts, scale = [train, held_out], ((), ())
+    parts, read, scale = [train, held_out], UNSCALED, UNSCALED
     if not vocabulary:
-        parts = scaled_inputs(parts, settings)
+        parts, read = scaled_inputs(parts, settings)
     if not outputs:
         parts, scale = scaled_targets(parts, settings)
-    longest = max(int(one.lengths_N.max()) for one in parts)
+    longest = max(int(one.lengths.max()) for one in parts)
     every = together(*parts)
     numbers = np.arange(every.size, dtype=np.int32)
     kept = SequenceParts(
         *parts,
-        training_lengths(settings, train.lengths_N, longest),
+        training_lengths(settings, train.lengths, longest),
         packed=settings.batches == "packed",
         predict=settings.predict,
         classes=classes,
         class_weights_O=weights,
+        columns=() if outputs else column_names(settings, raw, parts[0].targets_R.shape[1]),
+        input_mean_D=read[0],
+        input_scale_D=read[1],
     )
     return Task(
         train_N=numbers[: train.size],
@@ -141,21 +146,24 @@ def together(first: SequenceSet, second: SequenceSet) -> SequenceSet:
     return SequenceSet(*leaves, offsets, first.names + second.names)
 
 
-def scaled_inputs(parts: list[SequenceSet], settings: TaskSpec) -> list[SequenceSet]:
+def column_names(settings: TaskSpec, raw: RawSequences, count: int) -> tuple[str, ...]:
+    """The names of the targets: those of the file, else numbers."""
+    names = raw.features if settings.predict == "next" else tuple(raw.target.split(", "))
+    start = "x" if settings.predict == "next" else raw.target
+    return names if len(names) == count else tuple(f"{start}{i + 1}" for i in range(count))
+
+
+def scaled_inputs(parts: list[SequenceSet], settings: TaskSpec) -> tuple[list[SequenceSet], Scale]:
     """Inputs with mean 0 and deviation 1 over the steps of the training part, unless they stay as they are."""
-    rows_RD = parts[0].inputs_R
-    mean_D, scale_D = moments(rows_RD) if settings.standardise == "all" else (np.zeros(1), np.ones(1))
-    return [one._replace(inputs_R=((one.inputs_R - mean_D) / scale_D).astype(np.float32)) for one in parts]
+    mean_D, scale_D = moments(parts[0].inputs_R, settings.standardise == "all")
+    scaled = [one._replace(inputs_R=((one.inputs_R - mean_D) / scale_D).astype(np.float32)) for one in parts]
+    return scaled, (tuple(mean_D.tolist()), tuple(scale_D.tolist()))
 
 
-def scaled_targets(
-    parts: list[SequenceSet], settings: TaskSpec
-) -> tuple[list[SequenceSet], tuple[tuple[float, ...], tuple[float, ...]]]:
+def scaled_targets(parts: list[SequenceSet], settings: TaskSpec) -> tuple[list[SequenceSet], Scale]:
     """Targets with mean 0 and deviation 1 over those of the training part that count; and both of these numbers."""
     counted = parts[0].targets_R[parts[0].loss_mask_R > 0]
-    mean_O, scale_O = moments(counted)
-    if settings.standardise == "none":
-        mean_O, scale_O = np.zeros_like(mean_O), np.ones_like(scale_O)
+    mean_O, scale_O = moments(counted, settings.standardise != "none")
     scaled = [
         one._replace(targets_R=(((one.targets_R - mean_O) / scale_O) * one.loss_mask_R[:, None]).astype(np.float32))
         for one in parts
@@ -163,8 +171,11 @@ def scaled_targets(
     return scaled, (tuple(mean_O.tolist()), tuple(scale_O.tolist()))
 
 
-def moments(rows_RD: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each column; deviation 1 of one that does not vary."""
+def moments(rows_RD: np.ndarray, wanted: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each column; deviation 1 of one that does not vary; 0 and 1 where none are wanted."""
+    width = rows_RD.shape[1]
+    if not wanted:
+        return np.zeros(width), np.ones(width)
     scale_D = rows_RD.std(axis=0)
     return rows_RD.mean(axis=0), np.where(scale_D > 0, scale_D, 1.0)
 
