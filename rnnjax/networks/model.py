@@ -126,17 +126,12 @@ def apply_layers(
         for direction in (FORWARD, BACKWARD) if spec.bidirectional else (FORWARD,):
             name = f"{direction}_{layer}"
             backward, before = direction == BACKWARD, None if start is None else start[name]
-            read = unroll_segments if spec.remat else unroll
+            read = partial(unroll_segments, segment=spec.remat) if spec.remat else unroll
             arguments = flip(h_TBH) if backward else h_TBH, mask_TB, keep[name], starts_TB, before
-            after[name], outputs = read(cells[name], params[name], carry[name], *arguments, **segment(spec))
+            after[name], outputs = read(cells[name], params[name], carry[name], *arguments)
             directions.append(flip(outputs) if backward and not (ends and layer == spec.layers - 1) else outputs)
         h_TBH = jnp.concatenate(directions, axis=-1)
     return after, h_TBH
-
-
-def segment(spec: Spec) -> dict[str, int]:
-    """The length of the segments that are computed again on the way back, where there are some."""
-    return {"segment": spec.remat} if spec.remat else {}
 
 
 def reads_whole_sequences(spec: Spec) -> bool:

@@ -18,7 +18,7 @@ from rnnjax.analysis.results import ArmResult, per_seed, select_arms
 from rnnjax.config.schema import Arm, Study
 from rnnjax.errors import BadInput, NotApplicable
 from rnnjax.metrics import Metric
-from rnnjax.probes import PROBES, outline
+from rnnjax.probes import build_probe, outline
 from rnnjax.settings import HParams, Spec
 from rnnjax.studies.claim_names import nearest_first
 from rnnjax.studies.forecasting import can_forecast
@@ -109,7 +109,7 @@ def check_probes(rehearsed: Iterable[DryRun]) -> None:
 def probe_outline(name: str, spec: Spec, task: Task) -> tuple[dict[str, np.ndarray], dict[str, Metric]]:
     """The outline of a probe's values, and their descriptions."""
     try:
-        probe = PROBES[name](spec, task)
+        probe = build_probe(name, spec, task)
         values = outline(probe, spec)
         return values, describe_values(probe, values)
     except BadInput as error:

@@ -76,7 +76,7 @@ def window_losses(spec: Spec, outputs_TBO: Array, window: WindowData) -> tuple[A
     loss_mask_T = None if loss_mask_TB is None else jnp.mean(loss_mask_TB, axis=1)
     losses_T = reported_T = per_step(outputs_TBO, window.targets_WTB)
     if window.class_weights_O is not None:
-        weights_TB = jnp.asarray(window.class_weights_O)[window.targets_WTB] * loss_mask_TB
+        weights_TB = jnp.asarray(window.class_weights_O)[window.targets_WTB] * jnp.asarray(loss_mask_TB)
         losses_T = per_step(outputs_TBO, window.targets_WTB, weights_TB)
         optimised = REDUCTIONS[spec.reduction](losses_T, jnp.mean(weights_TB, axis=1))
         return optimised, REDUCTIONS["mean"](reported_T, loss_mask_T)

@@ -1,12 +1,14 @@
 """Batches of sequences: every sequence once in each epoch, in an order that follows from the run's seed alone."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from rnnjax.networks.keys import key_for
 from rnnjax.settings import HParams
-from rnnjax.types import SequencePool, SequenceRows, WindowData
+from rnnjax.types import SequencePool, WindowData
 
 ROUNDS = 6  # of the permutation
 
@@ -74,13 +76,16 @@ def sequence_batch(hp: HParams, pool: SequencePool, number: int, batch: int, dra
     rows = pool.sets[number]
     key = jax.random.fold_in(key_for(hp, "data"), number)
     drawn_B = drawn_rows(key, batch, rows.inputs_MT.shape[0], draw)
-    taken = SequenceRows(*[None if leaf is None else jnp.asarray(leaf)[drawn_B].swapaxes(0, 1) for leaf in rows])
+
+    def taken(leaf: Any) -> Any:
+        return jnp.asarray(leaf)[drawn_B].swapaxes(0, 1)
+
     return WindowData(
-        taken.inputs_MT,
-        taken.targets_MT,
-        taken.loss_mask_MT,
-        taken.valid_MT,
+        taken(rows.inputs_MT),
+        taken(rows.targets_MT),
+        taken(rows.loss_mask_MT),
+        taken(rows.valid_MT),
         pool.target_scale_O,
-        starts_WTB=taken.starts_MT,
+        starts_WTB=None if rows.starts_MT is None else taken(rows.starts_MT),
         class_weights_O=pool.class_weights_O,
     )

@@ -30,8 +30,8 @@ def lay_out(sequences: SequenceSet, rows: Sequence[Sequence[int]], length: int, 
         found: np.ndarray = leaf[np.maximum(source, 0)]
         return np.where(valid.reshape(*valid.shape, *[1] * (leaf.ndim - 1)), found, np.zeros((), leaf.dtype))
 
-    leaves = (taken(leaf) for leaf in sequences[:3])
-    return SequenceRows(*leaves, valid, starts if flags else None)
+    inputs, targets, mask = (taken(leaf) for leaf in (sequences.inputs_R, sequences.targets_R, sequences.loss_mask_R))
+    return SequenceRows(inputs, targets, mask, valid, starts if flags else None)
 
 
 def row_lengths(lengths_N: np.ndarray, count: int) -> tuple[int, ...]:
@@ -75,17 +75,14 @@ def packed_rows(lengths_N: np.ndarray, length: int) -> list[list[int]]:
 
 def training_pool(parts: SequenceParts, target_scale_O: Sequence[float]) -> SequencePool:
     """The rows that training draws its batches from, and which length comes at which step."""
-    lengths_N = parts.train.lengths
-    if parts.packed:
-        rows = packed_rows(lengths_N, parts.lengths[-1])
-        sets = (lay_out(parts.train, rows, parts.lengths[-1], flags=True),)
-    else:
-        length_of = np.searchsorted(parts.lengths, lengths_N)
-        members = [np.flatnonzero(length_of == k) for k in range(len(parts.lengths))]
-        sets = tuple(
-            lay_out(parts.train, [[n] for n in numbers.tolist()], length)
-            for numbers, length in zip(members, parts.lengths, strict=True)
-        )
+    lengths_N, longest = parts.train.lengths, parts.lengths[-1]
+    length_of = np.searchsorted(parts.lengths, lengths_N)
+    members = [np.flatnonzero(length_of == k) for k in range(len(parts.lengths))]
+    sets = tuple(
+        lay_out(parts.train, [[n] for n in numbers.tolist()], length)
+        for numbers, length in zip([] if parts.packed else members, parts.lengths, strict=not parts.packed)
+    )
+    sets = (lay_out(parts.train, packed_rows(lengths_N, longest), longest, flags=True),) if parts.packed else sets
     plan_S, rank_S = plan_lengths([len(one.inputs_MT) for one in sets])
     scale = np.asarray(target_scale_O, np.float32) if target_scale_O else None
     weights = np.asarray(parts.class_weights_O, np.float32) if parts.class_weights_O else None
@@ -114,7 +111,7 @@ def plan_lengths(sizes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
 def padded_pairs(sequences: SequenceSet, length: int, numbers_N: np.ndarray) -> LabelledSequence:
     """Sequences of some numbers as examples of `length` steps, one after the other."""
     rows = lay_out(sequences, [[n] for n in numbers_N.tolist()], length)
-    inputs, targets, mask, valid = (leaf.reshape(-1, *leaf.shape[2:]) for leaf in rows[:4])
+    inputs, targets, mask, valid = (leaf.reshape(-1, *leaf.shape[2:]) for leaf in rows[:4] if leaf is not None)
     return LabelledSequence(inputs, targets, mask, valid, example_length=length)
 
 
@@ -133,4 +130,5 @@ def held_out_sequences_window(parts: SequenceParts, outputs: int, target_scale_O
         return leaf.reshape(count, width, *leaf.shape[1:]).swapaxes(1, 2)
 
     scale = np.asarray(target_scale_O, np.float32) if target_scale_O else None
-    return WindowData(*(windows(leaf) for leaf in laid[:4]), scale)
+    inputs, targets, mask, valid = (windows(leaf) for leaf in laid[:4] if leaf is not None)
+    return WindowData(inputs, targets, mask, valid, scale)

@@ -101,7 +101,7 @@ def checked_classes(words: Sequence[str], held: np.ndarray, places: Sequence[str
 def value_rows(raw: RawSequences) -> list[np.ndarray]:
     """The values of each sequence, float64 [O]."""
     assert raw.targets is not None, "checked before"
-    rows = []
+    rows: list[np.ndarray] = []
     for place, target in zip(raw.places, raw.targets, strict=True):
         plain = target if isinstance(target, list) else [target]
         row = np.array([number(place, parse_value(value), f"for {raw.target}") for value in plain])

@@ -45,8 +45,8 @@ def sequences_task(settings: TaskSpec, source: Any) -> Task:
     check_asked(settings, raw)
     pairs = make_pairs(raw, held_N, vocabulary, settings)
     names = raw.names if raw.names is not None else raw.places
-    unscaled = [joined(pairs, np.flatnonzero(chosen_N), names) for chosen_N in (~held_N, held_N)]
-    return build_task(settings, *unscaled, pairs.classes, vocabulary, raw)
+    train, held_out = (joined(pairs, np.flatnonzero(chosen_N), names) for chosen_N in (~held_N, held_N))
+    return build_task(settings, train, held_out, pairs.classes, vocabulary, raw)
 
 
 def read_sequences(settings: TaskSpec, source: Any) -> RawSequences:
@@ -98,39 +98,38 @@ def build_task(
     """The task of two parts before any scale."""
     outputs = len(classes) or (len(vocabulary) if settings.predict == "next" and vocabulary else 0)
     losses = reference_losses(settings, train, held_out, outputs)
-    weights = class_weights(class_counts(train, outputs), settings.class_weights) if classes else ()
+    columns = () if outputs else column_names(settings, raw, train.targets_R.shape[1])
     parts, read, scale = [train, held_out], UNSCALED, UNSCALED
     if not vocabulary:
         parts, read = scaled_inputs(parts, settings)
     if not outputs:
         parts, scale = scaled_targets(parts, settings)
     longest = max(int(one.lengths.max()) for one in parts)
-    every = together(*parts)
-    numbers = np.arange(every.size, dtype=np.int32)
-    kept = SequenceParts(
-        *parts,
-        training_lengths(settings, train.lengths, longest),
-        packed=settings.batches == "packed",
-        predict=settings.predict,
-        classes=classes,
-        class_weights_O=weights,
-        columns=() if outputs else column_names(settings, raw, parts[0].targets_R.shape[1]),
-        input_mean_D=read[0],
-        input_scale_D=read[1],
-    )
+    every, numbers = together(parts[0], parts[1]), np.arange(train.size + held_out.size, dtype=np.int32)
     return Task(
         train_N=numbers[: train.size],
         validation_N=numbers[train.size :],
         make_sequence=partial(padded_pairs, every, longest),
-        inputs=len(vocabulary) or parts[0].inputs_R.shape[1],
-        outputs=outputs or parts[0].targets_R.shape[1],
+        inputs=len(vocabulary) or train.inputs_R.shape[1],
+        outputs=outputs or train.targets_R.shape[1],
         loss="cross_entropy" if outputs else "squared_error",
         reference_losses=losses,
         target_mean_O=scale[0],
         target_scale_O=scale[1],
         notices=raw.notices,
         token={"label": "sequence", "tags": "step"}.get(settings.predict, settings.tokens.removesuffix("s")),
-        sequences=kept,
+        sequences=SequenceParts(
+            parts[0],
+            parts[1],
+            training_lengths(settings, train.lengths, longest),
+            packed=settings.batches == "packed",
+            predict=settings.predict,
+            classes=classes,
+            class_weights_O=class_weights(class_counts(train, outputs), settings.class_weights) if classes else (),
+            columns=columns,
+            input_mean_D=read[0],
+            input_scale_D=read[1],
+        ),
     )
 
 
@@ -141,9 +140,13 @@ def training_lengths(settings: TaskSpec, lengths_N: np.ndarray, longest: int) ->
 
 def together(first: SequenceSet, second: SequenceSet) -> SequenceSet:
     """Two parts as one set."""
-    leaves = (np.concatenate(pair) for pair in zip(first[:3], second[:3], strict=True))
-    offsets = np.concatenate([first.offsets_N, first.offsets_N[-1] + second.offsets_N[1:]])
-    return SequenceSet(*leaves, offsets, first.names + second.names)
+    return SequenceSet(
+        np.concatenate([first.inputs_R, second.inputs_R]),
+        np.concatenate([first.targets_R, second.targets_R]),
+        np.concatenate([first.loss_mask_R, second.loss_mask_R]),
+        np.concatenate([first.offsets_N, first.offsets_N[-1] + second.offsets_N[1:]]),
+        first.names + second.names,
+    )
 
 
 def column_names(settings: TaskSpec, raw: RawSequences, count: int) -> tuple[str, ...]:
