@@ -82,9 +82,9 @@ def targets_of(
     """The targets of each sequence out of y."""
     y, count = arrays["y"], len(lengths)
     if settings.predict == "tags" and starts is not None:
-        if y.ndim != 1 or len(y) != starts[-1]:
+        if y.size != starts[-1]:
             raise BadInput(f"task.path: array 'y': got shape {list(y.shape)}; expected a tag for each of the values")
-        return [one.tolist() for one in np.split(y, starts[1:-1])]
+        return [one.tolist() for one in np.split(y.reshape(-1), starts[1:-1])]
     if settings.predict == "tags":
         longest = arrays["x"].shape[1]
         if y.shape != (count, longest):
