@@ -285,6 +285,12 @@ BAD: dict[str, tuple[str, Any, dict[str, Any], str]] = {
     ),
     "one step": ("lists", raw_from_lists([[1.0]] * 4), {"predict": "next"}, "sequence 1: got one step"),
     "no group": ("file.csv", csv_text(), {"split": "group"}, "task.split: got 'group', and no sequence has 'group'"),
+    "time": (
+        "file.csv",
+        csv_text("time", ["1", "2", "3", "soon", "5", "6", "7", "8"]),
+        {"split": "time"},
+        "sequence 's3' (line 11): got the time 'soon'",
+    ),
     "fold": ("file.csv", csv_text(), {"folds": 3, "fold": 3}, "task.folds: got 3; expected more than task.fold = 3"),
     "weights": (
         "file.csv",

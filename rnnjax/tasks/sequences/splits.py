@@ -1,6 +1,5 @@
 """Which sequences are held out: whole ones, never a part of one."""
 
-import datetime
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks.sequences.raw import RawSequences, bad, label_text
+from rnnjax.tasks.tables.times import parse_times
 
 TRAIN_WORDS, TEST_WORDS = ("train", "training"), ("test", "validation", "val", "held-out", "heldout")
 
@@ -73,7 +73,7 @@ def chosen_ranks(order_N: np.ndarray, settings: TaskSpec) -> np.ndarray:
 def time_part(raw: RawSequences, settings: TaskSpec) -> np.ndarray:
     """The last share in time; sequences of one time stay together, in the held-out part."""
     words = words_of(raw, settings.time_column, "time")
-    times_N = np.array([moment(place, word) for place, word in zip(raw.places, words, strict=True)])
+    times_N = moments(raw.places, words)
     held = min(max(round(len(times_N) * settings.validation), 1), len(times_N) - 1)
     return times_N >= np.sort(times_N)[len(times_N) - held]
 
@@ -96,17 +96,21 @@ def words_of(raw: RawSequences, name: str, split: str) -> Sequence[str]:
     return raw.keys[name]
 
 
-def moment(place: str, word: str) -> float:
-    """A time as a number: a number itself, or seconds of an ISO date."""
-    try:
-        return float(word)
-    except ValueError:
-        pass
-    try:
-        found = datetime.datetime.fromisoformat(word)
-    except ValueError:
-        raise bad(place, f"the time {word!r}", "a number or an ISO date such as 2024-05-31") from None
-    return found.replace(tzinfo=found.tzinfo or datetime.UTC).timestamp()
+def moments(places: Sequence[str], words: Sequence[str]) -> np.ndarray:
+    """Times as numbers [N]: numbers themselves, or dates in one notation. Raises BadInput."""
+    dates = parse_times(words)
+    if dates is not None and not dates.unread:
+        return np.asarray(dates.microseconds_N, np.float64)
+    found = []
+    for place, word in zip(places, words, strict=True):
+        try:
+            found.append(float(word))
+        except ValueError:
+            found.append(np.nan)
+        if not np.isfinite(found[-1]):
+            expected = "numbers, or dates such as 2024-05-31 in one notation"
+            raise bad(place, f"the time {word!r}", expected)
+    return np.array(found)
 
 
 SPLITS: dict[str, Any] = {"random": random_part, "group": group_part, "time": time_part, "given": given_part}
