@@ -69,7 +69,7 @@ class Predictions(NamedTuple):
 def prediction_metric_info(predict: str, classes: Sequence[str], columns: Sequence[str]) -> dict[str, Metric]:
     """A description of each metric of the predictions of sequences."""
     if classes:
-        shown = classes if len(classes) <= MOST_CLASSES else ()
+        shown = classes if len(classes) <= MOST_CLASSES and predict != "next" else ()
         each = {f"recall[{name}]": Metric(RECALL, better="higher", range=SHARE) for name in shown}
         return CLASS_METRICS | each
     errors = {

@@ -14,6 +14,7 @@ MOST_CLASSES = 40  # in a table of classes
 MOST_EXAMPLES = 20
 LENGTH_GROUPS = 4
 STEERED = " The loss on these sequences steered training (patience or plateau), so the numbers are a little too good."
+CLASS_WORDS = {"label": "labels", "tags": "tags", "next": "symbols"}
 LEVELS = {"mean": "the mean of the training part", "last": "the row before"}
 
 
@@ -27,10 +28,11 @@ def sequence_tables(results: Results) -> list[ReportTable]:
     if not first.classes:
         return [values_table(results.predictions, remark)]
     tables = [classes_table(results.predictions, remark)]
-    if len(first.classes) <= MOST_CLASSES:
+    if len(first.classes) <= MOST_CLASSES and first.predict != "next":
         tables += [recall_table(name, first), confusion_table(name, first)]
     if first.predict == "label":
-        tables += [lengths_table(name, first), examples_table(name, first)]
+        tables += [lengths_table(name, first)] if len(set(first.lengths_N.tolist())) > 1 else []
+        tables += [examples_table(name, first)]
     return tables
 
 
@@ -56,13 +58,14 @@ def targets_word(predictions: Predictions) -> str:
 
 
 def judgement(predictions: Predictions) -> str:
-    """As "the share of right classes is 0.93 [...], higher than that of the most frequent class (0.1)"."""
+    """As "the share of right labels is 0.93 [...], higher than that of the most frequent one (0.1)"."""
     metrics = prediction_metrics(predictions)
     if predictions.classes:
         level = prior_values(predictions.prior_C, predictions.truth_R)["accuracy"]
         words = compared(estimate_mean(metrics["over_majority"]), "higher than", "lower than")
         found = format_value(estimate_mean(metrics["accuracy"]))
-        return f"the share of right classes is {found}, {words} that of the most frequent class ({level:.3g})"
+        right = CLASS_WORDS[predictions.predict]
+        return f"the share of right {right} is {found}, {words} that of the most frequent one ({level:.3g})"
     phrases = [
         f"{compared(estimate_mean(metrics[f'skill_{level}']), 'better than', 'worse than')} {LEVELS[level]}"
         for level in predictions.levels

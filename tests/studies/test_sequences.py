@@ -98,7 +98,7 @@ def test_predictions_are_those_of_a_loop(folder: Path, results: Results, arm: st
 
 def test_the_report_has_the_predictions(folder: Path) -> None:
     text = (folder / "run" / "report.md").read_text()
-    assert "held-out sequences the share of right classes is" in text and "most frequent class" in text
+    assert "held-out sequences the share of right labels is" in text and "the most frequent one" in text
     tables = folder / "run" / "tables"
     assert {"classes.csv", "recall.csv", "confusion.csv", "lengths.csv", "wrong.csv"} <= {
         one.name for one in tables.iterdir()
