@@ -66,6 +66,8 @@ class TaskSpec:
     tokens: Literal["characters", "bytes", "words"] = "characters"  # text: what a network reads at one step
     # text: most frequent tokens that are told apart, all others are one; 0 = all characters, or words that occur twice
     vocabulary_limit: Annotated[int, Ge(0), Le(65_535)] = 0
+    # text: the token that begins a document, such as a line end; the state before it is the initial state. "" = none
+    document_token: str = ""
     encoding: str = "utf-8"  # text, series: encoding of the file
     validation: Share = 0.1  # held-out share: the end of a file, or generated data of that share of the training length
     # series: the generated series, or an included one: sunspots = yearly numbers from 1700 to 2008, weather = daily
@@ -140,7 +142,7 @@ class TaskSpec:
         check_fields(TaskSpec, vars(self))
 
 
-TEXT_FIELDS = ("tokens", "vocabulary_limit")
+TEXT_FIELDS = ("tokens", "vocabulary_limit", "document_token")
 SERIES_FIELDS = (
     *("targets", "inputs", "known_inputs", "horizon", "forecast", "lags", "differences", "season", "fold", "gaps"),
 )

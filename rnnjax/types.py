@@ -64,6 +64,7 @@ class LabelledSequence(NamedTuple):
     valid_N: np.ndarray | None = None  # [N] false where a sequence has already ended; None = nowhere
     example_length: int = 1  # windows start at multiples of it; 1 where the sequence is not made of examples
     measured_N: np.ndarray | None = None  # [N] 1 where the target was measured, else 0; None = everywhere
+    starts_N: np.ndarray | None = None  # [N] true at the first step of a document, which begins at the initial state
 
 
 class WindowData(NamedTuple):

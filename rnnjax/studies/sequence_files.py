@@ -44,11 +44,12 @@ def entries(raw: RawSequences) -> list[dict[str, Any]]:
 def write_arrays(path: Path, raw: RawSequences) -> None:
     """An .npz file of values and offsets."""
     lengths = [len(one) for one in raw.steps]
-    arrays = {"values": np.concatenate(raw.steps), "offsets": np.cumsum([0, *lengths])}
+    arrays: dict[str, Any] = {"values": np.concatenate(raw.steps), "offsets": np.cumsum([0, *lengths])}
     if raw.targets is not None:
         tags = all(
             isinstance(one, list) and len(one) == length for one, length in zip(raw.targets, lengths, strict=True)
         )
         flat = [tag for one in raw.targets for tag in one] if tags and len(set(lengths)) > 1 else raw.targets
         arrays["y"] = np.array(flat)
-    np.savez(path, **arrays, **{name: np.array(words) for name, words in raw.keys.items()})
+    arrays |= {name: np.array(words) for name, words in raw.keys.items()}
+    np.savez(path, **arrays)

@@ -108,9 +108,9 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
             "'time' unless window = batch and carry = 'reset'",
         ),
         "scheduled_sampling": (
-            own and (task.name not in NEXT_SYMBOL_TASKS or spec.dropout),
+            own and (task.name not in NEXT_SYMBOL_TASKS or spec.dropout or bool(task.document_token)),
             spec.scheduled_sampling,
-            "'teacher' unless the task is a text read symbol by symbol, without dropout",
+            "'teacher' unless the task is a text read symbol by symbol, without dropout and document_token",
         ),
         "warmup_steps": (hp.warmup_steps > spec.steps, hp.warmup_steps, f"number <= {spec.steps} (steps)"),
         "validate_every": (

@@ -18,6 +18,11 @@ def next_step(values_N: np.ndarray) -> LabelledSequence:
     return LabelledSequence(values_N[:-1], values_N[1:])
 
 
+def next_step_of_documents(token: int, ids_N: np.ndarray) -> LabelledSequence:
+    """As `next_step`; a document begins at each id that is `token`."""
+    return next_step(ids_N)._replace(starts_N=ids_N[:-1] == token)
+
+
 def cut_windows(pairs: LabelledSequence, batch: int, window: int, target_scale_O: Sequence[float] = ()) -> WindowData:
     """Lay N pairs out as B streams of W whole windows of T steps.
 
@@ -46,11 +51,12 @@ def cut_windows(pairs: LabelledSequence, batch: int, window: int, target_scale_O
 
 def _lay_out_streams(pairs: LabelledSequence, positions: np.ndarray, target_scale_O: np.ndarray | None) -> WindowData:
     """The pairs at some positions."""
-    inputs_N, targets_N, loss_mask_N, valid_N, _, measured_N = pairs
+    inputs_N, targets_N, loss_mask_N, valid_N, _, measured_N, starts_N = pairs
     measured = None if measured_N is None else measured_N[positions]
     counted = measured if loss_mask_N is None else loss_mask_N[positions]
     mask = None if valid_N is None else valid_N[positions]
-    return WindowData(inputs_N[positions], targets_N[positions], counted, mask, target_scale_O, measured)
+    starts = None if starts_N is None else starts_N[positions]
+    return WindowData(inputs_N[positions], targets_N[positions], counted, mask, target_scale_O, measured, starts)
 
 
 def task_windows(task: Task, values_N: np.ndarray, batch: int, window: int) -> WindowData:

@@ -28,7 +28,8 @@ def window_loss(
     start_key, dropout_key = jax.random.split(key)
     # Chosen inside the loss, so that a learned initial state gets its gradient.
     carry = initial_or_carried(spec, model, carried, reset_state, start_key, params)
-    carry, outputs_TBO = apply_truncated(spec, model, params, carry, window, dropout_key)
+    start = None if window.starts_WTB is None else model.carry(params, start_key, spec.batch)
+    carry, outputs_TBO = apply_truncated(spec, model, params, carry, window, dropout_key, start)
     optimised, reported = window_losses(spec, outputs_TBO, window)
     return optimised, (carry, reported)
 
@@ -41,15 +42,21 @@ def initial_or_carried(
 
 
 def apply_truncated(
-    spec: Spec, model: Model, params: Params, carry: Carry, window: WindowData, dropout_key: Array
+    spec: Spec,
+    model: Model,
+    params: Params,
+    carry: Carry,
+    window: WindowData,
+    dropout_key: Array,
+    start: Carry = None,
 ) -> tuple[Carry, Array]:
     """The carry after a window and its outputs; no gradient passes from one `gradient_window` to the one before.
 
-    A window of several sequences is read from the initial state, which is also the state before each of them.
+    Args: start: the state before each sequence that begins inside the window.
     """
     length = window.inputs_WTB.shape[0]
     steps = spec.gradient_window or length
-    pieces, start = [], None if window.starts_WTB is None else carry
+    pieces = []
     for first in range(0, length, steps):
         within = slice(first, first + steps)
         mask_TB, starts_TB = (
@@ -95,7 +102,8 @@ def evaluate_loss(spec: Spec, hp: HParams, params: Params, held_out: WindowData)
         return evaluate_windows(spec, hp, params, held_out)
     model, window = build_network(spec, hp), select_window(held_out, jnp.int32(0))
     carry = model.carry(params, key_for(hp, "evaluation"), held_out.inputs_WTB.shape[2])
-    _, outputs_TBO, _ = model.apply(params, carry, window.inputs_WTB, window.valid_WTB)
+    flags = {} if window.starts_WTB is None else {"starts_TB": window.starts_WTB, "start": carry}
+    _, outputs_TBO, _ = model.apply(params, carry, window.inputs_WTB, window.valid_WTB, **flags)
     return window_losses(spec, outputs_TBO, window)[1]
 
 

@@ -73,7 +73,7 @@ def read(spec: Spec, params: Params, x: Array, mask: Array, starts: Array | None
     model = build_network(spec, HParams())
     carry = model.carry(params, jax.random.key(1), x.shape[1])
     window = WindowData(x, np.zeros(0), None, mask, starts_WTB=starts)
-    return apply_truncated(spec, model, params, carry, window, jax.random.key(2))
+    return apply_truncated(spec, model, params, carry, window, jax.random.key(2), None if starts is None else carry)
 
 
 def run(spec: Spec, *arguments: Any) -> tuple[Any, Array]:
