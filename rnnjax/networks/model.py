@@ -49,17 +49,11 @@ def build_network(spec: Spec, hp: HParams) -> Model:
         cell_key, readout_key = jax.random.split(key)
         # The first layer has the key itself: its initial kernels do not depend on the number of layers.
         keys = {name: jax.random.fold_in(cell_key, 1 + i) if i else cell_key for i, name in enumerate(cells)}
-        width = spec.hidden * (1 + spec.bidirectional)
-        initializer = lookup(INITIALIZERS, spec.kernel_initializer, "kernel_initializer")
-        kernel = initializer(readout_key, (width, spec.outputs), jnp.asarray(hp.kernel_gain))
         params = {name: cell.init(keys[name]) for name, cell in cells.items()}
-        readout = {"kernel": kernel, "bias": jnp.zeros(spec.outputs)}
-        if spec.embedding:
-            params |= {"embedding": init_embedding(spec, jax.random.fold_in(key, 3))}
-        if spec.tied:
-            readout.pop("kernel")
-        learned = {"start": initial_states(jax.random.fold_in(key, 2), 1)} if spec.initial_state == "learned" else {}
-        return params | {"readout": readout} | learned
+        params |= init_outside(spec, hp, readout_key, jax.random.fold_in(key, 3))
+        return params | (
+            {"start": initial_states(jax.random.fold_in(key, 2), 1)} if spec.initial_state == "learned" else {}
+        )
 
     def initial_states(key: Array, streams: int) -> Carry:
         zero = {name: cell.carry() for name, cell in cells.items()}
@@ -155,9 +149,17 @@ def running_mean(outputs_TBO: Array, mask_TB: Array | None, starts_TB: Array | N
     return jax.lax.scan(add, nothing, steps)[1]
 
 
-def init_embedding(spec: Spec, key: Array) -> Params:
-    """A table of a vector for each id, drawn from N(0, 1/size): [inputs, embedding]."""
-    return {"table": jax.random.normal(key, (spec.inputs, spec.embedding)) / spec.embedding**0.5}
+def init_outside(spec: Spec, hp: HParams, readout_key: Array, embedding_key: Array) -> Params:
+    """The readout, and the table of a vector for each id, drawn from N(0, 1/size), [inputs, embedding]."""
+    width = spec.hidden * (1 + spec.bidirectional)
+    initializer = lookup(INITIALIZERS, spec.kernel_initializer, "kernel_initializer")
+    kernel = initializer(readout_key, (width, spec.outputs), jnp.asarray(hp.kernel_gain))
+    bias = {"bias": jnp.zeros(spec.outputs)}
+    params: Params = {"readout": bias if spec.tied else {"kernel": kernel} | bias}
+    if not spec.embedding:
+        return params
+    table = jax.random.normal(embedding_key, (spec.inputs, spec.embedding)) / spec.embedding**0.5
+    return params | {"embedding": {"table": table}}
 
 
 def embed(spec: Spec, params: Params, x: Array) -> Array:

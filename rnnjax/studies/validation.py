@@ -16,6 +16,7 @@ from rnnjax.networks.cells import CELLS
 from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.networks.initializers import INITIALIZERS, SQUARE_ONLY
 from rnnjax.probes import PROBES
+from rnnjax.settings import Spec
 from rnnjax.studies.claim_names import check_known, check_pattern
 from rnnjax.studies.criteria import (
     REQUIRED_FIELDS,
@@ -99,9 +100,8 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
     own = spec.scheduled_sampling != "teacher"
     swapped = task.name == "series" and task.time_axis == "batch"
     sets = task.name == "sequences"
-    ids = task.name in NEXT_SYMBOL_TASKS or (task.name, task.recall) == ("recall", "copy") or sets
-    state = spec.hidden * (1 + spec.bidirectional)
-    return {
+    alone = "examples have nothing to do with each other"
+    return embedding_contradictions(spec) | {
         "task.time_axis": (
             swapped and (spec.window != spec.batch or spec.carry == "carried"),
             task.time_axis,
@@ -129,12 +129,7 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
         "carry": (
             spec.carry == "carried" and (adding or spec.bidirectional or sets),
             spec.carry,
-            "'reset': "
-            + (
-                "one way goes back in time"
-                if not adding and not sets
-                else "examples have nothing to do with each other"
-            ),
+            "'reset': " + (alone if adding or sets else "one way goes back in time"),
         ),
         "window_order": (spec.window_order == "random" and adding, "random", "'in_order': an example is not to be cut"),
         "bidirectional": (
@@ -147,9 +142,20 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
             "last",
             "'sum' or 'mean': examples end at different steps",
         ),
+    }
+
+
+def embedding_contradictions(spec: Spec) -> dict[str, tuple[bool, Any, str]]:
+    """Those of the embedding and the tied readout; whether sequences are of ids is known from their file."""
+    task = spec.task
+    following = task.name in NEXT_SYMBOL_TASKS or (task.name, task.recall) == ("recall", "copy")
+    following |= task.name == "sequences" and task.predict == "next"
+    ids = following or task.name == "sequences"
+    state = spec.hidden * (1 + spec.bidirectional)
+    return {
         "embedding": (spec.embedding > 0 and not ids, spec.embedding, "0: only ids of symbols have an embedding"),
         "tied": (
-            spec.tied and (spec.embedding != state or not ids or (sets and task.predict != "next")),
+            spec.tied and (spec.embedding != state or not following),
             True,
             f"false, or next symbols with embedding = {state}, the size of the state",
         ),
