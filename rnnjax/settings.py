@@ -62,10 +62,12 @@ class TaskSpec:
     corpus_seed: Seed = 0  # grammar: seed of the generated text
     determiner_probability: Probability = 0.5  # grammar: probability of each optional "the"
     extra_letters: str = ""  # grammar: further letters of the vocabulary, besides those of its words
-    path: str = ""  # text, series: the file; empty = the included Markdown text, or a generated series
+    path: str = ""  # text, series, sequences: the file; empty = the included data, or a generated series
     tokens: Literal["characters", "bytes", "words"] = "characters"  # text: what a network reads at one step
     # text: most frequent tokens that are told apart, all others are one; 0 = all characters, or words that occur twice
     vocabulary_limit: Annotated[int, Ge(0), Le(65_535)] = 0
+    # text: the token that begins a document, such as a line end; the state before it is the initial state. "" = none
+    document_token: str = ""
     encoding: str = "utf-8"  # text, series: encoding of the file
     validation: Share = 0.1  # held-out share: the end of a file, or generated data of that share of the training length
     # series: the generated series, or an included one: sunspots = yearly numbers from 1700 to 2008, weather = daily
@@ -111,21 +113,46 @@ class TaskSpec:
     lags: str = ""  # series: earlier values of the targets that are read too, as 7,14: that many rows before the next
     differences: str = ""  # series: differences of the targets are read and predicted, as 1 or 1,12 (rows back)
     season: Annotated[int, Ge(0)] = 0  # series: rows of a season, of the seasonal last value and MASE; 0 = found
-    fold: Annotated[int, Ge(0)] = 0  # series: held-out parts by which the split lies before the end of the file
+    # series: held-out parts by which the split lies before the end of the file; sequences: the part held out of `folds`
+    fold: Annotated[int, Ge(0)] = 0
     # series: an index with gaps or repeated labels is refused where rows are counted (lags ...); ignore = taken as even
     gaps: Literal["auto", "ignore"] = "auto"
+    # sequences: the included set that is read without a file: handwritten digits, by rows of 8 pixels, by pixels, or by
+    # pixels in one fixed random order
+    sequences: Literal["digits_rows", "digits_pixels", "digits_permuted"] = "digits_rows"
+    # sequences: one label or some values for a sequence, a tag for each step, or the next row or symbol
+    predict: Literal["label", "values", "tags", "next"] = "label"
+    # sequences: a label or values are read from the state after the last step, or from the mean over the steps
+    summary: Literal["last", "mean"] = "last"
+    # sequences: weights of the classes in the optimised loss; balanced = inverse to their frequency
+    class_weights: Literal["none", "balanced"] = "none"
+    # sequences: layout of a batch: all padded to the longest, to a few lengths, or several in one row
+    batches: Literal["padded", "bucketed", "packed"] = "padded"
+    buckets: Count = 4  # sequences: lengths of bucketed batches
+    # sequences: held out are sequences at random (labels in equal shares), whole groups, the last in time, or as given
+    split: Literal["random", "group", "time", "given"] = "random"
+    folds: Annotated[int, Ge(0), Le(1_000)] = 0  # sequences: parts of a cross-validation; `fold` is held out; 0 = none
+    sequence_column: str = "sequence"  # sequences CSV: column that names the sequence of a row
+    order_column: str = ""  # sequences CSV: column that must rise within a sequence; empty = rows as in the file
+    group_column: str = "group"  # sequences: column or key of the group, for split = "group"
+    time_column: str = "time"  # sequences: column or key of the time, a number or an ISO date, for split = "time"
+    split_column: str = "split"  # sequences: column or key that holds train or test, for split = "given"
 
     def __post_init__(self) -> None:
         check_fields(TaskSpec, vars(self))
 
 
-TEXT_FIELDS = ("tokens", "vocabulary_limit")
+TEXT_FIELDS = ("tokens", "vocabulary_limit", "document_token")
 SERIES_FIELDS = (
     *("targets", "inputs", "known_inputs", "horizon", "forecast", "lags", "differences", "season", "fold", "gaps"),
 )
+SEQUENCE_FIELDS = (
+    *("sequences", "predict", "summary", "class_weights", "batches", "buckets", "split", "folds"),
+    *("sequence_column", "order_column", "group_column", "time_column", "split_column"),
+)
 TABLE_FIELDS = (  # of `TaskSpec`: no part of a run's identity where all arms have the default; older runs lack them
     *("delimiter", "decimal", "thousands", "units", "header", "skip_lines", "index", "where", "order"),
-    *("missing_values", "missing", *SERIES_FIELDS),
+    *("missing_values", "missing", *SERIES_FIELDS, *SEQUENCE_FIELDS),
 )
 
 
@@ -143,10 +170,11 @@ class Spec:
     dropout: bool = False  # recurrent dropout: one mask per window on the state that enters the recurrent product
     kernel_initializer: str = "xavier_normal"  # initializer of the input kernel
     recurrent_initializer: str = "orthogonal"  # initializer of the recurrent kernel
-    window: Count = 25  # time steps of truncated back-propagation, T
+    window: Count = 25  # time steps of truncated back-propagation, T; of sequences it is the longest, set by the task
     batch: Count = 1  # parallel streams of the data, B
     gradient_window: Annotated[int, Ge(0)] = 0  # steps that gradients go back inside a window; 0 = all
-    window_order: Literal["in_order", "random"] = "in_order"  # consecutive windows, or random positions
+    # consecutive windows, or random positions; sequences are shuffled in every epoch, whatever it is
+    window_order: Literal["in_order", "random"] = "in_order"
     # state at the start of a window: that of the previous window, or the initial state
     carry: Literal["carried", "reset"] = "carried"
     initial_state: str = "zero"  # state where none is carried over
@@ -158,6 +186,9 @@ class Spec:
     scheduled_sampling: Literal["teacher", "sampled", "greedy"] = "teacher"
     # rise of the probability that a prediction is read
     sampling_schedule: Literal["linear", "exponential", "inverse_sigmoid"] = "linear"
+    embedding: Annotated[int, Ge(0)] = 0  # size of learned vectors that stand for ids; 0 = none, ids are read directly
+    tied: bool = False  # the readout of ids is the transposed embedding; embedding = hidden (twice if bidirectional)
+    remat: Annotated[int, Ge(0)] = 0  # steps of a segment that is computed again on the way back; 0 = states are stored
     steps: Count = 30_000  # optimizer steps of a run
     validate_every: Annotated[int, Ge(0), Le(2**31 - 1)] = 0  # steps between validation checks; 0 = none
     log_every: Count = 25  # steps averaged into one row of the training log
@@ -177,6 +208,7 @@ class Spec:
         return replace(self, **{name: getattr(Spec, name) for name in START_FIELDS})
 
 
+NETWORK_FIELDS = ("embedding", "tied", "remat")  # of `Spec`: as TABLE_FIELDS
 START_FIELDS = ("kernel_initializer", "recurrent_initializer")
 
 

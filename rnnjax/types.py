@@ -65,6 +65,7 @@ class LabelledSequence(NamedTuple):
     valid_N: np.ndarray | None = None  # [N] false where a sequence has already ended; None = nowhere
     example_length: int = 1  # windows start at multiples of it; 1 where the sequence is not made of examples
     measured_N: np.ndarray | None = None  # [N] 1 where the target was measured, else 0; None = everywhere
+    starts_N: np.ndarray | None = None  # [N] true at the first step of a document, which begins at the initial state
 
 
 class WindowData(NamedTuple):
@@ -76,6 +77,65 @@ class WindowData(NamedTuple):
     valid_WTB: np.ndarray | None = None
     target_scale_O: np.ndarray | None = None  # a prediction times this is in the unit of the target; None = 1
     measured_WTB: np.ndarray | None = None  # as in `LabelledSequence`; `loss_mask_WTB` is 0 there too
+    starts_WTB: np.ndarray | None = None  # true at the first step of a sequence, which begins at the initial state
+    class_weights_O: np.ndarray | None = None  # factors of the classes in the optimised loss; None = 1
+
+
+class SequenceRows(NamedTuple):
+    """Rows of T steps, each with one sequence or several after each other, with their targets."""
+
+    inputs_MT: np.ndarray  # int32 ids, or float32 [M, T, D]; 0 where a row has no step
+    targets_MT: np.ndarray  # int32 ids, or float32 [M, T, O]
+    loss_mask_MT: np.ndarray  # float32, 1 where the loss counts
+    valid_MT: np.ndarray  # bool, true at the steps of sequences
+    starts_MT: np.ndarray | None = None  # bool, true at the first step of each; None = one at the start of each row
+
+
+class SequencePool(NamedTuple):
+    """Sets of rows, each of another length, from which batches are drawn in an order of the run's own.
+
+    Step s of training takes rows of set `plan_S[s % S]`, which has been taken `rank_S[s % S]` times before in S steps.
+    """
+
+    sets: tuple[SequenceRows, ...]
+    plan_S: np.ndarray  # int32
+    rank_S: np.ndarray  # int32
+    target_scale_O: np.ndarray | None = None  # as in `WindowData`
+    class_weights_O: np.ndarray | None = None
+
+
+class SequenceSet(NamedTuple):
+    """Sequences one after the other: sequence n is the rows offsets_N[n] ... offsets_N[n + 1] - 1."""
+
+    inputs_R: np.ndarray  # int32 ids, or float32 [R, D]
+    targets_R: np.ndarray  # int32 ids, or float32 [R, O]; one target of a whole sequence stands at its last row
+    loss_mask_R: np.ndarray  # float32, 1 where the loss counts
+    offsets_N: np.ndarray  # int64 [N + 1]
+    names: tuple[str, ...] = ()
+
+    @property
+    def lengths(self) -> np.ndarray:
+        return np.diff(self.offsets_N)
+
+    @property
+    def size(self) -> int:
+        """N, how many sequences there are."""
+        return len(self.offsets_N) - 1
+
+
+class SequenceParts(NamedTuple):
+    """The two parts of a set of sequences, and how batches are laid out."""
+
+    train: SequenceSet
+    validation: SequenceSet
+    lengths: tuple[int, ...]  # of the rows that training reads, rising; the last one is the longest sequence
+    packed: bool = False  # several sequences in one row
+    predict: str = "label"  # see `TaskSpec.predict`
+    classes: tuple[str, ...] = ()  # of labels or tags
+    class_weights_O: tuple[float, ...] = ()  # of the optimised loss
+    columns: tuple[str, ...] = ()  # of values or the next row: the names of the targets
+    input_mean_D: tuple[float, ...] = ()  # of numbers: was subtracted from the inputs
+    input_scale_D: tuple[float, ...] = ()  # and then divided by
 
 
 class DataNotice(NamedTuple):
@@ -161,6 +221,7 @@ class Task(NamedTuple):
     tokens_per_character: float = 1.0  # of a text: in its held-out part
     ngram_losses: tuple[float, ...] = ()  # of a user's text: held-out losses of n-grams, n = 1, 2, ...
     settings: TaskSpec | None = None  # of a task made by `rnnjax.text_task` and the like: what it was made with
+    sequences: SequenceParts | None = None  # of a set of sequences: its parts; train_N are the numbers of sequences
 
 
 class Probe(NamedTuple):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from rnnjax.analysis.forecasts import Forecasts
+from rnnjax.analysis.predictions import Predictions
 from rnnjax.analysis.statistics import Interval, estimate_mean
 from rnnjax.config.schema import Arm, Study
 from rnnjax.metrics import Metric, metric_name
@@ -79,6 +80,7 @@ class Results:
     data: dict[TaskSpec, DataSummary]
     manifest: dict[str, Any]
     forecasts: dict[str, Forecasts] = field(default_factory=dict)  # of the arms that have a series, by name
+    predictions: dict[str, Predictions] = field(default_factory=dict)  # of the arms that read sequences, by name
 
     @cached_property
     def data_by_arm(self) -> dict[str, DataSummary]:

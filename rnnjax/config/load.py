@@ -16,7 +16,7 @@ from rnnjax.config.schema import COUNT, LIST, Arm, Study, StudyFile
 from rnnjax.config.toml_file import read_toml
 from rnnjax.devices import available_memory
 from rnnjax.errors import BadInput
-from rnnjax.settings import TABLE_FIELDS, TEXT_FIELDS, Spec, TaskSpec, resolve_decay
+from rnnjax.settings import NETWORK_FIELDS, TABLE_FIELDS, TEXT_FIELDS, Spec, TaskSpec, resolve_decay
 
 SEEDS = "seeds"  # the number of seeds, among the settings that differ from a file
 BYTES_PER_STEP = 40  # of a series or an example: its numbers in float64 and float32, the inputs and targets
@@ -242,4 +242,8 @@ def resolved_settings(study: Study) -> dict[str, Any]:
         if all(arm["task"][field] == getattr(TaskSpec, field) for arm in arms.values()):
             for arm in arms.values():
                 del arm["task"][field]
+    for field in NETWORK_FIELDS:
+        if all(arm[field] == getattr(Spec, field) for arm in arms.values()):
+            for arm in arms.values():
+                del arm[field]
     return {"arms": arms, "seeds": study.seeds, "probes": study.file.probes, "save_every": study.file.save_every}

@@ -22,6 +22,8 @@ def unroll(
     x: Array,
     mask_TB: Array | None = None,
     dropout_BH: Array | None = None,
+    starts_TB: Array | None = None,
+    start: Carry = None,
 ) -> tuple[Carry, Array]:
     """Run a cell over a window for B streams.
 
@@ -30,24 +32,64 @@ def unroll(
         x: inputs x_TBD, or ids [T, B] of symbols.
         mask_TB: false where a sequence has ended: its carry is kept and its output 0.
         dropout_BH: multiplies h before the recurrent product, the same at every step; none for an opaque cell.
+        starts_TB: true at the first step of a sequence, before which the carry is replaced by `start`.
+        start: leaves [B, ...], the state before the first step of a sequence.
 
     Returns:
         The carry after the window and the outputs h_TBH.
 
     Raises:
-        ValueError: a mask of another shape than [T, B].
+        ValueError: a mask or starts of another shape than [T, B].
     """
-    if mask_TB is not None and mask_TB.shape != x.shape[:2]:
-        raise ValueError(f"mask: got shape {mask_TB.shape}; expected [T, B] = {x.shape[:2]}")
+    for name, flags_TB in (("mask", mask_TB), ("starts", starts_TB)):
+        if flags_TB is not None and flags_TB.shape != x.shape[:2]:
+            raise ValueError(f"{name}: got shape {flags_TB.shape}; expected [T, B] = {x.shape[:2]}")
     if isinstance(cell, OpaqueCell):
-        return scan_opaque_cell(cell, params, carry, x, mask_TB)
+        return scan_opaque_cell(cell, params, carry, x, mask_TB, starts_TB, start)
     input_TBG = jax.vmap(jax.vmap(partial(cell.project_input, params)))(x)
     learned = {"kernel": params["recurrent_kernel"], "gate": params["gate"]}
-    return recurrence(cell, learned, carry, input_TBG, mask_TB, dropout_BH)
+    return recurrence(cell, learned, carry, start, input_TBG, mask_TB, dropout_BH, starts_TB)
 
 
-def flip_sequences(x: Array, mask_TB: Array | None) -> Array:
-    """Each stream [T, B, ...] with the steps where its mask is true in reverse order; the steps after these stay."""
+def unroll_segments(
+    cell: Cell | OpaqueCell,
+    params: Params,
+    carry: Carry,
+    x: Array,
+    mask_TB: Array | None = None,
+    dropout_BH: Array | None = None,
+    starts_TB: Array | None = None,
+    start: Carry = None,
+    segment: int = 1,
+) -> tuple[Carry, Array]:
+    """`unroll` that keeps the carries between segments of some steps, and computes a segment again on the way back.
+
+    Of T steps T / segment + segment carries are in memory, instead of T. The gradient of the parameters is summed
+    segment by segment.
+
+    Source: Chen et al. 2016, arXiv:1604.06174.
+    """
+
+    def read(carry: Carry, steps: tuple[Array, Array | None, Array | None]) -> tuple[Carry, Array]:
+        return unroll(cell, params, carry, steps[0], steps[1], dropout_BH, steps[2], start)
+
+    steps_T, whole = (x, mask_TB, starts_TB), len(x) // segment * segment
+    parts_ST = jax.tree.map(lambda leaf: leaf[:whole].reshape(len(x) // segment, segment, *leaf.shape[1:]), steps_T)
+    carry, outputs_STBH = jax.lax.scan(jax.checkpoint(read), carry, parts_ST)
+    outputs_TBH = outputs_STBH.reshape(whole, *outputs_STBH.shape[2:])
+    if whole == len(x):
+        return carry, outputs_TBH
+    carry, rest_TBH = jax.checkpoint(read)(carry, jax.tree.map(lambda leaf: leaf[whole:], steps_T))
+    return carry, jnp.concatenate([outputs_TBH, rest_TBH])
+
+
+def flip_sequences(x: Array, mask_TB: Array | None, starts_TB: Array | None = None) -> Array:
+    """Each stream [T, B, ...] with the steps where its mask is true in reverse order; the steps after these stay.
+
+    Args: starts_TB: true at the first step of a sequence; each sequence of a stream is reversed in its place.
+    """
+    if starts_TB is not None:
+        return x[mirrored_steps(mask_TB, starts_TB), jnp.arange(x.shape[1])[None, :]]
     if mask_TB is None:
         return x[::-1]
     step_TB = jnp.broadcast_to(jnp.arange(x.shape[0])[:, None], mask_TB.shape)
@@ -56,17 +98,34 @@ def flip_sequences(x: Array, mask_TB: Array | None) -> Array:
     return x[mirrored_TB, jnp.arange(x.shape[1])[None, :]]
 
 
+def mirrored_steps(mask_TB: Array | None, starts_TB: Array) -> Array:
+    """For each step t of a sequence at steps a ... b of its stream the step a + b - t; steps outside stay."""
+    step_TB = jnp.broadcast_to(jnp.arange(starts_TB.shape[0])[:, None], starts_TB.shape)
+    valid_TB = jnp.ones_like(starts_TB) if mask_TB is None else mask_TB
+    first_TB = jax.lax.cummax(jnp.where(starts_TB, step_TB, 0), axis=0)
+    ends_TB = valid_TB & ~jnp.concatenate([valid_TB[1:] & ~starts_TB[1:], jnp.zeros_like(starts_TB[:1])])
+    last_TB = jax.lax.cummin(jnp.where(ends_TB, step_TB, starts_TB.shape[0]), axis=0, reverse=True)
+    return jnp.where(valid_TB, first_TB + last_TB - step_TB, step_TB)
+
+
 def scan_opaque_cell(
-    cell: OpaqueCell, params: Params, carry: Carry, x: Array, mask_TB: Array | None
+    cell: OpaqueCell,
+    params: Params,
+    carry: Carry,
+    x: Array,
+    mask_TB: Array | None,
+    starts_TB: Array | None = None,
+    start: Carry = None,
 ) -> tuple[Carry, Array]:
     """`unroll` of a cell that cannot be taken apart: a scan of its step, differentiated by JAX; the same shapes."""
 
-    def step(carry: Carry, inputs: tuple[Array, Array | None]) -> tuple[Carry, Array]:
-        x_B, mask_B = inputs
+    def step(carry: Carry, inputs: tuple[Array, Array | None, Array | None]) -> tuple[Carry, Array]:
+        x_B, mask_B, starts_B = inputs
+        carry = restart(starts_B, start, carry)
         carry = where_valid(mask_B, jax.vmap(partial(cell.step, params))(carry, x_B), carry)
         return carry, mask_outputs(mask_B, jax.vmap(cell.hidden_state)(carry))
 
-    return jax.lax.scan(step, carry, (x, mask_TB))
+    return jax.lax.scan(step, carry, (x, mask_TB, starts_TB))
 
 
 def where_valid(mask_B: Array | None, new: Any, old: Any) -> Any:
@@ -74,6 +133,11 @@ def where_valid(mask_B: Array | None, new: Any, old: Any) -> Any:
     if mask_B is None:
         return new
     return jax.tree.map(lambda a, b: jnp.where(mask_B.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, old)
+
+
+def restart(starts_B: Array | None, start: Carry, carry: Carry) -> Carry:
+    """`start` where a sequence starts, else the carry; leaves [B, ...]."""
+    return carry if starts_B is None else where_valid(starts_B, start, carry)
 
 
 def mask_outputs(mask_B: Array | None, h_BH: Array) -> Array:
@@ -99,9 +163,18 @@ def hidden_states(cell: Cell, carry_TB: Carry) -> Array:
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def recurrence(
-    cell: Cell, learned: Params, carry: Carry, input_TBG: Array, mask_TB: Array | None, dropout_BH: Array | None
+    cell: Cell,
+    learned: Params,
+    carry: Carry,
+    start: Carry,
+    input_TBG: Array,
+    mask_TB: Array | None,
+    dropout_BH: Array | None,
+    starts_TB: Array | None,
 ) -> tuple[Carry, Array]:
     """carry_t = gate(carry_{t-1}, u_t, r_t) with r_t = (dropout * output(carry_{t-1})) W, for t = 1..T.
+
+    Where `starts_TB` is true `start` stands for carry_{t-1}.
 
     Args:
         learned: {"kernel": W [H, G*H], "gate": the gate's own parameters}. carry: carry_0, leaves [B, ...].
@@ -110,54 +183,70 @@ def recurrence(
     Returns:
         carry_T and the outputs h_TBH.
     """
-    return recurrence_forward(cell, learned, carry, input_TBG, mask_TB, dropout_BH)[0]
+    return recurrence_forward(cell, learned, carry, start, input_TBG, mask_TB, dropout_BH, starts_TB)[0]
 
 
 def recurrence_forward(
-    cell: Cell, learned: Params, carry: Carry, input_TBG: Array, mask_TB: Array | None, dropout_BH: Array | None
+    cell: Cell,
+    learned: Params,
+    carry: Carry,
+    start: Carry,
+    input_TBG: Array,
+    mask_TB: Array | None,
+    dropout_BH: Array | None,
+    starts_TB: Array | None,
 ) -> tuple[Any, Any]:
     """The scan, and the residuals of the backward pass: every carry and every recurrent input."""
 
-    def step(carry: Carry, inputs: tuple[Array, Array | None]) -> tuple[Carry, tuple[Carry, Array]]:
+    def step(carry: Carry, inputs: tuple[Array, Array | None, Array | None]) -> tuple[Carry, tuple[Carry, Array]]:
+        carry = restart(inputs[2], start, carry)
         r_BG = recurrent_input(cell, learned["kernel"], carry, dropout_BH)
         carry = gated_step(cell, learned["gate"], carry, inputs[0], r_BG, inputs[1])
         return carry, (carry, r_BG)
 
-    end, (after_TB, r_TBG) = jax.lax.scan(step, carry, (input_TBG, mask_TB))
+    end, (after_TB, r_TBG) = jax.lax.scan(step, carry, (input_TBG, mask_TB, starts_TB))
     h_TBH = hidden_states(cell, after_TB)
     if mask_TB is not None:
         h_TBH = jnp.where(mask_TB[..., None], h_TBH, 0)
-    return (end, h_TBH), (learned, carry, after_TB, input_TBG, r_TBG, mask_TB, dropout_BH)
+    return (end, h_TBH), (learned, carry, start, after_TB, input_TBG, r_TBG, mask_TB, dropout_BH, starts_TB)
 
 
 def recurrence_backward(cell: Cell, residuals: Any, gradients: tuple[Carry, Array]) -> tuple[Any, ...]:
     """Reverse scan over the gates, then one product for the recurrent kernel.
 
-    Gates are recomputed in the backward pass: their elementwise work costs less than storing their derivatives.
+    Gates are recomputed in the backward pass: their elementwise work costs less than storing their derivatives. The
+    gradient of a carry that `start` replaced goes to `start`.
     """
-    learned, carry, after_TB, input_TBG, r_TBG, mask_TB, dropout_BH = residuals
+    learned, carry, start, after_TB, input_TBG, r_TBG, mask_TB, dropout_BH, starts_TB = residuals
     d_end, d_h_TBH = gradients
     if mask_TB is not None:
         d_h_TBH = jnp.where(mask_TB[..., None], d_h_TBH, 0)
     (d_after_TB,) = jax.vjp(partial(hidden_states, cell), after_TB)[1](d_h_TBH)
     before_TB = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest[:-1]]), carry, after_TB)
+    if starts_TB is not None:
+        before_TB = jax.vmap(lambda starts_B, before: restart(starts_B, start, before))(starts_TB, before_TB)
     through = partial(recurrent_input, cell, learned["kernel"], dropout_BH=dropout_BH)
+    zero = None if starts_TB is None else jax.tree.map(jnp.zeros_like, start)
 
-    def step(state: tuple[Carry, Params], inputs: Any) -> Any:
-        (d_carry, d_gate), (d_after, before, u_BG, r_BG, mask_B) = state, inputs
+    def step(state: tuple[Carry, Params, Carry], inputs: Any) -> Any:
+        (d_carry, d_gate, d_start), (d_after, before, u_BG, r_BG, mask_B, starts_B) = state, inputs
         gate_vjp = jax.vjp(partial(gated_step, cell, mask_B=mask_B), learned["gate"], before, u_BG, r_BG)[1]
         d_gate_now, d_carry, d_u_BG, d_r_BG = gate_vjp(jax.tree.map(jnp.add, d_carry, d_after))
         (d_recurrent,) = jax.vjp(through, before)[1](d_r_BG)
         stacked = (d_u_BG,) if d_u_BG is d_r_BG else (d_u_BG, d_r_BG)  # the same array where the gate adds u and r
-        return jax.tree.map(jnp.add, (d_carry, d_gate), (d_recurrent, d_gate_now)), stacked
+        d_carry, d_gate = jax.tree.map(jnp.add, (d_carry, d_gate), (d_recurrent, d_gate_now))
+        if starts_B is not None:
+            d_start = jax.tree.map(jnp.add, d_start, where_valid(starts_B, d_carry, zero))
+            d_carry = where_valid(starts_B, zero, d_carry)
+        return (d_carry, d_gate, d_start), stacked
 
-    start = d_end, jax.tree.map(jnp.zeros_like, learned["gate"])
-    inputs_T = d_after_TB, before_TB, input_TBG, r_TBG, mask_TB
-    (d_carry, d_gate), stacked = jax.lax.scan(step, start, inputs_T, reverse=True)
+    first = d_end, jax.tree.map(jnp.zeros_like, learned["gate"]), zero
+    inputs_T = d_after_TB, before_TB, input_TBG, r_TBG, mask_TB, starts_TB
+    (d_carry, d_gate, d_start), stacked = jax.lax.scan(step, first, inputs_T, reverse=True)
     d_u_TBG, d_r_TBG = stacked[0], stacked[-1]
     h_TBH = hidden_states(cell, before_TB)
     d_kernel_HG = jnp.einsum("tbh,tbg->hg", h_TBH if dropout_BH is None else h_TBH * dropout_BH[None], d_r_TBG)
-    return {"kernel": d_kernel_HG, "gate": d_gate}, d_carry, d_u_TBG, None, None
+    return {"kernel": d_kernel_HG, "gate": d_gate}, d_carry, d_start, d_u_TBG, None, None, None
 
 
 recurrence.defvjp(recurrence_forward, recurrence_backward)

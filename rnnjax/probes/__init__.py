@@ -72,12 +72,23 @@ PROBES: dict[str, Callable[[Spec, Task], Probe | Facts]] = {
 }
 
 
+SEQUENCE_PROBES = ("spectrum", "validation", "identities", "documented")  # those of a set of sequences
+
+
+def build_probe(name: str, spec: Spec, task: Task) -> Probe | Facts:
+    """The probe of a name. Raises NotApplicable for a network or task that it does not apply to; BadInput."""
+    if task.sequences is not None and name not in SEQUENCE_PROBES:
+        expected = "one stream of data; of sequences there are " + ", ".join(SEQUENCE_PROBES)
+        raise NotApplicable(f"task.name: got '{spec.task.name}' with the probe '{name}'; expected {expected}")
+    return PROBES[name](spec, task)
+
+
 def applicable(names: Iterable[str], spec: Spec, task: Task) -> dict[str, Probe | Facts]:
     """The probes of these names, without those that are not applicable to such a network or task."""
     found = {}
     for name in names:
         try:
-            found[name] = PROBES[name](spec, task)
+            found[name] = build_probe(name, spec, task)
         except NotApplicable:
             continue
     return found

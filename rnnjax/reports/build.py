@@ -22,6 +22,7 @@ from rnnjax.reports.interval_plots import judged_criteria
 from rnnjax.reports.methods import data_line, data_table, describe_machine, settings
 from rnnjax.reports.rankings import fill_advice, leader, ranking
 from rnnjax.reports.samples import samples
+from rnnjax.reports.sequences import sequence_sentences, sequence_tables
 from rnnjax.reports.summary import decisive, reasons, remarks, study_title
 from rnnjax.reports.tables import report_tables
 from rnnjax.reports.text_losses import text_sentences, text_tables
@@ -44,6 +45,7 @@ def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Rep
         figures=with_forecasts(study, forecast_figures(results), drawn),
         tables=[
             *forecast_tables(results),
+            *sequence_tables(results),
             *text_tables(results),
             *report_tables(study, arms),
             *data_table(results.data),
@@ -58,7 +60,9 @@ def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Rep
         explorer=explorer(study.file.explorer, arms) if study.file.explorer else None,
         overrides=study.overrides,
         answer=with_forecasts(
-            study, [*forecast_sentences(results), *text_sentences(results)], answer_sentences(statements, best)
+            study,
+            [*forecast_sentences(results), *sequence_sentences(results), *text_sentences(results)],
+            answer_sentences(statements, best),
         ),
     )
 

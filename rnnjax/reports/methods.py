@@ -15,6 +15,7 @@ def data_line(study: Study, tasks: dict[TaskSpec, DataSummary]) -> str:
     """Size of the data and its reference losses, in a sentence; several data sets have a table (`data_table`)."""
     [(first, task), *others] = zip(own_names(tasks), tasks.values(), strict=True)
     what, kind = (f"{task.token}s", f", {len(task.vocabulary):,} distinct") if task.vocabulary else ("steps", "")
+    what = "sequences" if next(iter(tasks)).name == "sequences" else what
     losses = ", ".join(f"{name} {value:.4g}" for name, value in task.reference_losses.items())
     data = (
         f"{1 + len(others)} sets of data: the last table lists them with their reference losses."

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from rnnjax.settings import TABLE_FIELDS, TaskSpec
+from rnnjax.settings import NETWORK_FIELDS, TABLE_FIELDS, Spec, TaskSpec
 
 Config = Mapping[str, Any]
 
 ADDABLE = "more steps, seeds or arms can be added; --resume with the folder alone keeps its settings"
 TABLE_DEFAULTS = {field.name: field.default for field in fields(TaskSpec) if field.name in TABLE_FIELDS}
 DECAYING = ("step", "exponential", "cosine")  # schedules that read decay_steps
+NETWORK_DEFAULTS = {name: getattr(Spec, name) for name in NETWORK_FIELDS}
 
 
 class Changes(NamedTuple):
@@ -88,9 +89,11 @@ def ends_with_decay(settings: Config) -> bool:
 
 
 def with_table_defaults(config: Config) -> dict[str, Any]:
-    """A config with the fields of tables that are left out where all arms have the default."""
+    """A config with the fields of tables and networks that are left out where all arms have the default."""
     arms = {
-        name: {**settings, "task": TABLE_DEFAULTS | settings["task"]} if "task" in settings else settings
+        name: {**NETWORK_DEFAULTS, **settings, "task": TABLE_DEFAULTS | settings["task"]}
+        if "task" in settings
+        else settings
         for name, settings in config.get("arms", {}).items()
     }
     return {**config, **({"arms": arms} if arms else {})}

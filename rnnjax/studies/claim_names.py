@@ -20,7 +20,7 @@ LIKE = 0.7  # similarity from which a name is taken for a slip of another
 
 def check_claim_names(study: Study, own_code: bool) -> None:
     """Raises BadInput for a rule, an arm or a metric of a claim that no study can have. Args: own_code: is used."""
-    of_series = any(arm.spec.task.name == "series" for arm in study.arms)
+    of_series = any(arm.spec.task.name in ("series", "sequences") for arm in study.arms)
     for claim in study.file.claims:
         for criterion in claim.criteria:
             where = f"claims.{claim.id}"

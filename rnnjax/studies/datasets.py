@@ -2,7 +2,9 @@
 
 import codecs
 import hashlib
+import io
 import stat
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -41,11 +43,18 @@ FORMATS = {  # first bytes -> what such a file is
 }
 BINARY_BYTES = 4_096  # at the start of a file, in which every one of these formats has a NUL
 BYTE_ORDER_MARK = "\ufeff"
-EXPECTED_FILE = {"text": "a text", "series": "a CSV file"}  # of the tasks that read a file
+EXPECTED_FILE = {
+    "text": "a text",
+    "series": "a CSV file",
+    "sequences": "a CSV, JSON Lines, .ts or .npz file",
+}  # of the tasks that read a file
 # In the public domain. sunspots: yearly mean numbers, 1700 to 2008 (National Geophysical Data Center, as in statsmodels
 # 0.15, datasets.sunspots). weather: highest temperature in degrees C and precipitation in mm of each day in Seattle,
-# 2012 to 2015 (National Oceanic and Atmospheric Administration, as in vega_datasets 0.9, seattle-weather).
-INCLUDED = {name: Path(__file__).parents[1] / "tasks" / "data" / f"{name}.csv" for name in ("sunspots", "weather")}
+# 2012 to 2015 (National Oceanic and Atmospheric Administration, as in vega_datasets 0.9, seattle-weather). digits:
+# pictures of 8 x 8 pixels (UCI Machine Learning Repository, CC BY 4.0, as in scikit-learn 1.9, datasets.load_digits).
+DATA = Path(__file__).parents[1] / "tasks" / "data"
+INCLUDED = {name: DATA / f"{name}.csv" for name in ("sunspots", "weather")}
+INCLUDED_SEQUENCES = DATA / "digits.csv"
 
 
 class SourceText(NamedTuple):
@@ -63,6 +72,7 @@ def read_source_text(task: TaskSpec, available_bytes: int) -> SourceText | None:
     """
     if not task.path:
         included = INCLUDED.get(task.series) if task.name == "series" else None
+        included = INCLUDED_SEQUENCES if task.name == "sequences" else included
         return SourceText(included.read_text("utf-8"), []) if included else None
     path = Path(task.path)
     raw = read_regular_file(path, available_bytes)
@@ -74,11 +84,31 @@ def read_source_text(task: TaskSpec, available_bytes: int) -> SourceText | None:
     return SourceText(text, [f"{path}: {remark}" for remark in found])
 
 
+def is_array_file(task: TaskSpec) -> bool:
+    """Whether a task reads an .npz file."""
+    return task.name == "sequences" and task.path.lower().endswith(".npz")
+
+
+def read_arrays(task: TaskSpec, available_bytes: int) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file. Raises: as `read_source_text`; BadInput for pickled objects."""
+    raw = read_regular_file(Path(task.path), available_bytes)
+    try:
+        with np.load(io.BytesIO(raw), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        pickled = "pickle" in str(error).lower() or "object array" in str(error).lower()
+        got = "pickled objects, which are not loaded" if pickled else f"no .npz file ({str(error)[:60]})"
+        expected = "arrays of numbers, such as 'values' and 'offsets'" if pickled else "one as numpy.savez writes it"
+        raise BadInput(f"task.path: {task.path}: got {got}; expected {expected}") from None
+
+
 def load_tasks(specs: Iterable[TaskSpec]) -> tuple[dict[TaskSpec, Task], list[str]]:
     """The tasks of some settings, each made once, and remarks about their texts. Raises BadInput."""
-    available = available_memory()
-    sources = {spec: read_source_text(spec, available) for spec in dict.fromkeys(specs)}
-    tasks = {spec: TASKS[spec.name](spec, source and source.text) for spec, source in sources.items()}
+    available, wanted = available_memory(), list(dict.fromkeys(specs))
+    arrays = {spec: read_arrays(spec, available) for spec in wanted if is_array_file(spec)}
+    sources = {spec: read_source_text(spec, available) for spec in wanted if spec not in arrays}
+    contents = arrays | {spec: source and source.text for spec, source in sources.items()}
+    tasks = {spec: TASKS[spec.name](spec, contents[spec]) for spec in wanted}
     remarks = [remark for source in sources.values() if source for remark in source.remarks]
     return tasks, remarks + [f"{spec.path}: {notice}" for spec, task in tasks.items() for notice in task.notices]
 
@@ -88,7 +118,10 @@ def data_hash(tasks: dict[TaskSpec, Task]) -> str:
     digest = hashlib.sha256()
     for task in tasks.values():
         digest.update(repr((task.vocabulary, task.columns)).encode())  # ids alone are equal where the alphabets differ
-        for values_N in (task.train_N, task.validation_N):
+        parts = [] if task.sequences is None else [task.sequences.train, task.sequences.validation]
+        digest.update(repr(task.sequences.classes).encode() if task.sequences else b"")
+        of_sequences = [leaf for part in parts for leaf in part[:4]]
+        for values_N in (task.train_N, task.validation_N, *of_sequences):
             digest.update(repr((values_N.dtype, values_N.shape)).encode() + values_N.tobytes())
     return digest.hexdigest()
 

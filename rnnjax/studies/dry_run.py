@@ -13,12 +13,13 @@ import jax
 import numpy as np
 
 from rnnjax.analysis.forecasts import forecast_metric_info
+from rnnjax.analysis.predictions import prediction_metric_info
 from rnnjax.analysis.results import ArmResult, per_seed, select_arms
 from rnnjax.checks import nearest_first
 from rnnjax.config.schema import Arm, Study
 from rnnjax.errors import BadInput, NotApplicable
 from rnnjax.metrics import Metric
-from rnnjax.probes import PROBES, outline
+from rnnjax.probes import build_probe, outline
 from rnnjax.settings import HParams, Spec
 from rnnjax.studies.forecasting import can_forecast
 from rnnjax.studies.metrics import (
@@ -33,7 +34,7 @@ from rnnjax.studies.metrics import (
     training_metrics,
 )
 from rnnjax.studies.plan import build_plan
-from rnnjax.tasks.windows import held_out_window, task_windows
+from rnnjax.tasks.windows import held_out_window, training_data
 from rnnjax.training.parallel import Run, stack_hparams
 from rnnjax.training.state import StepMetrics, init_state
 from rnnjax.types import Task
@@ -49,7 +50,7 @@ class DryRun(NamedTuple):
     metrics: dict[str, Metric]  # a description of each
     reference_losses: dict[str, float]  # of the task
     refused: dict[str, str]  # probe -> why it has nothing to look at in this program
-    forecasts: Mapping[str, Metric] = {}  # of a series
+    forecasts: Mapping[str, Metric] = {}  # of a series, or of predictions of sequences
 
 
 def dry_run(spec: Spec, task: Task, probes: Sequence[str], points: int) -> DryRun:
@@ -58,7 +59,7 @@ def dry_run(spec: Spec, task: Task, probes: Sequence[str], points: int) -> DryRu
     Raises:
         BadInput: the task's text is too short for a window or a probe.
     """
-    task_windows(task, task.train_N, spec.batch, spec.window)
+    training_data(task, spec)
     if spec.validate_every:
         held_out_window(task, spec.window, spec.carry == "carried")
     hp = jax.tree.map(lambda leaf: leaf[0], stack_hparams([Run(0, spec, HParams())]))
@@ -80,7 +81,11 @@ def dry_run(spec: Spec, task: Task, probes: Sequence[str], points: int) -> DryRu
 
 
 def forecast_metrics_of(spec: Spec, task: Task) -> dict[str, Metric]:
-    """The metrics of the forecasts of a series; none for another task."""
+    """The metrics of the forecasts of a series, or of the predictions of sequences; none for another task."""
+    if task.sequences is not None:
+        parts = task.sequences
+        classes = parts.classes or (tuple(map(str, range(task.outputs))) if task.loss == "cross_entropy" else ())
+        return prediction_metric_info(parts.predict, classes, parts.columns)
     if task.series is None or task.layout is None or not can_forecast(spec, task):
         return {}
     return forecast_metric_info(task.series.columns[: task.layout.targets], task.layout.horizon)
@@ -104,7 +109,7 @@ def check_probes(rehearsed: Iterable[DryRun]) -> None:
 def probe_outline(name: str, spec: Spec, task: Task) -> tuple[dict[str, np.ndarray], dict[str, Metric]]:
     """The outline of a probe's values, and their descriptions."""
     try:
-        probe = PROBES[name](spec, task)
+        probe = build_probe(name, spec, task)
         values = outline(probe, spec)
         return values, describe_values(probe, values)
     except BadInput as error:

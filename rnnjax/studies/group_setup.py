@@ -18,7 +18,7 @@ from rnnjax.probes import applicable, outline
 from rnnjax.settings import Spec
 from rnnjax.studies.parts import Part, part_plans, runs_of_part
 from rnnjax.studies.plan import Plan
-from rnnjax.tasks.windows import held_out_window, task_windows
+from rnnjax.tasks.windows import held_out_window, training_data
 from rnnjax.training.parallel import Program, Run, compile_program, init_states
 from rnnjax.training.state import TrainState
 from rnnjax.types import Facts, Probe, Task
@@ -55,7 +55,7 @@ def set_up_part(
     plan = plans[-1][1]
     probes = applicable(plan.probes, spec, task)
     plan = plan._replace(probes={name: plan.probes[name] for name in probes})
-    data = task_windows(task, task.train_N, spec.batch, spec.window)
+    data = training_data(task, spec)
     held_out = held_out_window(task, spec.window, spec.carry == "carried") if plan.checks else None
     program = compile_program(runs, data, LONGEST_RECORD, held_out)
     trained = (folder / "checkpoints" / part.folder / str(spec.steps)).exists()

@@ -13,16 +13,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnjax.analysis.forecasts import Forecasts, forecast_metric_info, forecast_metrics
+from rnnjax.analysis.predictions import Predictions, prediction_metric_info, prediction_metrics
 from rnnjax.analysis.results import ArmResult, DataSummary, Results
 from rnnjax.config.fields import flatten
 from rnnjax.config.schema import Study
 from rnnjax.config.study_json import STUDY_FILE, study_from_json
 from rnnjax.errors import BadInput, DamagedState
-from rnnjax.metrics import Metric
+from rnnjax.metrics import Metric, resolve_unit
 from rnnjax.storage.files import read_json, read_npz
 from rnnjax.storage.manifest import read_manifest, to_config_json
 from rnnjax.storage.run_folder import CURVES
 from rnnjax.studies.load_forecasts import load_forecasts, without_diverged
+from rnnjax.studies.load_predictions import drop_diverged, load_predictions
 from rnnjax.studies.metrics import with_metrics
 from rnnjax.vocabulary import parse_vocabulary
 
@@ -71,8 +73,11 @@ def load_results(folder: Path) -> Results:
     data = {arm.spec.task: parse_data(groups[arm.name]) for arm in study.arms}
     known = load_forecasts(folder, [arm.name for arm in study.arms])
     forecasts = {name: without_diverged(one, found[name].diverged_at >= 0) for name, one in known.items()}
+    read = load_predictions(folder, [arm.name for arm in study.arms])
+    predictions = {name: drop_diverged(one, found[name].diverged_at >= 0) for name, one in read.items()}
     arms = [with_forecasts(found[arm.name], forecasts.get(arm.name)) for arm in study.arms]
-    return Results(study, arms, data, manifest, forecasts)
+    arms = [with_predictions(arm, predictions.get(arm.name)) for arm in arms]
+    return Results(study, arms, data, manifest, forecasts, predictions)
 
 
 def with_forecasts(arm: ArmResult, forecasts: Forecasts | None) -> ArmResult:
@@ -81,6 +86,15 @@ def with_forecasts(arm: ArmResult, forecasts: Forecasts | None) -> ArmResult:
         return arm
     info = forecast_metric_info(forecasts.columns, forecasts.leads)
     return arm._replace(metrics=arm.metrics | forecast_metrics(forecasts), info=dict(arm.info) | info)
+
+
+def with_predictions(arm: ArmResult, predictions: Predictions | None) -> ArmResult:
+    """The arm with the metrics of its predictions."""
+    if predictions is None:
+        return arm
+    info = prediction_metric_info(predictions.predict, predictions.classes, predictions.columns)
+    info = {name: resolve_unit(metric, arm.loss, arm.token) for name, metric in info.items()}
+    return arm._replace(metrics=arm.metrics | prediction_metrics(predictions), info=dict(arm.info) | info)
 
 
 def load_arms(folder: Path, study: Study, manifest: dict[str, Any]) -> Iterator[tuple[str, ArmResult]]:
@@ -194,6 +208,7 @@ def check_same_study(folder: Path, config: dict[str, Any], study: Study) -> None
         raise BadInput(f"{folder}: its arms and seeds are not those of the study {study.name}")
     for name, stored in config["arms"].items():
         was, now = flatten(stored), flatten(requested["arms"][name])
-        changed = [field for field in was | now if field not in DERIVED_SETTINGS and now.get(field) != was.get(field)]
+        derived = (*DERIVED_SETTINGS, *(["window"] if was.get("task.name") == "sequences" else []))
+        changed = [field for field in was | now if field not in derived and now.get(field) != was.get(field)]
         if changed:
             raise BadInput(f"{folder}: arm {name} was run with other settings than in the study: {', '.join(changed)}")

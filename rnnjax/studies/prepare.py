@@ -3,10 +3,12 @@
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from rnnjax.config.schema import Arm, Study
 from rnnjax.errors import BadInput
 from rnnjax.networks.initializers import distribution
-from rnnjax.settings import TaskSpec
+from rnnjax.settings import Spec, TaskSpec
 from rnnjax.studies.criteria import check_attainable
 from rnnjax.studies.datasets import load_tasks
 from rnnjax.studies.dry_run import check_metrics, check_probes, dry_run, metric_ranges, required_disk_bytes
@@ -65,6 +67,12 @@ def check_distributions(study: Study) -> None:
             )
 
 
+def check_ids(spec: Spec, ids: bool) -> None:
+    """Raises BadInput for an embedding of sequences of numbers. Args: ids: the sequences are texts."""
+    if spec.embedding and not ids:
+        raise BadInput(f"embedding: got {spec.embedding}; expected 0: these sequences are numbers, not texts")
+
+
 def load_study_tasks(study: Study) -> tuple[dict[TaskSpec, Task], list[str]]:
     """The tasks of a study, each made once, and warnings about their texts. Raises BadInput."""
     return load_tasks(arm.spec.task for arm in study.arms)
@@ -76,10 +84,14 @@ def resolve_sizes(study: Study, tasks: dict[TaskSpec, Task]) -> Study:
     def resolve(arm: Arm) -> Arm:
         task = tasks[arm.spec.task]
         spec = replace(arm.spec, inputs=task.inputs, outputs=task.outputs, loss=task.loss)
+        if task.sequences is not None:
+            spec = replace(spec, window=task.sequences.lengths[-1])
+            check_ids(spec, np.issubdtype(task.sequences.train.inputs_R.dtype, np.integer))
         return arm._replace(spec=replace(spec, block=block_width(spec)))
 
     arms = [resolve(arm) for arm in study.arms]
     resolved = {
-        arm.name: study.config["arms"][arm.name] | {name: getattr(arm.spec, name) for name in RESOLVED} for arm in arms
+        arm.name: study.config["arms"][arm.name] | {name: getattr(arm.spec, name) for name in (*RESOLVED, "window")}
+        for arm in arms
     }
     return study._replace(arms=arms, config=study.config | {"arms": resolved})

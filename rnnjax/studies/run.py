@@ -29,6 +29,7 @@ from rnnjax.studies.extension import extension_of
 from rnnjax.studies.forecasts import write_forecasts
 from rnnjax.studies.group import RunContext
 from rnnjax.studies.load_results import INITIAL_STATISTICS
+from rnnjax.studies.predictions import write_predictions
 from rnnjax.studies.prepare import prepare_study
 from rnnjax.studies.progress import Clock, Display, DisplayMode, resume_command
 from rnnjax.studies.reduced_runs import reduced_run_lines
@@ -98,6 +99,7 @@ def train_and_report(
         with clock.phase("probe"):
             write_initial_statistics(run, context.study)
             write_forecasts(run, context.study, tasks)
+            write_predictions(run, context.study, tasks)
     finally:
         run.record(seconds=clock.seconds, compilations=clock.compilations)
     with clock.phase("report"):

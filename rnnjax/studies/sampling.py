@@ -52,6 +52,8 @@ def sample_from_folder(
         reads a text nor a series.
     """
     network = load_network(folder, arm, seed)
+    if network.spec.task.name == "sequences":
+        raise BadInput(f"{folder}: got a network of sequences; expected a text or a series to go on with")
     require_unidirectional(network.spec)
     if network.rows is not None:
         check_series_options(options)

@@ -17,6 +17,7 @@ from rnnjax.networks.cells import CELLS
 from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.networks.initializers import INITIALIZERS, SQUARE_ONLY
 from rnnjax.probes import PROBES
+from rnnjax.settings import Spec
 from rnnjax.studies.claim_names import check_pattern
 from rnnjax.studies.criteria import (
     REQUIRED_FIELDS,
@@ -46,7 +47,7 @@ def setting_tables() -> dict[str, Iterable[str]]:
     }
 
 
-FILE_TASKS = ("text", "series")  # tasks that read the user's file
+FILE_TASKS = ("text", "series", "sequences")  # tasks that read the user's file
 NEXT_SYMBOL_TASKS = ("grammar", "text")  # tasks of ids in which every symbol is to be followed by the next one
 
 
@@ -99,16 +100,18 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
     flax = isinstance(CELLS[spec.cell](replace(spec, inputs=1), hp), OpaqueCell)
     own = spec.scheduled_sampling != "teacher"
     swapped = task.name == "series" and task.time_axis == "batch"
-    return {
+    sets = task.name == "sequences"
+    alone = "examples have nothing to do with each other"
+    return embedding_contradictions(spec) | {
         "task.time_axis": (
             swapped and (spec.window != spec.batch or spec.carry == "carried"),
             task.time_axis,
             "'time' unless window = batch and carry = 'reset'",
         ),
         "scheduled_sampling": (
-            own and (task.name not in NEXT_SYMBOL_TASKS or spec.dropout),
+            own and (task.name not in NEXT_SYMBOL_TASKS or spec.dropout or bool(task.document_token)),
             spec.scheduled_sampling,
-            "'teacher' unless the task is a text read symbol by symbol, without dropout",
+            "'teacher' unless the task is a text read symbol by symbol, without dropout and document_token",
         ),
         "warmup_steps": (hp.warmup_steps > spec.steps, hp.warmup_steps, f"number <= {spec.steps} (steps)"),
         "validate_every": (
@@ -125,20 +128,37 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
         "dropout": (flax and spec.dropout, True, f"false: '{spec.cell}' is a module of Flax's, which drops nothing"),
         "layer_norm": (flax and spec.layer_norm, True, f"false: '{spec.cell}' is a module of Flax's"),
         "carry": (
-            spec.carry == "carried" and (adding or spec.bidirectional),
+            spec.carry == "carried" and (adding or spec.bidirectional or sets),
             spec.carry,
-            "'reset': " + ("examples have nothing to do with each other" if adding else "one way goes back in time"),
+            "'reset': " + (alone if adding or sets else "one way goes back in time"),
         ),
         "window_order": (spec.window_order == "random" and adding, "random", "'in_order': an example is not to be cut"),
         "bidirectional": (
-            spec.bidirectional and task.name != "recall",
+            spec.bidirectional and task.name != "recall" and not (sets and task.predict != "next"),
             True,
             "false: it would read what it is to predict",
         ),
         "reduction": (
-            spec.reduction == "last" and adding and task.shortest < 1,
+            spec.reduction == "last" and (sets or (adding and task.shortest < 1)),
             "last",
             "'sum' or 'mean': examples end at different steps",
+        ),
+    }
+
+
+def embedding_contradictions(spec: Spec) -> dict[str, tuple[bool, Any, str]]:
+    """Those of the embedding and the tied readout; whether sequences are of ids is known from their file."""
+    task = spec.task
+    following = task.name in NEXT_SYMBOL_TASKS or (task.name, task.recall) == ("recall", "copy")
+    following |= task.name == "sequences" and task.predict == "next"
+    ids = following or task.name == "sequences"
+    state = spec.hidden * (1 + spec.bidirectional)
+    return {
+        "embedding": (spec.embedding > 0 and not ids, spec.embedding, "0: only ids of symbols have an embedding"),
+        "tied": (
+            spec.tied and (spec.embedding != state or not following),
+            True,
+            f"false, or next symbols with embedding = {state}, the size of the state",
         ),
     }
 

@@ -7,6 +7,7 @@ is only a text that cannot be a task.
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -16,8 +17,8 @@ from rnnjax.settings import TaskSpec
 from rnnjax.tasks.default_text import MARKDOWN, MARKDOWN_VALIDATION
 from rnnjax.tasks.entropy import reference_losses
 from rnnjax.tasks.ngrams import LONGEST_NGRAM, ngram_losses
-from rnnjax.tasks.windows import next_step
-from rnnjax.types import DataNotice, Task
+from rnnjax.tasks.windows import next_step, next_step_of_documents
+from rnnjax.types import DataNotice, LabelledSequence, Task
 from rnnjax.vocabulary import (
     BYTES,
     UNKNOWN_CHARACTER,
@@ -56,7 +57,7 @@ def text_task(settings: TaskSpec, source: str | None) -> Task:
     return Task(
         train_N=train_N,
         validation_N=held_out_N,
-        make_sequence=next_step,
+        make_sequence=document_pairs(settings, vocabulary),
         inputs=len(vocabulary),
         outputs=len(vocabulary),
         loss="cross_entropy",
@@ -68,6 +69,28 @@ def text_task(settings: TaskSpec, source: str | None) -> Task:
         text_measures=partial(word_measures, frozenset(text.split())),
         notices=unknown_notices(vocabulary, train_N, held_out_N),
     )
+
+
+def document_pairs(settings: TaskSpec, vocabulary: Vocabulary) -> Callable[[np.ndarray], LabelledSequence]:
+    """The pairs of a text: each token with the next one. Raises BadInput for a document token that is not one token."""
+    word = settings.document_token
+    if not word:
+        return next_step
+    ids = text_to_ids(word, vocabulary, strict=True).tolist() if in_vocabulary(word, vocabulary) else []
+    if len(ids) != 1:
+        raise BadInput(
+            f"task.document_token: got {word!r}; expected one {settings.tokens.removesuffix('s')} of the text"
+        )
+    return partial(next_step_of_documents, int(ids[0]))
+
+
+def in_vocabulary(word: str, vocabulary: Vocabulary) -> bool:
+    """Whether a vocabulary has all tokens of a word."""
+    try:
+        text_to_ids(word, vocabulary, strict=True)
+    except BadInput:
+        return False
+    return True
 
 
 def build_vocabulary(settings: TaskSpec, text: str, train: str) -> Vocabulary:

@@ -6,7 +6,9 @@ import jax
 import numpy as np
 
 from rnnjax.errors import BadInput
-from rnnjax.types import LabelledSequence, Task, WindowData
+from rnnjax.settings import Spec
+from rnnjax.tasks.sequences.layout import held_out_sequences_window, training_pool
+from rnnjax.types import LabelledSequence, SequencePool, Task, WindowData
 
 SHORT_WINDOW = 8  # steps of a window that is still worth training on
 
@@ -14,6 +16,11 @@ SHORT_WINDOW = 8  # steps of a window that is still worth training on
 def next_step(values_N: np.ndarray) -> LabelledSequence:
     """The target of every value is the next value."""
     return LabelledSequence(values_N[:-1], values_N[1:])
+
+
+def next_step_of_documents(token: int, ids_N: np.ndarray) -> LabelledSequence:
+    """As `next_step`; a document begins at each id that is `token`."""
+    return next_step(ids_N)._replace(starts_N=ids_N[:-1] == token)
 
 
 def cut_windows(pairs: LabelledSequence, batch: int, window: int, target_scale_O: Sequence[float] = ()) -> WindowData:
@@ -44,11 +51,12 @@ def cut_windows(pairs: LabelledSequence, batch: int, window: int, target_scale_O
 
 def _lay_out_streams(pairs: LabelledSequence, positions: np.ndarray, target_scale_O: np.ndarray | None) -> WindowData:
     """The pairs at some positions."""
-    inputs_N, targets_N, loss_mask_N, valid_N, _, measured_N = pairs
+    inputs_N, targets_N, loss_mask_N, valid_N, _, measured_N, starts_N = pairs
     measured = None if measured_N is None else measured_N[positions]
     counted = measured if loss_mask_N is None else loss_mask_N[positions]
     mask = None if valid_N is None else valid_N[positions]
-    return WindowData(inputs_N[positions], targets_N[positions], counted, mask, target_scale_O, measured)
+    starts = None if starts_N is None else starts_N[positions]
+    return WindowData(inputs_N[positions], targets_N[positions], counted, mask, target_scale_O, measured, starts)
 
 
 def task_windows(task: Task, values_N: np.ndarray, batch: int, window: int) -> WindowData:
@@ -56,6 +64,13 @@ def task_windows(task: Task, values_N: np.ndarray, batch: int, window: int) -> W
     data = cut_windows(task.make_sequence(values_N), batch, window, task.target_scale_O)
     data = swap_axes(data) if task.axes_swapped else data
     return data._replace(loss_mask_WTB=last_step_windows(data)) if task.last_only else data
+
+
+def training_data(task: Task, spec: Spec) -> WindowData | SequencePool:
+    """What training reads: windows, or a pool of sequences. Raises: as `task_windows`."""
+    if task.sequences is not None:
+        return training_pool(task.sequences, task.target_scale_O)
+    return task_windows(task, task.train_N, spec.batch, spec.window)
 
 
 def swap_axes(data: WindowData) -> WindowData:
@@ -98,9 +113,13 @@ def _size(pairs: LabelledSequence) -> str:
 def held_out_window(task: Task, window: int, carried: bool) -> WindowData:
     """The held-out part as one window [1, T, B, ...]: one long stream, or all windows of T steps beside each other.
 
+    Of a set of sequences there may be several windows, see `layout.held_out_sequences_window`.
+
     Raises:
         BadInput: the held-out part is shorter than one window.
     """
+    if task.sequences is not None:
+        return held_out_sequences_window(task.sequences, task.outputs, task.target_scale_O)
     pairs = task.make_sequence(task.validation_N)
     if len(pairs.inputs_N) < window:
         raise BadInput(

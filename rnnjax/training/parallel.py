@@ -24,7 +24,7 @@ from rnnjax.settings import HParams, Spec, resolve_decay
 from rnnjax.training.early_stopping import early_stopping_check
 from rnnjax.training.state import StepMetrics, TrainState, init_state, start_params
 from rnnjax.training.step import train_chunk
-from rnnjax.types import Params, WindowData
+from rnnjax.types import Params, SequencePool, WindowData
 
 RUN_AXIS = PartitionSpec("runs")
 REPLICATED = PartitionSpec()
@@ -187,25 +187,34 @@ class Program(NamedTuple):
     compilations: Callable[[Sequence[Measure]], list[Callable[[], Any]]]  # probes -> what each compiles one program
 
 
-def compile_program(runs: Sequence[Run], data: WindowData, rows: int, held_out: WindowData | None = None) -> Program:
+def compile_program(
+    runs: Sequence[Run], data: WindowData | SequencePool, rows: int, held_out: WindowData | None = None
+) -> Program:
     """Compile the training of a group on all devices.
 
     Args:
-        runs: that share `spec.program`. data: the training windows. rows: the longest record of one `advance`.
-        held_out: the window of the early-stopping check.
+        runs: that share `spec.program`. data: the training windows or sequences.
+        rows: the longest record of one `advance`. held_out: the window of the early-stopping check.
     """
     spec = runs[0].spec.program
     blocks = RunBlocks(len(runs), block_width(spec))
     hp = blocks.scatter(stack_hparams(runs))
     data, held_out = jax.device_put((data, held_out), blocks.shared)
 
-    def chunk_of_run(state: TrainState, hp: HParams, data: WindowData, steps: Array) -> Any:
-        return train_chunk(spec, rows, hp, data, state, steps)
+    def chunk_of_run(state: TrainState, hp: HParams, data: Any, steps: Array, *first: Array) -> Any:
+        return train_chunk(spec, rows, hp, data, state, steps, *first)
+
+    def shared_step(state: TrainState) -> tuple[Array, ...]:
+        """The step of a round, which all its runs share, where the length of the next batch depends on it."""
+        return (jnp.int32(np.asarray(state.step)[0]),) if isinstance(data, SequencePool) else ()
 
     chunk = blocks.compile(chunk_of_run, batched=2, donate=(0,))
 
     def advance(states: list[Any], steps: int) -> tuple[list[Any], StepMetrics]:
-        rounds = [chunk(state, hp_round, data, jnp.int32(steps)) for state, hp_round in zip(states, hp, strict=True)]
+        rounds = [
+            chunk(state, hp_round, data, jnp.int32(steps), *shared_step(state))
+            for state, hp_round in zip(states, hp, strict=True)
+        ]
         written = -(-steps // spec.log_every)
         record = jax.tree.map(lambda leaf: leaf[:, :written], blocks.gather([record for _, record in rounds]))
         return [state for state, _ in rounds], record

@@ -20,8 +20,11 @@ from rnnjax.training.norms import ScaledNorm, scaled_norm
 from rnnjax.training.optimizers import build_optimizer
 from rnnjax.training.scheduled_sampling import scheduled_sampling_window
 from rnnjax.training.schedules import learning_rate_at
+from rnnjax.training.shuffling import sequence_batch
 from rnnjax.training.state import StepMetrics, TrainState
-from rnnjax.types import Carry, Params, WindowData
+from rnnjax.types import Carry, Params, SequencePool, WindowData
+
+TrainingData = WindowData | SequencePool
 
 
 class WindowGradient(NamedTuple):
@@ -33,17 +36,54 @@ class WindowGradient(NamedTuple):
     objective: Array  # optimised
 
 
-def train_step(spec: Spec, hp: HParams, data: WindowData, state: TrainState) -> tuple[TrainState, StepMetrics]:
-    """One optimizer step of one run. A step that is not finite is not taken, and no step after it."""
-    return apply_gradient(spec, hp, state, compute_gradient(spec, hp, data, state))
+def train_step(
+    spec: Spec, hp: HParams, data: TrainingData, state: TrainState, number: Array | None = None
+) -> tuple[TrainState, StepMetrics]:
+    """One optimizer step of one run. A step that is not finite is not taken, and no step after it.
+
+    Args: number: `state.step`, as a value that all runs of a block share.
+    """
+    return apply_gradient(spec, hp, state, compute_gradient(spec, hp, data, state, number))
 
 
-def compute_gradient(spec: Spec, hp: HParams, data: WindowData, state: TrainState) -> WindowGradient:
-    """The first half of a step: g = dL/dparams on the window that `state.step` reads; the state does not change."""
+def compute_gradient(
+    spec: Spec, hp: HParams, data: TrainingData, state: TrainState, number: Array | None = None
+) -> WindowGradient:
+    """The first half of a step: g = dL/dparams on the next window; the state does not change."""
+    key = jax.random.fold_in(key_for(hp, "noise"), state.step)
+    if isinstance(data, SequencePool):
+        return pool_gradient(spec, hp, data, state, key, state.step if number is None else number)
     window, restarts = WINDOW_ORDERS[spec.window_order](hp, data, state.step)
-    reset_state, key = restarts | (spec.carry == "reset"), jax.random.fold_in(key_for(hp, "noise"), state.step)
+    reset_state = restarts | (spec.carry == "reset")
     if spec.scheduled_sampling != "teacher":
         window = scheduled_sampling_window(spec, hp, state, reset_state, key, window)
+    return window_gradient(spec, hp, state, reset_state, key, window)
+
+
+def pool_gradient(
+    spec: Spec, hp: HParams, pool: SequencePool, state: TrainState, key: Array, number: Array
+) -> WindowGradient:
+    """The gradient of the next batch of sequences, from the set of rows that the plan has for this step.
+
+    Where `number` is the same for all runs of a block, only that set is read; else all sets are, and one is selected.
+    """
+    cycle = len(pool.plan_S)
+    chosen = jnp.asarray(pool.plan_S)[number % cycle]
+    taken = jnp.bincount(jnp.asarray(pool.plan_S), length=len(pool.sets))[chosen]
+    draw = (number // cycle) * taken + jnp.asarray(pool.rank_S)[number % cycle]
+
+    def from_set(index: int) -> WindowGradient:
+        window = sequence_batch(hp, pool, index, spec.batch, draw)
+        return window_gradient(spec, hp, state, jnp.bool_(True), key, window)
+
+    branches = [partial(from_set, index) for index in range(len(pool.sets))]
+    return branches[0]() if len(branches) == 1 else jax.lax.switch(chosen, branches)
+
+
+def window_gradient(
+    spec: Spec, hp: HParams, state: TrainState, reset_state: Array, key: Array, window: WindowData
+) -> WindowGradient:
+    """The gradient of one window."""
     loss = partial(window_loss, spec, hp, state.carry, reset_state, key, window)
     (objective, (carry, reported)), gradient = jax.value_and_grad(loss, has_aux=True)(state.params)
     return WindowGradient(mask_frozen(hp, gradient), carry, reported, objective)
@@ -94,12 +134,15 @@ def apply_gradient(
 
 
 def averaged_steps(
-    spec: Spec, hp: HParams, data: WindowData, state: TrainState, steps: Array
+    spec: Spec, hp: HParams, data: TrainingData, state: TrainState, steps: Array, first: Array | None = None
 ) -> tuple[TrainState, StepMetrics]:
-    """`steps` >= 1 optimizer steps, and the mean of each of their metrics: one row of the log, scalars."""
+    """`steps` >= 1 optimizer steps, and the mean of each of their metrics: one row of the log, scalars.
 
-    def body(_: Array, carried: tuple[TrainState, StepMetrics]) -> tuple[TrainState, StepMetrics]:
-        state, row = train_step(spec, hp, data, carried[0])
+    Args: first: as in `train_chunk`.
+    """
+
+    def body(i: Array, carried: tuple[TrainState, StepMetrics]) -> tuple[TrainState, StepMetrics]:
+        state, row = train_step(spec, hp, data, carried[0], None if first is None else first + i)
         return state, jax.tree.map(jnp.add, carried[1], row)
 
     state, row = jax.lax.fori_loop(0, steps, body, (state, StepMetrics(*[jnp.float32(0)] * len(StepMetrics._fields))))
@@ -107,13 +150,20 @@ def averaged_steps(
 
 
 def train_chunk(
-    spec: Spec, rows: int, hp: HParams, data: WindowData, state: TrainState, steps: Array
+    spec: Spec,
+    rows: int,
+    hp: HParams,
+    data: TrainingData,
+    state: TrainState,
+    steps: Array,
+    first: Array | None = None,
 ) -> tuple[TrainState, StepMetrics]:
     """`steps` more optimizer steps.
 
     Args:
         rows: length of the record that is returned; static, at least ceil(steps / log_every).
         steps: traced, so that one compiled program serves chunks of every length.
+        first: `state.step`, as a value that all runs of a block share; needed for several sets of sequences.
 
     Returns:
         The state, and a record whose leaves are [rows]: row i is the mean over the i-th `log_every` steps of the
@@ -122,7 +172,8 @@ def train_chunk(
 
     def body(i: Array, carried: tuple[TrainState, StepMetrics]) -> tuple[TrainState, StepMetrics]:
         left = jnp.minimum(spec.log_every, steps - i * spec.log_every)
-        state, row = averaged_steps(spec, hp, data, carried[0], left)
+        number = None if first is None else first + i * spec.log_every
+        state, row = averaged_steps(spec, hp, data, carried[0], left, number)
         return state, jax.tree.map(lambda record, value: record.at[i].set(value), carried[1], row)
 
     record = StepMetrics(*[jnp.full(rows, jnp.nan)] * len(StepMetrics._fields))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from rnnjax.analysis.forecasts import forecast_metric_info
+from rnnjax.analysis.predictions import prediction_metric_info
 from rnnjax.cli.documentation.markdown import code, page, table
 from rnnjax.metrics import UNITS_OF_LOSS, Metric
 from rnnjax.probes import all_metrics
@@ -26,13 +27,21 @@ def metrics_page() -> str:
     units = table(["unit", *map(code, UNITS_OF_LOSS)], rows)
     training = ["## Training", metric_table(training_metrics())]
     sections = [f"## Probe `{probe}`\n\n{metric_table(metrics)}" for probe, metrics in all_metrics().items() if metrics]
-    return page("Metrics", INTRODUCTION, units, *training, *forecast_section(), *sections)
+    return page("Metrics", INTRODUCTION, units, *training, *forecast_section(), *prediction_section(), *sections)
 
 
 def forecast_section() -> list[str]:
     """The metrics of one column of a series, and of one further ahead."""
     text = "Of each target, here `level`, and with `task.horizon` = 7 also 7 rows ahead, at the end of training."
     return ["## Forecasts of a series", text, metric_table(forecast_metric_info(("level",), 7))]
+
+
+def prediction_section() -> list[str]:
+    """The metrics of predicted classes, and of predicted values and next rows."""
+    classes = metric_table(prediction_metric_info("label", ("up",), ()))
+    values = metric_table(prediction_metric_info("next", (), ("level",)))
+    text = "Of held-out sequences at the end of training: of classes, here of one called `up`, and of a target `level`."
+    return ["## Predictions of sequences", text, classes, values]
 
 
 def metric_table(metrics: Mapping[str, Metric]) -> str:
