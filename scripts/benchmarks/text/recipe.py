@@ -19,7 +19,7 @@ the machine, so its wall seconds are none of an idle one."""
 CHOICES = """\
 A short training with one setting changed at a time; other seeds than above."""
 WRITING = """\
-Texts of the second network above, all seeds, 16 of 1,000 characters each after 200 of the held-out text. Known words
+Texts of the networks with 256 units, 16 of 1,000 characters each after 200 of the held-out text. Known words
 occur in the training part; the loss is that under the longest n-grams of the training part: text that is as
 predictable as the true one has its loss."""
 
@@ -30,14 +30,12 @@ def arguments() -> argparse.Namespace:
         "--network",
         nargs=2,
         action="append",
-        required=True,
+        default=[],
         metavar=("OUT", "CPU"),
         help="run folder of configs/train/text.toml, and the CPU seconds that its command took; repeatable",
     )
     parser.add_argument("--choices", type=Path, metavar="OUT", help="run folder of configs/train/text_choices.toml")
-    parser.add_argument(
-        "--writes", type=Path, required=True, metavar="OUT", help="the folder whose networks write texts"
-    )
+    parser.add_argument("--writes", type=Path, metavar="OUT", help="the folder whose networks write texts")
     parser.add_argument("--output", type=Path, default=Path("results/text"), metavar="DIR", help="default results/text")
     return parser.parse_args()
 
@@ -45,21 +43,29 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     asked = arguments()
     devices.prepare()
+    file = asked.output / "text.json"
+    found = json.loads(file.read_text()) if file.exists() else {}  # what is not asked for stays
+    if asked.network:
+        found["sizes"] = [size_row(Path(folder), float(seconds)) for folder, seconds in asked.network]
+    if asked.choices:
+        found["choices"] = choice_rows(asked.choices)
+    if asked.writes:
+        found |= written_texts(asked.writes)
+    write_text(file, json.dumps(found, indent=1) + "\n")
+    write_text(asked.output / "text.md", markdown(found))
+    print(f"done: {asked.output / 'text.md'}")
+
+
+def written_texts(folder: Path) -> dict[str, Any]:
+    """The measures of the texts of a folder's networks, and the losses of n-grams of its text."""
     from benchmarks.text.temperatures import temperature_rows, true_row
     from rnnjax.studies.datasets import load_tasks
     from rnnjax.studies.load_networks import load_networks
 
-    networks = load_networks(asked.writes, None)
+    networks = load_networks(folder, None)
     task = next(iter(load_tasks([networks[0].spec.task])[0].values()))
-    found = {
-        "ngram_losses": list(task.ngram_losses),
-        "sizes": [size_row(Path(folder), float(seconds)) for folder, seconds in asked.network],
-        "choices": [] if asked.choices is None else choice_rows(asked.choices),
-        "temperatures": [true_row(task), *temperature_rows(networks, task)],
-    }
-    write_text(asked.output / "text.json", json.dumps(found, indent=1) + "\n")
-    write_text(asked.output / "text.md", markdown(found))
-    print(f"done: {asked.output / 'text.md'}")
+    rows = [true_row(task), *temperature_rows(networks, task)]
+    return {"ngram_losses": list(task.ngram_losses), "temperatures": rows}
 
 
 def size_row(folder: Path, cpu_seconds: float) -> dict[str, Any]:
