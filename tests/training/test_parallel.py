@@ -13,9 +13,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rnnjax.networks.initializers import ELEMENTWISE
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.windows import cut_windows, next_step
-from rnnjax.training.parallel import Run, RunBlocks, compile_program, group_by_program, init_states, stack_hparams
+from rnnjax.training.parallel import (
+    Run,
+    RunBlocks,
+    compile_program,
+    group_by_program,
+    init_params,
+    init_states,
+    is_drawn,
+    stack_hparams,
+)
 from rnnjax.training.state import StepMetrics, TrainState, init_state
 from rnnjax.training.step import train_chunk
 from rnnjax.types import WindowData
@@ -197,6 +207,36 @@ def test_starts_are_bitwise_the_same_in_any_company(shared: None) -> None:
     for i in range(0, POOL, 5):
         alone = init_states([pool[i]])
         assert sha256(row(together, i)) == sha256(row(alone, 0)) == sha256(row(backwards, POOL - 1 - i))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("initializer", sorted(ELEMENTWISE))
+def test_quick_starts_have_the_bits_of_slow_ones(initializer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = spec_of(hidden=13, kernel_initializer=initializer, recurrent_initializer=initializer)
+    assert is_drawn(spec) and not is_drawn(replace(spec, recurrent_initializer="orthogonal"))
+    runs = runs_of(spec, seeds=9, recurrent_gain=0.7)
+    quick = init_params(runs)
+    monkeypatch.setattr("rnnjax.training.parallel.QUICK_OPTIONS", None)
+    assert sha256(quick) == sha256(init_params(runs))
+
+
+@pytest.mark.slow
+def test_programs_compiled_ahead_are_not_compiled_again() -> None:
+    runs = runs_of(spec_of(validate_every=3), seeds=3)
+    program = compile_program(runs, text(runs[0].spec), STEPS, text(runs[0].spec))
+    states = program.blocks.scatter(starts_of(runs))
+
+    def probe(state: TrainState, hp: HParams, step: jax.Array) -> dict[str, jax.Array]:
+        return {"seed": hp.seed + step}
+
+    with counted() as compilations:
+        for compile_one in program.compilations([probe]):
+            compile_one()
+        assert compilations() == 3, "the chunk, the check and the probe"
+        states, _ = program.advance(states, 4)
+        states = program.check_early_stopping(states)
+        program.measure(probe, states, 4)
+        assert compilations() == 3
 
 
 @pytest.mark.slow
