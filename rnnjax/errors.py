@@ -17,7 +17,7 @@ class NotApplicable(BadInput):
     """A probe that does not apply to an arm; a study leaves it out there if it applies to other arms."""
 
 
-class FolderRefused(RnnjaxError):
+class FolderRefused(RnnjaxError, ValueError):
     """The run folder is busy, holds another config, or is not ours."""
 
     exit_code = 3

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import jax
+import numpy as np
+
 from rnnjax.api.arguments import plain, python_names
 from rnnjax.config.arms import seed_list
 from rnnjax.config.load import check_size, resolved_settings
@@ -45,6 +48,7 @@ def check_run(
     """
     hp = HParams() if hp is None else hp
     check_types(spec, hp, task)
+    hp = plain_hparams(hp)
     with python_names():
         data = task if isinstance(task, Task) else load_tasks([task or spec.task])[0][task or spec.task]
         settings = data.settings if isinstance(task, Task) else task
@@ -57,6 +61,15 @@ def check_run(
         sized = resolve_sizes(study, {spec.task: data}).arms[0].spec
         dry_run(sized, data, [], 0)
     return RunSettings(sized, hp, data, study.seeds)
+
+
+def plain_hparams(hp: HParams) -> HParams:
+    """The hyperparameters as numbers of Python, checked. Raises: BadInput for arrays of several, or traced ones."""
+    for name, value in hp._asdict().items():
+        if np.ndim(value) or isinstance(value, jax.core.Tracer):
+            found = f"an array of shape {np.shape(value)}" if np.ndim(value) else "a traced value"
+            raise BadInput(f"hp.{name}: got {found}; expected a number; batches of them are for make_train")
+    return HParams(**{name: value.item() if hasattr(value, "item") else value for name, value in hp._asdict().items()})
 
 
 def check_types(spec: Any, hp: Any, task: Any) -> None:

@@ -173,6 +173,8 @@ def read_regular_file(path: Path, available_bytes: int) -> bytes:
         if needed > available_bytes:
             raise BadInput(f"task.path: {path} needs {needed / 1e9:,.0f} GB; available {available_bytes / 1e9:,.0f} GB")
         return path.read_bytes()
+    except BadInput:
+        raise  # it is a ValueError too
     except FileNotFoundError:
         raise BadInput(f"task.path: no such file {str(path)!r}") from None
     except OSError as error:

@@ -1,6 +1,7 @@
 """Sample text or forecasts from a trained network, as text for the terminal."""
 
-from functools import partial
+from collections.abc import Callable
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from rnnjax.networks.beam_search import beam_search
 from rnnjax.networks.model import require_unidirectional
 from rnnjax.networks.sampling import Truncation, sample
 from rnnjax.reports.formatting import escape_controls
+from rnnjax.settings import HParams, Spec
 from rnnjax.studies.forecast_table import ForecastOptions, forecast_table, format_forecast
 from rnnjax.studies.load_networks import LoadedNetwork, load_network
 from rnnjax.vocabulary import BYTES, Vocabulary, ids_to_text, known_tokens, text_to_ids
@@ -89,8 +91,7 @@ def end_id(end: str, network: LoadedNetwork) -> int:
 def sample_ids(network: LoadedNetwork, prompts_TP: Array, length: int, options: SamplingOptions, end: int) -> Array:
     """The ids [N] of one draw, which an end character does not stop. Raises: BadInput for a --top-k over V."""
     temperature = 0.0 if options.greedy else TEMPERATURE if options.temperature is None else options.temperature
-    run = jax.jit(partial(sample, network.spec, network.hp), static_argnames="length")
-    return run(
+    return make_sampler(network.spec, network.hp)(
         params=network.params,
         prompts_TP=prompts_TP,
         length=length,
@@ -105,6 +106,12 @@ def allowed_tokens(vocabulary: Vocabulary, options: SamplingOptions, end: int) -
     """The tokens [V] that may be written, None for all: without the one that stands for others, unless asked for."""
     known_V = None if options.unknown else known_tokens(vocabulary)
     return None if known_V is None else known_V | (np.arange(len(vocabulary)) == end)
+
+
+@lru_cache(maxsize=32)
+def make_sampler(spec: Spec, hp: HParams) -> Callable[..., Array]:
+    """`sample` of a network, compiled once for all its draws of one length."""
+    return jax.jit(partial(sample, spec, hp), static_argnames="length")
 
 
 def build_truncation(options: SamplingOptions, vocabulary: int) -> Truncation | None:

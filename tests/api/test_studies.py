@@ -169,6 +169,8 @@ def test_a_network_of_a_folder_reads_new_data(results: rj.Results, tmp_path: Pat
         (lambda r: rj.train(rj.HParams()), "spec: got HParams; expected Spec"),
         (lambda r: rj.train(rj.Spec(), rj.grammar_task()), "hp: got Task; expected HParams"),
         (lambda r: rj.train(rj.Spec(), None, "notes.md"), r"task: got str; expected Task, as of text_task"),
+        (lambda r: rj.train(rj.Spec(), rj.HParams(momentum=np.ones(3))), r"hp.momentum: got an array of shape \(3,\)"),
+        (lambda r: rj.train(rj.Spec(), rj.HParams(momentum=jnp.float32(2))), "HParams:momentum: got 2.0; expected"),
         (lambda r: rj.train(rj.Spec(), seeds=0), "seeds: got 0; expected at least one seed"),
         (lambda r: rj.train(rj.Spec(dropout=True, cell="flax_gru")), "dropout: got True; expected false"),
         (lambda r: rj.train(rj.Spec(window=500), task=rj.text_task("ab\n" * 40)), "task: has .*; use window="),

@@ -80,6 +80,7 @@ def test_a_missing_number_is_refused_or_masked(rows: np.ndarray) -> None:
         (lambda: rj.text_task("notes.md"), "text_task: no such file 'notes.md'; a text itself has a line break"),
         (lambda: rj.text_task(TEXT, token="words"), "text_task: unknown field 'token'; did you mean 'tokens'?"),
         (lambda: rj.text_task(TEXT, tokens="word"), "tokens: got 'word'; expected one of: characters, bytes, words"),
+        (lambda: rj.text_task("/"), "^task.path: / is not a regular file$"),
         (lambda: rj.text_task("a\n"), "task: has 2 characters; need >= 3"),
         (lambda: rj.grammar_task(characters=0), "characters: got 0; expected integer >= 1"),
         (lambda: rj.recall_task("copying"), "recall: got 'copying'; expected one of: copy, adding"),
