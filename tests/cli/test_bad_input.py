@@ -305,6 +305,8 @@ ROWS: dict[str, Case] = {
                             top(AXES, "steps = [4, 8]"), (STUDY, "--steps", "0")),
     "--arm": Case("--arm: got 'hidden=9'; expected one of: ",
                   top(AXES, "hidden = [4, 8]"), (STUDY, "--arm", "hidden=9")),
+    "--arm nearest": Case("--arm: got 'hidden=28'; expected one of: hidden=128, hidden=4",
+                          top(AXES, "hidden = [4, 128]"), (STUDY, "--arm", "hidden=28")),
     "unknown option": Case("unrecognized arguments: --sed=3", options=(STUDY, "--sed=3")),
     "abbreviated option": Case("unrecognized arguments: --max 3", options=(STUDY, "--max", "3")),
     "option without value": Case("argument --out: expected one argument", options=(STUDY, "--out")),
