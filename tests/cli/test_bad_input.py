@@ -659,9 +659,9 @@ def test_a_bad_config_never_imports_jax(row: str, tmp_path: Path) -> None:
     assert isinstance(case.config, str)
     (tmp_path / STUDY).write_text(case.config)
     case.before(tmp_path)
-    before, started = snapshot(tmp_path), time.monotonic()
+    before, started = snapshot(tmp_path), os.times()
     finished = process(*(case.options or (STUDY,)), folder=tmp_path)
-    assert time.monotonic() - started < 5
+    assert os.times().children_user - started.children_user < 3  # seconds of the processor: others may use it too
     assert finished.returncode == case.code and len(said(finished)) == 1
     assert_in_order(case.words, said(finished)[0])
     imported = {line.split("|")[-1].strip() for line in finished.stderr.splitlines()}
