@@ -9,7 +9,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from rnnjax.checks import as_float32, check_value, format_input
+from rnnjax.checks import as_float32, check_value, format_input, nearest_first, quote_commas
 from rnnjax.config.fields import FIELDS, flatten, validate_field
 from rnnjax.config.schema import Arm, Claim, StudyFile
 from rnnjax.errors import BadInput
@@ -80,7 +80,7 @@ def keep_arms(file: StudyFile, arms: list[Arm], patterns: Sequence[str]) -> tupl
     """
     for pattern in patterns:
         if not matching_names(arms, [pattern]):
-            listed = ", ".join(f"'{arm.name}'" if "," in arm.name else arm.name for arm in arms)
+            listed = ", ".join(map(quote_commas, nearest_first(pattern, [arm.name for arm in arms])))
             raise BadInput(f"--arm: got {pattern!r}; expected one of: {listed}")
     kept = matching_names(arms, patterns)
     left = [arm for arm in arms if arm.name in kept]

@@ -305,6 +305,8 @@ ROWS: dict[str, Case] = {
                             top(AXES, "steps = [4, 8]"), (STUDY, "--steps", "0")),
     "--arm": Case("--arm: got 'hidden=9'; expected one of: ",
                   top(AXES, "hidden = [4, 8]"), (STUDY, "--arm", "hidden=9")),
+    "--arm nearest": Case("--arm: got 'hidden=28'; expected one of: hidden=128, hidden=4",
+                          top(AXES, "hidden = [4, 128]"), (STUDY, "--arm", "hidden=28")),
     "unknown option": Case("unrecognized arguments: --sed=3", options=(STUDY, "--sed=3")),
     "abbreviated option": Case("unrecognized arguments: --max 3", options=(STUDY, "--max", "3")),
     "option without value": Case("argument --out: expected one argument", options=(STUDY, "--out")),
@@ -657,9 +659,9 @@ def test_a_bad_config_never_imports_jax(row: str, tmp_path: Path) -> None:
     assert isinstance(case.config, str)
     (tmp_path / STUDY).write_text(case.config)
     case.before(tmp_path)
-    before, started = snapshot(tmp_path), time.monotonic()
+    before, started = snapshot(tmp_path), os.times()
     finished = process(*(case.options or (STUDY,)), folder=tmp_path)
-    assert time.monotonic() - started < 5
+    assert os.times().children_user - started.children_user < 3  # seconds of the processor: others may use it too
     assert finished.returncode == case.code and len(said(finished)) == 1
     assert_in_order(case.words, said(finished)[0])
     imported = {line.split("|")[-1].strip() for line in finished.stderr.splitlines()}
