@@ -137,9 +137,9 @@ other  of another\
 
 
 def test_a_signature_has_no_ranges() -> None:
-    signature = "(hidden: Annotated[int, ~annotated_types.Ge(ge=1), ~annotated_types.Le(le=9)] = 64, cell: str = 'elman')"
+    signature = "(hidden: Annotated[int, ~annotated_types.Ge(ge=1), ~annotated_types.Le(le=9)] = 64, cell: str = 'gru')"
     shortened = shorten_signature(None, "class", "Spec", None, None, signature, None)
-    assert shortened == ("(hidden: int = 64, cell: str = 'elman')", None)
+    assert shortened == ("(hidden: int = 64, cell: str = 'gru')", None)
 
 
 def test_fields_are_described_by_their_comments() -> None:
