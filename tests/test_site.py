@@ -10,7 +10,7 @@ from typing import NamedTuple
 import api_pages
 import navigation
 import pytest
-from docstrings import describe_fields, escape, to_rst
+from docstrings import describe_fields, escape, shorten_signature, to_rst
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "docs").glob("**/*.ipynb"))
@@ -134,6 +134,12 @@ other  of another\
         "**Example:**", "", ".. code-block:: pycon", "", "    >>> f * c", "    2", "",
         "::", "", "    name   of a column", "    other  of another", "",
     ]  # fmt: skip
+
+
+def test_a_signature_has_no_ranges() -> None:
+    signature = "(hidden: Annotated[int, ~annotated_types.Ge(ge=1), ~annotated_types.Le(le=9)] = 64, cell: str = 'gru')"
+    shortened = shorten_signature(None, "class", "Spec", None, None, signature, None)
+    assert shortened == ("(hidden: int = 64, cell: str = 'gru')", None)
 
 
 def test_fields_are_described_by_their_comments() -> None:

@@ -58,6 +58,7 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", navigation.adapt_page)
     app.connect("doctree-read", search_exactly)
     app.connect("autodoc-process-docstring", docstrings.process)
+    app.connect("autodoc-process-signature", docstrings.shorten_signature)
     app.connect("autodoc-skip-member", docstrings.skip_field)
 
 

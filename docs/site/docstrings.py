@@ -9,6 +9,7 @@ from rnnjax.config.descriptions import field_descriptions
 
 LABEL = re.compile(r"(?<!\S)(Args|Attributes|Raises|Returns|Source|Values):(?!\S)")
 ALIGNED = re.compile(r"\S {2,}\S")  # columns of a small table
+RANGE = re.compile(r"Annotated\[([\w.~]+), [^\]]*\]")  # of a setting; docs/settings.md has them
 SPECIAL = re.compile(r"[\\*|<]|_(?!\w)")
 
 
@@ -22,6 +23,13 @@ def process(app: object, what: str, name: str, thing: Any, options: Any, lines: 
 def skip_field(app: object, what: str, name: str, thing: Any, skip: bool, options: Any) -> bool | None:
     """A handler of `autodoc-skip-member`: the fields of a NamedTuple are listed by `process`."""
     return True if (getattr(thing, "__doc__", None) or "").startswith("Alias for field number") else None
+
+
+def shorten_signature(
+    app: object, what: str, name: str, thing: Any, options: Any, signature: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    """A handler of `autodoc-process-signature`: types without the ranges of settings."""
+    return signature and RANGE.sub(r"\1", signature), returned and RANGE.sub(r"\1", returned)
 
 
 def describe_fields(kind: type) -> list[str]:
