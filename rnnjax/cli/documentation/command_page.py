@@ -16,7 +16,8 @@ Every command prints its options with `--help`. Options cannot be abbreviated. A
 `rnnjax: error: ...`, and an exit code ([reproducibility.md](reproducibility.md#exit-codes)). The settings that
 `--set NAME=VALUE` accepts are in [settings.md](settings.md), and printed by `rnnjax settings [NAME]`.
 
-`rnnjax bench` (speed, [performance.md](performance.md)) and `scripts/casebook.py` (accuracy of the doctor,
+`rnnjax bench` (speed, [performance.md](performance.md)), `scripts/releases.py` (speed and bits of several releases of
+JAX, [reproducibility.md](reproducibility.md#releases)) and `scripts/casebook.py` (accuracy of the doctor,
 [troubleshooting.md](troubleshooting.md)) measure rnnjax itself; `scripts/docs.py`
 writes the generated pages of docs/."""
 
