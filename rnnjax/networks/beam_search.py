@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.typing import ArrayLike
 
 from rnnjax.networks.model import Model, build_network
 from rnnjax.networks.sampling import decode_step, mask_logits, prefill
@@ -44,7 +45,7 @@ def beam_search(
     end: Array,
     transitions_AV: Array | None = None,
     min_length: Array | None = None,
-    allowed_V: Array | None = None,
+    allowed_V: ArrayLike | None = None,
 ) -> BeamResult:
     """Search for the texts with the highest log p / ((5 + n) / 6)^length_penalty, n being the symbols of a text.
 
@@ -97,7 +98,7 @@ def beam_step(
     end: Array,
     transitions_AV: Array,
     min_length: Array | None,
-    allowed_V: Array | None,
+    allowed_V: ArrayLike | None,
     beam: Hypotheses,
     _: None,
 ) -> tuple[Hypotheses, tuple[Array, Array]]:

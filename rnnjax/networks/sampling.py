@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jax.typing import ArrayLike
 
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_network
@@ -31,7 +32,7 @@ def sample(
     temperature: Array,
     key: Array,
     truncation: Truncation | None = None,
-    allowed_V: Array | np.ndarray | None = None,
+    allowed_V: ArrayLike | None = None,
 ) -> Array:
     """Draw `length` symbols after each prompt from softmax(logits / temperature).
 
@@ -57,7 +58,7 @@ def generate_from(
     uniforms_NP: Array,
     temperature: Array,
     truncation: Truncation | None = None,
-    allowed_V: Array | np.ndarray | None = None,
+    allowed_V: ArrayLike | None = None,
 ) -> Array:
     """As `sample`, from the carries of P texts and their logits [P, V]; one uniform number per symbol."""
     choose = (
@@ -72,7 +73,7 @@ def generate_from(
     return jax.lax.scan(step, start, uniforms_NP)[1]
 
 
-def mask_logits(allowed_V: Array | np.ndarray | None, logits_PV: Array) -> Array:
+def mask_logits(allowed_V: ArrayLike | None, logits_PV: Array) -> Array:
     """The logits, -inf for symbols that are not allowed; None = all are."""
     return logits_PV if allowed_V is None else jnp.where(allowed_V, logits_PV, -jnp.inf)
 

@@ -18,7 +18,7 @@ from rnnjax.types import Params, Task
 from rnnjax.vocabulary import known_tokens, unknown_token
 
 TEXT = "the cat saw the dog. the dog saw a cat! one two the cat ran, the dog ran. " * 20 + "a rare word ends it."
-KINDS = {"words": {"tokens": "words"}, "characters": {"vocabulary_limit": 8}}
+KINDS: dict[str, dict[str, Any]] = {"words": {"tokens": "words"}, "characters": {"vocabulary_limit": 8}}
 
 
 def network(kind: str) -> tuple[Task, Spec, Params]:
