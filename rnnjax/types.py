@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jax import Array
 
-from rnnjax.metrics import Metric
 from rnnjax.settings import TaskSpec
-from rnnjax.vocabulary import Vocabulary
+from rnnjax.settings.metrics import Metric
+from rnnjax.settings.vocabulary import Vocabulary
 
 Params = dict[str, Any]  # a tree of arrays
 Carry = Any  # a cell's own state: an array or a tuple of arrays

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnjax.analysis.conformal import adaptive_bounds
-from rnnjax.metrics import SHARE, Metric
+from rnnjax.settings.metrics import SHARE, Metric
 
 NOMINAL = 0.9  # share of the rows that an interval should hold
 ERRORS = ("rmse", "mae", "mase")

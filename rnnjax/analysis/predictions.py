@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnjax.analysis.classification import class_values, confusion, prior_values, recalls
-from rnnjax.metrics import SHARE, Metric
+from rnnjax.settings.metrics import SHARE, Metric
 
 MOST_CLASSES = 40  # whose recalls are metrics of their own
 CLASS_METRICS = {

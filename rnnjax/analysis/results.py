@@ -15,9 +15,9 @@ from rnnjax.analysis.forecasts import Forecasts
 from rnnjax.analysis.predictions import Predictions
 from rnnjax.analysis.statistics import Interval, estimate_mean
 from rnnjax.config.schema import Arm, Study
-from rnnjax.metrics import Metric, metric_name
 from rnnjax.settings import TaskSpec, loss_unit
-from rnnjax.vocabulary import Vocabulary
+from rnnjax.settings.metrics import Metric, metric_name
+from rnnjax.settings.vocabulary import Vocabulary
 
 
 class ArmResult(NamedTuple):

@@ -13,7 +13,7 @@ from rnnjax.analysis.results import ArmResult, select_arms
 from rnnjax.analysis.rules import RULES
 from rnnjax.analysis.statistics import TooFew, estimate_mean
 from rnnjax.config.schema import Claim, Criterion
-from rnnjax.metrics import Metric, metric_name
+from rnnjax.settings.metrics import Metric, metric_name
 
 DEFINITION, DOCUMENTED, DEPENDS = "definition", "documented", "depends on the reading"
 PARTLY_CONFIRMED, PARTLY_REFUTED = "unresolved, confirmed in part", "unresolved, refuted in part"

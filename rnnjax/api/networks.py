@@ -17,11 +17,12 @@ from jax import Array
 from rnnjax.api.arguments import python_names
 from rnnjax.api.forecast import Forecast, network_forecast
 from rnnjax.api.new_data import network_inputs, new_task
-from rnnjax.checks import check_value
 from rnnjax.errors import BadInput
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec, loss_unit
+from rnnjax.settings.checks import check_value
+from rnnjax.settings.vocabulary import Vocabulary
 from rnnjax.studies import load_networks
 from rnnjax.studies.datasets import load_tasks
 from rnnjax.studies.forecasting import array_settings
@@ -30,7 +31,6 @@ from rnnjax.studies.sampling import SamplingOptions, continue_text
 from rnnjax.tasks.windows import held_out_window
 from rnnjax.training.loss import evaluate_loss
 from rnnjax.types import Carry, Params, Task, WindowData
-from rnnjax.vocabulary import Vocabulary
 
 OPTION_RULES: Mapping[str, Any] = {
     "length": Annotated[int, Ge(1), Le(100_000)],

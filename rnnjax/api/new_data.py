@@ -15,13 +15,13 @@ from rnnjax.config.toml_file import nearest_files
 from rnnjax.devices import available_memory
 from rnnjax.errors import BadInput
 from rnnjax.settings import Spec, TaskSpec
+from rnnjax.settings.vocabulary import text_to_ids
 from rnnjax.studies.datasets import read_source_text
 from rnnjax.studies.load_networks import LoadedNetwork
 from rnnjax.tasks.series_columns import prepared_rows, sequence_maker
 from rnnjax.tasks.series_source import read_rows, scale_rows
 from rnnjax.tasks.windows import next_step
 from rnnjax.types import SeriesLayout, SeriesRows, Task
-from rnnjax.vocabulary import text_to_ids
 
 
 def new_task(network: LoadedNetwork, data: Any) -> Task:

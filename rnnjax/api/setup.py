@@ -5,8 +5,8 @@ import threading
 from typing import Literal, get_args
 
 from rnnjax import devices
-from rnnjax.checks import check_value
 from rnnjax.errors import BadInput
+from rnnjax.settings.checks import check_value
 
 ProgressMode = Literal["auto", "plain", "none"]
 

@@ -10,10 +10,10 @@ import numpy as np
 from rnnjax.analysis.results import ArmResult, at_probe_steps, per_seed, shared_unit
 from rnnjax.analysis.statistics import Interval, estimate_mean
 from rnnjax.api.arguments import choose_name
-from rnnjax.checks import nearest_first, quote_commas
 from rnnjax.errors import BadInput
-from rnnjax.metrics import metric_name
 from rnnjax.reports.figures import CaptionedFigure, interval_figure, lag_figure, line_figure, probe_figure
+from rnnjax.settings.checks import nearest_first, quote_commas
+from rnnjax.settings.metrics import metric_name
 
 Patterns = str | Sequence[str]
 DRAWN = ("scalar", "lag")  # kinds of values that a curve or a table can hold

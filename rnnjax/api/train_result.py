@@ -16,8 +16,8 @@ from rnnjax.api import tables
 from rnnjax.api.arguments import choose_name
 from rnnjax.api.networks import Network
 from rnnjax.api.run_settings import ARM
-from rnnjax.metrics import resolve_unit
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import resolve_unit
 from rnnjax.studies.load_networks import LoadedNetwork
 from rnnjax.studies.metrics import network_sizes, training_metrics, with_metrics
 from rnnjax.studies.recording import PROMPT

@@ -10,10 +10,10 @@ import textwrap
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from rnnjax.checks import nearest_first
 from rnnjax.cli.common import build_parser
 from rnnjax.config.fields import FIELDS, default_text, setting_meaning, type_name, value_range
 from rnnjax.errors import BadInput
+from rnnjax.settings.checks import nearest_first
 from rnnjax.studies.registry_names import METRICS, registry_names
 
 WIDTH = 100

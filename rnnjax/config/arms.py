@@ -9,11 +9,11 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from rnnjax.checks import as_float32, check_value, format_input, nearest_first, quote_commas
 from rnnjax.config.fields import FIELDS, flatten, validate_field
 from rnnjax.config.schema import Arm, Claim, StudyFile
 from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Seed, Spec, TaskSpec
+from rnnjax.settings.checks import as_float32, check_value, format_input, nearest_first, quote_commas
 
 FIRST_SEED = 42
 LONGEST_NAME = 200  # of an arm: a file system allows 255 bytes

@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
-from rnnjax.checks import check_value, describe_type, format_input
 from rnnjax.config import renamed
 from rnnjax.config.descriptions import field_descriptions
 from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Spec, TaskSpec
+from rnnjax.settings.checks import check_value, describe_type, format_input
 
 DERIVED = ("task", "inputs", "outputs", "loss", "seed")  # follow from the task, or belong to a run
 

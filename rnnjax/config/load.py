@@ -8,7 +8,6 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from rnnjax.checks import format_input
 from rnnjax.config.arms import check_count, expand_axes, keep_arms, reject_identical, seed_list, unquote, unquote_arms
 from rnnjax.config.fields import FIELDS, flatten, unknown_field, validate_field
 from rnnjax.config.renamed import SINCE
@@ -17,6 +16,7 @@ from rnnjax.config.toml_file import read_toml
 from rnnjax.devices import available_memory
 from rnnjax.errors import BadInput
 from rnnjax.settings import NETWORK_FIELDS, TABLE_FIELDS, TEXT_FIELDS, Spec, TaskSpec, resolve_decay
+from rnnjax.settings.checks import format_input
 
 SEEDS = "seeds"  # the number of seeds, among the settings that differ from a file
 BYTES_PER_STEP = 40  # of a series or an example: its numbers in float64 and float32, the inputs and targets

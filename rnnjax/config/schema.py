@@ -13,8 +13,8 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from annotated_types import Ge, Gt, Le, MinLen
 from pydantic import Discriminator, Strict, Tag
 
-from rnnjax.metrics import metric_name
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import metric_name
 
 Text = Annotated[str, MinLen(1)]
 Number = Annotated[float, Strict()]

@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from rnnjax.checks import lookup
 from rnnjax.networks.activations import ACTIVATIONS
 from rnnjax.networks.flax_bridge import from_flax
 from rnnjax.networks.initializers import INITIALIZERS
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.checks import lookup
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
 
 LAYER_NORM_EPSILON = 1e-6  # as in Flax; inside the root, so that a constant vector becomes 0

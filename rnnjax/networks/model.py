@@ -9,13 +9,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from rnnjax.checks import lookup
 from rnnjax.errors import BadInput
 from rnnjax.networks.cells import build_spec_cell
 from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.networks.initializers import INITIALIZERS
 from rnnjax.networks.unroll import flip_sequences, unroll, unroll_segments
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.checks import lookup
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
 
 FORWARD, BACKWARD = "layer", "backward_layer"  # names of parameters and carries, with the layer's number

@@ -14,7 +14,6 @@ import jax
 import numpy as np
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import Metric
 from rnnjax.probes.dynamics.gradients import gradients, jacobian
 from rnnjax.probes.dynamics.reservoir import capacity, echo, growth
 from rnnjax.probes.dynamics.spectrum import spectrum
@@ -38,6 +37,7 @@ from rnnjax.probes.series.sensitivity import responses
 from rnnjax.probes.words.categories import categories
 from rnnjax.probes.words.novel_words import novel_words
 from rnnjax.settings import HParams, Spec, TaskSpec
+from rnnjax.settings.metrics import Metric
 from rnnjax.tasks import TASKS
 from rnnjax.training.state import init_state
 from rnnjax.types import Facts, Probe, Task

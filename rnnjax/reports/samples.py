@@ -3,7 +3,7 @@
 from rnnjax.analysis.results import Results, rank_arms
 from rnnjax.reports.document import Sample
 from rnnjax.reports.tables import baseline_arm
-from rnnjax.vocabulary import ids_to_text
+from rnnjax.settings.vocabulary import ids_to_text
 
 
 def samples(results: Results) -> list[Sample]:

@@ -14,13 +14,13 @@ from rnnjax.reports.document import Statement
 from rnnjax.reports.document_json import write_report_json
 from rnnjax.reports.render import write_report
 from rnnjax.reports.summary import summary
+from rnnjax.settings.vocabulary import ids_to_text
 from rnnjax.storage.files import write_json, write_text
 from rnnjax.storage.manifest import to_results_json
 from rnnjax.studies.criteria import check_attainable
 from rnnjax.studies.dry_run import check_recorded
 from rnnjax.studies.load_results import check_same_study, load_results
 from rnnjax.studies.validation import check_names
-from rnnjax.vocabulary import ids_to_text
 
 
 def analyse(folder: Path) -> tuple[Results, Sequence[Statement]]:

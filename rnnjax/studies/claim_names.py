@@ -9,10 +9,10 @@ import re
 from fnmatch import fnmatchcase
 
 from rnnjax.analysis.rules import RULES
-from rnnjax.checks import check_known, nearest_first, quote_commas
 from rnnjax.config.schema import Criterion, Study
 from rnnjax.errors import BadInput
-from rnnjax.metrics import metric_name
+from rnnjax.settings.checks import check_known, nearest_first, quote_commas
+from rnnjax.settings.metrics import metric_name
 from rnnjax.studies.registry_names import METRICS, registry_names
 
 LIKE = 0.7  # similarity from which a name is taken for a slip of another

@@ -12,7 +12,7 @@ from rnnjax.analysis.rules import FEWEST_SEEDS
 from rnnjax.analysis.statistics import share_interval
 from rnnjax.config.schema import Arm, Criterion, Study
 from rnnjax.errors import BadInput
-from rnnjax.metrics import CORRELATION, SHARE, metric_name
+from rnnjax.settings.metrics import CORRELATION, SHARE, metric_name
 
 Range = tuple[float, float]
 Ranges = Mapping[str, Mapping[str, Range]]  # arm -> metric -> its smallest and largest possible value

@@ -15,12 +15,12 @@ import numpy as np
 from rnnjax.analysis.forecasts import forecast_metric_info
 from rnnjax.analysis.predictions import prediction_metric_info
 from rnnjax.analysis.results import ArmResult, per_seed, select_arms
-from rnnjax.checks import nearest_first
 from rnnjax.config.schema import Arm, Study
 from rnnjax.errors import BadInput, NotApplicable
-from rnnjax.metrics import Metric
 from rnnjax.probes import build_probe, outline
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.checks import nearest_first
+from rnnjax.settings.metrics import Metric
 from rnnjax.studies.forecasting import can_forecast
 from rnnjax.studies.metrics import (
     DERIVED_METRICS,

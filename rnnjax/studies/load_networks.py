@@ -15,13 +15,13 @@ from rnnjax.config.study_json import STUDY_FILE, parse_settings
 from rnnjax.errors import BadInput
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.vocabulary import Vocabulary, parse_vocabulary
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.files import read_json
 from rnnjax.storage.manifest import read_manifest
 from rnnjax.studies.parts import Part, stored_parts
 from rnnjax.studies.series_files import read_series
 from rnnjax.types import Params, SeriesLayout, SeriesRows
-from rnnjax.vocabulary import Vocabulary, parse_vocabulary
 
 PARAMETERS = "state/params/"
 BEST_PARAMETERS = "state/early_stopping/best_params/"  # of the best validation check

@@ -19,14 +19,14 @@ from rnnjax.config.fields import flatten
 from rnnjax.config.schema import Study
 from rnnjax.config.study_json import STUDY_FILE, study_from_json
 from rnnjax.errors import BadInput, DamagedState
-from rnnjax.metrics import Metric, resolve_unit
+from rnnjax.settings.metrics import Metric, resolve_unit
+from rnnjax.settings.vocabulary import parse_vocabulary
 from rnnjax.storage.files import read_json, read_npz
 from rnnjax.storage.manifest import read_manifest, to_config_json
 from rnnjax.storage.run_folder import CURVES
 from rnnjax.studies.load_forecasts import load_forecasts, without_diverged
 from rnnjax.studies.load_predictions import drop_diverged, load_predictions
 from rnnjax.studies.metrics import with_metrics
-from rnnjax.vocabulary import parse_vocabulary
 
 INITIAL_STATISTICS = "metrics/initial_statistics.npz"  # arm -> the spectral radius of fresh initialisations
 DERIVED_SETTINGS = ("inputs", "outputs", "loss", "block")  # found from the data when a study is run

@@ -8,11 +8,11 @@ import numpy as np
 from rnnjax.analysis.loss_spikes import first_jump, jump_rate, jump_recovery
 from rnnjax.analysis.results import ArmResult, per_seed
 from rnnjax.analysis.statistics import average_ranks
-from rnnjax.metrics import CORRELATION, SHARE, Metric, resolve_unit
 from rnnjax.networks.model import build_network
 from rnnjax.probes.dynamics.units import unit_recovery
 from rnnjax.probes.memory.symbol_recall import horizon_over_untrained
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import CORRELATION, SHARE, Metric, resolve_unit
 from rnnjax.types import Facts, Probe
 
 RECORD_METRICS = {  # rows of the record, one value for each `log_every` steps

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnjax.metrics import Metric, resolve_unit
+from rnnjax.settings.metrics import Metric, resolve_unit
 from rnnjax.studies.metrics import describe_values
 from rnnjax.training.state import StepMetrics
 from rnnjax.types import Facts, Probe, Task

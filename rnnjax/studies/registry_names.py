@@ -8,9 +8,9 @@ import json
 from functools import cache
 from pathlib import Path
 
-from rnnjax.checks import check_known
 from rnnjax.config.fields import FIELDS
 from rnnjax.config.schema import Study
+from rnnjax.settings.checks import check_known
 
 REGISTRY_NAMES = Path(__file__).with_name("registry_names.json")
 METRICS = "metrics"  # of training and of all probes

@@ -16,9 +16,9 @@ from rnnjax.networks.model import require_unidirectional
 from rnnjax.networks.sampling import Truncation, sample
 from rnnjax.reports.formatting import escape_controls
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.vocabulary import BYTES, Vocabulary, ids_to_text, known_tokens, text_to_ids
 from rnnjax.studies.forecast_table import ForecastOptions, forecast_table, format_forecast
 from rnnjax.studies.load_networks import LoadedNetwork, load_network
-from rnnjax.vocabulary import BYTES, Vocabulary, ids_to_text, known_tokens, text_to_ids
 
 # Of words drawn at 1, a small network misspells one in six; at 0.7 one in twenty.
 TEMPERATURE = 0.7

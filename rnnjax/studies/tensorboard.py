@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from rnnjax.config.schema import Arm, Study
+from rnnjax.settings.vocabulary import Vocabulary, ids_to_text
 from rnnjax.storage.event_files import ArmCurves, is_damaged
 from rnnjax.studies.load_results import Recorded
 from rnnjax.studies.tensorboard_tags import BoardPlan
 from rnnjax.training.state import StepMetrics
-from rnnjax.vocabulary import Vocabulary, ids_to_text
 
 
 class TensorBoardLogger:

@@ -9,7 +9,6 @@ from itertools import chain
 from typing import Any
 
 from rnnjax.analysis.rules import RULES
-from rnnjax.checks import check_known
 from rnnjax.config.schema import Arm, ConventionComparison, Criterion, Study
 from rnnjax.errors import BadInput
 from rnnjax.networks.activations import ACTIVATIONS
@@ -18,6 +17,7 @@ from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.networks.initializers import INITIALIZERS, SQUARE_ONLY
 from rnnjax.probes import PROBES
 from rnnjax.settings import Spec
+from rnnjax.settings.checks import check_known
 from rnnjax.studies.claim_names import check_pattern
 from rnnjax.studies.criteria import (
     REQUIRED_FIELDS,

@@ -5,12 +5,12 @@ from functools import partial
 import numpy as np
 
 from rnnjax.settings import TaskSpec
+from rnnjax.settings.vocabulary import text_to_ids
 from rnnjax.tasks.entropy import reference_losses
 from rnnjax.tasks.grammar import build_grammar, entropy_rate, generate_text, grammar_vocabulary
 from rnnjax.tasks.grammar_measures import grammar_measures
 from rnnjax.tasks.windows import next_step
 from rnnjax.types import Task
-from rnnjax.vocabulary import text_to_ids
 
 
 def grammar_task(settings: TaskSpec, source: str | None) -> Task:

@@ -14,12 +14,7 @@ import numpy as np
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.tasks.default_text import MARKDOWN, MARKDOWN_VALIDATION
-from rnnjax.tasks.entropy import reference_losses
-from rnnjax.tasks.ngrams import LONGEST_NGRAM, ngram_losses
-from rnnjax.tasks.windows import next_step, next_step_of_documents
-from rnnjax.types import DataNotice, LabelledSequence, Task
-from rnnjax.vocabulary import (
+from rnnjax.settings.vocabulary import (
     BYTES,
     UNKNOWN_CHARACTER,
     UNKNOWN_WORD,
@@ -30,6 +25,11 @@ from rnnjax.vocabulary import (
     text_to_ids,
     unknown_token,
 )
+from rnnjax.tasks.default_text import MARKDOWN, MARKDOWN_VALIDATION
+from rnnjax.tasks.entropy import reference_losses
+from rnnjax.tasks.ngrams import LONGEST_NGRAM, ngram_losses
+from rnnjax.tasks.windows import next_step, next_step_of_documents
+from rnnjax.types import DataNotice, LabelledSequence, Task
 
 VOCABULARY_LIMIT = 65_535
 WHOLE_WORD = re.compile(r"(?<=\s)\S+(?=\s)")  # between two spaces; the first and last word of a sample may be cut

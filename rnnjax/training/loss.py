@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from rnnjax.checks import lookup
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_network
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.checks import lookup
 from rnnjax.training.batching import select_window
 from rnnjax.training.losses import LOSSES, REDUCTIONS
 from rnnjax.types import Carry, Params, WindowData

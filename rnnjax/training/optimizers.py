@@ -6,8 +6,8 @@ in float32, and an infinite mean square would hold its weight in place for ever,
 
 import optax
 
-from rnnjax.checks import lookup
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.checks import lookup
 
 LARGEST_SQUARED = 1e16  # its square, added up over a million steps, is in the range of float32
 

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from rnnjax.checks import lookup
 from rnnjax.errors import BadInput
 from rnnjax.settings import HParams
+from rnnjax.settings.checks import lookup
 
 
 def constant_rate(hp: HParams, step: Array) -> Array:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnjax.analysis.results import ArmResult, at_probe_steps, per_seed, rank_arms, select_arms, shared_unit
-from rnnjax.metrics import Metric
+from rnnjax.settings.metrics import Metric
 
 
 def arm(name: str = "a", **fields: Any) -> ArmResult:

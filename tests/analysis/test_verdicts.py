@@ -24,8 +24,8 @@ from rnnjax.analysis.verdicts import (
     judge_claim,
 )
 from rnnjax.config.schema import Claim, Criterion
-from rnnjax.metrics import Metric
 from rnnjax.reports.summary import reasons
+from rnnjax.settings.metrics import Metric
 
 N = 40
 ONES = np.linspace(0.9, 1.1, N)  # mean 1; the 95% interval of the mean is 1 +- 0.019, of a new seed 1 +- 0.121

@@ -10,9 +10,9 @@ from benchmarks.text.recipe import markdown
 from benchmarks.text.temperatures import LENGTH, PROMPT, PROMPTS, held_out_pieces, measures
 from rnnjax.config.load import load_study
 from rnnjax.settings import TaskSpec
+from rnnjax.settings.vocabulary import text_to_ids
 from rnnjax.tasks.text import text_task
 from rnnjax.types import Task
-from rnnjax.vocabulary import text_to_ids
 
 ROOT = Path(__file__).parents[2]
 FOUND = json.loads((ROOT / "results/text/text.json").read_text())

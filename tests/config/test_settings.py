@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnjax.checks import lookup
 from rnnjax.config.fields import FIELDS, validate_field
 from rnnjax.errors import BadInput
 from rnnjax.networks.cells import build_spec_cell
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec, TaskSpec
+from rnnjax.settings.checks import lookup
 from rnnjax.training.optimizers import build_optimizer
 from rnnjax.training.schedules import learning_rate_at
 

@@ -11,7 +11,6 @@ import pytest
 from probe_values import hp_of_seeds, start_states, values_with_run_axis
 
 from rnnjax.errors import BadInput
-from rnnjax.metrics import resolve_unit
 from rnnjax.networks.cells import CELLS
 from rnnjax.networks.initializers import INITIALIZERS
 from rnnjax.probes import EXAMPLES, PROBES, all_metrics, applicable, outline
@@ -27,6 +26,7 @@ from rnnjax.probes.dynamics.spectrum import kernel_spectrum
 from rnnjax.probes.generation.free_running import LENGTH
 from rnnjax.probes.prediction.validation import validation
 from rnnjax.settings import LOSS_UNITS, HParams, Spec
+from rnnjax.settings.metrics import resolve_unit
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.windows import next_step
 from rnnjax.training.norms import row_norms

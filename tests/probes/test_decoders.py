@@ -20,11 +20,11 @@ from rnnjax.probes.generation.decoders import (
 )
 from rnnjax.probes.generation.errors_by_position import PROMPT, true_texts
 from rnnjax.settings import HParams, Spec, TaskSpec
+from rnnjax.settings.vocabulary import ids_to_text, text_to_ids
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.automaton import build_language
 from rnnjax.tasks.grammar import Grammar, grammar_vocabulary, sentence_prefixes, sentence_probabilities
 from rnnjax.training.state import init_state
-from rnnjax.vocabulary import ids_to_text, text_to_ids
 
 GRAMMAR = Grammar()
 KNOWN, LETTERS = build_language(GRAMMAR), grammar_vocabulary(GRAMMAR)

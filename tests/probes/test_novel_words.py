@@ -31,10 +31,10 @@ from rnnjax.probes.words.substitution import (
     replaced_text,
 )
 from rnnjax.settings import HParams, Spec, TaskSpec
+from rnnjax.settings.vocabulary import ids_to_text
 from rnnjax.tasks import TASKS
 from rnnjax.training.state import init_state
 from rnnjax.types import Params, Probe, Task
-from rnnjax.vocabulary import ids_to_text
 
 SETTINGS = TaskSpec(extra_letters="jxz")
 TASK = TASKS["grammar"](SETTINGS, None)

@@ -8,11 +8,11 @@ from finished import grid, grid_page, results_of
 
 from rnnjax.analysis.results import ArmResult, Results
 from rnnjax.config.schema import QuestionSpec
-from rnnjax.metrics import Metric
 from rnnjax.reports.build import first_question
 from rnnjax.reports.rankings import MOST_NAMED, ranking
 from rnnjax.reports.samples import samples
 from rnnjax.reports.summary import study_title
+from rnnjax.settings.metrics import Metric
 
 QUESTION = QuestionSpec("Which is lowest?", "loss")
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from rnnjax.checks import nearest_first, quote_commas
 from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput
+from rnnjax.settings.checks import nearest_first, quote_commas
 from rnnjax.studies.claim_names import check_claim_names, check_metric_like_another
 
 ROOT = Path(__file__).parents[2]

@@ -9,7 +9,7 @@ import pytest
 from rnnjax.config.load import load_study
 from rnnjax.config.schema import Criterion, Study
 from rnnjax.errors import BadInput
-from rnnjax.metrics import CORRELATION, SHARE
+from rnnjax.settings.metrics import CORRELATION, SHARE
 from rnnjax.studies.criteria import ATTAINED, INTERVAL_RULES, check_metric_range, check_share
 from rnnjax.studies.prepare import prepare_study
 from rnnjax.studies.validation import check_criterion, check_names

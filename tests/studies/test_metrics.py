@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rnnjax.analysis.results import ArmResult
-from rnnjax.metrics import resolve_unit
+from rnnjax.settings.metrics import resolve_unit
 from rnnjax.studies.metrics import (
     curve_metrics,
     derived_metrics,

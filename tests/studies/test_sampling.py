@@ -19,6 +19,7 @@ from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput
 from rnnjax.networks.beam_search import beam_search
 from rnnjax.settings import Spec
+from rnnjax.settings.vocabulary import ids_to_text, text_to_ids
 from rnnjax.studies.forecast_table import ForecastOptions, ForecastTable, forecast_table, format_forecast
 from rnnjax.studies.load_networks import LoadedNetwork, load_network
 from rnnjax.studies.run import run_study
@@ -28,7 +29,6 @@ from rnnjax.studies.sampling import (
     check_series_options,
     sample_from_folder,
 )
-from rnnjax.vocabulary import ids_to_text, text_to_ids
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "sample.py"
 

@@ -10,12 +10,12 @@ import pytest
 from rnnjax.networks.model import build_network
 from rnnjax.probes.generation.free_running import text
 from rnnjax.settings import HParams, Spec, TaskSpec
+from rnnjax.settings.vocabulary import known_tokens, unknown_token
 from rnnjax.studies.load_networks import LoadedNetwork
 from rnnjax.studies.sampling import SamplingOptions, continue_text
 from rnnjax.tasks.text import text_task
 from rnnjax.training.state import init_state
 from rnnjax.types import Params, Task
-from rnnjax.vocabulary import known_tokens, unknown_token
 
 TEXT = "the cat saw the dog. the dog saw a cat! one two the cat ran, the dog ran. " * 20 + "a rare word ends it."
 KINDS: dict[str, dict[str, Any]] = {"words": {"tokens": "words"}, "characters": {"vocabulary_limit": 8}}

@@ -9,11 +9,11 @@ from rnnjax.analysis.results import ArmResult, Results
 from rnnjax.analysis.verdicts import judge_claim
 from rnnjax.config.load import load_study
 from rnnjax.config.schema import Arm, Study
-from rnnjax.metrics import resolve_unit
 from rnnjax.reports.build import build_report
 from rnnjax.reports.document import Report
 from rnnjax.reports.document_json import write_report_json
 from rnnjax.reports.summary import summary
+from rnnjax.settings.metrics import resolve_unit
 from rnnjax.storage.files import write_text
 from rnnjax.storage.manifest import to_results_json
 from rnnjax.studies.load_results import parse_data

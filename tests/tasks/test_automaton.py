@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from rnnjax.settings.vocabulary import text_to_ids
 from rnnjax.tasks.automaton import ACCEPT, REJECT, START, build_language, judge_texts
 from rnnjax.tasks.grammar import (
     Grammar,
@@ -13,7 +14,6 @@ from rnnjax.tasks.grammar import (
     total_surprisal,
 )
 from rnnjax.tasks.grammar_measures import valid_sentence_share, valid_word_share
-from rnnjax.vocabulary import text_to_ids
 
 GRAMMAR = Grammar()
 LETTERS = grammar_vocabulary(GRAMMAR)

@@ -8,12 +8,12 @@ import pytest
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
+from rnnjax.settings.vocabulary import ids_to_text
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.entropy import window_floor
 from rnnjax.tasks.recall import copy_floor, recall_task
 from rnnjax.tasks.windows import task_windows
 from rnnjax.types import LabelledSequence, Task, WindowData
-from rnnjax.vocabulary import ids_to_text
 
 SMALL = [(1, 4, 2), (3, 4, 2), (4, 4, 2), (6, 4, 2), (2, 3, 3), (1, 1, 3)]  # lag, T, V
 

@@ -7,12 +7,12 @@ import pytest
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
+from rnnjax.settings.vocabulary import text_to_ids
 from rnnjax.tasks import TASKS
 from rnnjax.tasks.default_text import MARKDOWN, MARKDOWN_VALIDATION
 from rnnjax.tasks.text import duplicate_forms, known_word_share
 from rnnjax.tasks.windows import task_windows
 from rnnjax.types import Task
-from rnnjax.vocabulary import text_to_ids
 
 SETTINGS = TaskSpec(name="text")
 

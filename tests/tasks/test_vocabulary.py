@@ -7,9 +7,9 @@ import pytest
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
+from rnnjax.settings.vocabulary import BYTES, UNKNOWN_CHARACTER, UNKNOWN_WORD, ids_to_text, split_words, text_to_ids
 from rnnjax.tasks import TASKS
 from rnnjax.types import Task
-from rnnjax.vocabulary import BYTES, UNKNOWN_CHARACTER, UNKNOWN_WORD, ids_to_text, split_words, text_to_ids
 
 TEXT = "The fox left the den — naïve, cold.\n\nThe den\twas cold: the fox's den! 3.5 m² \n" * 12
 

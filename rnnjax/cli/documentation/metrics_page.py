@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from rnnjax.analysis.forecasts import forecast_metric_info
 from rnnjax.analysis.predictions import prediction_metric_info
 from rnnjax.cli.documentation.markdown import code, page, table
-from rnnjax.metrics import UNITS_OF_LOSS, Metric
 from rnnjax.probes import all_metrics
+from rnnjax.settings.metrics import UNITS_OF_LOSS, Metric
 from rnnjax.studies.metrics import training_metrics
 
 INTRODUCTION = """\

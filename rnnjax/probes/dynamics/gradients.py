@@ -8,10 +8,10 @@ import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
-from rnnjax.metrics import Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import Metric
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.losses import LOSSES
 from rnnjax.training.norms import scaled_norm

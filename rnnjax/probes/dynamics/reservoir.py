@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.metrics import Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import Metric
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.norms import row_norms
 from rnnjax.training.state import TrainState

@@ -7,9 +7,9 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import Metric, suffixed_metrics
 from rnnjax.networks.model import build_layers
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import Metric, suffixed_metrics
 from rnnjax.training.state import TrainState
 from rnnjax.types import OpaqueCell, Params, Probe, Task
 

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.metrics import SHARE, Metric
 from rnnjax.networks.cells import build_spec_cell
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import SHARE, Metric
 from rnnjax.tasks.windows import held_out_window
 from rnnjax.training.state import TrainState
 from rnnjax.types import Facts, Params, Probe, Task, WindowData, no_summary

@@ -5,10 +5,10 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import SHARE, Metric
 from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_TAIL, PROMPT_LENGTH, PROMPTS
 from rnnjax.probes.numerics.repetition import trailing_period
 from rnnjax.settings import Spec
+from rnnjax.settings.metrics import SHARE, Metric
 from rnnjax.tasks.grammar import Grammar, sentence_probabilities
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.types import Facts, Task

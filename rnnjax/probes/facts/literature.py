@@ -1,7 +1,7 @@
 """Facts of documentation and literature: not measured here, so that claims that depend on them can be judged."""
 
-from rnnjax.metrics import SHARE, Metric
 from rnnjax.settings import Spec
+from rnnjax.settings.metrics import SHARE, Metric
 from rnnjax.types import Facts, Task
 
 FACTS = {

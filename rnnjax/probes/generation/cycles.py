@@ -10,7 +10,6 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import SHARE, Metric, suffixed_metrics
 from rnnjax.networks.beam_search import beam_search
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
@@ -18,6 +17,7 @@ from rnnjax.networks.sampling import decode_step, prefill, sample
 from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_METRICS, LOOP_TAIL, PROMPTS
 from rnnjax.probes.numerics.repetition import trailing_period
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import SHARE, Metric, suffixed_metrics
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.state import TrainState
 from rnnjax.types import Carry, Params, Probe, Task

@@ -9,7 +9,6 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import SHARE, Metric, suffixed_metrics
 from rnnjax.networks.beam_search import COMPLETE, beam_search
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
@@ -18,6 +17,7 @@ from rnnjax.probes.generation.errors_by_position import PROMPT, TrueTexts, true_
 from rnnjax.probes.generation.free_running import LONGEST_PERIOD, LOOP_METRICS, LOOP_TAIL
 from rnnjax.probes.numerics.repetition import trailing_period
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import SHARE, Metric, suffixed_metrics
 from rnnjax.tasks.automaton import REJECT, START, Language, build_language, text_surprisal, word_lengths
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.state import TrainState

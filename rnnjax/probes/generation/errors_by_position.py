@@ -4,10 +4,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnjax.metrics import SHARE, Metric
+from rnnjax.settings.metrics import SHARE, Metric
+from rnnjax.settings.vocabulary import text_to_ids
 from rnnjax.tasks.automaton import Language, build_language, judge_texts, judge_words
 from rnnjax.tasks.grammar import Grammar, generate_text, grammar_vocabulary, total_surprisal
-from rnnjax.vocabulary import text_to_ids
 
 BIN = 25  # characters
 PROMPT = 2 * BIN  # characters read before the first measured one; no sentence is longer

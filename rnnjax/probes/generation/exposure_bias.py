@@ -16,7 +16,6 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import SHARE, Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.networks.sampling import decode_step, generate_from, prefill
@@ -34,6 +33,7 @@ from rnnjax.probes.generation.errors_by_position import (
 )
 from rnnjax.probes.numerics.discriminant import separation
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import SHARE, Metric
 from rnnjax.tasks.automaton import build_language
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.state import TrainState

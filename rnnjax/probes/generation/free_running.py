@@ -9,16 +9,16 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import SHARE, Metric, suffixed_metrics
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import require_unidirectional
 from rnnjax.networks.sampling import sample
 from rnnjax.probes.numerics.repetition import compression_ratio, distinct, trailing_period
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import SHARE, Metric, suffixed_metrics
+from rnnjax.settings.vocabulary import ids_to_text, known_tokens
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.state import TrainState
 from rnnjax.types import Probe, Task
-from rnnjax.vocabulary import ids_to_text, known_tokens
 
 PROMPTS = 32
 PROMPT_LENGTH = 25

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.metrics import SHARE, Metric
 from rnnjax.probes.memory.symbol_recall import (
     CONTEXT,
     WARM_UP,
@@ -17,6 +16,7 @@ from rnnjax.probes.memory.symbol_recall import (
 )
 from rnnjax.probes.numerics.linear_fits import feature_scale, logistic, logits, ridge
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import SHARE, Metric
 from rnnjax.training.losses import LOSSES
 from rnnjax.training.state import TrainState
 from rnnjax.types import Probe, Task, WindowData

@@ -7,11 +7,11 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import SHARE, Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.numerics.linear_fits import feature_scale, logistic, logits
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import SHARE, Metric
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.state import TrainState
 from rnnjax.types import Params, Probe, Task, WindowData

@@ -11,8 +11,8 @@ import numpy as np
 import optax
 from jax import Array
 
-from rnnjax.metrics import CORRELATION, SHARE, Metric
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import CORRELATION, SHARE, Metric
 from rnnjax.tasks.windows import held_out_window, task_windows
 from rnnjax.training.clipping import clip_gradient
 from rnnjax.training.loss import evaluate_loss

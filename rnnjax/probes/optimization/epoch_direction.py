@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from rnnjax.metrics import CORRELATION, Metric
 from rnnjax.probes.optimization.clipping import cosine
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import CORRELATION, Metric
 from rnnjax.tasks.windows import task_windows
 from rnnjax.training.state import TrainState
 from rnnjax.training.step import train_step

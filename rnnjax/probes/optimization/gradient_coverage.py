@@ -11,11 +11,11 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import CORRELATION, SHARE, Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.optimization.clipping import cosine
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import CORRELATION, SHARE, Metric
 from rnnjax.tasks.windows import task_windows
 from rnnjax.training.batching import select_window
 from rnnjax.training.loss import window_loss

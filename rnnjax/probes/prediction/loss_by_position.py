@@ -9,10 +9,10 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import SHARE, Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import SHARE, Metric
 from rnnjax.tasks.entropy import carried_floors, held_out_loss_bound, window_floors
 from rnnjax.tasks.windows import task_windows
 from rnnjax.training.losses import cross_entropy

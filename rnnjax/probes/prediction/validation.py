@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from rnnjax.metrics import Metric
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import Metric
 from rnnjax.tasks.windows import held_out_window
 from rnnjax.training.loss import evaluate_loss
 from rnnjax.training.state import TrainState

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import Metric
 from rnnjax.tasks.windows import spread_windows, task_windows
 from rnnjax.training.state import TrainState
 from rnnjax.types import Params, Probe, Task, no_summary

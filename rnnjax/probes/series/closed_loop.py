@@ -7,11 +7,11 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import SHARE, Metric
 from rnnjax.networks.model import require_unidirectional
 from rnnjax.networks.sampling import forecast
 from rnnjax.probes.generation.free_running import LENGTH, LONGEST_PERIOD, LOOP_TAIL
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import SHARE, Metric
 from rnnjax.tasks.series_layout import is_plain
 from rnnjax.tasks.windows import spread_windows
 from rnnjax.training.state import TrainState

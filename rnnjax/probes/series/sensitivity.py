@@ -13,11 +13,11 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.metrics import SHARE, Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_network, require_unidirectional
 from rnnjax.probes.dynamics.reservoir import carry_distance, random_carry
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import SHARE, Metric
 from rnnjax.tasks.windows import spread_windows, swap_axes
 from rnnjax.training.norms import row_norms
 from rnnjax.training.state import TrainState

@@ -9,7 +9,6 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import BadInput, NotApplicable
-from rnnjax.metrics import CORRELATION, SHARE, Metric
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
 from rnnjax.probes.numerics.word_vectors import (
@@ -23,10 +22,11 @@ from rnnjax.probes.numerics.word_vectors import (
     word_labels,
 )
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.metrics import CORRELATION, SHARE, Metric
+from rnnjax.settings.vocabulary import ids_to_text
 from rnnjax.tasks.grammar import DETERMINER, Grammar, build_grammar, word_categories, word_places
 from rnnjax.training.state import TrainState
 from rnnjax.types import Params, Probe, Task
-from rnnjax.vocabulary import ids_to_text
 
 CHARACTERS = 10_000  # of the training text that are read
 CATEGORY_STREAMS = 20  # read side by side

@@ -30,9 +30,9 @@ from rnnjax.probes.words.substitution import (
     map_labels,
 )
 from rnnjax.settings import HParams, Spec
+from rnnjax.settings.vocabulary import Vocabulary, ids_to_text, text_to_ids
 from rnnjax.training.state import TrainState
 from rnnjax.types import Params, Probe, Task
-from rnnjax.vocabulary import Vocabulary, ids_to_text, text_to_ids
 
 OCCURRENCES = 32  # contexts of each replaced word
 NEAREST = 5

@@ -1,6 +1,6 @@
 """The metrics of the probe of novel words: strings that no network has read, in the place of known words."""
 
-from rnnjax.metrics import CORRELATION, SHARE, Metric, suffixed_metrics
+from rnnjax.settings.metrics import CORRELATION, SHARE, Metric, suffixed_metrics
 
 ANOVA_SOURCE = "two-way analysis of variance with one observation per cell, summed over the H components"
 SHARE_METRICS = {

@@ -8,8 +8,8 @@ from rnnjax.errors import BadInput
 from rnnjax.probes.numerics.word_vectors import streams, word_labels
 from rnnjax.probes.words.categories import Lexicon, mask_warm_up, stream_count
 from rnnjax.settings import Spec
+from rnnjax.settings.vocabulary import Vocabulary, text_to_ids
 from rnnjax.tasks.grammar import LEXICON
-from rnnjax.vocabulary import Vocabulary, text_to_ids
 
 NOVEL = ("zog", "vup", "jix", "wug", "dax", "fep", "bim", "tob", "kez", "nal")  # all of one length, in no lexicon
 REPLACED = ("man", "lion", "woman", "dog", "cake", "glass", "sleep", "chase", "eat", "watch")

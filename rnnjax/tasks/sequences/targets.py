@@ -8,9 +8,9 @@ import numpy as np
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
+from rnnjax.settings.vocabulary import Vocabulary, text_to_ids
 from rnnjax.tasks.sequences.raw import RawSequences, bad, class_order, label_text, number
 from rnnjax.types import SequenceSet
-from rnnjax.vocabulary import Vocabulary, text_to_ids
 
 MOST_CLASSES = 10_000
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
+from rnnjax.settings.vocabulary import Vocabulary
 from rnnjax.tasks.sequences.arrays import read_arrays
 from rnnjax.tasks.sequences.digits import read_digits
 from rnnjax.tasks.sequences.json_lines import read_json_lines
@@ -21,7 +22,6 @@ from rnnjax.tasks.sequences.targets import class_weights, joined, make_pairs
 from rnnjax.tasks.sequences.ts_form import read_ts
 from rnnjax.tasks.text import build_vocabulary
 from rnnjax.types import SequenceParts, SequenceSet, Task
-from rnnjax.vocabulary import Vocabulary
 
 Scale = tuple[tuple[float, ...], tuple[float, ...]]  # means and deviations
 UNSCALED: Scale = ((), ())

@@ -9,11 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax.networks.sampling import sample
+from rnnjax.settings.vocabulary import ids_to_text
 from rnnjax.studies.load_networks import LoadedNetwork
 from rnnjax.tasks.ngrams import LONGEST_NGRAM, ngram_losses
 from rnnjax.tasks.text import known_word_share
 from rnnjax.types import Task
-from rnnjax.vocabulary import ids_to_text
 
 PROMPTS, PROMPT, LENGTH = 16, 200, 1000  # texts of a network, and their characters
 TEMPERATURES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)

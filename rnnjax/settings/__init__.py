@@ -5,6 +5,8 @@ The rule of a field (its type and range) stands in its annotation and is checked
 file, after `--set`, and where one of these classes is made in Python. Names of tables (`cell`, `optimizer` ...) are
 checked where the table is known. The comment of a field is its description in docs/settings.md and `rnnjax settings`.
 Imports nothing heavy.
+
+Beside it: `checks` of the values that a user gives, `metrics` with their units, `vocabulary` of texts.
 """
 
 import math
@@ -15,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, get
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from rnnjax.checks import check_value
 from rnnjax.errors import BadInput
+from rnnjax.settings.checks import check_value
 
 LOSS_UNITS = {"cross_entropy": "nats per character", "squared_error": "squared units of the target"}
 
