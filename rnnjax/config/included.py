@@ -34,10 +34,18 @@ def find_study(typed: str) -> FoundStudy:
     reading it tells what is missing.
     """
     path = Path(typed)
-    if path.is_file() or path.suffix == ".toml" or len(path.parts) != 1:
+    if is_file(path) or path.suffix == ".toml" or len(path.parts) != 1:
         return FoundStudy(path)
     own, included = path.with_name(f"{typed}.toml"), included_studies().get(typed)
-    if own.is_file():
+    if is_file(own):
         same = included is None or own.read_bytes() == included.read_bytes()
         return FoundStudy(own, None if same else included)
     return FoundStudy(included or path)
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; not where its name is longer than the system allows."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

@@ -65,17 +65,17 @@ def test_it_starts_from_parameters(run: rj.TrainResult) -> None:
 def test_a_callback_reads_each_chunk_and_may_stop(run: rj.TrainResult) -> None:
     seen: list[ChunkUpdate] = []
 
-    def stop_at_40(update: ChunkUpdate) -> bool:
+    def stop_at_20(update: ChunkUpdate) -> bool:
         seen.append(update)
-        return update.step >= 40
+        return update.step >= 20  # later chunks are as long as the machine is fast
 
-    stopped = rj.train(SPEC, HP, rj.grammar_task(characters=600), seeds=3, progress="none", callback=stop_at_40)
-    assert stopped.step == seen[-1].step < 60 and seen[0].step == 20
+    stopped = rj.train(SPEC, HP, rj.grammar_task(characters=600), seeds=3, progress="none", callback=stop_at_20)
+    assert stopped.step == seen[-1].step == 20 and len(seen) == 1
     assert seen[0].record.loss.shape == (3, 1) and list(seen[0].seeds) == [42, 43, 44]
     assert equal(seen[-1].states().params, stopped.params)
     assert np.isnan(stopped.record.loss[:, -1]).all()
     assert np.array_equal(stopped.record.loss[:, 0], run.record.loss[:, 0])
-    assert len(stopped.arm.row_steps) == 2
+    assert len(stopped.arm.row_steps) == 1
     finished = rj.train(SPEC, HP, start=stopped, progress="none")
     assert equal(finished.states, run.states)
 
