@@ -40,13 +40,16 @@ def test_what_is_said_was_heard_a_lag_before() -> None:
     task = copying(characters=200, copy_delay=7, validation=0.25)
     assert len(task.train_N) == 200 and len(task.validation_N) == 50
     for ids_N in (task.train_N, task.validation_N):
-        inputs, targets, counted, mask, period, measured = task.make_sequence(ids_N)
+        sequence = task.make_sequence(ids_N)
+        inputs, targets = sequence[:2]
         assert inputs.dtype == targets.dtype == np.int32
         assert len(inputs) == len(targets) == len(ids_N) - 7
         for t in range(len(inputs)):
             assert inputs[t] == ids_N[t + 7] and targets[t] == ids_N[t]
         np.testing.assert_array_equal(targets[7:], inputs[:-7])
-        assert (counted, mask, period, measured) == (None, None, 1, None)
+        assert sequence.example_length == 1
+        masks = sequence.loss_mask_N, sequence.valid_N, sequence.measured_N, sequence.starts_N
+        assert masks == (None,) * 4
 
 
 def test_the_letters_are_independent_and_equally_likely() -> None:
