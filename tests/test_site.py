@@ -78,7 +78,7 @@ def test_every_public_module_is_in_the_reference(tmp_path: Path) -> None:
 
 
 def test_the_functions_of_a_package_are_in_the_reference() -> None:
-    assert ":members: applicable, outline, all_metrics\n" in api_pages.package_page("rnnjax.probes")
+    assert ":members: build_probe, applicable, outline, all_metrics\n" in api_pages.package_page("rnnjax.probes")
     assert ":no-members:" in api_pages.package_page("rnnjax.networks")
     assert ".. autodata:: rnnjax.CELLS\n" in api_pages.package_page("rnnjax")
 

@@ -118,14 +118,15 @@ def evaluate_loss(spec: Spec, hp: HParams, params: Params, held_out: WindowData)
 
 
 def evaluate_windows(spec: Spec, hp: HParams, params: Params, held_out: WindowData) -> Array:
-    """The mean loss over all that counts in windows [W, T, B, ...] with a loss mask, read one after the other."""
+    """The mean loss over all that counts in windows [W, T, B, ...], each read from the initial state."""
     model, key = build_network(spec, hp), key_for(hp, "evaluation")
 
     def read(window: WindowData) -> tuple[Array, Array]:
         window = window._replace(target_scale_O=held_out.target_scale_O)
         carry = model.carry(params, key, window.inputs_WTB.shape[1])
         _, outputs_TBO, _ = model.apply(params, carry, window.inputs_WTB, window.valid_WTB)
-        count = jnp.sum(jnp.asarray(window.loss_mask_WTB))
+        mask_TB, (steps, streams) = window.loss_mask_WTB, window.inputs_WTB.shape[:2]
+        count = jnp.float32(steps * streams) if mask_TB is None else jnp.sum(jnp.asarray(mask_TB))
         return window_losses(spec, outputs_TBO, window)[1] * count, count
 
     losses_W, counts_W = jax.lax.map(read, jax.tree.map(jnp.asarray, held_out._replace(target_scale_O=None)))

@@ -208,7 +208,7 @@ def test_some_arms_and_what_is_said_of_them(path: Path) -> None:
     assert [criterion.rule for criterion in study.file.claims[0].criteria] == ["difference"]
     alone = load_study(path, patterns=["norm=1"])
     assert (alone.file.baseline, alone.file.claims) == ("", [])
-    with pytest.raises(BadInput, match="--arm: got 'norm=2'; expected one of: norm=1, norm=5, 'norm=9,steps=4000'"):
+    with pytest.raises(BadInput, match="--arm: got 'norm=2'; expected one of: norm=5, norm=1, 'norm=9,steps=4000'"):
         load_study(path, patterns=["norm=2"])
 
 
