@@ -28,6 +28,7 @@ def one_file() -> Any:
     return module
 
 
+@pytest.mark.slow
 def test_the_losses_of_all_steps_are_those_of_rnnjax() -> None:
     """The same initial parameters and first windows; 40 steps read the text of 19 windows more than twice."""
     example, defaults = one_file(), Spec()
@@ -65,6 +66,7 @@ def test_its_initial_kernels_have_the_scale_of_the_defaults(kernel: str) -> None
     assert np.asarray(params[kernel]).std() == pytest.approx(expected, rel=0.1)
 
 
+@pytest.mark.slow
 def test_it_trains_on_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "text.md").write_text("abcabcabd " * 40)
     with jax.numpy_rank_promotion("allow"):

@@ -43,6 +43,7 @@ def test_another_name_is_no_attribute() -> None:
         _ = rnnjax.trian
 
 
+@pytest.mark.slow
 def test_setup_devices_makes_every_core_a_device_once() -> None:
     """In a process of its own; a second call changes nothing, one after the first array with others is refused."""
     code = (

@@ -73,6 +73,7 @@ def test_a_study_of_python_is_that_of_a_file(tmp_path: Path) -> None:
     assert repr(written) == "Study('study', 2 arms, 3 seeds)" and "hidden=5" in written._repr_html_()
 
 
+@pytest.mark.slow
 def test_tables_and_curves_are_the_stored_numbers(results: rj.Results) -> None:
     stored = [read_npz(path) for path in sorted((results.folder / "metrics").glob("group-*.npz"))]
     loss_RS = np.concatenate([arrays["rows/loss"] for arrays in stored])
@@ -188,6 +189,7 @@ def test_a_mistake_is_one_line_before_anything_is_compiled(
     assert not list(tmp_path.iterdir()), "nothing is written"
 
 
+@pytest.mark.slow
 def test_a_callback_stops_a_study_which_goes_on_later(tmp_path: Path) -> None:
     steps: list[int] = []
 
@@ -251,6 +253,7 @@ def lake() -> tuple[rj.TrainResult, np.ndarray]:
     return rj.train(spec, task=task, seeds=1, progress="none"), np.column_stack([3 + 2 * rows[:, 0], rows[:, 1]])
 
 
+@pytest.mark.slow
 def test_a_forecast_goes_on_after_new_rows(lake: tuple[rj.TrainResult, np.ndarray]) -> None:
     """New rows that are those of the training give the same forecast; a first step against the network itself."""
     run, rows = lake
@@ -271,6 +274,7 @@ def test_a_forecast_goes_on_after_new_rows(lake: tuple[rj.TrainResult, np.ndarra
     assert shorter.truth is not None and np.array_equal(shorter.truth[:, 0], rows[99:102, 0])
 
 
+@pytest.mark.slow
 def test_a_series_is_evaluated_in_its_own_units(lake: tuple[rj.TrainResult, np.ndarray], tmp_path: Path) -> None:
     run, rows = lake
     network, new = run.network(), rows[40:90]

@@ -28,6 +28,7 @@ def equal(one: Any, other: Any) -> bool:
     return bool(jax.tree.all(jax.tree.map(np.array_equal, one, other)))
 
 
+@pytest.mark.slow
 @pytest.mark.optimised
 def test_it_is_bitwise_the_same_as_in_a_study(tmp_path: Path) -> None:
     """Whatever the other arms and seeds of the study are; its chunks have other lengths."""
@@ -47,6 +48,7 @@ def test_it_is_bitwise_the_same_as_in_a_study(tmp_path: Path) -> None:
     assert not equal(again.network(44).params, again.network(42).params)
 
 
+@pytest.mark.slow
 def test_going_on_is_bitwise_one_longer_training(run: rj.TrainResult) -> None:
     short = rj.train(replace(SPEC, steps=40), HP, rj.grammar_task(characters=600), seeds=3, progress="none")
     longer = rj.train(SPEC, HP, start=short, progress="none")
@@ -80,6 +82,7 @@ def test_a_callback_reads_each_chunk_and_may_stop(run: rj.TrainResult) -> None:
     assert equal(finished.states, run.states)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("checks", [{}, {"validate_every": 20, "schedule": "plateau"}, {"validate_every": 45}])
 def test_make_train_is_a_pure_function_under_jit_and_vmap(checks: dict[str, Any]) -> None:
     """Against `train`, which advances blocks of runs chunk by chunk."""

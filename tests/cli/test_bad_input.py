@@ -645,6 +645,7 @@ def said(finished: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in finished.stderr.splitlines() if not line.startswith("import time:")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "row",
     [

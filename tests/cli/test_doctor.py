@@ -54,6 +54,7 @@ def run(script: ModuleType, monkeypatch: pytest.MonkeyPatch, *options: object) -
     script.main()
 
 
+@pytest.mark.slow
 def test_all_networks_of_an_arm_are_read_at_once(folder: Path) -> None:
     networks = load_networks(folder, None)
     assert [network.hp.seed for network in networks] == [42, 43]

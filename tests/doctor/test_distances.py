@@ -89,6 +89,7 @@ def test_a_kept_margin_is_no_silent_stream() -> None:
     assert {"silent_streams", "worse_than_linear"}.isdisjoint(finding.name for finding in found.findings)
 
 
+@pytest.mark.slow
 def test_an_objective_that_is_no_distance_has_no_levels() -> None:
     found = examine(
         keep, {"scale": jnp.float32(1.0)}, (SKEWED, SKEWED), carry=jnp.zeros((30, 1)), objective=pinball
@@ -106,6 +107,7 @@ def test_smoothed_codes_are_classes() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_probability_of_exactly_0_is_not_finite() -> None:
     """Softmax outputs of which small ones are set to 0, and a target at one of them."""
 
@@ -131,6 +133,7 @@ def test_two_valued_numbers_leak_as_classes() -> None:
     assert find_leak(Batch(with_code, targets)).share == 1.0 and find_leak(Batch(inputs, targets)).share == 0.0
 
 
+@pytest.mark.slow
 def test_pure_noise_is_foreseen_by_chance_alone() -> None:
     """Of 40 batches of noise hardly any exceeds the limit of 3%; a weak relation stays."""
     shares = []

@@ -61,6 +61,7 @@ FLAX = {
 CARRY = jnp.zeros((3, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("adapter", "params", "carry"),
     [
@@ -216,6 +217,7 @@ def likelihood(outputs: Any, targets: Any) -> Any:
     return jnp.mean(0.5 * ((targets - mean) / jnp.exp(deviation)) ** 2 + deviation)
 
 
+@pytest.mark.slow
 def test_outputs_of_a_distribution_are_compared_by_their_means() -> None:
     params, batch = {"deviation": jnp.array(-2.0)}, (CIRCLE[:-1], CIRCLE[1:])
     found = examine(deviations_and_means, params, batch, carry=CARRY, objective=likelihood, record=-2 * np.ones(50))

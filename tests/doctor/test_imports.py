@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 FOLDER = Path(__file__).parents[2] / "rnnjax" / "doctor"
 MODULES = [".".join(path.relative_to(FOLDER).with_suffix("").parts) for path in sorted(FOLDER.rglob("*.py"))]
 IMPORT_ALL = "; ".join(f"import rnnjax.doctor.{name}".removesuffix(".__init__") for name in MODULES)
@@ -17,6 +19,7 @@ def starts_backend(code: str) -> bool:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout == "True\n"
 
 
+@pytest.mark.slow
 def test_importing_the_doctor_starts_no_backend() -> None:
     assert len(MODULES) > 10 and not starts_backend(IMPORT_ALL)
 

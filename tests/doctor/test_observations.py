@@ -57,6 +57,7 @@ def healthy() -> Indicators:
     return indicators()
 
 
+@pytest.mark.slow
 def test_the_smallest_window_says_what_it_can() -> None:
     """Of one step and one stream: nothing about other steps and streams."""
     params = {"recurrent": jnp.asarray(TURN)[None], "input": jnp.ones((1, 1, 1))}

@@ -45,6 +45,7 @@ def test_where_nothing_was_learned_a_rise_is_a_share_of_the_level(level: float) 
     assert curve_indicators(TrainingCurves(loss), np.ones(1))["rise"] == pytest.approx(0.03 / 0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [100, 400, 1000])
 @pytest.mark.parametrize("share", [0.02, 0.05])
 def test_noise_is_no_rise_and_no_fall(rows: int, share: float) -> None:

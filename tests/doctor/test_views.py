@@ -67,6 +67,7 @@ def looping() -> Diagnosis:
     return examine(step, params, batch, carry=jnp.zeros((STREAMS, 1)))
 
 
+@pytest.mark.slow
 def test_the_row_of_a_leap_is_marked(leaping: Diagnosis) -> None:
     names = [finding.name for finding in leaping.findings]
     figure = finding_figures(leaping)[names.index("leap")].figure  # type: ignore[union-attr]

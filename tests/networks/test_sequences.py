@@ -115,6 +115,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", CASES, ids=lambda spec: spec.cell + str(spec.layers) + spec.task.summary)
 def test_padding_changes_nothing(spec: Spec) -> None:
     params = random_params(spec)
@@ -134,6 +135,7 @@ def test_what_stands_in_the_padding_changes_no_bit() -> None:
     np.testing.assert_array_equal(*[ravel_pytree(carry)[0] for carry in carries])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", CASES, ids=lambda spec: spec.cell + str(spec.layers) + spec.task.summary)
 def test_packing_equals_one_at_a_time(spec: Spec) -> None:
     params = random_params(spec)
@@ -237,6 +239,7 @@ def test_sequences_of_a_stream_are_mirrored_in_their_places() -> None:
     np.testing.assert_array_equal(mirrored_steps(mask, starts)[:, 0], expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("segment", [1, 3, 50])
 def test_segments_change_neither_states_nor_gradients(segment: int) -> None:
     spec = spec_of("lstm")

@@ -34,6 +34,8 @@ from rnnjax.tasks.grammar import Grammar, entropy_rate, grammar_vocabulary
 from rnnjax.training.state import init_state
 from rnnjax.types import Task
 
+pytestmark = pytest.mark.slow  # much training or compiling for all of this module
+
 GRAMMAR = Grammar()
 KNOWN, V = build_language(GRAMMAR), len(grammar_vocabulary(GRAMMAR))
 LENGTH = PROMPT + BINS * BIN + MARGIN

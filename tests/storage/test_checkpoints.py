@@ -121,6 +121,7 @@ def test_only_the_newest_steps_are_kept(tmp_path: Path) -> None:
     assert names(tmp_path) == {"100", "1000"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [0, 380, 400])
 def test_an_older_step_is_not_silently_skipped(step: int, folder: Path) -> None:
     with Checkpoints(folder) as saved, pytest.raises(StorageFailed, match=r"cannot save step .*step 400 is there"):
@@ -382,6 +383,7 @@ for _ in range(6):  # a fork of a process that has not started JAX saves the sec
 """
 
 
+@pytest.mark.slow
 def test_no_acknowledged_step_is_lost_by_a_kill(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SAVER, str(tmp_path / "group"), str(Path(__file__).parent), str(SEED)]
     said = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
@@ -407,6 +409,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", disk], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("free", [0, 8, 24, 48, 64])
 def test_a_full_disk_is_named_and_costs_no_good_step(
     free: int, small_disk: Path, caplog: pytest.LogCaptureFixture

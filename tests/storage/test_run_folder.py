@@ -281,6 +281,7 @@ def racer_process(script: str, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_races_for_one_folder_have_one_winner(tmp_path: Path) -> None:
     for race in range(3):
         racers = [racer_process(RACER, tmp_path / f"run{race}") for _ in range(2)]

@@ -176,6 +176,7 @@ def rows_of(text: str) -> list[list[str]]:
     return [line.split(",") for line in text.splitlines()]
 
 
+@pytest.mark.slow
 def test_a_forecast_goes_on_after_the_last_row_of_the_file(folder: Path) -> None:
     header, *rows = rows_of(sample_from_folder(folder, None, None, 3, SamplingOptions()))
     assert header == ["day", "level", "rain"]
@@ -253,6 +254,7 @@ def test_a_study_may_ask_for_the_error_of_a_column(tmp_path: Path) -> None:
         prepare_study(wrong)
 
 
+@pytest.mark.slow
 def test_known_inputs_end_where_the_file_ends(tmp_path: Path) -> None:
     lines = dated()
     lines += [f"{np.datetime64('2021-06-14') + np.timedelta64(day, 'D')},,0.{day}" for day in range(3)]

@@ -17,6 +17,8 @@ from rnnjax.studies.load_networks import load_network
 from rnnjax.studies.load_results import Recorded, load_results
 from rnnjax.studies.run import run_study
 
+pytestmark = pytest.mark.slow  # much training or compiling for all of this module
+
 STUDY = """
 question = "?"
 seeds = 3

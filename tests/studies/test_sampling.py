@@ -205,6 +205,7 @@ def test_a_series_has_no_wishes(wishes: dict[str, Any]) -> None:
         check_series_options(SamplingOptions(**wishes))
 
 
+@pytest.mark.slow
 def test_a_run_folder_of_a_series(tmp_path: Path) -> None:
     """From a study to the CSV rows."""
     (tmp_path / "table.csv").write_text(TABLE)

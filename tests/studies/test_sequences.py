@@ -17,6 +17,8 @@ from rnnjax.studies.run import run_study
 from rnnjax.studies.sampling import SamplingOptions, sample_from_folder
 from rnnjax.studies.sequence_files import write_sequences
 
+pytestmark = pytest.mark.slow  # much training or compiling for all of this module
+
 RNG = np.random.default_rng(4)
 X = [RNG.normal(size=(length, 2)).round(3) for length in RNG.integers(2, 8, size=40)]
 Y = ["up" if one[0, 0] > 0 else "down" for one in X]
@@ -76,6 +78,7 @@ def logits_by_hand(
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arm", ["padded", "bucketed", "packed"])
 def test_predictions_are_those_of_a_loop(folder: Path, results: Results, arm: str) -> None:
     predictions = results.predictions[arm]
@@ -107,6 +110,7 @@ def test_the_report_has_the_predictions(folder: Path) -> None:
     assert len(summary["arms"][0]["metrics"]["accuracy"]["values"]) == 2
 
 
+@pytest.mark.slow
 def test_runs_do_not_depend_on_their_company(folder: Path, tmp_path: Path) -> None:
     """One arm, alone, has the bits that it has in the study; a study stopped and resumed has them too."""
     study = load_study(folder / "toy.toml", patterns=["bucketed"])

@@ -39,6 +39,7 @@ def written(kind: str, **wishes: Any) -> str:
     return continue_text(loaded, 30, SamplingOptions(**wishes))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("wishes", [{}, {"greedy": True}, {"top_p": 0.9}, {"top_k": 2}, {"beam": 3}])
 def test_it_is_written_only_where_it_is_asked_for(kind: str, wishes: dict[str, Any]) -> None:

@@ -114,6 +114,7 @@ def test_a_mask_does_not_go_with_another_mask(field: str, value: str) -> None:
         masked(**{field: value})
 
 
+@pytest.mark.slow
 def test_what_is_missing_has_no_part_in_a_study(tmp_path: Path) -> None:
     """Other numbers in the place of missing targets give the same bits; a mask gives others than interpolation."""
     losses = {}
@@ -131,6 +132,7 @@ def test_what_is_missing_has_no_part_in_a_study(tmp_path: Path) -> None:
 # Forecasts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lines", "first", "header"),
     [
@@ -240,6 +242,7 @@ def test_a_short_file_is_refused_with_settings_that_work(monkeypatch: pytest.Mon
     assert options
 
 
+@pytest.mark.slow
 def test_a_manifest_keeps_index_and_notices(tmp_path: Path) -> None:
     lines = dated()
     lines[5] = lines[5].split(",")[0] + ",-9999"

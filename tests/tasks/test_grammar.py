@@ -108,6 +108,7 @@ def next_character(language: grammar.Grammar, history: str) -> np.ndarray:
     return np.array([known.get(said + letter, 0.0) for letter in letters]) / known.get(said, 1.0)
 
 
+@pytest.mark.slow
 def test_next_character_is_that_of_all_texts_that_begin_alike() -> None:
     """Whole texts of three sentences are enumerated, so the oracle need not know where a sentence ends."""
     sentences = enumerate_sentences(SMALL).items()

@@ -45,6 +45,7 @@ def mean_loss_of_pieces(spec: Spec, params: Params, carry: Any, inputs: np.ndarr
     return jnp.mean(jnp.concatenate(losses))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("initial_state", ["zero", "learned"])
 def test_a_window_has_the_loss_and_gradient_of_its_documents(initial_state: str) -> None:
     spec, hp = spec_of(initial_state=initial_state), HParams()
@@ -66,6 +67,7 @@ def test_a_window_has_the_loss_and_gradient_of_its_documents(initial_state: str)
     np.testing.assert_allclose(ravel_pytree(found[1])[0], ravel_pytree(expected[1])[0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_the_held_out_loss_is_that_of_its_documents() -> None:
     spec, hp = spec_of(window=5), HParams()
     model = build_network(spec, hp)

@@ -337,6 +337,7 @@ def test_padding_is_a_copy_of_a_real_run_and_is_dropped(runs: int, width: int) -
         np.testing.assert_array_equal(gathered[name], leaf)
 
 
+@pytest.mark.slow
 def test_a_record_has_the_rows_of_its_chunk_and_probes_see_every_run(shared: None) -> None:
     runs = runs_of(spec_of(), seeds=6)
     program = compile_program(runs, text(spec_of()), STEPS)

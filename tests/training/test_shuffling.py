@@ -108,6 +108,7 @@ def of_rows(rows: SequenceRows) -> SequencePool:
     return SequencePool((rows,), np.zeros(1, np.int32), np.zeros(1, np.int32))
 
 
+@pytest.mark.slow
 def test_a_batch_of_one_length_has_the_gradient_of_the_longest() -> None:
     """The sequences that a bucket of length 3 draws, padded to 5, have the same loss and gradient."""
     short, hp = pool_of((3, 5)), HParams(seed=3)
@@ -124,6 +125,7 @@ def test_a_batch_of_one_length_has_the_gradient_of_the_longest() -> None:
     np.testing.assert_allclose(ravel_pytree(found.gradient)[0], ravel_pytree(every.gradient)[0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_packed_rows_have_the_loss_of_their_sequences_one_at_a_time() -> None:
     hp = HParams(seed=3)
     state = init_state(SPEC, hp)
@@ -164,6 +166,7 @@ def test_chunks_of_several_lengths_go_on_where_they_ended() -> None:
     assert np.isfinite(record.loss).all()
 
 
+@pytest.mark.slow
 def test_class_weights_count_in_the_objective_alone() -> None:
     """The objective is sum(w * loss) / sum(w) over the sequences, the reported loss their mean."""
     hp, state, weights = HParams(seed=3), init_state(SPEC, HParams(seed=3)), (3.0, 0.5, 1.0)

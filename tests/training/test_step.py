@@ -714,6 +714,7 @@ def test_a_share_of_nothing_is_teacher_forcing() -> None:
         jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-5, atol=1e-6), as_numpy(state), as_numpy(other))
 
 
+@pytest.mark.slow
 def test_a_share_of_everything_is_the_free_run() -> None:
     """Of greedy words, from the first symbol of each window on."""
     spec, hp = (
