@@ -19,7 +19,7 @@ from rnnjax.studies.group_setup import LONGEST_RECORD
 from rnnjax.studies.plan import next_stop, regular_points
 from rnnjax.studies.progress import Clock, Display, Pace
 from rnnjax.studies.recording import describe_losses, empty_record
-from rnnjax.tasks.windows import held_out_window, task_windows
+from rnnjax.tasks.windows import held_out_window, training_data
 from rnnjax.training.early_stopping import early_stopping_check
 from rnnjax.training.parallel import Program, compile_program, init_states
 from rnnjax.training.state import StepMetrics, TrainState, init_state
@@ -161,7 +161,7 @@ def advance_to_end(
 def compile_training(settings: RunSettings) -> Program:
     """The program of these runs, as that of a group of a study."""
     spec, task = settings.spec, settings.task
-    data = task_windows(task, task.train_N, spec.batch, spec.window)
+    data = training_data(task, spec)
     return compile_program(settings.runs(), data, LONGEST_RECORD, validation_window(spec, task))
 
 
@@ -200,7 +200,7 @@ def make_train(spec: Spec, task: Task | TaskSpec | None = None) -> Callable[[HPa
     """
     settings = check_run(spec, None, task)
     sized, data = settings.spec, settings.task
-    windows = task_windows(data, data.train_N, sized.batch, sized.window)
+    windows = training_data(data, sized)
     held_out = validation_window(sized, data)
     every = regular_points(sized.validate_every, sized.steps, sized.log_every)[0] if sized.validate_every else 0
 

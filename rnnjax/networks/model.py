@@ -51,9 +51,9 @@ def build_network(spec: Spec, hp: HParams) -> Model:
         keys = {name: jax.random.fold_in(cell_key, 1 + i) if i else cell_key for i, name in enumerate(cells)}
         params = {name: cell.init(keys[name]) for name, cell in cells.items()}
         params |= init_outside(spec, hp, readout_key, jax.random.fold_in(key, 3))
-        return params | (
-            {"start": initial_states(jax.random.fold_in(key, 2), 1)} if spec.initial_state == "learned" else {}
-        )
+        if spec.initial_state == "learned":
+            params["start"] = initial_states(jax.random.fold_in(key, 2), 1)
+        return params
 
     def initial_states(key: Array, streams: int) -> Carry:
         zero = {name: cell.carry() for name, cell in cells.items()}

@@ -16,7 +16,7 @@ from rnnjax.networks.cells import CELLS
 from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.networks.initializers import INITIALIZERS, SQUARE_ONLY
 from rnnjax.probes import PROBES
-from rnnjax.settings import Spec
+from rnnjax.settings import HParams, Spec
 from rnnjax.settings.checks import check_known
 from rnnjax.studies.claim_names import check_pattern
 from rnnjax.studies.criteria import (
@@ -97,52 +97,66 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
     spec, hp, task = arm.spec, arm.hp, arm.spec.task
     adding = task.name == "recall" and task.recall == "adding"
     looks = spec.schedule == "plateau" or math.isfinite(hp.patience)
-    flax = isinstance(CELLS[spec.cell](replace(spec, inputs=1), hp), OpaqueCell)
     own = spec.scheduled_sampling != "teacher"
     swapped = task.name == "series" and task.time_axis == "batch"
     sets = task.name == "sequences"
     alone = "examples have nothing to do with each other"
-    return embedding_contradictions(spec) | {
-        "task.time_axis": (
-            swapped and (spec.window != spec.batch or spec.carry == "carried"),
-            task.time_axis,
-            "'time' unless window = batch and carry = 'reset'",
-        ),
-        "scheduled_sampling": (
-            own and (task.name not in NEXT_SYMBOL_TASKS or spec.dropout or bool(task.document_token)),
-            spec.scheduled_sampling,
-            "'teacher' unless the task is a text read symbol by symbol, without dropout and document_token",
-        ),
-        "warmup_steps": (hp.warmup_steps > spec.steps, hp.warmup_steps, f"number <= {spec.steps} (steps)"),
-        "validate_every": (
-            looks and not spec.validate_every,
-            0,
-            "integer >= 1 for schedule 'plateau' or a finite patience",
-        ),
-        "dropout_rate": (hp.dropout_rate > 0 and not spec.dropout, hp.dropout_rate, "0.0, or dropout = true"),
-        "clip_value": (
-            math.isfinite(hp.clip_value) and not spec.clip_elementwise,
-            hp.clip_value,
-            "inf, or clip_elementwise = true",
-        ),
+    return (
+        embedding_contradictions(spec)
+        | flax_contradictions(spec, hp)
+        | {
+            "task.time_axis": (
+                swapped and (spec.window != spec.batch or spec.carry == "carried"),
+                task.time_axis,
+                "'time' unless window = batch and carry = 'reset'",
+            ),
+            "scheduled_sampling": (
+                own and (task.name not in NEXT_SYMBOL_TASKS or spec.dropout or bool(task.document_token)),
+                spec.scheduled_sampling,
+                "'teacher' unless the task is a text read symbol by symbol, without dropout and document_token",
+            ),
+            "warmup_steps": (hp.warmup_steps > spec.steps, hp.warmup_steps, f"number <= {spec.steps} (steps)"),
+            "validate_every": (
+                looks and not spec.validate_every,
+                0,
+                "integer >= 1 for schedule 'plateau' or a finite patience",
+            ),
+            "dropout_rate": (hp.dropout_rate > 0 and not spec.dropout, hp.dropout_rate, "0.0, or dropout = true"),
+            "clip_value": (
+                math.isfinite(hp.clip_value) and not spec.clip_elementwise,
+                hp.clip_value,
+                "inf, or clip_elementwise = true",
+            ),
+            "carry": (
+                spec.carry == "carried" and (adding or spec.bidirectional or sets),
+                spec.carry,
+                "'reset': " + (alone if adding or sets else "one way goes back in time"),
+            ),
+            "window_order": (
+                spec.window_order == "random" and adding,
+                "random",
+                "'in_order': an example is not to be cut",
+            ),
+            "bidirectional": (
+                spec.bidirectional and task.name != "recall" and not (sets and task.predict != "next"),
+                True,
+                "false: it would read what it is to predict",
+            ),
+            "reduction": (
+                spec.reduction == "last" and (sets or (adding and task.shortest < 1)),
+                "last",
+                "'sum' or 'mean': examples end at different steps",
+            ),
+        }
+    )
+
+
+def flax_contradictions(spec: Spec, hp: HParams) -> dict[str, tuple[bool, Any, str]]:
+    """Those of a cell that is a module of Flax's."""
+    flax = isinstance(CELLS[spec.cell](replace(spec, inputs=1), hp), OpaqueCell)
+    return {
         "dropout": (flax and spec.dropout, True, f"false: '{spec.cell}' is a module of Flax's, which drops nothing"),
         "layer_norm": (flax and spec.layer_norm, True, f"false: '{spec.cell}' is a module of Flax's"),
-        "carry": (
-            spec.carry == "carried" and (adding or spec.bidirectional or sets),
-            spec.carry,
-            "'reset': " + (alone if adding or sets else "one way goes back in time"),
-        ),
-        "window_order": (spec.window_order == "random" and adding, "random", "'in_order': an example is not to be cut"),
-        "bidirectional": (
-            spec.bidirectional and task.name != "recall" and not (sets and task.predict != "next"),
-            True,
-            "false: it would read what it is to predict",
-        ),
-        "reduction": (
-            spec.reduction == "last" and (sets or (adding and task.shortest < 1)),
-            "last",
-            "'sum' or 'mean': examples end at different steps",
-        ),
     }
 
 

@@ -204,15 +204,11 @@ def compile_program(
     def chunk_of_run(state: TrainState, hp: HParams, data: Any, steps: Array, *first: Array) -> Any:
         return train_chunk(spec, rows, hp, data, state, steps, *first)
 
-    def shared_step(state: TrainState) -> tuple[Array, ...]:
-        """The step of a round, which all its runs share, where the length of the next batch depends on it."""
-        return (jnp.int32(np.asarray(state.step)[0]),) if isinstance(data, SequencePool) else ()
-
     chunk = blocks.compile(chunk_of_run, batched=2, donate=(0,))
 
     def advance(states: list[Any], steps: int) -> tuple[list[Any], StepMetrics]:
         rounds = [
-            chunk(state, hp_round, data, jnp.int32(steps), *shared_step(state))
+            chunk(state, hp_round, data, jnp.int32(steps), *shared_step(data, state))
             for state, hp_round in zip(states, hp, strict=True)
         ]
         written = -(-steps // spec.log_every)
@@ -238,12 +234,17 @@ def compile_program(
         """One function for each program; a program that was not compiled before it is called is compiled then."""
         hp_of_run = jax.tree.map(lambda leaf: leaf[0], stack_hparams(runs[:1]))
         state, step = round_shapes(blocks, jax.eval_shape(partial(init_state, spec), hp_of_run)), jnp.int32(0)
-        checks = [(check_run, (state, hp[0], held_out))] if held_out is not None else []
-        calls = [(chunk, (state, hp[0], data, step)), *checks]
+        calls = [(chunk, (state, hp[0], data, step, *shared_step(data)))]
+        calls += [(check_run, (state, hp[0], held_out))] if held_out is not None else []
         calls += [(compiled(probe), (state, hp[0], step)) for probe in probes]
         return [partial(compile_call, function, arguments) for function, arguments in calls]
 
     return Program(blocks, hp, advance, check_early_stopping, measure, compilations)
+
+
+def shared_step(data: WindowData | SequencePool, state: TrainState | None = None) -> tuple[Array, ...]:
+    """The step of a round, 0 without a state: the length of the next batch of sequences depends on it alone."""
+    return (jnp.int32(0 if state is None else np.asarray(state.step)[0]),) if isinstance(data, SequencePool) else ()
 
 
 def compile_call(function: Any, arguments: tuple[Any, ...]) -> None:

@@ -83,6 +83,22 @@ def test_a_callback_reads_each_chunk_and_may_stop(run: rj.TrainResult) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("batches", ["bucketed", "packed"])
+def test_sets_of_sequences_are_trained_as_in_a_study(tmp_path: Path, batches: str) -> None:
+    """The included digits, in batches of whole sequences; `make_train` has the same losses."""
+    task = rj.TaskSpec(name="sequences", batches=batches)
+    spec = rj.Spec(cell="gru", hidden=4, carry="reset", batch=4, steps=12, log_every=4, task=task)
+    run = rj.train(spec, HP, seeds=2, progress="none")
+    base = {"cell": "gru", "hidden": 4, "carry": "reset", "batch": 4, "steps": 12, "log_every": 4}
+    base |= {"task.name": "sequences", "task.batches": batches, "learning_rate": HP.learning_rate}
+    study = rj.Study(question="?", base=base, seeds=2)
+    results = rj.run_study(study, tmp_path / "run", progress="none")
+    assert np.array_equal(results.curves("loss").values[0], run.record.loss)
+    _, record = jax.jit(rj.make_train(spec))(HP._replace(seed=jnp.uint32(42)))
+    np.testing.assert_allclose(record.loss, run.record.loss[0], rtol=1e-5)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("checks", [{}, {"validate_every": 20, "schedule": "plateau"}, {"validate_every": 45}])
 def test_make_train_is_a_pure_function_under_jit_and_vmap(checks: dict[str, Any]) -> None:
     """Against `train`, which advances blocks of runs chunk by chunk."""

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 
 from rnnjax.networks.initializers import ELEMENTWISE
-from rnnjax.settings import HParams, Spec
-from rnnjax.tasks.windows import cut_windows, next_step
+from rnnjax.settings import HParams, Spec, TaskSpec
+from rnnjax.studies.datasets import load_tasks
+from rnnjax.tasks.windows import cut_windows, next_step, training_data
 from rnnjax.training.parallel import (
     Run,
     RunBlocks,
@@ -237,6 +238,24 @@ def test_programs_compiled_ahead_are_not_compiled_again() -> None:
         states = program.check_early_stopping(states)
         program.measure(probe, states, 4)
         assert compilations() == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batches", ["padded", "bucketed"])
+def test_sequences_compiled_ahead_are_not_compiled_again(batches: str) -> None:
+    """Their program also reads the step that all runs of a round share."""
+    settings = TaskSpec(name="sequences", batches=batches)
+    task = load_tasks([settings])[0][settings]
+    spec = spec_of(task=settings, inputs=task.inputs, outputs=task.outputs, carry="reset", window=8, batch=2)
+    runs = runs_of(spec, seeds=2)
+    program = compile_program(runs, training_data(task, spec), STEPS)
+    states = program.blocks.scatter(starts_of(runs))
+    with counted() as compilations:
+        for compile_one in program.compilations([]):
+            compile_one()
+        assert compilations() == 1
+        program.advance(states, 2)
+        assert compilations() == 1
 
 
 @pytest.mark.slow
