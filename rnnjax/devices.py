@@ -9,6 +9,17 @@ from pathlib import Path
 from rnnjax.errors import BadInput
 
 GPUS = ("cuda", "gpu", "rocm")
+# JAX's settings under which a study would fail after hours, or its seeds would depend on each other: name -> the values
+# that may stay, and why no other.
+SUPPORTED = {
+    "jax_default_prng_impl": (("threefry2x32",), "seeds would not be independent"),
+    "jax_enable_x64": ((False,), "states and probes are float32"),
+    "jax_disable_jit": ((False,), "programs of many runs are compiled"),
+    "jax_debug_nans": ((False,), "a run that diverges is recorded, and the others go on"),
+    "jax_debug_infs": ((False,), "a run that diverges is recorded, and the others go on"),
+    "jax_numpy_dtype_promotion": (("standard",), "integers and numbers are mixed"),
+    "jax_transfer_guard": ((None, "allow", "log"), "results are copied from the device"),
+}
 CACHE = "RNNJAX_CACHE"  # environment variable: where compiled programs are kept; empty = nowhere
 
 
@@ -30,6 +41,16 @@ def prepare() -> None:
         jax.config.update("jax_compilation_cache_dir", folder)
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     _refuse_absent_devices()
+    check_jax_settings()
+
+
+def check_jax_settings() -> None:
+    """Raises BadInput for a setting of JAX, from the environment or from the user's program, that is not supported."""
+    import jax
+
+    for name, (supported, reason) in SUPPORTED.items():
+        if (value := getattr(jax.config, name, supported[0])) not in supported:
+            raise BadInput(f"{name.upper()}={value} is not supported: {reason}")
 
 
 def cpu_count() -> int:

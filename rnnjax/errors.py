@@ -42,8 +42,8 @@ class StorageFailed(RnnjaxError):
 
 
 class Stopped(RnnjaxError):
-    """A signal asked to stop; the state is saved, and `command` goes on from it."""
+    """A signal asked to stop; `command` goes on from what is saved."""
 
-    def __init__(self, signal_number: int, command: str) -> None:
-        super().__init__(f"stopped and saved; to go on: {command}")
+    def __init__(self, signal_number: int, command: str, saved: str = "stopped and saved") -> None:
+        super().__init__(f"{saved}; to go on: {command}")
         self.exit_code = 128 + signal_number

@@ -4,16 +4,18 @@ import argparse
 import gc
 import hashlib
 import os
+import re
 import runpy
 import shutil
 import sys
 import textwrap
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from rnnjax.errors import BadInput, RnnjaxError
+from rnnjax.errors import BadInput, RnnjaxError, Stopped
 
 HELP_WIDTH, HELP_COLUMN = 100, 26  # of a line, and where the meanings of options begin
 
@@ -59,9 +61,24 @@ def run_user_code(file: Path | None) -> str:
     if not file.is_file():
         raise BadInput(f"--import: no such file {str(file)!r}")
     before = set(sys.modules)
-    runpy.run_path(str(file))
+    try:
+        runpy.run_path(str(file))
+    except RnnjaxError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"--import: {locate_in_user_code(error, file)}") from error
     files = [file, *own_modules(set(sys.modules) - before, file.resolve().parent)]
     return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
+
+
+def locate_in_user_code(error: BaseException, file: Path) -> str:
+    """What a user's file raised, in one line with the last of the file's own lines that it went through."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+    here = isinstance(error, SyntaxError) and error.filename == str(file)
+    line = error.lineno if isinstance(error, SyntaxError) and here else lines[-1] if lines else None
+    message = " ".join((error.msg if isinstance(error, SyntaxError) else str(error)).split())
+    place = file if line is None else f"{file}:{line}"
+    return f"{place}: {type(error).__name__}{': ' if message else ''}{message}"
 
 
 def own_modules(names: Iterable[str], folder: Path) -> list[Path]:
@@ -77,13 +94,22 @@ def run_command(main: Callable[[], None]) -> None:
         check_arguments(sys.argv[1:])
         main()
     except RnnjaxError as error:
-        print(f"rnnjax: error: {printable(str(error))}", file=sys.stderr)
+        print(f"rnnjax: error: {printable(shorten_numbers(str(error)))}", file=sys.stderr)
+        if isinstance(error, Stopped):  # all files are closed, and what still compiles would be waited for
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(error.exit_code)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # the reader of the output has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
+
+
+def shorten_numbers(text: str) -> str:
+    """`text` without most digits of a number that fills lines."""
+    return re.sub(r"\d[\d,]{60,}", lambda number: f"{number[0][:20]}...", text)
 
 
 def printable(text: str) -> str:

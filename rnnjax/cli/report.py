@@ -48,9 +48,11 @@ def rejudge_folder(typed: str, folders: list[Path]) -> None:
         raise BadInput(f"--judge: got {len(folders)} folders; expected the one of {typed}")
     study = load_study(find_study(typed).path)
     devices.prepare()
+    from rnnjax.storage.run_folder import hold_for_writing
     from rnnjax.studies.analyse import rejudge
 
-    rejudge(study, folders[0])
+    with hold_for_writing(folders[0]):
+        rejudge(study, folders[0])
     print(f"done: {folders[0] / 'report.html'}")
 
 
@@ -117,7 +119,9 @@ def rewrite_reports(entries: "Sequence[Entry]") -> None:
     """Each study's report from its page.json."""
     from rnnjax.reports import site
     from rnnjax.reports.render import write_report
+    from rnnjax.storage.run_folder import hold_for_writing
 
     for entry, page in [(entry, site.read_study_report(entry)) for entry in entries]:
-        write_report(entry.folder, page)
+        with hold_for_writing(entry.folder):
+            write_report(entry.folder, page)
         print(f"done: {entry.folder / 'report.html'}")

@@ -169,7 +169,8 @@ def arm_name(point: dict[str, Any], varying: list[str]) -> str:
         else f"{last_word(name) if words.count(last_word(name)) == 1 else name}={format_number(value)}"
         for name, value in point.items()
     ]
-    return re.sub(r"[^A-Za-z0-9._=,+-]", "-", ",".join(parts)) or "base"
+    name = re.sub(r"[^A-Za-z0-9._=,+-]", "-", ",".join(parts))
+    return name if name.strip(".") else f"arm{name}" if name else "base"  # "." and ".." are folders
 
 
 def last_word(name: str) -> str:

@@ -1,6 +1,5 @@
 """From a TOML file and `--set` to a `Study`, or to one line with the mistake. Imports no JAX."""
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from rnnjax.config.arms import check_count, expand_axes, keep_arms, reject_ident
 from rnnjax.config.fields import FIELDS, flatten, unknown_field, validate_field
 from rnnjax.config.renamed import SINCE
 from rnnjax.config.schema import COUNT, LIST, Arm, Study, StudyFile
-from rnnjax.config.toml_file import read_toml
+from rnnjax.config.toml_file import parse_toml_value, read_toml
 from rnnjax.devices import available_memory
 from rnnjax.errors import BadInput
 from rnnjax.settings import NETWORK_FIELDS, TABLE_FIELDS, TEXT_FIELDS, Spec, TaskSpec, resolve_decay
@@ -83,10 +82,9 @@ def parse_override(text: str) -> tuple[str, Any]:
         raise BadInput(f"--set: got {text!r}; expected field=value")
     name = name.strip()
     try:
-        table = tomllib.loads(f"value = {value}")
-    except (tomllib.TOMLDecodeError, RecursionError):
-        table = {}
-    plain = table["value"] if table.keys() == {"value"} else value  # else: no TOML, or more than a value
+        plain = parse_toml_value(value)
+    except BadInput as error:
+        raise BadInput(f"--set: {name}: {error}") from None
     text_field = name in FIELDS and FIELDS[name].annotation is str
     return name, value if text_field and not isinstance(plain, str) else plain  # task.columns=2021 is a name
 
@@ -103,10 +101,11 @@ def validate_tables(table: dict[str, Any], where: str) -> StudyFile:
 
 def describe_error(error: Any, where: str) -> str:
     """One pydantic error in one line."""
-    names = [str(part) for part in error["loc"] if part not in (COUNT, LIST)]
-    place = ".".join(name for name in names if not name.startswith("StudyFile"))
+    parts = [str(part) for part in error["loc"] if part not in (COUNT, LIST)]
+    names = [name for name in parts if not name.startswith("StudyFile")]
+    place = ".".join(names)
     if error["type"] == "unexpected_keyword_argument" or error["type"] == "extra_forbidden":
-        *above, name = place.split(".")
+        *above, name = names  # a key in quotes may have dots of its own
         if not above and name in FIELDS:
             return f"{where}: '{name}' stands outside of its table; expected it in [base], or in [[axes]] as a list"
         tables = [one for one in above if not one.isdigit()]

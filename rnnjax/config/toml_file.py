@@ -4,6 +4,7 @@ import difflib
 import re
 import stat
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from rnnjax.errors import BadInput
 
 MAX_BYTES = 1_000_000  # bytes
 MAX_DEPTH = 32  # nested tables or arrays
+MAX_BITS = 10_000  # of an integer: far more than any setting takes, and few enough to be printed
+LONG_INTEGER = "an integer of more than 3,000 digits; expected at most 64 bits, as TOML has them"
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -66,9 +69,32 @@ def parse_toml(text: str, path: Path) -> dict[str, Any]:
         raise BadInput(f"{path}: nested deeper than {MAX_DEPTH}") from None
     except tomllib.TOMLDecodeError as error:
         raise BadInput(locate_error(str(error), text, path)) from None
-    if nesting_depth(table) > MAX_DEPTH:
+    except ValueError:  # an integer with more digits than Python converts
+        raise BadInput(f"{path}: got {LONG_INTEGER}") from None
+    layers = list(nested_layers(table))
+    if len(layers) > MAX_DEPTH:
         raise BadInput(f"{path}: nested deeper than {MAX_DEPTH}")
+    if any(is_long_integer(value) for layer in layers for value in layer):
+        raise BadInput(f"{path}: got {LONG_INTEGER}")
     return table
+
+
+def parse_toml_value(text: str) -> Any:
+    """The value that a text is in TOML, or the text itself where it is no single value.
+
+    Raises BadInput for an integer of thousands of digits.
+    """
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return text
+    except ValueError:
+        raise BadInput(f"got {LONG_INTEGER}") from None
+    if table.keys() != {"value"}:
+        return text
+    if any(is_long_integer(value) for layer in nested_layers(table) for value in layer):
+        raise BadInput(f"got {LONG_INTEGER}")
+    return table["value"]
 
 
 def locate_error(message: str, text: str, path: Path) -> str:
@@ -81,15 +107,19 @@ def locate_error(message: str, text: str, path: Path) -> str:
     return f"{path}:{line}:{column}: {reason[0].lower()}{reason[1:]}\n    {shown}\n    {' ' * (column - 1)}^"
 
 
-def nesting_depth(value: Any) -> int:
-    """How deep tables and arrays are nested; without recursion, because the value is the user's."""
-    depth, layer = 0, [value]
+def nested_layers(value: Any) -> Iterator[list[Any]]:
+    """What stands at each depth of nested tables and arrays; without recursion, because the value is the user's."""
+    layer = [value]
     while layer:
-        depth += 1
+        yield layer
         layer = [
             item
             for outer in layer
             if isinstance(outer, dict | list)
             for item in (outer.values() if isinstance(outer, dict) else outer)
         ]
-    return depth
+
+
+def is_long_integer(value: Any) -> bool:
+    """Whether a value is an integer that is not even to be printed; a setting's own rule refuses shorter ones."""
+    return isinstance(value, int) and value.bit_length() > MAX_BITS

@@ -14,8 +14,8 @@ from rnnjax.doctor.inputs import observe
 from rnnjax.doctor.training_curves import TrainingCurves
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
-from rnnjax.storage.files import read_json
 from rnnjax.storage.manifest import read_manifest
+from rnnjax.storage.sealed import read_sealed_json
 from rnnjax.studies.datasets import data_hash, load_tasks
 from rnnjax.studies.load_networks import LoadedNetwork, load_networks
 from rnnjax.studies.load_results import read_arms
@@ -43,7 +43,7 @@ def examine_folder(folder: Path, arm: str | None = None) -> tuple[str, Diagnosis
 
 def baseline_arm(folder: Path) -> str | None:
     """The arm that a study compares the others with; None if it names none, or there is no study in the folder."""
-    tree = read_json(folder / STUDY_FILE) if (folder / STUDY_FILE).is_file() else {}
+    tree = read_sealed_json(folder / STUDY_FILE) if (folder / STUDY_FILE).is_file() else {}
     pattern = tree.get("file", {}).get("baseline", "")
     names = [arm["name"] for arm in tree.get("arms", [])]
     return next((name for name in names if fnmatchcase(name, pattern)), None)

@@ -11,7 +11,8 @@ import numpy as np
 from rnnjax.analysis.statistics import Interval, mean_over_seeds
 from rnnjax.doctor.conditions import CONDITIONS, Comparison, Condition
 from rnnjax.errors import DamagedState
-from rnnjax.storage.files import read_json, write_json
+from rnnjax.storage.files import write_json
+from rnnjax.storage.sealed import read_sealed_json
 
 FILE = "remedies.json"
 DIGITS = 6  # of the stored numbers
@@ -59,7 +60,7 @@ def remedy_effect(condition: Condition, folders: dict[str, Path]) -> Effect:
     path = folders[comparison.study] / "summary.json" if comparison.study in folders else None
     if path is None or not comparison.treated or not path.is_file():
         return Effect(comparison.study, comparison.description, None)
-    tree = read_json(path)
+    tree = read_sealed_json(path)
     try:
         arms = {arm["name"]: arm["metrics"] for arm in tree["arms"]}
         treated, untreated = paired_values(arms, comparison)

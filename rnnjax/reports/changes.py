@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rnnjax.errors import BadInput
-from rnnjax.storage.files import read_json
+from rnnjax.storage.sealed import read_sealed_json
 
 SAME_CRITERIA = "the same criteria, measured anew"
 CRITERION = re.compile(r"(?:^|(?<=\. ))(.+?): (confirmed|refuted|unresolved)\. Needed (.+?); measured ")  # of `reasons`
@@ -51,7 +51,7 @@ def compare_results(old: Path, folders: Sequence[Path]) -> Changes:
     for folder in folders:
         if not (old / folder.name / "summary.json").is_file():
             raise BadInput(f"{old}: has no results of {folder.name}")
-        before, after = (read_json(path / "summary.json") for path in (old / folder.name, folder))
+        before, after = (read_sealed_json(path / "summary.json") for path in (old / folder.name, folder))
         verdicts = common_by(before["claims"], after["claims"], "id")
         arms = common_by(before["arms"], after["arms"], "name")
         numbers = [pair for was, new in arms for pair in common_means(was, new)]

@@ -17,19 +17,19 @@ from rnnjax.analysis.statistics import NO_INTERVAL, Interval
 from rnnjax.errors import DamagedState
 from rnnjax.reports.document import Report, check
 from rnnjax.reports.figures.traces import CaptionedFigure
-from rnnjax.storage.files import read_json, write_text
+from rnnjax.storage.sealed import read_sealed_json, write_sealed_json
 
 PAGE_FILE = "page.json"
 
 
 def write_report_json(folder: Path, report: Report) -> None:
     """Write page.json into the folder. Raises StorageFailed."""
-    write_text(folder / PAGE_FILE, json.dumps(to_plain(report), allow_nan=False, separators=(",", ":")) + "\n")
+    write_sealed_json(folder / PAGE_FILE, to_plain(report), compact=True)
 
 
 def read_report(folder: Path) -> Report:
     """The report that `write_report_json` wrote. Raises DamagedState, also for another version's file."""
-    tree = read_json(folder / PAGE_FILE)
+    tree = read_sealed_json(folder / PAGE_FILE)
     try:
         figures = [CaptionedFigure(**each | {"figure": go.Figure(each["figure"])}) for each in tree.pop("figures")]
         report = TypeAdapter(Report, config={"arbitrary_types_allowed": True}).validate_python(

@@ -41,3 +41,19 @@ def format_interval(interval: Interval) -> list[str]:
     large = 1e4 <= abs(interval.estimate) < 1e9  # without a width: a count
     digits = f"z,.{max(0, 1 - math.floor(math.log10(width)))}f" if fixed else ",.0f" if large else ".4g"
     return [MISSING if math.isnan(value) else format(value, digits) for value in interval[:3]]
+
+
+def csv_cell(cell: Any) -> str:
+    """A cell of a CSV file; a text that a spreadsheet would take for a formula gets a quote in front."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
+    text = escape_controls(str(cell))
+    return "'" + text if text[:1] in "=+-@\t" and text and not is_number_text(text) else text
+
+
+def is_number_text(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

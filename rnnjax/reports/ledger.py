@@ -4,12 +4,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from rnnjax.analysis.statistics import Interval
 from rnnjax.errors import BadInput, DamagedState
 from rnnjax.reports.document import VERDICTS, Statement, by_verdict
 from rnnjax.reports.render import render
-from rnnjax.storage.files import read_json, replace_between
+from rnnjax.storage.files import replace_between
+from rnnjax.storage.run_folder import check_name
+from rnnjax.storage.sealed import read_sealed_json
 
 SUMMARY_FILE = "summary.json"
 LEDGER_BEGIN, LEDGER_END = "<!-- ledger -->", "<!-- end of ledger -->"
@@ -43,6 +46,8 @@ def read_entries(folders: Sequence[Path]) -> list[Entry]:
     if not found:
         raise BadInput(f"no {SUMMARY_FILE} in {', '.join(map(str, folders))}; expected folders of finished studies")
     names = [folder.name for folder in found]
+    for name in names:
+        check_name(name)  # it becomes an address and a name in pages
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         raise BadInput(f"got {names.count(twice)} folders called {twice!r}; expected one for each study")
@@ -51,7 +56,7 @@ def read_entries(folders: Sequence[Path]) -> list[Entry]:
 
 def read_entry(folder: Path) -> Entry:
     """The study of one folder. Raises DamagedState, also for a summary of another version."""
-    tree = read_json(folder / SUMMARY_FILE)
+    tree = read_sealed_json(folder / SUMMARY_FILE)
     try:
         arms = tree["arms"]
         runs, diverged = (sum(arm[count] for arm in arms) for count in ("runs", "diverged"))
@@ -78,6 +83,6 @@ def write_ledger(readme: Path, entries: Sequence[Entry]) -> None:
 
 def block(entries: Sequence[Entry], base: Path) -> str:
     """The ledger in Markdown, with links as seen from the folder `base`: a line per study, and all statements."""
-    links = {entry.name: Path(os.path.relpath(entry.folder, base)).as_posix() for entry in entries}
+    links = {entry.name: quote(Path(os.path.relpath(entry.folder, base)).as_posix()) for entry in entries}
     everything = [statement for entry in entries for statement in entry.statements]
     return render("ledger.md.j2", False, entries=entries, links=links, everything=everything, by_verdict=by_verdict)

@@ -11,7 +11,6 @@ import csv
 import hashlib
 import io
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,7 +22,7 @@ from markupsafe import Markup, escape
 
 from rnnjax.analysis.statistics import LOOKED_UP, Interval
 from rnnjax.reports.document import VERDICTS, Figure, Report, ReportTable, Sample, TableCell, by_verdict, check
-from rnnjax.reports.formatting import escape_controls, format_interval, format_value
+from rnnjax.reports.formatting import csv_cell, escape_controls, format_interval, format_value
 from rnnjax.reports.interval_plots import interval_plot
 from rnnjax.reports.metric_tables import MAX_COLUMNS, chosen_columns, settings_table, split_table
 from rnnjax.reports.plotly_script import SCRIPT_NAME, check_trace_types, write_plotly
@@ -200,7 +199,7 @@ def _csv(table: ReportTable) -> str:
         for part in parts[: None if is_wide else 1]
     ]
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([[_csv_cell(cell) for cell in row] for row in [header, *body]])
+    csv.writer(out, lineterminator="\n").writerows([[csv_cell(cell) for cell in row] for row in [header, *body]])
     return out.getvalue()
 
 
@@ -210,19 +209,3 @@ def _wide_row(row: Sequence[TableCell], wide: Sequence[bool]) -> list[TableCell]
         parts: list[Any] = list(cell) if isinstance(cell, Interval) else [cell]
         cells += [*parts, *[None] * (len(Interval._fields) - len(parts) if is_wide else 0)]
     return cells
-
-
-def _csv_cell(cell: TableCell) -> str:
-    """A text that a spreadsheet would take for a formula gets a quote in front."""
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
-        return ""
-    text = escape_controls(str(cell))
-    return "'" + text if text[:1] in "=+-@\t" and text and not _is_number(text) else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

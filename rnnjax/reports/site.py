@@ -6,22 +6,26 @@ It needs no server and no network: DIR/index.html, DIR/<study>/index.html with i
 from collections.abc import Sequence
 from pathlib import Path
 
-from rnnjax.errors import BadInput, DamagedState
+from rnnjax.errors import BadInput, DamagedState, FolderRefused
 from rnnjax.reports.document import Report, by_verdict
 from rnnjax.reports.document_json import PAGE_FILE, read_report
 from rnnjax.reports.ledger import Entry
 from rnnjax.reports.plotly_script import write_plotly
 from rnnjax.reports.render import render, to_html, write_tables
 from rnnjax.storage.files import write_text
+from rnnjax.storage.run_folder import check_links, holds_run
+
+GENERATOR = b'<meta name="generator" content="rnnjax">'  # in the head of every page
 
 
 def write_site(out: Path, entries: Sequence[Entry]) -> None:
     """Write the site of these studies; existing pages of other studies are kept.
 
     Raises:
-        BadInput: a study without page.json. DamagedState: its page cannot be read, or is of another run than its
-        summary. StorageFailed.
+        BadInput: a study without page.json. FolderRefused: as `check_site`. DamagedState: its page cannot be read, or
+        is of another run than its summary. StorageFailed.
     """
+    check_site(out, [entry.name for entry in entries])
     pages = [read_study_report(entry) for entry in entries]
     anchors = {
         statement.id: f"{entry.name}/index.html#statement-{i}"
@@ -34,6 +38,16 @@ def write_site(out: Path, entries: Sequence[Entry]) -> None:
         write_tables(out / entry.name, page)
         write_text(out / entry.name / "index.html", to_html(page, seen_from_below))
     write_text(out / "index.html", front(entries))
+
+
+def check_site(out: Path, names: Sequence[str]) -> None:
+    """Raises FolderRefused where a site would take the place of something else, or a link leads out of it."""
+    if holds_run(out) or (out / PAGE_FILE).is_file():
+        raise FolderRefused(f"{out} is a run folder; expected a new folder, or one with a site")
+    check_links(out)
+    for page in (out / "index.html", *(out / name / "index.html" for name in names)):
+        if page.is_file() and GENERATOR not in page.read_bytes():
+            raise FolderRefused(f"{page} is not a page of rnnjax; expected a new folder, or one with a site")
 
 
 def read_study_report(entry: Entry) -> Report:

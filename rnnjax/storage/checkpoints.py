@@ -103,7 +103,12 @@ class Checkpoints:
         Raises: DamagedState.
         """
         found = self._newest(lambda _: None, step)
-        return found and found[:2]
+        if found is None:
+            return None
+        good, values, damage = found
+        for newer, reason in damage.items():
+            self._note(f"{self.folder}: step {newer}: {reason}; using step {good}")
+        return good, values
 
     def steps(self) -> list[int]:
         """The steps that are there, oldest first."""

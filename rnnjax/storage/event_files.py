@@ -35,6 +35,16 @@ HISTOGRAM_BINS = 40
 ALIVE = "alive"  # in a `CurveTag`: the runs alive; its statistic is "diverged", the number of the others
 
 
+def histogram_edges(values: np.ndarray) -> np.ndarray:
+    """The edges of HISTOGRAM_BINS bins of equal width; wider than the values where these are too near for so many."""
+    low, high = float(values.min()), float(values.max())
+    edges = np.linspace(low, high, HISTOGRAM_BINS + 1)
+    if np.all(np.diff(edges) > 0):
+        return edges
+    margin = max(0.5, 1e-6 * max(abs(low), abs(high)))
+    return np.linspace(low - margin, high + margin, HISTOGRAM_BINS + 1)
+
+
 class CurveTag(NamedTuple):
     """A curve: a statistic over the seeds of a recorded value, and its tag."""
 
@@ -96,7 +106,7 @@ class ArmCurves:
         """Add the distribution of an array's finite values, as over units or over eigenvalues."""
         finite = values[np.isfinite(values)]
         if finite.size:
-            self._add(step, summary.histogram(name, finite, HISTOGRAM_BINS))
+            self._add(step, summary.histogram(name, finite, histogram_edges(finite)))
 
     def text(self, step: int, name: str, text: str) -> None:
         """Add a text that TensorBoard shows as it stands: it reads Markdown, so the text becomes a code block."""

@@ -5,12 +5,9 @@ import json
 import os
 import re
 import shutil
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
-
-import numpy as np
 
 from rnnjax.errors import BadInput, DamagedState, StorageFailed
 
@@ -54,24 +51,6 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Writes plain values as JSON, whole or not at all. Raises StorageFailed; ValueError for NaN or infinity."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
-
-
-def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes plain arrays; an array of objects would be a pickle: ValueError. Raises StorageFailed."""
-    # As np.savez_compressed, but any name is allowed. Generated texts are most of it, and shrink to a tenth.
-    with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, np.asarray(array), allow_pickle=False)
-
-
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz, each checked against its checksum; never unpickles. Raises DamagedState."""
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except Exception as error:  # OSError, ValueError, BadZipFile, EOFError, zlib.error: all mean the same
-        raise DamagedState(f"cannot read {path}: {error}") from error
 
 
 def read_json(path: Path) -> Any:

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from rnnjax import __version__
-from rnnjax.errors import BadInput, DamagedState, FolderRefused
+from rnnjax.errors import DamagedState, FolderRefused
 from rnnjax.storage.config_changes import ADDABLE, canonical_json, compare_configs, config_differences
-from rnnjax.storage.files import read_json
+from rnnjax.storage.sealed import read_sealed_json
 
 Manifest = dict[str, Any]
 
@@ -123,12 +123,14 @@ def read_manifest(folder: Path) -> Manifest | None:
     """The manifest of a run folder, for any reader; None if there is none written by rnnjax.
 
     Raises:
-        DamagedState: it cannot be read, or is from a newer rnnjax. FolderRefused: from an older one.
+        DamagedState: it cannot be read, its seal is broken, or it is from a newer rnnjax. FolderRefused: from an older.
     """
     path = folder / "manifest.json"
-    manifest = read_json(path) if path.exists() else None
+    manifest = read_sealed_json(path) if path.exists() else None
     if not isinstance(manifest, dict) or "rnnjax_format" not in manifest:
         return None
+    if not isinstance(manifest["rnnjax_format"], int):
+        raise DamagedState(f"{path} was damaged or changed: rnnjax_format is no number")
     if manifest["rnnjax_format"] > FORMAT:
         raise DamagedState(f"{path} was written by a newer rnnjax")
     if manifest["rnnjax_format"] < FORMAT:
@@ -137,13 +139,6 @@ def read_manifest(folder: Path) -> Manifest | None:
             f"(format {FORMAT}): run the study again, or read it with rnnjax 0.1"
         )
     return manifest
-
-
-def check_generator(fingerprint: dict[str, Any]) -> None:
-    """Raises BadInput for a generator of random numbers that gives wrong rows under `vmap`."""
-    generator = fingerprint.get("numerics", {}).get("jax_default_prng_impl", "threefry2x32")
-    if generator != "threefry2x32":
-        raise BadInput(f"JAX_DEFAULT_PRNG_IMPL={generator} is not supported: seeds would not be independent")
 
 
 def check_same_run(folder: Path, old: Manifest, new: Manifest, data_sha256: str) -> list[str]:

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, NamedTuple
@@ -21,7 +21,6 @@ from rnnjax.errors import BadInput, FolderRefused, StorageFailed
 from rnnjax.storage import files
 from rnnjax.storage.manifest import (
     Manifest,
-    check_generator,
     check_same_machine,
     check_same_run,
     first_attempt,
@@ -31,6 +30,7 @@ from rnnjax.storage.manifest import (
     to_results_json,
     truncate_list,
 )
+from rnnjax.storage.sealed import write_sealed_json, write_sealed_npz
 
 _LOG = logging.getLogger(__name__)
 FOLDER_NAME = "[A-Za-z0-9][A-Za-z0-9._-]{0,79}"
@@ -68,14 +68,14 @@ class RunFolder:
     ) -> None:
         """Frees the folder; a run that is not done is marked as interrupted."""
         # The disk that stopped the run may not take this either; the first error is the one to show.
-        with self._lock, contextlib.suppress(StorageFailed):
+        with self._lock, contextlib.suppress(StorageFailed, FolderRefused):
             if not self.finished:
                 self.record(state="interrupted")
 
     def record(self, **fields: Any) -> None:
         """Sets fields of the manifest. Raises StorageFailed, as all writers here."""
         self.manifest |= to_results_json(fields)
-        self.write_json("manifest.json", self.manifest)
+        write_sealed_json(self._inside("manifest.json"), self.manifest)
 
     def done(self) -> None:
         """Marks the run as finished. DONE.json comes last: where it is, everything else is whole."""
@@ -93,9 +93,19 @@ class RunFolder:
 
     def write_npz(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Writes OUT/name, an .npz of plain arrays, whole or not at all."""
-        files.write_npz(self._inside(name), arrays)
+        write_sealed_npz(self._inside(name), arrays)
+
+    def check_held(self) -> None:
+        """Raises StorageFailed where the folder was removed meanwhile, FolderRefused where another may hold it."""
+        try:
+            there, held = (self.path / ".lock").stat(), os.fstat(self._lock.fileno())
+        except FileNotFoundError:
+            raise StorageFailed(f"{self.path} or its .lock was removed while a study was running in it") from None
+        if (there.st_dev, there.st_ino) != (held.st_dev, held.st_ino):
+            raise FolderRefused(f"{self.path}: its .lock is another file now; a second study may be running in it")
 
     def _inside(self, name: str) -> Path:
+        self.check_held()
         path = self.path / name
         if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.path)):
             raise FolderRefused(f"{self.path}: refuses {name!r}, which leads outside")
@@ -127,14 +137,13 @@ def open_run(
         extension: needed to add to a run.
 
     Raises:
-        BadInput: the folder's name, or a generator of random numbers under which seeds are not independent.
+        BadInput: the folder's name.
         FolderRefused: in use, another config, other data or numerics, not ours, a link leading out, nothing to resume.
         DamagedState: a manifest that cannot be read. StorageFailed: the place cannot be written to.
     """
     check_name(folder.name)
-    check_generator(fingerprint)
     files.check_writable(folder)
-    _check_links(folder)
+    check_links(folder)
     new = run_identity(config, fingerprint, data_sha256)
     with contextlib.ExitStack() as held:  # until the run folder itself holds the lock
         lock = _lock(folder, held) if (folder / ".lock").exists() else None
@@ -169,6 +178,19 @@ def is_finished(folder: Path) -> bool:
 def holds_run(folder: Path) -> bool:
     """Whether a run was begun in `folder`."""
     return (folder / "manifest.json").exists()
+
+
+@contextlib.contextmanager
+def hold_for_writing(folder: Path) -> Iterator[None]:
+    """A run folder, or a small copy of one, into which results are written again.
+
+    Raises: FolderRefused where a study is running in it, or a link leads out of it. StorageFailed.
+    """
+    check_links(folder)
+    with contextlib.ExitStack() as held:
+        if (folder / ".lock").exists():  # a small copy has none
+            _lock(folder, held)
+        yield
 
 
 def _lock(folder: Path, held: contextlib.ExitStack) -> IO[bytes]:
@@ -257,7 +279,8 @@ def _next_manifest(folder: Path, old: Manifest | None, new: Manifest, note: Call
     return old if is_finished(folder) else next_attempt(folder, old, new, note)
 
 
-def _check_links(folder: Path) -> None:
+def check_links(folder: Path) -> None:
+    """Raises FolderRefused where a link in a folder leads out of it: what is written there would be elsewhere."""
     root = os.path.realpath(folder)
     for above, folders, names in os.walk(folder):
         for path in (Path(above, name) for name in (*folders, *names)):

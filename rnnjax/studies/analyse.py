@@ -15,8 +15,9 @@ from rnnjax.reports.document_json import write_report_json
 from rnnjax.reports.render import write_report
 from rnnjax.reports.summary import summary
 from rnnjax.settings.vocabulary import ids_to_text
-from rnnjax.storage.files import write_json, write_text
+from rnnjax.storage.files import write_text
 from rnnjax.storage.manifest import to_results_json
+from rnnjax.storage.sealed import write_sealed_json
 from rnnjax.studies.criteria import check_attainable
 from rnnjax.studies.dry_run import check_recorded
 from rnnjax.studies.load_results import check_same_study, load_results
@@ -63,13 +64,13 @@ def recorded_ranges(arm: ArmResult) -> dict[str, tuple[float, float]]:
 
 def write_study(folder: Path, study: Study) -> None:
     """Write study.json, the description of a study that its results are read with. Raises StorageFailed."""
-    write_json(folder / STUDY_FILE, study_to_json(study))
+    write_sealed_json(folder / STUDY_FILE, study_to_json(study))
 
 
 def write_outputs(folder: Path, results: Results) -> Sequence[Statement]:
     """summary.json, page.json, the report, its tables and samples/<arm>.txt. Raises StorageFailed."""
     judgements = [judge_claim(claim, results.arms) for claim in results.study.file.claims]
-    write_json(folder / "summary.json", to_results_json(summary(results, judgements)))
+    write_sealed_json(folder / "summary.json", to_results_json(summary(results, judgements)))
     report = build_report(results, judgements)
     write_report_json(folder, report)
     write_report(folder, report)

@@ -15,8 +15,9 @@ from rnnjax.analysis.results import ArmResult, Results, per_seed
 from rnnjax.config.schema import Study
 from rnnjax.config.study_json import STUDY_FILE
 from rnnjax.errors import BadInput
-from rnnjax.storage.files import storage_errors, write_npz
+from rnnjax.storage.files import storage_errors
 from rnnjax.storage.run_folder import CURVES
+from rnnjax.storage.sealed import write_sealed_npz
 from rnnjax.studies.dry_run import requested_metrics
 from rnnjax.studies.load_forecasts import FORECASTS
 from rnnjax.studies.load_results import INITIAL_STATISTICS, Recorded, load_results, read_groups, to_arrays
@@ -41,7 +42,7 @@ def write_compact(folder: Path, into: Path) -> None:
     if has_runs(into) or (into.is_dir() and any(into.iterdir()) and not (into / "page.json").is_file()):
         raise BadInput(f"{into}: expected a new folder, or an older copy of a study")
     arrays = compact_arrays(folder, results)
-    write_npz(into / CURVES, arrays)
+    write_sealed_npz(into / CURVES, arrays)
     with storage_errors(into):
         for path in [folder / name for name in COPIED if (folder / name).is_file()]:
             (into / path.relative_to(folder)).parent.mkdir(exist_ok=True)

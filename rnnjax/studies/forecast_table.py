@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnjax.analysis.conformal import adaptive_bounds
 from rnnjax.errors import BadInput
-from rnnjax.reports.formatting import escape_controls
+from rnnjax.reports.formatting import csv_cell
 from rnnjax.storage.manifest import read_manifest
 from rnnjax.studies.forecasting import forecast_ahead
 from rnnjax.studies.forecasts import row_labels
@@ -138,8 +138,8 @@ def format_forecast(table: ForecastTable) -> str:
         if table.truth_NO is not None:
             header.append(f"{name}_true")
             cells.append(table.truth_NO[:, place])
-    writer.writerow([escape_controls(name) for name in header])
+    writer.writerow([csv_cell(name) for name in header])
     for row, numbers in enumerate(zip(*cells, strict=True)):
-        label = [] if table.index_name is None else [escape_controls(table.labels[row])]
+        label = [] if table.index_name is None else [csv_cell(table.labels[row])]
         writer.writerow([*label, *("" if np.isnan(number) else f"{number:.9g}" for number in numbers)])
     return lines.getvalue().removesuffix("\n")

@@ -9,23 +9,21 @@ import signal
 import time
 from collections.abc import Collection, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 
-from rnnjax.config.schema import Study
-from rnnjax.errors import Stopped
 from rnnjax.storage.checkpoints import Checkpoints
-from rnnjax.storage.run_folder import RunFolder
-from rnnjax.studies.callback import Callback, call_user
+from rnnjax.studies.callback import call_user
+from rnnjax.studies.context import RunContext, stop_where_asked
 from rnnjax.studies.fine_tuning import source_parameters
 from rnnjax.studies.group_setup import LONGEST_RECORD, GroupSetup
 from rnnjax.studies.load_results import Recorded, arm_result
 from rnnjax.studies.metrics import network_sizes
 from rnnjax.studies.parts import named_runs
 from rnnjax.studies.plan import Plan, next_stop
-from rnnjax.studies.progress import Clock, Display, Pace, resume_command
+from rnnjax.studies.progress import Pace
 from rnnjax.studies.recording import (
     describe_losses,
     empty_array,
@@ -34,7 +32,6 @@ from rnnjax.studies.recording import (
     task_metadata,
     value_metrics,
 )
-from rnnjax.studies.signals import Interruption
 from rnnjax.studies.tensorboard import TensorBoardLogger, arm_settings, log_recorded, rows_by_arm
 from rnnjax.studies.tensorboard_tags import logged_steps, plan_board
 from rnnjax.training.parallel import Run, init_states
@@ -43,18 +40,8 @@ from rnnjax.types import Facts, Task
 
 KEPT = 3  # checkpoints while training: the newest may turn out to be damaged
 SAVE_SECONDS = 2.0  # seconds between checkpoints, where the study file does not say at which steps
+UNSAVED_SECONDS = 60.0  # of training that a signal may lose, where probes would have to be taken before a checkpoint
 CHUNK_SECONDS = 2.0  # seconds that a chunk should take: how long a signal waits
-
-
-class RunContext(NamedTuple):
-    """The effects that training may have."""
-
-    study: Study
-    run: RunFolder
-    display: Display
-    clock: Clock
-    interruption: Interruption
-    callback: Callback | None = None
 
 
 class GroupTrainer:
@@ -73,7 +60,8 @@ class GroupTrainer:
         self.program = setup.program
         self.states = self.program.blocks.scatter(setup.start)
         self.record_entry(group)
-        self.step, self.chunk_length, self.saved_at = 0, self.spec.log_every, time.monotonic()
+        self.step, self.chunk_length = 0, self.spec.log_every
+        self.saved_at, self.saved = time.monotonic(), "nothing of this group is saved yet"
         self.record, self.values = self.empty_arrays(self.plan)
         self.pace = Pace(context.clock, self.spec.steps, self.plan.stops())
 
@@ -209,6 +197,8 @@ class GroupTrainer:
         values: dict[str, np.ndarray] = {}
         with self.context.clock.phase("probe"):
             for name in due:
+                if time.monotonic() - self.saved_at < UNSAVED_SECONDS:
+                    stop_where_asked(self.context, f"stopped; {self.saved}")
                 values |= self.measure(name)
         for name, measured in values.items():
             self.values[name][:, self.plan.probe_steps.index(self.step)] = measured
@@ -242,11 +232,11 @@ class GroupTrainer:
         stopping = self.context.interruption.number
         if stopping or (self.step in self.plan.saves and self.save_is_due()):
             with self.context.clock.phase("io"):
+                self.context.run.check_held()
                 checkpoints.save(self.step, self.tree())
-            self.saved_at = time.monotonic()
-        if stopping and self.step < self.spec.steps:
-            own_code = self.context.run.manifest.get("own_code", "")
-            raise Stopped(stopping, resume_command(self.context.run.path, own_code=own_code))
+            self.saved_at, self.saved = time.monotonic(), f"step {self.step:,} is saved"
+        if self.step < self.spec.steps:
+            stop_where_asked(self.context, "stopped and saved")
 
     def save_is_due(self) -> bool:
         """Whether a planned save is worth it: not right after another, where the study file leaves the steps to us."""
@@ -277,6 +267,7 @@ class GroupTrainer:
             if found is None:
                 return None
             self.step, tree = found
+            self.saved = f"step {self.step:,} is saved"
             self.states = self.program.blocks.scatter(tree["state"])
             self.take_over(tree["seen"]["record"], tree["seen"]["probes"], self.plan_at(self.step))
         self.context.display.say(f"{self.name}: going on from step {self.step:,}")

@@ -5,7 +5,7 @@ meanwhile, and what it makes of a program does not depend on them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnjax import devices
 from rnnjax.config.schema import Study
+from rnnjax.errors import Stopped
 from rnnjax.probes import applicable, outline
 from rnnjax.settings import Spec
 from rnnjax.studies.parts import Part, part_plans, runs_of_part
@@ -24,6 +25,7 @@ from rnnjax.training.state import TrainState
 from rnnjax.types import Facts, Probe, Task
 
 LONGEST_RECORD = 60  # rows of one chunk
+POLL_SECONDS = 0.2  # how long a signal waits while programs are compiled
 Result = TypeVar("Result")
 
 
@@ -69,18 +71,32 @@ def set_up_part(
 
 @contextmanager
 def compiler_threads() -> Iterator[ThreadPoolExecutor]:
-    """Threads for `set_up_part`: one plans while the others compile. At the end what has not begun is dropped."""
+    """Threads for `set_up_part`: one plans while the others compile.
+
+    At the end what has not begun is dropped, and after a signal what has begun is not waited for.
+    """
     pool = ThreadPoolExecutor(1 + devices.cpu_count(), thread_name_prefix="compile")
+    to_the_end = True
     try:
         yield pool
+    except Stopped:
+        to_the_end = False
+        raise
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(to_the_end, cancel_futures=True)
 
 
-def one_ahead(pool: ThreadPoolExecutor, jobs: Sequence[Callable[[], Result]]) -> Iterator[Result]:
-    """The results of jobs in their order, each begun in another thread when the one before it is done."""
+def one_ahead(
+    pool: ThreadPoolExecutor, jobs: Sequence[Callable[[], Result]], while_waiting: Callable[[], None]
+) -> Iterator[Result]:
+    """The results of jobs in their order, each begun in another thread when the one before it is done.
+
+    Args: while_waiting: called several times a second; what it raises ends the waiting.
+    """
     begun = [pool.submit(job) for job in jobs[:1]]
     for following in range(1, len(jobs) + 1):
-        result = begun.pop().result()
-        begun += [pool.submit(job) for job in jobs[following : following + 1]]
-        yield result
+        [job] = begun
+        while not wait([job], POLL_SECONDS).done:
+            while_waiting()
+        begun = [pool.submit(job) for job in jobs[following : following + 1]]
+        yield job.result()

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from rnnjax.analysis.forecasts import Forecasts
-from rnnjax.storage.files import read_npz
+from rnnjax.storage.sealed import read_sealed_npz
 
 FORECASTS = "metrics/forecasts.npz"
 
@@ -14,7 +14,7 @@ FORECASTS = "metrics/forecasts.npz"
 def load_forecasts(folder: Path, arms: Sequence[str]) -> dict[str, Forecasts]:
     """The forecasts of every arm that has some, by name. Args: arms: of the study, in order. Raises DamagedState."""
     path = folder / FORECASTS
-    arrays = read_npz(path) if path.is_file() else {}
+    arrays = read_sealed_npz(path) if path.is_file() else {}
     numbers = sorted({int(name.partition("/")[0]) for name in arrays})
     return {arms[number]: from_arrays(arrays, f"{number}/") for number in numbers}
 

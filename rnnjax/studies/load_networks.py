@@ -12,13 +12,14 @@ import numpy as np
 from jax import Array
 
 from rnnjax.config.study_json import STUDY_FILE, parse_settings
-from rnnjax.errors import BadInput
+from rnnjax.errors import BadInput, DamagedState
 from rnnjax.networks.model import build_network
 from rnnjax.settings import HParams, Spec
 from rnnjax.settings.vocabulary import Vocabulary, parse_vocabulary
 from rnnjax.storage.checkpoints import Checkpoints
-from rnnjax.storage.files import read_json
 from rnnjax.storage.manifest import read_manifest
+from rnnjax.storage.run_folder import is_finished
+from rnnjax.storage.sealed import read_sealed_json
 from rnnjax.studies.parts import Part, stored_parts
 from rnnjax.studies.series_files import read_series
 from rnnjax.types import Params, SeriesLayout, SeriesRows
@@ -82,7 +83,7 @@ def seed_counts(config: dict[str, Any]) -> dict[str, int]:
 
 def keeps_best(folder: Path) -> bool:
     """Whether readers of a run folder take the best parameters."""
-    tree = read_json(folder / STUDY_FILE) if (folder / STUDY_FILE).is_file() else {}
+    tree = read_sealed_json(folder / STUDY_FILE) if (folder / STUDY_FILE).is_file() else {}
     return bool(tree.get("file", {}).get("keep") == "best")
 
 
@@ -95,7 +96,8 @@ def read_networks(folder: Path, name: str, seeds: Sequence[int], step: int | Non
     series = read_series(folder, config, name)
     if entry["columns"] and series is None:
         raise BadInput(f"{folder}: was written by an older rnnjax; expected a run folder of this one")
-    saved = read_checkpoints(folder, config["parts"], name, seeds, step)
+    last = config["arms"][name]["steps"] if is_finished(folder) else None
+    saved = read_checkpoints(folder, config["parts"], name, seeds, step, last)
     known = (
         parse_vocabulary(entry["vocabulary"]),
         tuple(entry["columns"]),
@@ -116,9 +118,14 @@ def read_networks(folder: Path, name: str, seeds: Sequence[int], step: int | Non
 
 
 def read_checkpoints(
-    folder: Path, parts: Sequence[Part], arm: str, seeds: Sequence[int], step: int | None
+    folder: Path, parts: Sequence[Part], arm: str, seeds: Sequence[int], step: int | None, last: int | None
 ) -> dict[int, tuple[int, dict[str, np.ndarray], int]]:
-    """Seed -> (step, leaves, row) of its checkpoint, each read once. Raises BadInput where a seed has none."""
+    """Seed -> (step, leaves, row) of its checkpoint, each read once.
+
+    Args: last: the step that the newest one must have; None = any, of a run that goes on.
+
+    Raises: BadInput where a seed has none. DamagedState, also where an older one would take the place of the last.
+    """
     found: dict[int, tuple[int, dict[str, np.ndarray], int]] = {}
     for part in parts:
         rows = part.rows(arm) if arm in part.runs else {}
@@ -128,6 +135,11 @@ def read_checkpoints(
             known = checkpoints.steps() if wanted else []
         if wanted and saved is None and step is not None:
             raise BadInput(f"{folder}: step {step:,}: got no such checkpoint; expected one of: {known}")
+        if saved is not None and step is None and saved[0] != (last or saved[0]):
+            raise DamagedState(
+                f"{folder}: the last checkpoint, of step {last:,}, is damaged or missing; "
+                f"the newest good one is of step {saved[0]:,}"
+            )
         found |= {seed: (*saved, rows[seed]) for seed in wanted} if saved is not None else {}
     if missing := [seed for seed in seeds if seed not in found]:
         raise BadInput(f"{folder}: arm {arm}, seed {missing[0]}, has no checkpoint yet")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnnjax.analysis.predictions import Predictions
-from rnnjax.storage.files import read_npz
+from rnnjax.storage.sealed import read_sealed_npz
 
 PREDICTIONS = "metrics/predictions.npz"
 FIELDS = ("names", "lengths_N", "sequence_R", "truth_R", "outputs_nRO", "classes", "prior_C", "columns", "scale_O")
@@ -16,7 +16,7 @@ FIELDS = ("names", "lengths_N", "sequence_R", "truth_R", "outputs_nRO", "classes
 def load_predictions(folder: Path, arms: Sequence[str]) -> dict[str, Predictions]:
     """The predictions of every arm that has some, by name. Args: arms: of the study, in order. Raises DamagedState."""
     path = folder / PREDICTIONS
-    arrays = read_npz(path) if path.is_file() else {}
+    arrays = read_sealed_npz(path) if path.is_file() else {}
     found = {}
     for number in sorted({int(name.partition("/")[0]) for name in arrays}):
         own = {name.partition("/")[2]: value for name, value in arrays.items() if name.startswith(f"{number}/")}

@@ -21,9 +21,9 @@ from rnnjax.config.study_json import STUDY_FILE, study_from_json
 from rnnjax.errors import BadInput, DamagedState
 from rnnjax.settings.metrics import Metric, resolve_unit
 from rnnjax.settings.vocabulary import parse_vocabulary
-from rnnjax.storage.files import read_json, read_npz
 from rnnjax.storage.manifest import read_manifest, to_config_json
 from rnnjax.storage.run_folder import CURVES
+from rnnjax.storage.sealed import read_sealed_json, read_sealed_npz
 from rnnjax.studies.load_forecasts import load_forecasts, without_diverged
 from rnnjax.studies.load_predictions import drop_diverged, load_predictions
 from rnnjax.studies.metrics import with_metrics
@@ -62,7 +62,7 @@ def load_results(folder: Path) -> Results:
     manifest = read_manifest(folder) if folder.is_dir() else None
     if manifest is None or not (folder / STUDY_FILE).is_file():
         raise BadInput(f"{folder}: expected the run folder of a finished study")
-    study = study_from_json(read_json(folder / STUDY_FILE), manifest["config"])
+    study = study_from_json(read_sealed_json(folder / STUDY_FILE), manifest["config"])
     found = dict(load_arms(folder, study, manifest))
     missing = sorted(arm.name for arm in study.arms if arm.name not in found)
     if missing and manifest["state"] != "done":
@@ -100,7 +100,7 @@ def with_predictions(arm: ArmResult, predictions: Predictions | None) -> ArmResu
 def load_arms(folder: Path, study: Study, manifest: dict[str, Any]) -> Iterator[tuple[str, ArmResult]]:
     """Every arm whose group has been trained, by name."""
     path = folder / INITIAL_STATISTICS
-    initial = read_npz(path) if path.is_file() else {}
+    initial = read_sealed_npz(path) if path.is_file() else {}
     for name, recorded in read_arms(folder, [arm.name for arm in study.arms]):
         group = next(one for one in manifest["groups"].values() if name in one["arms"])
         axes = next(arm.axes for arm in study.arms if arm.name == name)
@@ -120,9 +120,11 @@ def read_groups(folder: Path) -> Iterator[Recorded]:
     """The recorded arrays of each group, of a run folder or of a study in a small form. Raises DamagedState."""
     path = folder / CURVES
     if not path.is_file():
-        yield from (from_arrays(read_npz(path), path) for path in sorted((folder / "metrics").glob("group-*.npz")))
+        yield from (
+            from_arrays(read_sealed_npz(path), path) for path in sorted((folder / "metrics").glob("group-*.npz"))
+        )
         return
-    arrays = read_npz(path)
+    arrays = read_sealed_npz(path)
     for group in sorted({name.partition("/")[0] for name in arrays}):
         start = f"{group}/"
         own = {name.removeprefix(start): values for name, values in arrays.items() if name.startswith(start)}

@@ -12,8 +12,8 @@ from rnnjax.config.load import SEEDS, check_saves, check_size, describe_override
 from rnnjax.config.schema import Arm, Study
 from rnnjax.config.study_json import STUDY_FILE, setting_value, study_from_json
 from rnnjax.errors import BadInput, FolderRefused
-from rnnjax.storage.files import read_json
 from rnnjax.storage.manifest import read_manifest
+from rnnjax.storage.sealed import read_sealed_json
 
 
 def load_stored_study(
@@ -30,7 +30,7 @@ def load_stored_study(
     if manifest is None or not (folder / STUDY_FILE).is_file():
         raise FolderRefused(f"nothing to resume in {folder}")
     config = manifest["config"]
-    study = study_from_json(complete_tree(read_json(folder / STUDY_FILE), config), config)
+    study = study_from_json(complete_tree(read_sealed_json(folder / STUDY_FILE), config), config)
     asked = {name: validate_field(name, value, "--set") for name, value in map(parse_override, overrides)}
     changed = with_settings(with_seeds(study, seeds), asked)
     runs = sum(len(arm.seeds(changed.seeds)) for arm in changed.arms)

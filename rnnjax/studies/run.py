@@ -24,10 +24,10 @@ from rnnjax.storage.run_folder import RunFolder, holds_run, open_run
 from rnnjax.studies.analyse import analyse, write_study
 from rnnjax.studies.callback import Callback
 from rnnjax.studies.closing import closing_lines, suggest_addition
+from rnnjax.studies.context import RunContext, stop_where_asked
 from rnnjax.studies.datasets import data_hash
 from rnnjax.studies.extension import extension_of
 from rnnjax.studies.forecasts import write_forecasts
-from rnnjax.studies.group import RunContext
 from rnnjax.studies.load_results import INITIAL_STATISTICS
 from rnnjax.studies.predictions import write_predictions
 from rnnjax.studies.prepare import prepare_study
@@ -97,11 +97,12 @@ def train_and_report(
     try:
         train_groups(context, tasks)
         with clock.phase("probe"):
-            write_initial_statistics(run, context.study)
-            write_forecasts(run, context.study, tasks)
-            write_predictions(run, context.study, tasks)
+            for write_results in (write_initial_statistics, write_forecasts, write_predictions):
+                stop_where_asked(context, "stopped; all groups are trained and saved")
+                write_results(run, context.study, tasks)
     finally:
         run.record(seconds=clock.seconds, compilations=clock.compilations)
+    run.check_held()
     with clock.phase("report"):
         results, statements = analyse(run.path)
     run.record(seconds=clock.seconds, all_diverged=all_diverged(results))
@@ -125,8 +126,9 @@ def all_diverged(results: Results) -> bool:
     return all(bool((arm.diverged_at >= 0).all()) for arm in results.arms)
 
 
-def write_initial_statistics(run: RunFolder, study: Study) -> None:
+def write_initial_statistics(run: RunFolder, study: Study, tasks: dict[TaskSpec, Task]) -> None:
     """The spectral radius of fresh initialisations, where the study asks for it. Raises StorageFailed."""
+    del tasks
     requested = study.file.initial_statistics
     if requested is not None:
         chosen = select_arms(study.arms, requested.arms)

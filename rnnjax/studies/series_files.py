@@ -7,8 +7,8 @@ import numpy as np
 
 from rnnjax.config.schema import Study
 from rnnjax.settings import TaskSpec
-from rnnjax.storage.files import read_npz
 from rnnjax.storage.run_folder import RunFolder
+from rnnjax.storage.sealed import read_sealed_npz
 from rnnjax.types import RowIndex, SeriesLayout, SeriesRows, Task
 
 ARRAYS = ("values_NC", "labels", "future_MK")  # fields that an .npz holds; the others stand in the manifest
@@ -45,7 +45,7 @@ def read_series(folder: Path, manifest: dict[str, Any], arm: str) -> tuple[Serie
     number = next((number for number, entry in enumerate(entries) if arm in entry["arms"]), None)
     if number is None:
         return None
-    arrays = read_npz(folder / series_file(number))
+    arrays = read_sealed_npz(folder / series_file(number))
     entry: dict[str, Any] = entries[number]
     described = entry["rows"] | {"columns": tuple(entry["rows"]["columns"])}
     described |= {"end": RowIndex(**described["end"]) if described["end"] else None}

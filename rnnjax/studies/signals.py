@@ -11,7 +11,8 @@ STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SI
 class Interruption:
     """A context in which SIGINT, SIGTERM and SIGHUP set `number` instead of ending the process.
 
-    Without `handlers` no signal is handled: a notebook and other threads have their own ways to stop.
+    A signal that is ignored when the context is entered stays ignored: `nohup` and jobs in the background of a script
+    ask for that. Without `handlers` no signal is handled: a notebook and other threads have their own ways to stop.
     """
 
     def __init__(self, handlers: bool = True) -> None:
@@ -19,7 +20,8 @@ class Interruption:
         self._signals = STOP_SIGNALS if handlers else ()
 
     def __enter__(self) -> "Interruption":
-        self._before: dict[int, Any] = {number: signal.signal(number, self._asked) for number in self._signals}
+        heeded = [number for number in self._signals if signal.getsignal(number) is not signal.SIG_IGN]
+        self._before: dict[int, Any] = {number: signal.signal(number, self._asked) for number in heeded}
         return self
 
     def __exit__(self, *_: object) -> None:

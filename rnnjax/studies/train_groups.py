@@ -9,7 +9,8 @@ import numpy as np
 
 from rnnjax.settings import TaskSpec
 from rnnjax.storage.tree_digest import state_digest
-from rnnjax.studies.group import GroupTrainer, RunContext
+from rnnjax.studies.context import RunContext, stop_where_asked
+from rnnjax.studies.group import GroupTrainer
 from rnnjax.studies.group_setup import GroupSetup, compiler_threads, one_ahead, set_up_part
 from rnnjax.studies.load_results import Recorded, to_arrays
 from rnnjax.studies.parts import Part, group_parts, groups_of_study
@@ -29,7 +30,7 @@ def train_groups(context: RunContext, tasks: dict[TaskSpec, Task]) -> None:
             for name, group in groups.items()
             for part in parts[name]
         ]
-        setups = one_ahead(pool, jobs)
+        setups = one_ahead(pool, jobs, partial(stop_where_asked, context, "stopped; what was trained is saved"))
         for name, group in groups.items():
             train_group(context, name, group, tasks[group[0].spec.task], parts[name], setups)
 

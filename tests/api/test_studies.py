@@ -14,7 +14,7 @@ import pytest
 import rnnjax as rj
 from rnnjax.config.load import load_study
 from rnnjax.errors import Stopped
-from rnnjax.storage.files import read_npz
+from rnnjax.storage.sealed import read_sealed_npz
 from rnnjax.studies.callback import ChunkUpdate
 
 TOML = """
@@ -75,7 +75,7 @@ def test_a_study_of_python_is_that_of_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_tables_and_curves_are_the_stored_numbers(results: rj.Results) -> None:
-    stored = [read_npz(path) for path in sorted((results.folder / "metrics").glob("group-*.npz"))]
+    stored = [read_sealed_npz(path) for path in sorted((results.folder / "metrics").glob("group-*.npz"))]
     loss_RS = np.concatenate([arrays["rows/loss"] for arrays in stored])
     assert np.array_equal(results.curves("loss").values.reshape(6, 3), loss_RS.astype(float))
     frame = results.to_dataframe("final_loss")

@@ -9,6 +9,7 @@ import pytest
 
 from rnnjax import devices
 from rnnjax.cli.common import run_command, run_user_code
+from rnnjax.errors import BadInput
 from rnnjax.networks.cells import CELLS
 from rnnjax.networks.initializers import INITIALIZERS
 from rnnjax.studies.validation import setting_tables
@@ -84,3 +85,23 @@ def test_an_initializer_of_ones_own_serves_both_kernels(monkeypatch: pytest.Monk
 def test_a_file_that_is_not_there_is_one_line(run: Callable[..., str]) -> None:
     assert run("study.py", "mine.toml", "--import", "no.py") == "rnnjax: error: --import: no such file 'no.py'\n"
     assert "cell: got 'mine'; expected one of: minimal, elman," in run("study.py", "mine.toml"), "the nearest first"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("x = 1\ndef (\n", "own.py:2: SyntaxError: invalid syntax"),
+        ("x = 1\nraise KeyError('a\\nb')\n", "own.py:2: KeyError: 'a\\nb'"),
+        ("import sys\n\nsys.exit(3)\n", "own.py:3: SystemExit: 3"),
+        ("import no_such_module\n", "own.py:1: ModuleNotFoundError: No module named 'no_such_module'"),
+        ("def f():\n    assert False\n\nf()\n", "own.py:2: AssertionError"),
+    ],
+)
+def test_what_the_file_raises_is_one_line(
+    code: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.py").write_text(code)
+    with pytest.raises(BadInput) as caught:
+        run_user_code(Path("own.py"))
+    assert str(caught.value) == f"--import: {message}"

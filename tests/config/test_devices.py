@@ -4,10 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import jax
 import pytest
 
 from rnnjax import devices
+from rnnjax.errors import BadInput
 
 
 def test_importing_cells_starts_no_backend() -> None:
@@ -35,3 +38,23 @@ def test_memory_is_that_of_the_container(name: str, tmp_path: Path) -> None:
     for written, expected in {"1048576\n": 2**20, "max\n": machine, "9223372036854771712\n": machine}.items():
         limit.write_text(written)
         assert devices.available_memory(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("jax_default_prng_impl", "rbg", "seeds would not be independent"),
+        ("jax_enable_x64", True, "states and probes are float32"),
+        ("jax_debug_nans", True, "a run that diverges is recorded"),
+        ("jax_numpy_dtype_promotion", "strict", "integers and numbers are mixed"),
+    ],
+)
+def test_settings_of_jax_that_are_not_supported_rows_82_and_83(name: str, value: Any, reason: str) -> None:
+    devices.check_jax_settings()
+    before = getattr(jax.config, name)
+    jax.config.update(name, value)
+    try:
+        with pytest.raises(BadInput, match=f"^{name.upper()}={value} is not supported: {reason}"):
+            devices.check_jax_settings()
+    finally:
+        jax.config.update(name, before)

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -11,9 +12,10 @@ from urllib.parse import unquote, urldefrag
 import pytest
 from finished import finish
 
-from rnnjax.errors import BadInput, DamagedState, StorageFailed
+from rnnjax.errors import BadInput, DamagedState, FolderRefused, StorageFailed
 from rnnjax.reports.ledger import read_entries
 from rnnjax.reports.site import write_site
+from rnnjax.storage.sealed import SEAL
 
 PAGES = ("index.html", "grid/index.html", "second/index.html")
 FORM = {"select", "input", "button", "textarea"}
@@ -158,8 +160,8 @@ def test_a_contradiction_links_to_statements_of_any_study(site: Path) -> None:
 
 def test_a_study_without_its_page_or_with_anothers_is_refused(tmp_path: Path) -> None:
     folder = finish(tmp_path / "grid")
-    text = (folder / "page.json").read_text()
-    (folder / "page.json").write_text(text.replace('"verdict":"refuted"', '"verdict":"unresolved"'))
+    page = json.loads((folder / "page.json").read_text().replace('"verdict":"refuted"', '"verdict":"unresolved"'))
+    (folder / "page.json").write_text(json.dumps({name: value for name, value in page.items() if name != SEAL}))
     with pytest.raises(DamagedState, match="are not of the same run"):
         write_site(tmp_path / "lab", read_entries([folder]))
     (folder / "page.json").unlink()
@@ -172,3 +174,26 @@ def test_a_place_that_cannot_be_written_is_named(site: Path, tmp_path: Path) -> 
     (tmp_path / "lab").write_text("")
     with pytest.raises(StorageFailed, match="lab"):
         write_site(tmp_path / "lab", read_entries([site.parent / "results" / "grid"]))
+
+
+def test_a_page_of_the_user_is_not_overwritten(tmp_path: Path) -> None:
+    entries = read_entries([finish(tmp_path / "grid")])
+    for page in ("index.html", "grid/index.html"):
+        out = tmp_path / page.replace("/", "-")
+        (out / page).parent.mkdir(parents=True)
+        (out / page).write_text("<p>mine</p>")
+        with pytest.raises(FolderRefused, match=f"{page} is not a page of rnnjax; expected a new folder"):
+            write_site(out, entries)
+        assert (out / page).read_text() == "<p>mine</p>"
+        assert [path.name for path in out.rglob("*") if path.is_file()] == ["index.html"]
+    with pytest.raises(FolderRefused, match="grid is a run folder; expected a new folder"):
+        write_site(tmp_path / "grid", entries)
+    write_site(tmp_path / "lab", entries)
+    write_site(tmp_path / "lab", entries)
+
+
+@pytest.mark.parametrize("name", ["javascript:alert(1)", "<img src=x>", "a b"])
+def test_a_folder_whose_name_is_no_address_is_refused(name: str, tmp_path: Path) -> None:
+    folder = finish(tmp_path / "grid").rename(tmp_path / name)
+    with pytest.raises(BadInput, match="run name must match"):
+        read_entries([folder])

@@ -14,7 +14,7 @@ from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import plugin_data_pb2
 
 from rnnjax.errors import StorageFailed
-from rnnjax.storage.event_files import ALIVE, ArmCurves, Chart, CurveTag
+from rnnjax.storage.event_files import ALIVE, ArmCurves, Chart, CurveTag, histogram_edges
 
 SEEDS = 5
 STEPS = 100
@@ -105,6 +105,13 @@ def test_a_damaged_file_of_an_earlier_attempt_is_kept_up_to_the_damage(tmp_path:
     with ArmCurves(tmp_path, 2, resumed_step=5) as curves:
         _write(curves, 6, 9)
     assert _series(tmp_path, "loss").keys() == set(range(1, 10))
+
+
+@pytest.mark.parametrize("values", [[1e8] * 3, [1, np.nextafter(1, 2)], [1e17, 1e17 + 16], [0, 0], [-3e38, 3e38]])
+def test_every_set_of_values_has_a_histogram(values: list[float]) -> None:
+    edges = histogram_edges(np.array(values))
+    assert np.all(np.diff(edges) > 0)
+    assert np.histogram(values, edges)[0].sum() == len(values)
 
 
 def test_the_band_is_the_t_interval_over_the_runs_alive(tmp_path: Path) -> None:

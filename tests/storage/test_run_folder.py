@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from rnnjax.storage import files
 from rnnjax.storage import run_folder as runs
 from rnnjax.storage.manifest import HERE, config_hash, git_commit, machine_fingerprint, read_manifest
 from rnnjax.storage.run_folder import open_run
+from rnnjax.storage.sealed import read_sealed_npz
 
 CONFIG = {"spec": {"hidden": 64, "block": 8}, "hp": {"clip_norm": math.inf, "learning_rate": 0.01}}
 MACHINE = {
@@ -139,8 +141,6 @@ REFUSALS: dict[str, tuple[Callable[[Path], None], dict[str, Any], type[RnnjaxErr
     "manifest of 0.1": (older_manifest, {"resume": True}, FolderRefused,
                         "manifest.json was written by rnnjax 0.1 (format 1); this is rnnjax 0.2.0 (format 2): "
                         "run the study again, or read it with rnnjax 0.1"),
-    "row 82": (nothing, {"machine": changed(MACHINE, numerics__jax_default_prng_impl="rbg")}, BadInput,
-               "JAX_DEFAULT_PRNG_IMPL=rbg is not supported: seeds would not be independent"),
     "row 83 x64": (interrupted, {"machine": changed(MACHINE, numerics__jax_enable_x64=True), "resume": True},
                    FolderRefused, "other numerics: it has jax_enable_x64 false, this one says true"),
     "row 83 flags": (interrupted, {"machine": changed(MACHINE, numerics__XLA_FLAGS="--fast"), "resume": True},
@@ -338,7 +338,7 @@ def test_the_life_of_a_run(tmp_path: Path) -> None:
 def test_done_is_written_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with opened(tmp_path / "run") as run:
         written: list[str] = []
-        monkeypatch.setattr(run, "write_json", lambda name, value: written.append(name))
+        monkeypatch.setattr(files, "write_text", lambda path, text: written.append(path.name))
         run.done()
     assert written == ["manifest.json", "DONE.json"]
 
@@ -375,7 +375,7 @@ def test_arrays_come_back_bitwise_and_pickles_never_row_76(tmp_path: Path) -> No
     }
     with opened(tmp_path / "run") as run:
         run.write_npz("metrics/base.npz", arrays)
-        back = files.read_npz(run.path / "metrics/base.npz")
+        back = read_sealed_npz(run.path / "metrics/base.npz")
         assert {k: (v.dtype, v.shape, v.tobytes()) for k, v in arrays.items()} == {
             k: (v.dtype, v.shape, v.tobytes()) for k, v in back.items()
         }
@@ -388,7 +388,7 @@ def test_arrays_come_back_bitwise_and_pickles_never_row_76(tmp_path: Path) -> No
         (run.path / "flipped.npz").write_bytes(flipped)
         for name in ("pickled.npz", "plain.pkl", "flipped.npz", "missing.npz"):
             with pytest.raises(DamagedState, match=f"cannot read .*{name}"):
-                files.read_npz(run.path / name)
+                read_sealed_npz(run.path / name)
 
 
 @pytest.mark.parametrize("name", ["../x.json", "/etc/x.json", "a/../../x.json", "inner/x.json"])
@@ -468,3 +468,20 @@ def test_the_commit_of_a_foreign_repository_is_not_taken(project: str, tracked: 
 def test_outside_git_there_is_no_commit(tmp_path: Path) -> None:
     assert git_commit(tmp_path) == ""
     assert (HERE / "manifest.py").exists()
+
+
+def test_a_folder_that_was_removed_is_not_made_again(tmp_path: Path) -> None:
+    with opened(tmp_path / "run") as run:
+        shutil.rmtree(tmp_path / "run")
+        with pytest.raises(StorageFailed, match=r"run or its \.lock was removed while a study was running in it"):
+            run.write_text("report.md", "x")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_lock_that_was_replaced_is_noticed(tmp_path: Path) -> None:
+    with opened(tmp_path / "run") as run:
+        run.check_held()
+        (tmp_path / "run" / ".lock").rename(tmp_path / "run" / "old")
+        (tmp_path / "run" / ".lock").touch()
+        with pytest.raises(FolderRefused, match="its .lock is another file now"):
+            run.write_text("report.md", "x")

@@ -20,7 +20,7 @@ from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput, DamagedState, FolderRefused, RnnjaxError
 from rnnjax.storage import run_folder
 from rnnjax.storage.checkpoints import Checkpoints
-from rnnjax.storage.files import read_npz
+from rnnjax.storage.sealed import read_sealed_json, read_sealed_npz, write_sealed_json
 from rnnjax.studies.load_networks import load_networks
 from rnnjax.studies.plan import continued_probes
 from rnnjax.studies.resume import load_stored_study, stored_overrides
@@ -98,7 +98,7 @@ def arrays(out: Path) -> dict[str, bytes]:
     return {
         f"{path.name}:{name}": values.tobytes()
         for path in sorted((out / "metrics").glob("*.npz"))
-        for name, values in read_npz(path).items()
+        for name, values in read_sealed_npz(path).items()
     }
 
 
@@ -122,7 +122,7 @@ def wrong_events(out: Path) -> list[str]:
     """Events that TensorBoard has twice, rows whose loss it lacks, and losses that are not the mean over the seeds."""
     found: list[str] = []
     for path in sorted((out / "metrics").glob("group-*.npz")):
-        recorded, names = read_npz(path), list(manifest(out)["config"]["arms"])
+        recorded, names = read_sealed_npz(path), list(manifest(out)["config"]["arms"])
         for arm in np.unique(recorded["arm"]):
             events = EventAccumulator(str(out / "tb" / names[arm]), size_guidance={"scalars": 0, "histograms": 0})
             events.Reload()
@@ -255,9 +255,12 @@ def test_log_spaced_probes_keep_what_was_measured(small: Path, tmp_path: Path) -
     probes = {"validation": 6, "spectrum": 4}
     whole = run(tmp_path / "whole" / "out", steps=120, **probes)
     out = run(tmp_path / "out", **probes)
-    before = read_npz(out / "metrics" / "group-0.npz")
+    before = read_sealed_npz(out / "metrics" / "group-0.npz")
     run(out, resume=True, steps=120, **probes)
-    after, at_once = read_npz(out / "metrics" / "group-0.npz"), read_npz(whole / "metrics" / "group-0.npz")
+    after, at_once = (
+        read_sealed_npz(out / "metrics" / "group-0.npz"),
+        read_sealed_npz(whole / "metrics" / "group-0.npz"),
+    )
     kept = [after["probe_steps"].tolist().index(step) for step in before["probe_steps"]]
     assert after["probe_steps"][-1] == 120 and after["probes/validation_loss"].shape[1] > len(kept)
     for name in ("probes/validation_loss", "probes/spectral_radius"):
@@ -374,8 +377,8 @@ def test_what_is_asked_of_a_folder_is_told_against_its_file(small: Path, tmp_pat
 def test_words_of_an_older_rnnjax_stay(small: Path, tmp_path: Path) -> None:
     """It stored no values of the file; without its words a short run would be held to all rules."""
     out = copy(small, tmp_path)
-    tree = json.loads((out / "study.json").read_text())
-    (out / "study.json").write_text(json.dumps(tree | {"overrides": "steps 60 (file: 90)"}))
+    tree = read_sealed_json(out / "study.json")
+    write_sealed_json(out / "study.json", tree | {"overrides": "steps 60 (file: 90)"})
     assert load_stored_study(out).overrides == "steps 60 (file: 90)"
     assert load_stored_study(out, [], 3).overrides == "steps 60 (file: 90), 3 seeds (file: 2)"
 

@@ -29,7 +29,7 @@ from rnnjax import probes as diagnostics
 from rnnjax.config.load import load_study
 from rnnjax.errors import AllDiverged, Stopped
 from rnnjax.storage.checkpoints import Checkpoints
-from rnnjax.storage.files import read_npz
+from rnnjax.storage.sealed import read_sealed_npz
 from rnnjax.studies import group, group_setup
 from rnnjax.studies import run as run_module
 from rnnjax.studies.group import GroupTrainer
@@ -84,7 +84,7 @@ def study_file(folder: Path, **settings: Any) -> Path:
 
 
 def arrays(out: Path) -> dict[str, np.ndarray]:
-    return read_npz(out / "metrics" / "group-0.npz")
+    return read_sealed_npz(out / "metrics" / "group-0.npz")
 
 
 def manifest(out: Path) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """A trained network out of a run folder, and what scripts/sample.py lets it say."""
 
 import importlib.util
-import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from rnnjax.errors import BadInput
 from rnnjax.networks.beam_search import beam_search
 from rnnjax.settings import Spec
 from rnnjax.settings.vocabulary import ids_to_text, text_to_ids
+from rnnjax.storage.sealed import read_sealed_json, write_sealed_json
 from rnnjax.studies.forecast_table import ForecastOptions, ForecastTable, forecast_table, format_forecast
 from rnnjax.studies.load_networks import LoadedNetwork, load_network
 from rnnjax.studies.run import run_study
@@ -146,9 +146,9 @@ def test_a_folder_without_a_network_is_refused(tmp_path: Path) -> None:
 def changed(folder: Path, place: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     """A copy of a run folder with another manifest."""
     shutil.copytree(folder, place)
-    manifest = json.loads((place / "manifest.json").read_text())
+    manifest = read_sealed_json(place / "manifest.json")
     change(manifest)
-    (place / "manifest.json").write_text(json.dumps(manifest))
+    write_sealed_json(place / "manifest.json", manifest)
     return place
 
 
