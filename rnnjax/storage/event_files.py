@@ -16,8 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
@@ -27,7 +26,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary, SummaryMetadata
 from tensorboardX.proto.tensor_pb2 import TensorProto
 from tensorboardX.proto.tensor_shape_pb2 import TensorShapeProto
-from tensorboardX.record_writer import RecordWriter, masked_crc32c
+from tensorboardX.record_writer import masked_crc32c
 
 from rnnjax.errors import StorageFailed
 
@@ -61,7 +60,7 @@ class Chart(NamedTuple):
 
 
 class ArmCurves:
-    """The TensorBoard run of one arm; a context manager.
+    """The TensorBoard run of one arm; every method has written all when it returns.
 
     Args:
         folder: of this arm, the name under which TensorBoard shows it.
@@ -75,15 +74,17 @@ class ArmCurves:
     def __init__(self, folder: Path, attempt: int, resumed_step: int | None = None) -> None:
         self._folder = folder
         self._first_step = 0 if resumed_step is None else resumed_step + 1
+        self._pending = bytearray()  # that are not in the file yet
         self._last_step = 0
         with self._storage():
             folder.mkdir(parents=True, exist_ok=True)
             for path in folder.glob("events.out.tfevents.*"):
                 _forget(path, self._first_step)
-            self._file = RecordWriter(str(folder / f"events.out.tfevents.{attempt:06d}"))
-            self._write(0, file_version="brain.Event:2")
-            self._write(self._first_step, session_log=SessionLog(status=SessionLog.START))
-            self._file.flush()
+            self._path = folder / f"events.out.tfevents.{attempt:06d}"
+            self._path.write_bytes(b"")
+            self._collect(0, file_version="brain.Event:2")
+            self._collect(self._first_step, session_log=SessionLog(status=SessionLog.START))
+            self._append()
 
     def rows(
         self, steps_S: np.ndarray, rows: dict[str, np.ndarray], alive_nS: np.ndarray, tags: Sequence[CurveTag]
@@ -99,8 +100,8 @@ class ArmCurves:
         table = np.stack(list(columns.values()), axis=1).tolist()
         with self._storage():
             for step, values in zip(steps_S.tolist(), table, strict=True):
-                self._write(step, summary=_scalars(dict(zip(columns, values, strict=True))))
-            self._file.flush()
+                self._collect(step, summary=_scalars(dict(zip(columns, values, strict=True))))
+            self._append()
 
     def histogram(self, step: int, name: str, values: np.ndarray) -> None:
         """Add the distribution of an array's finite values, as over units or over eigenvalues."""
@@ -139,34 +140,22 @@ class ArmCurves:
         value = Summary.Value(tag="custom_scalars__config__", tensor=tensor, metadata=metadata)
         self._add(self._first_step, Summary(value=[value]))
 
-    def close(self) -> None:
-        """Bring everything to the disk."""
-        with self._storage():
-            try:
-                self._file.flush()
-            finally:
-                self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            self.close()
-        except StorageFailed:
-            if error is None:  # otherwise the first failure is the one to report
-                raise
-
     def _add(self, step: int, content: Summary) -> None:
         with self._storage():
-            self._write(step, summary=content)
-            self._file.flush()
+            self._collect(step, summary=content)
+            self._append()
 
-    def _write(self, step: int, **content: Any) -> None:
-        self._file.write(Event(wall_time=time.time(), step=step, **content).SerializeToString())
+    def _collect(self, step: int, **content: Any) -> None:
+        event = Event(wall_time=time.time(), step=step, **content).SerializeToString()
+        size = len(event).to_bytes(8, "little")
+        self._pending += size + _checksum(size) + event + _checksum(event)
         self._last_step = max(self._last_step, step)
+
+    def _append(self) -> None:
+        """The file is open for this moment only: a study may have more arms than a process may have open files."""
+        with self._path.open("ab") as file:
+            file.write(self._pending)
+        self._pending.clear()
 
     @contextmanager
     def _storage(self) -> Iterator[None]:

@@ -102,21 +102,21 @@ class GroupTrainer:
             resumed = self.restore(checkpoints)
             if resumed is None and self.context.study.file.init_from:
                 self.start_from_source()
-            with self.open_tensorboard(resumed, shown) as logger:
-                if resumed is None:
-                    self.log(logger, 0, self.step, self.probe())
-                if logger.rewritten:
-                    self.log_again(logger)
-                while self.step < self.spec.steps:
-                    since = self.step
-                    self.advance()
-                    self.log(logger, since, self.step, self.probe())
-                    self.show_progress()
-                    self.call_back()
-                    self.save(checkpoints)
-                with self.context.clock.phase("io"):
-                    # One step on: a resumed study, which forgets all behind its checkpoint, does not show this twice.
-                    logger.finish(self.step + 1, dict(self.final_metrics(logger.arms, self.recorded())))
+            logger = self.open_tensorboard(resumed, shown)
+            if resumed is None:
+                self.log(logger, 0, self.step, self.probe())
+            if logger.rewritten:
+                self.log_again(logger)
+            while self.step < self.spec.steps:
+                since = self.step
+                self.advance()
+                self.log(logger, since, self.step, self.probe())
+                self.show_progress()
+                self.call_back()
+                self.save(checkpoints)
+            with self.context.clock.phase("io"):
+                # One step on: a resumed study, which forgets all behind its checkpoint, does not show this twice.
+                logger.finish(self.step + 1, dict(self.final_metrics(logger.arms, self.recorded())))
         self.context.display.finish(self.step)
 
     def recorded(self) -> Recorded:

@@ -1,7 +1,6 @@
 """TensorBoard logging of one group: for each arm its curves, its probe values and the texts that it generates."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -45,18 +44,9 @@ class TensorBoardLogger:
         self.tags = {name: board.curve_tags(name, scalars) for name in arms}
         self.rewritten = resumed_step is not None and any(is_damaged(folder / name, resumed_step) for name in arms)
         resumed_step = None if self.rewritten else resumed_step
-        self._stack = ExitStack()
-        self._curves = {
-            name: self._stack.enter_context(ArmCurves(folder / name, attempt, resumed_step)) for name in arms
-        }
+        self._curves = {name: ArmCurves(folder / name, attempt, resumed_step) for name in arms}
         for curves in self._curves.values():
             curves.layout(board.charts())
-
-    def __enter__(self) -> "TensorBoardLogger":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stack.close()
 
     def log(self, step: int, steps_S: np.ndarray, record: StepMetrics, measured: dict[str, np.ndarray]) -> None:
         """Add rows of the record (leaves [R, S]; none before the first step) and probe values [R, ...] at `step`."""

@@ -76,9 +76,9 @@ def log_split_arms(context: RunContext, trainer: GroupTrainer, arms: dict[int, n
     if not arms:
         return
     names = {context.study.arms[arm].name: rows for arm, rows in arms.items()}
-    with trainer.tensorboard(names, None) as logger:
-        log_recorded(logger, whole, trainer.step)
-        logger.finish(trainer.step + 1, dict(trainer.final_metrics(names, whole)))
+    logger = trainer.tensorboard(names, None)
+    log_recorded(logger, whole, trainer.step)
+    logger.finish(trainer.step + 1, dict(trainer.final_metrics(names, whole)))
 
 
 def group_order(group: Sequence[Run], parts: Sequence[Recorded]) -> np.ndarray:

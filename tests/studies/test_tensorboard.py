@@ -126,14 +126,12 @@ def test_a_long_training_is_logged_with_its_first_point_and_every_probe(init: St
     steps = logged_steps(rows, [0, 70, 3000])
     loss_nS = np.random.default_rng(0).random((2, 3000))
     board = plan_board(init)
-    with TensorBoardLogger(
-        tmp_path, {name: np.arange(2)}, 1, None, "", board, ["validation_loss"], [], steps
-    ) as logger:
-        for since, until in ((0, 0), (0, 70), (70, 1500), (1500, 3000)):
-            new = (rows > since) & (rows <= until)
-            record = StepMetrics(loss_nS[:, new], *[np.zeros((2, int(new.sum())))] * (len(StepMetrics._fields) - 1))
-            measured = {"validation_loss": np.full(2, float(until))} if until != 1500 else {}
-            logger.log(until, rows[new], record, measured)
+    logger = TensorBoardLogger(tmp_path, {name: np.arange(2)}, 1, None, "", board, ["validation_loss"], [], steps)
+    for since, until in ((0, 0), (0, 70), (70, 1500), (1500, 3000)):
+        new = (rows > since) & (rows <= until)
+        record = StepMetrics(loss_nS[:, new], *[np.zeros((2, int(new.sum())))] * (len(StepMetrics._fields) - 1))
+        measured = {"validation_loss": np.full(2, float(until))} if until != 1500 else {}
+        logger.log(until, rows[new], record, measured)
     events = EventAccumulator(str(tmp_path / name), size_guidance={"scalars": 0}).Reload()
     loss = {event.step: event.value for event in events.Scalars("loss")}
     assert 900 < len(loss) < 1000 and min(loss) == 1 and max(loss) == 3000
