@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rnnjax.analysis.rules import RULES as RULES
     from rnnjax.api.examine import examine as examine
+    from rnnjax.api.interop import from_torch as from_torch
+    from rnnjax.api.interop import to_torch_state_dict as to_torch_state_dict
     from rnnjax.api.networks import Network as Network
     from rnnjax.api.networks import load_network as load_network
     from rnnjax.api.registries import register_cell as register_cell
@@ -61,6 +63,8 @@ _MODULES = {  # name -> the module that defines it, in the order of docs/python_
     "Results": "api.results",
     "load_network": "api.networks",
     "Network": "api.networks",
+    "from_torch": "api.interop",
+    "to_torch_state_dict": "api.interop",
     "examine": "api.examine",
     "CELLS": "networks.cells",
     "register_cell": "api.registries",
