@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rnnjax.analysis.rules import RULES as RULES
     from rnnjax.api.examine import examine as examine
+    from rnnjax.api.exports import to_stablehlo as to_stablehlo
     from rnnjax.api.interop import from_torch as from_torch
     from rnnjax.api.interop import to_torch_state_dict as to_torch_state_dict
+    from rnnjax.api.interop_keras import from_keras as from_keras
+    from rnnjax.api.interop_keras import to_keras as to_keras
     from rnnjax.api.networks import Network as Network
     from rnnjax.api.networks import load_network as load_network
     from rnnjax.api.registries import register_cell as register_cell
@@ -65,6 +68,9 @@ _MODULES = {  # name -> the module that defines it, in the order of docs/python_
     "Network": "api.networks",
     "from_torch": "api.interop",
     "to_torch_state_dict": "api.interop",
+    "to_keras": "api.interop_keras",
+    "from_keras": "api.interop_keras",
+    "to_stablehlo": "api.exports",
     "examine": "api.examine",
     "CELLS": "networks.cells",
     "register_cell": "api.registries",

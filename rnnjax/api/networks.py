@@ -126,6 +126,10 @@ class Network:
         carry, outputs_TBO = apply_function(self.spec.program)(array_settings(self.hp), self.params, carry, inputs)
         return carry, outputs_TBO if has_streams else outputs_TBO[:, 0]
 
+    def initial_carry(self, streams: int = 1) -> Carry:
+        """The carry before the first step: a dictionary of the layers, leaves [streams, H]; (c, h) of an lstm."""
+        return build_network(self.spec, self.hp).carry(self.params, key_for(self.hp, "evaluation"), streams)
+
     def __call__(self, x: Any) -> Array:
         """The outputs of `apply` from the initial state."""
         return self.apply(x)[1]
@@ -187,7 +191,7 @@ class Network:
 
     def evaluation_window(self, data: Any) -> tuple[WindowData, str]:
         """The windows of new data, or of the held-out part of the training, and what a token is."""
-        if self.spec.task.name == IMPORTED:
+        if self.arm == IMPORTED and not self.vocabulary:
             return batch_window(self.loaded, data), "character"
         task = self.load_task() if data is None else new_task(self.loaded, data)
         return held_out_window(task, self.spec.window, self.spec.carry == "carried"), task.token
