@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from rnnjax.api.interop import to_torch_state_dict as to_torch_state_dict
     from rnnjax.api.interop_keras import from_keras as from_keras
     from rnnjax.api.interop_keras import to_keras as to_keras
+    from rnnjax.api.interop_onnx import from_onnx as from_onnx
+    from rnnjax.api.interop_onnx import to_onnx as to_onnx
     from rnnjax.api.networks import Network as Network
     from rnnjax.api.networks import load_network as load_network
     from rnnjax.api.registries import register_cell as register_cell
@@ -70,6 +72,8 @@ _MODULES = {  # name -> the module that defines it, in the order of docs/python_
     "to_torch_state_dict": "api.interop",
     "to_keras": "api.interop_keras",
     "from_keras": "api.interop_keras",
+    "to_onnx": "api.interop_onnx",
+    "from_onnx": "api.interop_onnx",
     "to_stablehlo": "api.exports",
     "examine": "api.examine",
     "CELLS": "networks.cells",
