@@ -11,8 +11,10 @@ import numpy as np
 
 from rnnjax.api.networks import Network
 from rnnjax.errors import BadInput
+from rnnjax.interop.entries import check_file
 from rnnjax.interop.form import NetworkForm
 from rnnjax.interop.programs import form_to_program, program_to_form
+from rnnjax.interop.safetensors import read_safetensors, safetensors_bytes
 from rnnjax.interop.torch_entries import (
     TorchOptions,
     form_from_module,
@@ -20,8 +22,10 @@ from rnnjax.interop.torch_entries import (
     form_to_state_dict,
     is_torch_module,
 )
+from rnnjax.interop.torch_files import read_torch_file
 from rnnjax.settings import HParams, TaskSpec
 from rnnjax.settings.vocabulary import Vocabulary
+from rnnjax.storage.files import atomic_write
 from rnnjax.studies.load_networks import IMPORTED, LoadedNetwork
 
 
@@ -69,7 +73,7 @@ def from_torch(
 ) -> Network:
     """A network of torch as a network here: `nn.RNN`, `nn.GRU` or `nn.LSTM`, an embedding before it, a readout behind.
 
-    torch is imported for a `.pt` file alone. Windows are read time first, whatever batch_first was.
+    torch is never imported. Windows are read time first, whatever batch_first was.
 
     Args:
         source: a module, a state dict (name -> tensor or array), or a file: .safetensors, or .pt with weights alone.
@@ -97,25 +101,42 @@ def from_torch(
     elif isinstance(source, Mapping):
         form = form_from_state_dict(source, options)
     elif isinstance(source, str | PathLike):
-        raise BadInput(f"{Path(source)}: expected a module or a state dict")
+        form = form_from_state_dict(read_torch(Path(source)), options)
     else:
         raise BadInput(f"source: got {type(source).__name__}; expected a module, a state dict or a file")
     return network_of_form(form, vocabulary)
 
 
-def to_torch_state_dict(
-    network: Network, names: tuple[str, str, str] = ("embedding", "rnn", "readout")
+def read_torch(path: Path) -> dict[str, np.ndarray]:
+    """The state dict of a file. Raises: BadInput for a file that is not there, or of another kind."""
+    check_file(path)
+    return read_safetensors(path) if path.suffix == ".safetensors" else read_torch_file(path)
+
+
+def to_torch(
+    network: Network,
+    file: str | PathLike[str] | None = None,
+    *,
+    names: tuple[str, str, str] = ("embedding", "rnn", "readout"),
 ) -> dict[str, np.ndarray]:
     """The weights of a network as the entries of a state dict of torch, in NumPy.
 
     The second bias of torch's cells is 0, but for b_hn of a GRU. A readout that is the identity is left out.
 
-    Args: names: of the modules of the embedding, the recurrent layers and the readout; "" = no module.
+    Args:
+        file: a .safetensors file that is written too. names: of the modules of the embedding, the recurrent layers and
+            the readout; "" = no module.
 
-    Raises: BadInput for a cell, layer normalisation or initial state that torch does not have.
+    Raises: BadInput for a cell, layer normalisation or initial state that torch does not have, or another kind of file.
 
     Example:
-        >>> list(rj.to_torch_state_dict(imported, names=("", "", "")))
+        >>> list(rj.to_torch(imported, names=("", "", "")))
         ['weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', 'bias_hh_l0']
     """
-    return form_to_state_dict(form_of_network(network), names)
+    entries = form_to_state_dict(form_of_network(network), names)
+    if file is not None:
+        if Path(file).suffix != ".safetensors":
+            raise BadInput(f"file: got {str(file)!r}; expected a name that ends in .safetensors")
+        with atomic_write(Path(file)) as stream:
+            stream.write(safetensors_bytes(entries))
+    return entries

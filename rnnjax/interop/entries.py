@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,14 @@ def as_array(name: str, value: Any) -> np.ndarray:
     if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
         raise BadInput(f"'{name}': got {type(value).__name__}; expected an array of numbers")
     return array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
+
+
+def check_file(path: Path) -> None:
+    """Raises: BadInput where there is no file of that name, with the nearest beside it."""
+    if not path.is_file():
+        beside = [each.name for each in sorted(path.parent.glob("*")) if each.is_file()] if path.parent.is_dir() else []
+        close = difflib.get_close_matches(path.name, beside, 3, 0.5)
+        raise BadInput(f"{path}: no such file" + (f"; nearest: {', '.join(close)}" if close else ""))
 
 
 def check_one_of(field: str, value: Any, known: Iterable[Any], reason: str = "") -> None:

@@ -98,17 +98,17 @@ def program_to_form(spec: Spec, params: Params) -> NetworkForm:
     for number in range(spec.layers):
         forward, *backward = (numpy_tree(params[f"{name}_{number}"]) for name in directions)
         layers.append(Layer(spec.cell, forward, backward[0] if backward else None, activation))
-    embedding = np.asarray(params["embedding"]["table"]) if spec.embedding else None
-    bias = np.asarray(params["readout"]["bias"])
-    kernel = np.asarray(embedding.T if spec.tied and embedding is not None else params["readout"]["kernel"])
+    embedding = np.array(params["embedding"]["table"]) if spec.embedding else None
+    bias = np.array(params["readout"]["bias"])
+    kernel = np.array(embedding.T if spec.tied and embedding is not None else params["readout"]["kernel"])
     is_identity = not bias.any() and np.array_equal(kernel, np.eye(*kernel.shape))
     readout = None if is_identity and not spec.tied else Readout(kernel, bias)
     return check_form(NetworkForm(tuple(layers), embedding, readout, source="network"))
 
 
 def numpy_tree(params: Params) -> Params:
-    """Parameters as NumPy arrays."""
-    return {name: numpy_tree(leaf) if isinstance(leaf, dict) else np.asarray(leaf) for name, leaf in params.items()}
+    """Parameters as NumPy arrays of their own, which may be written to."""
+    return {name: numpy_tree(leaf) if isinstance(leaf, dict) else np.array(leaf) for name, leaf in params.items()}
 
 
 def states_to_carry(spec: Spec, hidden: Any, cell_state: Any = None) -> Carry:

@@ -14,7 +14,7 @@ from jax import Array
 
 from rnnjax.networks.activations import ACTIVATIONS
 from rnnjax.networks.flax_bridge import from_flax
-from rnnjax.networks.initializers import INITIALIZERS
+from rnnjax.networks.initializers import ALL_GATES, INITIALIZERS, RECURRENT_INITIALIZERS
 from rnnjax.settings import HParams, Spec
 from rnnjax.settings.checks import lookup
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
@@ -149,19 +149,22 @@ def build_cell(
     Raises:
         BadInput: an unknown initializer.
     """
-    starts = [
-        lookup(INITIALIZERS, getattr(spec, field), field) for field in ("kernel_initializer", "recurrent_initializer")
-    ]
+    kernel_start = lookup(INITIALIZERS, spec.kernel_initializer, "kernel_initializer")
+    recurrent_start = lookup(INITIALIZERS | RECURRENT_INITIALIZERS, spec.recurrent_initializer, "recurrent_initializer")
 
-    def blocks(start: Callable[..., Array], key: Array, rows: int, gain: Any) -> Array:
+    def blocks(name: str, start: Callable[..., Array], key: Array, rows: int, gain: Any) -> Array:
+        if name in ALL_GATES:
+            return start(key, (rows, len(gates) * spec.hidden), jnp.asarray(gain))
         keys = jax.random.split(key, len(gates)) if len(gates) > 1 else [key]
         return jnp.concatenate([start(gate_key, (rows, spec.hidden), jnp.asarray(gain)) for gate_key in keys], axis=1)
 
     def init(key: Array) -> Params:
         kernel_key, recurrent_key = jax.random.split(key)
         return {
-            "kernel": blocks(starts[0], kernel_key, spec.inputs, hp.kernel_gain),
-            "recurrent_kernel": blocks(starts[1], recurrent_key, spec.hidden, hp.recurrent_gain),
+            "kernel": blocks(spec.kernel_initializer, kernel_start, kernel_key, spec.inputs, hp.kernel_gain),
+            "recurrent_kernel": blocks(
+                spec.recurrent_initializer, recurrent_start, recurrent_key, spec.hidden, hp.recurrent_gain
+            ),
             "bias": jnp.zeros(len(gates) * spec.hidden),
             "gate": gate_init(),
         }
