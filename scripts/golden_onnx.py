@@ -1,4 +1,4 @@
-"""Write the models of ONNX that the tests of `rnnjax.from_onnx` read: torch's, by its two exporters, with their outputs.
+"""Write the models of ONNX that the tests of `rnnjax.from_onnx` read: torch's, by its two exporters, with outputs.
 
 Needs what the tests do not: pip install torch onnx onnxscript.
 """
@@ -19,7 +19,7 @@ def make_module(kind: str, layers: int, bidirectional: bool, summary: str) -> An
     """
     import torch
 
-    class Module(torch.nn.Module):
+    class Module(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.embedding = torch.nn.Embedding(SYMBOLS, INPUTS)

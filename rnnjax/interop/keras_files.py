@@ -12,7 +12,7 @@ import numpy as np
 
 from rnnjax.devices import available_memory
 from rnnjax.errors import BadInput
-from rnnjax.interop.entries import Entries
+from rnnjax.interop.entries import Entries, check_file
 from rnnjax.interop.hdf5_arrays import read_hdf5
 from rnnjax.interop.keras_models import KerasLayer, stored_layers
 
@@ -29,6 +29,7 @@ def file_layers(path: Path, activation: str = "tanh") -> tuple[list[KerasLayer],
 
     Raises: BadInput for a file that cannot be read, or is none of Keras 3.
     """
+    check_file(path)
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -47,7 +47,8 @@ def read_layer(node: Any, weights: tuple[Any, Any, Any], peepholes: Any) -> Laye
         direction_params(cell, kernel, inner, bias)
         for kernel, inner, bias in zip(kernels, recurrent, biases, strict=True)
     ]
-    return Layer(cell, *directions, activation=read_activation(place, cell, len(directions), known))  # type: ignore[arg-type]
+    activation = read_activation(place, cell, len(directions), known)
+    return Layer(cell, directions[0], directions[1] if directions[1:] else None, activation)
 
 
 def direction_params(cell: str, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray | None) -> Params:

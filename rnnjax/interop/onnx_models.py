@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnjax.errors import BadInput
+from rnnjax.interop.entries import check_file
 
 
 class Model(NamedTuple):
@@ -40,6 +41,7 @@ def is_onnx_object(value: Any) -> bool:
 
 def load_model(path: Path) -> Any:
     """The model of a file, with the data that it keeps beside it. Raises: BadInput for what is none."""
+    check_file(path)
     onnx = import_onnx()
     try:
         return onnx.load(str(path))
