@@ -9,6 +9,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rnnjax.analysis.rules import RULES as RULES
     from rnnjax.api.examine import examine as examine
+    from rnnjax.api.exports import to_stablehlo as to_stablehlo
+    from rnnjax.api.interop import from_torch as from_torch
+    from rnnjax.api.interop import to_torch as to_torch
+    from rnnjax.api.interop_keras import from_keras as from_keras
+    from rnnjax.api.interop_keras import to_keras as to_keras
+    from rnnjax.api.interop_onnx import from_onnx as from_onnx
+    from rnnjax.api.interop_onnx import to_onnx as to_onnx
+    from rnnjax.api.interop_trees import from_equinox as from_equinox
+    from rnnjax.api.interop_trees import from_haiku as from_haiku
+    from rnnjax.api.interop_trees import from_linen as from_linen
+    from rnnjax.api.interop_trees import from_nnx as from_nnx
+    from rnnjax.api.interop_trees import to_equinox as to_equinox
+    from rnnjax.api.interop_trees import to_haiku as to_haiku
+    from rnnjax.api.interop_trees import to_linen as to_linen
+    from rnnjax.api.interop_trees import to_nnx as to_nnx
     from rnnjax.api.networks import Network as Network
     from rnnjax.api.networks import load_network as load_network
     from rnnjax.api.registries import register_cell as register_cell
@@ -61,6 +76,21 @@ _MODULES = {  # name -> the module that defines it, in the order of docs/python_
     "Results": "api.results",
     "load_network": "api.networks",
     "Network": "api.networks",
+    "from_torch": "api.interop",
+    "to_torch": "api.interop",
+    "from_linen": "api.interop_trees",
+    "to_linen": "api.interop_trees",
+    "from_nnx": "api.interop_trees",
+    "to_nnx": "api.interop_trees",
+    "from_haiku": "api.interop_trees",
+    "to_haiku": "api.interop_trees",
+    "from_equinox": "api.interop_trees",
+    "to_equinox": "api.interop_trees",
+    "from_keras": "api.interop_keras",
+    "to_keras": "api.interop_keras",
+    "from_onnx": "api.interop_onnx",
+    "to_onnx": "api.interop_onnx",
+    "to_stablehlo": "api.exports",
     "examine": "api.examine",
     "CELLS": "networks.cells",
     "register_cell": "api.registries",

@@ -54,6 +54,7 @@ class OpaqueCell(NamedTuple):
     step: Callable[[Params, Carry, Array], Carry]  # params, carry, x [D] or an id -> carry
     hidden_state: Callable[[Carry], Array]
     activation: str = "tanh"  # as in `Cell`
+    gates: tuple[str, ...] = ()  # the blocks of params["recurrent_kernel"], by name, where it has one
 
 
 class LabelledSequence(NamedTuple):

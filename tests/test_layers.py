@@ -15,6 +15,7 @@ LAYERS = [  # a package may import from those above it in this list, and from th
     "networks",
     "tasks",
     "storage",
+    "interop",
     "training",
     "probes",
     "analysis",

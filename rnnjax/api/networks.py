@@ -16,7 +16,7 @@ from jax import Array
 
 from rnnjax.api.arguments import python_names
 from rnnjax.api.forecast import Forecast, network_forecast
-from rnnjax.api.new_data import network_inputs, new_task
+from rnnjax.api.new_data import batch_window, network_inputs, new_task
 from rnnjax.errors import BadInput
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_network, require_unidirectional
@@ -26,7 +26,7 @@ from rnnjax.settings.vocabulary import Vocabulary
 from rnnjax.studies import load_networks
 from rnnjax.studies.datasets import load_tasks
 from rnnjax.studies.forecasting import array_settings
-from rnnjax.studies.load_networks import LoadedNetwork
+from rnnjax.studies.load_networks import IMPORTED, LoadedNetwork
 from rnnjax.studies.sampling import SamplingOptions, continue_text
 from rnnjax.tasks.windows import held_out_window
 from rnnjax.training.loss import evaluate_loss
@@ -126,6 +126,10 @@ class Network:
         carry, outputs_TBO = apply_function(self.spec.program)(array_settings(self.hp), self.params, carry, inputs)
         return carry, outputs_TBO if has_streams else outputs_TBO[:, 0]
 
+    def initial_carry(self, streams: int = 1) -> Carry:
+        """The carry before the first step: a dictionary of the layers, leaves [streams, H]; (c, h) of an lstm."""
+        return build_network(self.spec, self.hp).carry(self.params, key_for(self.hp, "evaluation"), streams)
+
     def __call__(self, x: Any) -> Array:
         """The outputs of `apply` from the initial state."""
         return self.apply(x)[1]
@@ -139,6 +143,8 @@ class Network:
 
         Raises: BadInput for an option that breaks its rule, or a network that reads no text.
         """
+        if not self.vocabulary and self.arm == IMPORTED:
+            raise BadInput("sample: got a network without a vocabulary; expected vocabulary= where it is imported")
         if not self.vocabulary:
             raise BadInput(f"sample: this network was trained on '{self.spec.task.name}'; expected a text")
         known = set(SamplingOptions._fields) - {"prompt", "greedy"}
@@ -173,22 +179,33 @@ class Network:
 
         The state is carried or reset as in training.
 
-        Args: data: a string with a line break, ids, an array, a table or a file; None = the held-out part.
+        Args: data: a string with a line break, ids, an array, a table or a file; of a network of another library that
+            reads no text, (inputs, targets) as of `examine`; None = the held-out part.
 
         Raises: BadInput for data that the network cannot read, or that are shorter than a window.
         """
         with python_names():
-            task = self.load_task() if data is None else new_task(self.loaded, data)
-            window = held_out_window(task, self.spec.window, self.spec.carry == "carried")
+            window, token = self.evaluation_window(data)
         loss = evaluate_function(self.spec.program)(array_settings(self.hp), self.params, window)
-        return Evaluation(float(loss), loss_unit(self.spec.loss, task.token), count_predictions(window))
+        return Evaluation(float(loss), loss_unit(self.spec.loss, token), count_predictions(window))
+
+    def evaluation_window(self, data: Any) -> tuple[WindowData, str]:
+        """The windows of new data, or of the held-out part of the training, and what a token is."""
+        if self.arm == IMPORTED and not self.vocabulary:
+            return batch_window(self.loaded, data), "character"
+        task = self.load_task() if data is None else new_task(self.loaded, data)
+        return held_out_window(task, self.spec.window, self.spec.carry == "carried"), task.token
 
     def load_task(self) -> Task:
-        """The data of the training. Raises: BadInput where they have changed."""
+        """The data of the training. Raises: BadInput where they have changed, or are not known."""
+        if self.task is None and self.arm == IMPORTED:
+            raise BadInput("data: got none; expected some, since a network of another library has none of its own")
         return self.task or load_tasks([self.spec.task])[0][self.spec.task]
 
     def __repr__(self) -> str:
         size = f"{self.spec.cell} {self.spec.hidden}" + (f" x {self.spec.layers}" if self.spec.layers > 1 else "")
+        if self.arm == IMPORTED and self.step == 0:
+            return f"Network({size}, {IMPORTED})"
         return f"Network({size}, arm {self.arm!r}, seed {self.seed}, step {self.step:,})"
 
     def _repr_html_(self) -> str:

@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -21,7 +22,7 @@ from rnnjax.studies.load_networks import LoadedNetwork
 from rnnjax.tasks.series_columns import prepared_rows, sequence_maker
 from rnnjax.tasks.series_source import read_rows, scale_rows
 from rnnjax.tasks.windows import next_step
-from rnnjax.types import SeriesLayout, SeriesRows, Task
+from rnnjax.types import SeriesLayout, SeriesRows, Task, WindowData
 
 
 def new_task(network: LoadedNetwork, data: Any) -> Task:
@@ -62,6 +63,26 @@ def check_ids(data: Any, network: LoadedNetwork) -> np.ndarray:
         found = f"ids {ids.min()}..{ids.max()}" if ids.size else "nothing"
         raise BadInput(f"data: got {found}; {expected}")
     return ids.astype(np.int32)
+
+
+def batch_window(network: LoadedNetwork, data: Any) -> WindowData:
+    """One window of (inputs, targets), optionally with a loss mask, time first, for a network of another library.
+
+    Raises: BadInput for anything else, or shapes that do not fit.
+    """
+    if not isinstance(data, tuple) or len(data) not in (2, 3):
+        what = "none" if data is None else type(data).__name__
+        raise BadInput(f"data: got {what}; expected (inputs, targets) or (inputs, targets, loss mask), time first")
+    inputs, has_streams = network_inputs(network, data[0])
+    targets, *mask = (np.asarray(part) if has_streams else np.asarray(part)[:, None] for part in data[1:])
+    is_id = network.spec.loss == "cross_entropy"
+    expected = inputs.shape[:2] if is_id else (*inputs.shape[:2], network.spec.outputs)
+    if targets.shape != expected or is_id != np.issubdtype(targets.dtype, np.integer):
+        kind = "ids" if is_id else "numbers"
+        raise BadInput(f"data: got targets {targets.dtype} {list(targets.shape)}; expected {kind} {list(expected)}")
+    dtype = np.int32 if is_id else np.asarray(inputs).dtype
+    loss_mask = np.asarray(mask[0], np.float32)[None] if mask else None
+    return WindowData(np.asarray(inputs)[None], targets.astype(dtype)[None], loss_mask)
 
 
 def text_task(network: LoadedNetwork, ids_N: np.ndarray) -> Task:
@@ -164,7 +185,10 @@ def network_inputs(network: LoadedNetwork, x: Any) -> tuple[Array, bool]:
         if ids.ndim not in (1, 2):
             raise BadInput(f"x: got ids of shape {ids.shape}; expected [T] or [T, B]")
         return jnp.asarray(ids if ids.ndim == 2 else ids[:, None]), ids.ndim == 2
-    values = np.asarray(x, np.float32)
+    if network.spec.embedding and not isinstance(x, str):
+        ids = check_ids(x, network)
+        return jnp.asarray(ids if ids.ndim == 2 else ids[:, None]), ids.ndim == 2
+    values = np.asarray(x, jax.dtypes.canonicalize_dtype(np.float64))  # float32, unless a user has turned float64 on
     width = network.spec.inputs
     values = values[:, None] if values.ndim == 1 and width == 1 else values
     if values.ndim not in (2, 3) or values.shape[-1] != width or not len(values):

@@ -14,7 +14,7 @@ from jax import Array
 
 from rnnjax.networks.activations import ACTIVATIONS
 from rnnjax.networks.flax_bridge import from_flax
-from rnnjax.networks.initializers import INITIALIZERS
+from rnnjax.networks.initializers import ALL_GATES, INITIALIZERS, RECURRENT_INITIALIZERS
 from rnnjax.settings import HParams, Spec
 from rnnjax.settings.checks import lookup
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
@@ -80,6 +80,32 @@ def gru(spec: Spec, hp: HParams) -> Cell:
     return build_cell(spec, hp, ("reset", "update", "new"), gate, lambda: {"bias": jnp.zeros(spec.hidden)})
 
 
+def gru_before(spec: Spec, hp: HParams) -> OpaqueCell:
+    """Gated recurrent unit, reset before the product; the carry is h [H].
+
+    q = s(u_q + r_q), z = s(u_z + r_z), n = phi(u_n + (q * h) R_n), h' = (1 - z) n + z h. The second product of a step
+    is inside the gate, so it has no layer normalisation, no dropout and no backward pass of its own.
+    Source: Cho et al. 2014, arXiv:1406.1078, in the form of Haiku, ONNX's default and Keras with reset_after=False.
+    """
+    phi = lookup(ACTIVATIONS, spec.activation, "activation")
+
+    def gate(params: Params, h: Array, u: Array, r: Array) -> Array:
+        (_, u_update, u_new), (_, r_update, r_new) = jnp.split(u, 3), jnp.split(r, 3)
+        update = jax.nn.sigmoid(u_update + r_update)
+        return (1 - update) * phi(u_new + r_new) + update * h
+
+    cell = build_cell(spec, hp, ("reset", "update", "new"), gate)
+
+    def step(params: Params, h: Array, x: Array) -> Array:
+        u = cell.project_input(params, x)
+        gates_H2H, new_HH = jnp.split(params["recurrent_kernel"], [2 * spec.hidden], axis=1)
+        r = h @ gates_H2H
+        reset = jax.nn.sigmoid(u[: spec.hidden] + r[: spec.hidden])
+        return cell.gate(params["gate"], h, u, jnp.concatenate([r, (reset * h) @ new_HH]))
+
+    return OpaqueCell(cell.init, cell.carry, step, cell.hidden_state, spec.activation, cell.gates)
+
+
 def lstm(spec: Spec, hp: HParams) -> Cell:
     """Long short-term memory; the carry is (c [H], h [H]).
 
@@ -123,19 +149,22 @@ def build_cell(
     Raises:
         BadInput: an unknown initializer.
     """
-    starts = [
-        lookup(INITIALIZERS, getattr(spec, field), field) for field in ("kernel_initializer", "recurrent_initializer")
-    ]
+    kernel_start = lookup(INITIALIZERS, spec.kernel_initializer, "kernel_initializer")
+    recurrent_start = lookup(INITIALIZERS | RECURRENT_INITIALIZERS, spec.recurrent_initializer, "recurrent_initializer")
 
-    def blocks(start: Callable[..., Array], key: Array, rows: int, gain: Any) -> Array:
+    def blocks(name: str, start: Callable[..., Array], key: Array, rows: int, gain: Any) -> Array:
+        if name in ALL_GATES:
+            return start(key, (rows, len(gates) * spec.hidden), jnp.asarray(gain))
         keys = jax.random.split(key, len(gates)) if len(gates) > 1 else [key]
         return jnp.concatenate([start(gate_key, (rows, spec.hidden), jnp.asarray(gain)) for gate_key in keys], axis=1)
 
     def init(key: Array) -> Params:
         kernel_key, recurrent_key = jax.random.split(key)
         return {
-            "kernel": blocks(starts[0], kernel_key, spec.inputs, hp.kernel_gain),
-            "recurrent_kernel": blocks(starts[1], recurrent_key, spec.hidden, hp.recurrent_gain),
+            "kernel": blocks(spec.kernel_initializer, kernel_start, kernel_key, spec.inputs, hp.kernel_gain),
+            "recurrent_kernel": blocks(
+                spec.recurrent_initializer, recurrent_start, recurrent_key, spec.hidden, hp.recurrent_gain
+            ),
             "bias": jnp.zeros(len(gates) * spec.hidden),
             "gate": gate_init(),
         }
@@ -194,6 +223,7 @@ CELLS: dict[str, Callable[[Spec, HParams], Cell | OpaqueCell]] = {
     "minimal": minimal,
     "gru": gru,
     "lstm": lstm,
+    "gru_before": gru_before,
     "flax_simple": from_flax(nn.SimpleCell),
     "flax_gru": from_flax(nn.GRUCell),
     "flax_mgu": from_flax(nn.MGUCell),
@@ -201,7 +231,7 @@ CELLS: dict[str, Callable[[Spec, HParams], Cell | OpaqueCell]] = {
     "flax_optimized_lstm": from_flax(nn.OptimizedLSTMCell),
 }
 
-NATIVE_CELLS = ("elman", "leaky", "minimal", "gru", "lstm")  # made of `INITIALIZERS` alone
+NATIVE_CELLS = ("elman", "leaky", "minimal", "gru", "lstm", "gru_before")  # made of `INITIALIZERS` alone
 
 
 def build_spec_cell(spec: Spec, hp: HParams) -> Cell | OpaqueCell:

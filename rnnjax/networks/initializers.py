@@ -99,6 +99,29 @@ def spectral_radius(matrix_HH: Array) -> Array:
     return jnp.exp(jax.lax.fori_loop(0, POWER_SQUARINGS, square, (matrix_HH, jnp.float32(0)))[1])
 
 
+def torch_uniform(key: Array, shape: Shape, gain: Array) -> Array:
+    """U(-a, a) with a = gain / sqrt(H), H the columns of a block: the start of every weight of torch's cells."""
+    return gain / shape[1] ** 0.5 * jax.random.uniform(key, shape, minval=-1.0)
+
+
+def torch_linear(key: Array, shape: Shape, gain: Array) -> Array:
+    """U(-a, a) with a = gain / sqrt(fan_in): the start of torch's linear layers."""
+    return gain / shape[0] ** 0.5 * jax.random.uniform(key, shape, minval=-1.0)
+
+
+def keras_uniform(key: Array, shape: Shape, gain: Array) -> Array:
+    """Keras' starts: xavier_uniform of input kernels, orthogonal of recurrent ones, each of all gates at once."""
+    return xavier_uniform(key, shape, gain)
+
+
+def lecun_normal(key: Array, shape: Shape, gain: Array) -> Array:
+    """Flax's starts: N(0, gain^2 / fan_in), cut at two deviations, of input kernels, orthogonal of recurrent ones.
+
+    Source: LeCun et al. 1998, Efficient BackProp. The cut takes 12% of the deviation, which is made up for.
+    """
+    return gain * jax.random.truncated_normal(key, -2.0, 2.0, shape) / (0.8796256610342398 * shape[0] ** 0.5)
+
+
 INITIALIZERS = {
     "orthogonal": orthogonal,
     "xavier_normal": xavier_normal,
@@ -110,10 +133,26 @@ INITIALIZERS = {
     "cyclic": cyclic_shift,
     "zeros": zero_kernel,
     "radius": normal_with_radius,
+    "torch": torch_uniform,
+    "keras": keras_uniform,
+    "flax": lecun_normal,
 }
+RECURRENT_INITIALIZERS = {"keras": orthogonal, "flax": orthogonal}  # where a library starts recurrent kernels otherwise
+READOUT_INITIALIZERS = {"torch": torch_linear}  # as well as readouts
+ALL_GATES = ("keras",)  # drawn at once for the whole kernel [., G*H], of which no block is then orthogonal
 SQUARE_ONLY = ("radius",)
 # whose elements are computed one by one, without a sum over others
-ELEMENTWISE = {"xavier_normal", "xavier_uniform", "he_normal", "normal", "uniform", "identity", "cyclic", "zeros"}
+ELEMENTWISE = {
+    "xavier_normal",
+    "xavier_uniform",
+    "he_normal",
+    "normal",
+    "uniform",
+    "identity",
+    "cyclic",
+    "zeros",
+    "torch",
+}
 
 
 def distribution(name: str, shape: Shape, gain: float) -> tuple[str, float]:

@@ -12,7 +12,7 @@ from jax import Array
 from rnnjax.errors import BadInput
 from rnnjax.networks.cells import build_spec_cell
 from rnnjax.networks.initial_states import INITIAL_STATES
-from rnnjax.networks.initializers import INITIALIZERS
+from rnnjax.networks.initializers import INITIALIZERS, READOUT_INITIALIZERS
 from rnnjax.networks.unroll import flip_sequences, unroll, unroll_segments
 from rnnjax.settings import HParams, Spec
 from rnnjax.settings.checks import lookup
@@ -161,7 +161,7 @@ def running_mean(outputs_TBO: Array, mask_TB: Array | None, starts_TB: Array | N
 def init_outside(spec: Spec, hp: HParams, readout_key: Array, embedding_key: Array) -> Params:
     """The readout, and the table of a vector for each id, drawn from N(0, 1/size), [inputs, embedding]."""
     width = spec.hidden * (1 + spec.bidirectional)
-    initializer = lookup(INITIALIZERS, spec.kernel_initializer, "kernel_initializer")
+    initializer = lookup(INITIALIZERS | READOUT_INITIALIZERS, spec.kernel_initializer, "kernel_initializer")
     kernel = initializer(readout_key, (width, spec.outputs), jnp.asarray(hp.kernel_gain))
     bias = {"bias": jnp.zeros(spec.outputs)}
     params: Params = {"readout": bias if spec.tied else {"kernel": kernel} | bias}

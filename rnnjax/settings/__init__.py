@@ -164,7 +164,7 @@ class Spec:
 
     task: TaskSpec = field(default_factory=TaskSpec)
     cell: str = "elman"  # recurrent cell
-    activation: str = "tanh"  # elman, leaky: nonlinearity of the hidden units
+    activation: str = "tanh"  # elman, leaky, gru_before: nonlinearity of the hidden units
     hidden: Count = 64  # hidden units per layer, H
     layers: Count = 1  # stacked layers; each reads the outputs of the layer below
     bidirectional: bool = False  # adds a second network that scans each window backwards

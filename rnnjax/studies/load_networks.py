@@ -25,6 +25,7 @@ from rnnjax.studies.series_files import read_series
 from rnnjax.types import Params, SeriesLayout, SeriesRows
 
 PARAMETERS = "state/params/"
+IMPORTED = "imported"  # the arm, and where it reads no text the task, of a network of another library
 BEST_PARAMETERS = "state/early_stopping/best_params/"  # of the best validation check
 
 

@@ -12,7 +12,7 @@ from rnnjax.analysis.rules import RULES
 from rnnjax.config.schema import Arm, ConventionComparison, Criterion, Study
 from rnnjax.errors import BadInput
 from rnnjax.networks.activations import ACTIVATIONS
-from rnnjax.networks.cells import CELLS
+from rnnjax.networks.cells import CELLS, NATIVE_CELLS
 from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.networks.initializers import INITIALIZERS, SQUARE_ONLY
 from rnnjax.probes import PROBES
@@ -103,7 +103,7 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
     alone = "examples have nothing to do with each other"
     return (
         embedding_contradictions(spec)
-        | flax_contradictions(spec, hp)
+        | opaque_contradictions(spec, hp)
         | {
             "task.time_axis": (
                 swapped and (spec.window != spec.batch or spec.carry == "carried"),
@@ -151,12 +151,15 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
     )
 
 
-def flax_contradictions(spec: Spec, hp: HParams) -> dict[str, tuple[bool, Any, str]]:
-    """Those of a cell that is a module of Flax's."""
-    flax = isinstance(CELLS[spec.cell](replace(spec, inputs=1), hp), OpaqueCell)
+def opaque_contradictions(spec: Spec, hp: HParams) -> dict[str, tuple[bool, Any, str]]:
+    """Those of a cell whose step cannot be taken apart, as that of a module of Flax's."""
+    opaque = isinstance(CELLS[spec.cell](replace(spec, inputs=1), hp), OpaqueCell)
+    native = spec.cell in NATIVE_CELLS
+    reason = "has a product inside its gates" if native else "is a module of Flax's"
+    drops = "" if native else ", which drops nothing"
     return {
-        "dropout": (flax and spec.dropout, True, f"false: '{spec.cell}' is a module of Flax's, which drops nothing"),
-        "layer_norm": (flax and spec.layer_norm, True, f"false: '{spec.cell}' is a module of Flax's"),
+        "dropout": (opaque and spec.dropout, True, f"false: '{spec.cell}' {reason}{drops}"),
+        "layer_norm": (opaque and spec.layer_norm, True, f"false: '{spec.cell}' {reason}"),
     }
 
 

@@ -7,7 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rnnjax.networks.cells import build_spec_cell
 from rnnjax.networks.initializers import INITIALIZERS, SQUARE_ONLY, spectral_radius
+from rnnjax.settings import HParams, Spec
 
 SHAPES = [(7, 7), (9, 4), (4, 9)]
 CASES = [(name, shape) for name in INITIALIZERS for shape in SHAPES if name not in SQUARE_ONLY or shape[0] == shape[1]]
@@ -56,8 +58,11 @@ DEVIATIONS: dict[str, Callable[[int, int], float]] = {
     "he_normal": lambda rows, columns: np.sqrt(2 / rows),
     "normal": lambda rows, columns: 1.0,
     "uniform": lambda rows, columns: 1 / np.sqrt(3),
+    "torch": lambda rows, columns: 1 / np.sqrt(3 * columns),
+    "keras": lambda rows, columns: np.sqrt(2 / (rows + columns)),
+    "flax": lambda rows, columns: 1 / np.sqrt(rows),
 }
-HALF_WIDTHS = {"xavier_uniform": np.sqrt(6 / sum(LARGE)), "uniform": 1.0}
+HALF_WIDTHS = {"xavier_uniform": np.sqrt(6 / sum(LARGE)), "uniform": 1.0, "torch": 1 / np.sqrt(LARGE[1])}
 
 
 @pytest.mark.parametrize("name", DEVIATIONS)
@@ -129,3 +134,26 @@ def test_spectral_radius_by_hand() -> None:
     """A rotation by 90 degrees times 3 has eigenvalues +-3i; a triangular matrix has its diagonal."""
     assert spectral_radius(jnp.array([[0.0, -3.0], [3.0, 0.0]])) == pytest.approx(3)
     assert spectral_radius(jnp.array([[1.0, 50.0], [0.0, -2.0]])) == pytest.approx(2, rel=1e-5)
+
+
+RADII = {  # (library, cell) -> spectral radius of a block at H = 64: mean and deviation, measured in the library itself
+    ("torch", "elman"): (0.608, 0.029),
+    ("keras", "lstm"): (0.524, 0.021),
+    ("keras", "elman"): (1.0, 0.001),
+    ("flax", "lstm"): (1.0, 0.001),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("library", "cell"), RADII)
+def test_cells_start_as_those_of_a_library(library: str, cell: str) -> None:
+    """The radius of the recurrent blocks; Keras draws all gates at once, so that the rows are orthonormal."""
+    spec = Spec(cell=cell, hidden=64, inputs=8, kernel_initializer=library, recurrent_initializer=library)
+    params = jax.jit(jax.vmap(build_spec_cell(spec, HParams()).init))(jax.random.split(jax.random.key(0), 10))
+    blocks = np.split(np.asarray(params["recurrent_kernel"]), 4 if cell == "lstm" else 1, axis=-1)
+    radius = np.abs(np.linalg.eigvals(np.stack(blocks))).max(axis=-1).mean()
+    mean, deviation = RADII[library, cell]
+    assert radius == pytest.approx(mean, abs=max(deviation, 0.005))
+    width = 64 * len(blocks)
+    deviations = {"torch": 1 / 192**0.5, "keras": (2 / (8 + width)) ** 0.5, "flax": 8**-0.5}
+    assert np.asarray(params["kernel"]).std() == pytest.approx(deviations[library], rel=0.05)

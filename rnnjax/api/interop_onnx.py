@@ -1,0 +1,92 @@
+"""Models of ONNX as networks here, and networks from here as models of ONNX."""
+
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rnnjax import __version__
+from rnnjax.api.export_forms import form_to_export, with_table
+from rnnjax.api.interop import network_of_form
+from rnnjax.api.interop_keras import with_task
+from rnnjax.api.networks import Network
+from rnnjax.errors import BadInput
+from rnnjax.interop.onnx_models import is_onnx_object, load_model, read_model
+from rnnjax.interop.onnx_trace import form_from_graph
+from rnnjax.interop.onnx_writer import Starts, form_to_model
+from rnnjax.interop.programs import carry_to_states, states_to_carry
+from rnnjax.settings.vocabulary import Vocabulary
+from rnnjax.storage.files import atomic_write
+
+
+def from_onnx(source: Any, *, vocabulary: Vocabulary | None = None) -> Network:
+    """A model of ONNX as a network here: its operators RNN, GRU or LSTM, a Gather before them, MatMul or Gemm behind.
+
+    A GRU becomes `gru`, with linear_before_reset=0, the default of ONNX, `gru_before`. Constant initial states become
+    a learned initial state; those that are inputs of the model are the carry of `apply`. Softmax behind the readout is
+    left out, so that outputs are logits. Nothing but the package onnx is needed: pip install 'rnnjax[interop]'.
+
+    Args:
+        source: a file, or a ModelProto. vocabulary: the token of each id, of a network of texts.
+
+    Raises:
+        BadInput: an operator that no network here has, by name; peepholes, clip, input_forget, direction=reverse,
+            other activations; weights of another size or not finite; a file that is no model.
+
+    Example:
+        >>> _ = rj.to_onnx(network, "network.onnx")
+        >>> rj.from_onnx("network.onnx")
+        Network(elman 8, imported)
+    """
+    if isinstance(source, str | PathLike):
+        model, name = load_model(Path(source)), str(source)
+    elif is_onnx_object(source):
+        model, name = source, "model"
+    else:
+        raise BadInput(f"source: got {type(source).__name__}; expected a file or a ModelProto of ONNX")
+    found = form_from_graph(read_model(model, name))
+    network = with_task(network_of_form(found.form, vocabulary), found.softmax, found.last_only)
+    return network if found.starts is None else with_start(network, *found.starts)
+
+
+def with_start(network: Network, hidden: np.ndarray, cell_state: np.ndarray | None) -> Network:
+    """The network with initial states [K, 1, H] as its parameters."""
+    loaded = network.loaded
+    start = jax.tree.map(jnp.asarray, states_to_carry(loaded.spec, hidden, cell_state))
+    spec = replace(loaded.spec, initial_state="learned")
+    return replace(network, loaded=loaded._replace(spec=spec, params=loaded.params | {"start": start}))
+
+
+def to_onnx(network: Network, file: str | PathLike[str] | None = None) -> Any:
+    """A network as a model of ONNX, with ONNX's own RNN, GRU or LSTM; the ModelProto, which may be written to a file.
+
+    It runs for any number of steps T and streams B. Inputs: `x` [T, B, D] or `ids` [T, B]; and, all with defaults,
+    `initial_h` (and `initial_c` of an lstm) [K, B, H] with K = layers * directions, and `lengths` [B]. Outputs: `y`
+    [T, B, O], `final_h` and `final_c` [K, B, H].
+
+    Args: file: None = nothing is written.
+
+    Raises: BadInput for a cell or layer normalisation that ONNX does not have, or a random initial state.
+
+    Example:
+        >>> model = rj.to_onnx(network)
+        >>> [one.name for one in model.graph.input], [one.name for one in model.graph.output]
+        (['ids', 'initial_h', 'lengths'], ['y', 'final_h'])
+    """
+    if not isinstance(network, Network):
+        raise BadInput(f"network: got {type(network).__name__}; expected a Network, as of load_network or run.network")
+    spec = network.spec
+    if spec.initial_state in ("random", "fixed"):
+        raise BadInput(f"initial_state: got '{spec.initial_state}'; expected 'zero', 'constant' or 'learned'")
+    plain = replace(network, loaded=network.loaded._replace(spec=replace(spec, initial_state="zero")))
+    export = form_to_export(plain)
+    starts = Starts(*carry_to_states(spec, network.initial_carry(1)))
+    model = form_to_model(with_table(export), starts, export.last_only, __version__)
+    if file is not None:
+        with atomic_write(Path(file)) as stream:
+            stream.write(model.SerializeToString())
+    return model
