@@ -12,7 +12,7 @@ from rnnjax.analysis.rules import RULES
 from rnnjax.config.schema import Arm, ConventionComparison, Criterion, Study
 from rnnjax.errors import BadInput
 from rnnjax.networks.activations import ACTIVATIONS
-from rnnjax.networks.cells import CELLS
+from rnnjax.networks.cells import CELLS, OWN_OPAQUE_CELLS, nonlinear_reason
 from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.networks.initializers import INITIALIZERS, SQUARE_ONLY
 from rnnjax.probes import PROBES
@@ -103,7 +103,7 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
     alone = "examples have nothing to do with each other"
     return (
         embedding_contradictions(spec)
-        | flax_contradictions(spec, hp)
+        | cell_contradictions(spec, hp)
         | {
             "task.time_axis": (
                 swapped and (spec.window != spec.batch or spec.carry == "carried"),
@@ -151,12 +151,23 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
     )
 
 
-def flax_contradictions(spec: Spec, hp: HParams) -> dict[str, tuple[bool, Any, str]]:
-    """Those of a cell that is a module of Flax's."""
-    flax = isinstance(CELLS[spec.cell](replace(spec, inputs=1), hp), OpaqueCell)
+def cell_contradictions(spec: Spec, hp: HParams) -> dict[str, tuple[bool, Any, str]]:
+    """Those of a cell that is a module of Flax's, that has no recurrent kernel, or that is not linear in its state."""
+    cell = CELLS[spec.cell](replace(spec, inputs=1), hp)
+    opaque, own = isinstance(cell, OpaqueCell), spec.cell in OWN_OPAQUE_CELLS
+    module = f"'{spec.cell}' is a module of Flax's"
+    dropping, norm = (
+        [f"'{spec.cell}' has no product of its state with one recurrent kernel"] * 2
+        if own
+        else [f"{module}, which drops nothing", module]
+    )
+    linear = isinstance(cell, OpaqueCell) and cell.linear is not None
+    other = spec.dtype != "float32" and opaque and not own
     return {
-        "dropout": (flax and spec.dropout, True, f"false: '{spec.cell}' is a module of Flax's, which drops nothing"),
-        "layer_norm": (flax and spec.layer_norm, True, f"false: '{spec.cell}' is a module of Flax's"),
+        "dropout": (opaque and spec.dropout, True, f"false: {dropping}"),
+        "layer_norm": (opaque and spec.layer_norm, True, f"false: {norm}"),
+        "parallel": (spec.parallel and not linear, True, f"false: {nonlinear_reason(spec)}"),
+        "dtype": (other, spec.dtype, f"'float32': {module}, which computes in a dtype of its own"),
     }
 
 

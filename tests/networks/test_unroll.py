@@ -15,7 +15,7 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from rnnjax.networks.activations import ACTIVATIONS
-from rnnjax.networks.cells import CELLS, build_spec_cell
+from rnnjax.networks.cells import CELLS, NATIVE_CELLS, build_spec_cell
 from rnnjax.networks.unroll import flip_sequences, recurrence, unroll
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Cell, Params
@@ -25,7 +25,8 @@ fast_jit = partial(jax.jit, compiler_options={"xla_backend_optimization_level": 
 T, B, D, H = 5, 3, 4, 6
 LENGTHS = (5, 2, 3)  # of the three streams, where there is a mask
 INPUTS = ("vectors", "ids")
-OURS = [name for name in CELLS if not name.startswith("flax")]
+OURS = NATIVE_CELLS
+KNOWN = [*NATIVE_CELLS, *(name for name in CELLS if name.startswith("flax"))]  # others: test_new_cells.py
 LEAK = 0.3
 
 
@@ -231,7 +232,7 @@ def test_ids_are_one_hot_vectors(cell: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", KNOWN)
 def test_two_windows_are_one_long_one(cell: str) -> None:
     case = Case(cell)
     end, h_TBH = case.run(case.params, case.carry)
@@ -241,7 +242,7 @@ def test_two_windows_are_one_long_one(cell: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", KNOWN)
 def test_streams_do_not_mix(cell: str) -> None:
     case = Case(cell)
     one = partial(jax.tree.map, lambda leaf: leaf[:1])
@@ -251,7 +252,7 @@ def test_streams_do_not_mix(cell: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", KNOWN)
 def test_what_comes_after_the_end_of_a_sequence_changes_nothing(cell: str) -> None:
     """The carry of each stream is that of its own shorter window; nothing is shown after it."""
     case = Case(cell, masked=True)
