@@ -12,6 +12,7 @@ predicted, in squared units of the target where numbers are. A run is one arm wi
 one point of a study's axes; a group is the runs that share one compiled program.
 """
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -24,6 +25,17 @@ from rnnjax.settings.vocabulary import Vocabulary
 
 Params = dict[str, Any]  # a tree of arrays
 Carry = Any  # a cell's own state: an array or a tuple of arrays
+
+
+RECURRENT_PARAMETERS = (  # names of what carries the state over, of every cell of rnnjax
+    *("recurrent_kernel", "recurrent_skew", "recurrent_weights", "recurrent_decay", "recurrent_phase"),
+    "recurrent_step",
+)
+
+
+def stored_kernel(params: Params) -> Array:
+    """The recurrent kernel of a cell that has it as a parameter."""
+    return params["recurrent_kernel"]
 
 
 class Cell(NamedTuple):
@@ -39,15 +51,26 @@ class Cell(NamedTuple):
     gate: Callable[[Params, Carry, Array, Array], Carry]  # params["gate"], carry, u, r [G*H] -> carry, elementwise
     hidden_state: Callable[[Carry], Array]  # carry -> h [H]
     activation: str = "tanh"  # whose range h has: one of `networks.activations.ACTIVATIONS`
+    product: Callable[[Array, Array], Array] = operator.matmul  # h [..., H], the recurrent kernel -> r [..., G*H]
+    recurrent_kernel: Callable[[Params], Array] = stored_kernel  # params -> the kernel, computed once for a window
 
     def step(self, params: Params, carry: Carry, x: Array) -> Carry:
         """One whole step of one example."""
-        recurrent = self.hidden_state(carry) @ params["recurrent_kernel"]
+        recurrent = self.product(self.hidden_state(carry), self.recurrent_kernel(params))
         return self.gate(params["gate"], carry, self.project_input(params, x), recurrent)
 
 
+class LinearRecurrence(NamedTuple):
+    """s' = a * s + b elementwise, for ONE example: a and b depend on the input and not on the state s."""
+
+    coefficients: Callable[[Params, Array], tuple[Array, Array]]  # params, x [D] or an id -> a, b of the shape of s
+    state: Callable[[Carry], Array]  # carry, whose leaves are real -> s, which may be complex
+    output: Callable[[Params, Array, Array], Carry]  # params, s, x -> the carry
+    parallel: bool = False  # a window by an associative scan, not step by step
+
+
 class OpaqueCell(NamedTuple):
-    """A cell for ONE example whose step cannot be taken apart, such as any of Flax's."""
+    """A cell for ONE example without a recurrent product of its own kind, such as any of Flax's."""
 
     init: Callable[[Array], Params]  # key -> params
     carry: Callable[[], Carry]
@@ -55,6 +78,7 @@ class OpaqueCell(NamedTuple):
     hidden_state: Callable[[Carry], Array]
     activation: str = "tanh"  # as in `Cell`
     gates: tuple[str, ...] = ()  # the blocks of params["recurrent_kernel"], by name, where it has one
+    linear: LinearRecurrence | None = None  # of a cell that is linear in its state: what `step` does, taken apart
 
 
 class LabelledSequence(NamedTuple):

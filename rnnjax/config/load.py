@@ -14,7 +14,16 @@ from rnnjax.config.schema import COUNT, LIST, Arm, Study, StudyFile
 from rnnjax.config.toml_file import parse_toml_value, read_toml
 from rnnjax.devices import available_memory
 from rnnjax.errors import BadInput
-from rnnjax.settings import NETWORK_FIELDS, TABLE_FIELDS, TEXT_FIELDS, Spec, TaskSpec, resolve_decay
+from rnnjax.settings import (
+    CELL_FIELDS,
+    NETWORK_FIELDS,
+    TABLE_FIELDS,
+    TEXT_FIELDS,
+    HParams,
+    Spec,
+    TaskSpec,
+    resolve_decay,
+)
 from rnnjax.settings.checks import format_input
 
 SEEDS = "seeds"  # the number of seeds, among the settings that differ from a file
@@ -241,8 +250,10 @@ def resolved_settings(study: Study) -> dict[str, Any]:
         if all(arm["task"][field] == getattr(TaskSpec, field) for arm in arms.values()):
             for arm in arms.values():
                 del arm["task"][field]
-    for field in NETWORK_FIELDS:
-        if all(arm[field] == getattr(Spec, field) for arm in arms.values()):
+    defaults = {name: getattr(Spec, name) for name in NETWORK_FIELDS}
+    defaults |= {name: HParams._field_defaults[name] for name in CELL_FIELDS}
+    for field, default in defaults.items():
+        if all(arm[field] == default for arm in arms.values()):
             for arm in arms.values():
                 del arm[field]
     return {"arms": arms, "seeds": study.seeds, "probes": study.file.probes, "save_every": study.file.save_every}

@@ -13,6 +13,7 @@ from rnnjax.errors import BadInput
 from rnnjax.networks.cells import build_spec_cell
 from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.networks.initializers import INITIALIZERS, READOUT_INITIALIZERS
+from rnnjax.networks.products import PRODUCTS
 from rnnjax.networks.unroll import flip_sequences, unroll, unroll_segments
 from rnnjax.settings import HParams, Spec
 from rnnjax.settings.checks import lookup
@@ -77,7 +78,8 @@ def build_network(spec: Spec, hp: HParams) -> Model:
         keep = dropout_masks(spec, hp, list(cells), x.shape[1], dropout_key)
         x = embed(spec, params, x)
         after, h_TBH = apply_layers(spec, cells, params, carry, x, mask_TB, keep, starts_TB, start)
-        outputs_TBO = jax.vmap(jax.vmap(partial(linear_readout, readout_parameters(params))))(h_TBH)
+        read = partial(linear_readout, readout_parameters(params), dtype=spec.dtype)
+        outputs_TBO = jax.vmap(jax.vmap(read))(h_TBH)
         if spec.task.summary == "mean" and reads_whole_sequences(spec):
             outputs_TBO = running_mean(outputs_TBO, mask_TB, starts_TB)
         return after, outputs_TBO, h_TBH
@@ -91,7 +93,7 @@ def build_network(spec: Spec, hp: HParams) -> Model:
 
     def readout(params: Params, carry: Carry) -> Array:
         name, cell = list(cells.items())[-1]
-        return linear_readout(readout_parameters(params), cell.hidden_state(carry[name]))
+        return linear_readout(readout_parameters(params), cell.hidden_state(carry[name]), spec.dtype)
 
     return Model(init, carry, apply, step, readout)
 
@@ -200,9 +202,9 @@ def require_unidirectional(spec: Spec) -> None:
         raise BadInput("bidirectional: got true; expected false for a network that is run step by step")
 
 
-def linear_readout(params: Params, h: Array) -> Array:
-    """h [H] -> logits or predictions [O]."""
-    return h @ params["kernel"] + params["bias"]
+def linear_readout(params: Params, h: Array, dtype: str = "float32") -> Array:
+    """h [H] -> logits or predictions [O]. Args: dtype: of the operands, see `products`."""
+    return PRODUCTS[dtype](h, params["kernel"]) + params["bias"]
 
 
 def dropout_masks(

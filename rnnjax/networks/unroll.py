@@ -5,6 +5,7 @@ the reverse scan differentiates the elementwise gate only and stacks the gradien
 then ONE matrix product over all T*B steps.
 """
 
+import operator
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from rnnjax.networks.linear_recurrence import unroll_linear
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
 
 
@@ -44,10 +46,12 @@ def unroll(
     for name, flags_TB in (("mask", mask_TB), ("starts", starts_TB)):
         if flags_TB is not None and flags_TB.shape != x.shape[:2]:
             raise ValueError(f"{name}: got shape {flags_TB.shape}; expected [T, B] = {x.shape[:2]}")
+    if isinstance(cell, OpaqueCell) and cell.linear:
+        return unroll_linear(cell, cell.linear, params, carry, x, mask_TB, starts_TB, start)
     if isinstance(cell, OpaqueCell):
         return scan_opaque_cell(cell, params, carry, x, mask_TB, starts_TB, start)
     input_TBG = jax.vmap(jax.vmap(partial(cell.project_input, params)))(x)
-    learned = {"kernel": params["recurrent_kernel"], "gate": params["gate"]}
+    learned = {"kernel": cell.recurrent_kernel(params), "gate": params["gate"]}
     return recurrence(cell, learned, carry, start, input_TBG, mask_TB, dropout_BH, starts_TB)
 
 
@@ -153,7 +157,7 @@ def gated_step(cell: Cell, gate: Params, carry: Carry, u_BG: Array, r_BG: Array,
 def recurrent_input(cell: Cell, kernel_HG: Array, carry: Carry, dropout_BH: Array | None) -> Array:
     """r = (dropout * h) W, [B, G*H], of the outputs h [B, H] of a carry and W [H, G*H]."""
     h_BH = jax.vmap(cell.hidden_state)(carry)
-    return (h_BH if dropout_BH is None else h_BH * dropout_BH) @ kernel_HG
+    return cell.product(h_BH if dropout_BH is None else h_BH * dropout_BH, kernel_HG)
 
 
 def hidden_states(cell: Cell, carry_TB: Carry) -> Array:
@@ -245,8 +249,17 @@ def recurrence_backward(cell: Cell, residuals: Any, gradients: tuple[Carry, Arra
     (d_carry, d_gate, d_start), stacked = jax.lax.scan(step, first, inputs_T, reverse=True)
     d_u_TBG, d_r_TBG = stacked[0], stacked[-1]
     h_TBH = hidden_states(cell, before_TB)
-    d_kernel_HG = jnp.einsum("tbh,tbg->hg", h_TBH if dropout_BH is None else h_TBH * dropout_BH[None], d_r_TBG)
-    return {"kernel": d_kernel_HG, "gate": d_gate}, d_carry, d_start, d_u_TBG, None, None, None
+    h_TBH = h_TBH if dropout_BH is None else h_TBH * dropout_BH[None]
+    d_learned = {"kernel": kernel_gradient(cell, learned["kernel"], h_TBH, d_r_TBG), "gate": d_gate}
+    return d_learned, d_carry, d_start, d_u_TBG, None, None, None
+
+
+def kernel_gradient(cell: Cell, kernel: Array, h_TBH: Array, d_r_TBG: Array) -> Array:
+    """The gradient of the recurrent kernel, one product over all steps."""
+    if cell.product is operator.matmul:
+        return jnp.einsum("tbh,tbg->hg", h_TBH, d_r_TBG)
+    (d_kernel,) = jax.vjp(lambda one: cell.product(h_TBH, one), kernel)[1](d_r_TBG)
+    return d_kernel
 
 
 recurrence.defvjp(recurrence_forward, recurrence_backward)

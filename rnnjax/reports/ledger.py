@@ -84,5 +84,16 @@ def write_ledger(readme: Path, entries: Sequence[Entry]) -> None:
 def block(entries: Sequence[Entry], base: Path) -> str:
     """The ledger in Markdown, with links as seen from the folder `base`: a line per study, and all statements."""
     links = {entry.name: quote(Path(os.path.relpath(entry.folder, base)).as_posix()) for entry in entries}
-    everything = [statement for entry in entries for statement in entry.statements]
-    return render("ledger.md.j2", False, entries=entries, links=links, everything=everything, by_verdict=by_verdict)
+    apart = [entry for entry in entries if entry.statements and all(map(of_paper, entry.statements))]
+    groups = {"together": [entry for entry in entries if entry not in apart], "papers and other studies": apart}
+    sums = {
+        label: ([each for entry in members for each in entry.statements], sum(entry.runs for entry in members))
+        for label, members in groups.items()
+        if members
+    }
+    return render("ledger.md.j2", False, entries=entries, links=links, sums=sums, by_verdict=by_verdict)
+
+
+def of_paper(statement: Statement) -> bool:
+    """Whether a statement comes from a paper, or from another study, and not from a document under study."""
+    return statement.source.startswith(("arXiv:", "configs/"))

@@ -164,7 +164,7 @@ class Spec:
 
     task: TaskSpec = field(default_factory=TaskSpec)
     cell: str = "elman"  # recurrent cell
-    activation: str = "tanh"  # elman, leaky, gru_before: nonlinearity of the hidden units
+    activation: str = "tanh"  # elman, leaky, gru_before, indrnn, antisymmetric, exprnn, lru, s4d: nonlinearity
     hidden: Count = 64  # hidden units per layer, H
     layers: Count = 1  # stacked layers; each reads the outputs of the layer below
     bidirectional: bool = False  # adds a second network that scans each window backwards
@@ -191,6 +191,11 @@ class Spec:
     embedding: Annotated[int, Ge(0)] = 0  # size of learned vectors that stand for ids; 0 = none, ids are read directly
     tied: bool = False  # the readout of ids is the transposed embedding; embedding = hidden (twice if bidirectional)
     remat: Annotated[int, Ge(0)] = 0  # steps of a segment that is computed again on the way back; 0 = states are stored
+    # min_gru, min_lstm, lru, s4d: windows by an associative scan, in parallel over time, instead of step by step
+    parallel: bool = False
+    # operands of matrix products; bfloat16 is added up in float32; states, weights and the optimizer stay in float32
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    state_size: Count = 4  # s4d: complex numbers in the state of each hidden unit
     steps: Count = 30_000  # optimizer steps of a run
     validate_every: Annotated[int, Ge(0), Le(2**31 - 1)] = 0  # steps between validation checks; 0 = none
     log_every: Count = 25  # steps averaged into one row of the training log
@@ -210,7 +215,9 @@ class Spec:
         return replace(self, **{name: getattr(Spec, name) for name in START_FIELDS})
 
 
-NETWORK_FIELDS = ("embedding", "tied", "remat")  # of `Spec`: as TABLE_FIELDS
+# of `Spec`: as TABLE_FIELDS
+NETWORK_FIELDS = ("embedding", "tied", "remat", "parallel", "dtype", "state_size")
+CELL_FIELDS = ("step_size", "damping", "stiffness")  # of `HParams`: as TABLE_FIELDS
 START_FIELDS = ("kernel_initializer", "recurrent_initializer")
 
 
@@ -227,7 +234,7 @@ class HParamFields(NamedTuple):
     readout_trainable: Probability = 1.0  # factor on the gradients of the readout; 0 = frozen
     kernel_gain: Positive = 1.0  # factor on the initial input kernel
     recurrent_gain: Positive = 1.0  # factor on the initial recurrent kernel
-    forget_bias: Finite = 1.0  # lstm: initial bias of the forget gate
+    forget_bias: Finite = 1.0  # lstm, min_lstm, slstm: initial bias of the forget gate
     leak: Annotated[float, Gt(0), Le(1)] = 0.5  # leaky: leak rate, dt / tau
     dropout_rate: Fraction = 0.0  # with dropout = true: probability that a unit is dropped
     initial_state_scale: NonNegative = 1.0  # scale of initial_state = constant, random, fixed, learned
@@ -244,6 +251,9 @@ class HParamFields(NamedTuple):
     sampling_probability: Probability = 0.25  # scheduled_sampling: final probability that a prediction is read
     sampling_steps: Positive = 10_000.0  # sampling_schedule: time scale in steps
     patience: PositiveOrInf = math.inf  # validation checks without improvement before a run stops; inf = off
+    step_size: Positive = 0.1  # antisymmetric, cornn: time step of the differential equation
+    damping: NonNegative = 0.1  # antisymmetric, cornn: friction
+    stiffness: NonNegative = 1.0  # cornn: force back to 0
 
 
 class HParams(HParamFields):

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from rnnjax.settings import NETWORK_FIELDS, TABLE_FIELDS, Spec, TaskSpec
+from rnnjax.settings import CELL_FIELDS, NETWORK_FIELDS, TABLE_FIELDS, HParams, Spec, TaskSpec
 
 Config = Mapping[str, Any]
 
@@ -17,6 +17,7 @@ ADDABLE = "more steps, seeds or arms can be added; --resume with the folder alon
 TABLE_DEFAULTS = {field.name: field.default for field in fields(TaskSpec) if field.name in TABLE_FIELDS}
 DECAYING = ("step", "exponential", "cosine")  # schedules that read decay_steps
 NETWORK_DEFAULTS = {name: getattr(Spec, name) for name in NETWORK_FIELDS}
+NETWORK_DEFAULTS |= {name: HParams._field_defaults[name] for name in CELL_FIELDS}
 
 
 class Changes(NamedTuple):

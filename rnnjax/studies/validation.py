@@ -12,7 +12,7 @@ from rnnjax.analysis.rules import RULES
 from rnnjax.config.schema import Arm, ConventionComparison, Criterion, Study
 from rnnjax.errors import BadInput
 from rnnjax.networks.activations import ACTIVATIONS
-from rnnjax.networks.cells import CELLS, NATIVE_CELLS
+from rnnjax.networks.cells import CELLS, OWN_OPAQUE_CELLS, nonlinear_reason
 from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.networks.initializers import INITIALIZERS, SQUARE_ONLY
 from rnnjax.probes import PROBES
@@ -103,7 +103,7 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
     alone = "examples have nothing to do with each other"
     return (
         embedding_contradictions(spec)
-        | opaque_contradictions(spec, hp)
+        | cell_contradictions(spec, hp)
         | {
             "task.time_axis": (
                 swapped and (spec.window != spec.batch or spec.carry == "carried"),
@@ -151,15 +151,23 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
     )
 
 
-def opaque_contradictions(spec: Spec, hp: HParams) -> dict[str, tuple[bool, Any, str]]:
-    """Those of a cell whose step cannot be taken apart, as that of a module of Flax's."""
-    opaque = isinstance(CELLS[spec.cell](replace(spec, inputs=1), hp), OpaqueCell)
-    native = spec.cell in NATIVE_CELLS
-    reason = "has a product inside its gates" if native else "is a module of Flax's"
-    drops = "" if native else ", which drops nothing"
+def cell_contradictions(spec: Spec, hp: HParams) -> dict[str, tuple[bool, Any, str]]:
+    """Those of a cell that is a module of Flax's, that has no recurrent kernel, or that is not linear in its state."""
+    cell = CELLS[spec.cell](replace(spec, inputs=1), hp)
+    opaque, own = isinstance(cell, OpaqueCell), spec.cell in OWN_OPAQUE_CELLS
+    module = f"'{spec.cell}' is a module of Flax's"
+    dropping, norm = (
+        [f"'{spec.cell}' has no product of its state with one recurrent kernel outside its gates"] * 2
+        if own
+        else [f"{module}, which drops nothing", module]
+    )
+    linear = isinstance(cell, OpaqueCell) and cell.linear is not None
+    other = spec.dtype != "float32" and opaque and not own
     return {
-        "dropout": (opaque and spec.dropout, True, f"false: '{spec.cell}' {reason}{drops}"),
-        "layer_norm": (opaque and spec.layer_norm, True, f"false: '{spec.cell}' {reason}"),
+        "dropout": (opaque and spec.dropout, True, f"false: {dropping}"),
+        "layer_norm": (opaque and spec.layer_norm, True, f"false: {norm}"),
+        "parallel": (spec.parallel and not linear, True, f"false: {nonlinear_reason(spec)}"),
+        "dtype": (other, spec.dtype, f"'float32': {module}, which computes in a dtype of its own"),
     }
 
 

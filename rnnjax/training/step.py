@@ -22,7 +22,7 @@ from rnnjax.training.scheduled_sampling import scheduled_sampling_window
 from rnnjax.training.schedules import learning_rate_at
 from rnnjax.training.shuffling import sequence_batch
 from rnnjax.training.state import StepMetrics, TrainState
-from rnnjax.types import Carry, Params, SequencePool, WindowData
+from rnnjax.types import RECURRENT_PARAMETERS, Carry, Params, SequencePool, WindowData
 
 TrainingData = WindowData | SequencePool
 
@@ -96,7 +96,7 @@ def mask_frozen(hp: HParams, gradient: Params) -> Params:
         names = [getattr(entry, "key", "") for entry in path]  # the initial state of a cell is a tuple
         if names[0] == "readout":
             return hp.readout_trainable
-        return hp.recurrent_trainable if names[-1] == "recurrent_kernel" else hp.kernel_trainable
+        return hp.recurrent_trainable if names[-1] in RECURRENT_PARAMETERS else hp.kernel_trainable
 
     return jax.tree_util.tree_map_with_path(lambda path, leaf: share(path) * leaf, gradient)
 

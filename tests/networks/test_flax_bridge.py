@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax import Array
 
-from rnnjax.networks.cells import CELLS, gru
+from rnnjax.networks.cells import CELLS, NATIVE_CELLS, gru
 from rnnjax.networks.flax_bridge import from_flax, to_flax
 from rnnjax.networks.unroll import unroll
 from rnnjax.settings import HParams, Spec
@@ -117,7 +117,7 @@ def test_our_cells_are_those_of_flax(cell: str, module: Any) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell not in FLAX])
+@pytest.mark.parametrize("cell", NATIVE_CELLS)
 @pytest.mark.parametrize("reverse", [False, True])
 def test_our_cells_run_in_flax(cell: str, reverse: bool) -> None:
     module = nn.RNN(to_flax(CELLS[cell], H), return_carry=True, reverse=reverse, keep_order=True)

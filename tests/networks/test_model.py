@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from rnnjax.errors import BadInput
-from rnnjax.networks.cells import CELLS, build_spec_cell
+from rnnjax.networks.cells import NATIVE_CELLS, build_spec_cell
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import build_layers, build_network, dropout_masks, require_unidirectional
 from rnnjax.networks.unroll import unroll
@@ -91,7 +91,9 @@ def test_both_ways_is_one_network_forwards_and_one_backwards_in_each_sequence(ce
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("settings", [*({"cell": cell} for cell in CELLS), {"cell": "gru", "layers": 2}])
+@pytest.mark.parametrize(
+    "settings", [*({"cell": cell} for cell in (*NATIVE_CELLS, "flax_lstm", "min_gru")), {"cell": "gru", "layers": 2}]
+)
 def test_a_step_is_a_window_of_one(settings: dict[str, Any]) -> None:
     spec = spec_of(**settings)
     model, params = build_network(spec, HP), random_params(spec)

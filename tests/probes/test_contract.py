@@ -11,7 +11,7 @@ import pytest
 from probe_values import hp_of_seeds, start_states, values_with_run_axis
 
 from rnnjax.errors import BadInput
-from rnnjax.networks.cells import CELLS
+from rnnjax.networks.cells import NATIVE_CELLS
 from rnnjax.networks.initializers import INITIALIZERS
 from rnnjax.probes import EXAMPLES, PROBES, all_metrics, applicable, outline
 from rnnjax.probes.dynamics.gradients import (
@@ -70,7 +70,7 @@ def values_of(probe: Probe, spec: Spec, hp: HParams, params: Params | None = Non
 
 
 NETWORKS: list[dict[str, Any]] = [
-    *({"cell": cell} for cell in CELLS if not cell.startswith("flax")),
+    *({"cell": cell} for cell in NATIVE_CELLS),
     {"cell": "flax_lstm"},
     {"cell": "lstm", "layers": 2, "layer_norm": True, "initial_state": "learned"},
 ]

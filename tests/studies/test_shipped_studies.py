@@ -39,6 +39,7 @@ STATEMENTS = {
     "zog": 8,
 }
 STATEMENTS |= {"rate": 10, "grid": 15, "calibration": 2}
+STATEMENTS |= {"parallel": 6, "precision": 6}  # of papers and of other studies, not of the documents
 STATEMENTS |= {"reduction": 18, "plateau": 36, "identical": 22, "loops": 20}
 POINTS = np.array([0, 1_000, 5_000, 30_000])  # of training, at which everything is measured
 LAGS = 51

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rnnjax.networks.cells import CELLS
+from rnnjax.networks.cells import NATIVE_CELLS
 from rnnjax.networks.initializers import INITIALIZERS
 from rnnjax.networks.keys import Purpose, key_for
 from rnnjax.networks.model import build_network
@@ -298,7 +298,11 @@ def assert_bitwise(first: Any, second: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("cell", "name"), [*((cell, "sgd") for cell in CELLS), *(("elman", name) for name in OPTIMIZERS if name != "sgd")]
+    ("cell", "name"),
+    [
+        *((cell, "sgd") for cell in (*NATIVE_CELLS, "flax_lstm", "lru")),
+        *(("elman", name) for name in OPTIMIZERS if name != "sgd"),
+    ],
 )
 def test_50_and_50_steps_are_100(cell: str, name: str) -> None:
     spec, hp = spec_of(cell=cell, optimizer=name, batch=2, log_every=25), HParams(learning_rate=0.01)

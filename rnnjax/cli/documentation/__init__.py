@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rnnjax.cli.documentation.api_page import api_page
+from rnnjax.cli.documentation.cells_page import cells_page
 from rnnjax.cli.documentation.command_page import command_page
 from rnnjax.cli.documentation.metrics_page import metrics_page
 from rnnjax.cli.documentation.performance_page import performance_page
@@ -26,6 +27,7 @@ ROOT = Path(__file__).parents[3]  # of a checkout: docs/ and results/ are not pa
 
 PAGES: dict[str, Callable[[], str]] = {  # whole files of docs/
     "settings.md": settings_page,
+    "cells.md": cells_page,
     "rules.md": rules_page,
     "probes.md": probes_page,
     "metrics.md": metrics_page,

@@ -11,7 +11,7 @@ from rnnjax.networks.model import build_layers
 from rnnjax.settings import HParams, Spec
 from rnnjax.settings.metrics import Metric, suffixed_metrics
 from rnnjax.training.state import TrainState
-from rnnjax.types import Params, Probe, Task
+from rnnjax.types import Params, Probe, Task, stored_kernel
 
 SPECTRUM_METRICS = {
     "spectral_radius": Metric("max |lambda|, lambda the eigenvalues of the recurrent kernel W"),
@@ -60,7 +60,7 @@ def recurrent_kernels(spec: Spec, params: Params) -> dict[str, Any]:
     cells = build_layers(spec, HParams())
     found = {}
     for layer, cell in cells.items():
-        if not cell.gates:
+        if not cell.gates or getattr(cell, "recurrent_kernel", stored_kernel) is not stored_kernel:
             raise NotApplicable(f"cell: got '{spec.cell}'; expected a native cell for a probe of the recurrent kernel")
         for number, gate in enumerate(cell.gates):
             suffix = (f"_{gate}" if len(cell.gates) > 1 else "") + (f"_{layer}" if len(cells) > 1 else "")
