@@ -15,6 +15,7 @@ import numpy as np
 
 from rnnjax.errors import NotApplicable
 from rnnjax.probes.dynamics.gradients import gradients, jacobian
+from rnnjax.probes.dynamics.lyapunov import lyapunov
 from rnnjax.probes.dynamics.reservoir import capacity, echo, growth
 from rnnjax.probes.dynamics.spectrum import spectrum
 from rnnjax.probes.dynamics.units import identities, units
@@ -69,10 +70,11 @@ PROBES: dict[str, Callable[[Spec, Task], Probe | Facts]] = {
     "responses": responses,
     "batches": batches,
     "documented": documented,
+    "lyapunov": lyapunov,
 }
 
 
-SEQUENCE_PROBES = ("spectrum", "validation", "identities", "documented")  # those of a set of sequences
+SEQUENCE_PROBES = ("spectrum", "validation", "identities", "documented", "lyapunov")  # those of a set of sequences
 
 
 def build_probe(name: str, spec: Spec, task: Task) -> Probe | Facts:
