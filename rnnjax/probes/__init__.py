@@ -14,6 +14,8 @@ import jax
 import numpy as np
 
 from rnnjax.errors import NotApplicable
+from rnnjax.probes.dynamics.dimension import dimension
+from rnnjax.probes.dynamics.fixed_points import fixed_points
 from rnnjax.probes.dynamics.gradients import gradients, jacobian
 from rnnjax.probes.dynamics.lyapunov import lyapunov
 from rnnjax.probes.dynamics.reservoir import capacity, echo, growth
@@ -71,10 +73,20 @@ PROBES: dict[str, Callable[[Spec, Task], Probe | Facts]] = {
     "batches": batches,
     "documented": documented,
     "lyapunov": lyapunov,
+    "fixed_points": fixed_points,
+    "dimension": dimension,
 }
 
 
-SEQUENCE_PROBES = ("spectrum", "validation", "identities", "documented", "lyapunov")  # those of a set of sequences
+SEQUENCE_PROBES = (
+    "spectrum",
+    "validation",
+    "identities",
+    "documented",
+    "lyapunov",
+    "fixed_points",
+    "dimension",
+)  # those of a set of sequences
 
 
 def build_probe(name: str, spec: Spec, task: Task) -> Probe | Facts:

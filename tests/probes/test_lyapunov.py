@@ -105,6 +105,7 @@ def test_starts_with_such_a_jacobian_are_left_out_of_the_means_and_counted() -> 
     values = np.array([[[0.5, -1.0], [0.1, -2.0], [np.nan, np.nan], [-0.3, -3.0]], np.full((4, 2), np.nan)])
     found = over_starts(values)
     np.testing.assert_allclose(found["lyapunov_largest"], [0.1, np.nan], atol=1e-12)
+    np.testing.assert_allclose(over_starts(-values)["lyapunov_distance"][0], np.mean([1, 2, 3]))
     np.testing.assert_allclose(found["lyapunov_error"][0], np.std([0.5, 0.1, -0.3], ddof=1) / 3**0.5)
     np.testing.assert_allclose(found["lyapunov_positive"], [2 / 3, np.nan])
     np.testing.assert_allclose(found["lyapunov_nonfinite"], [0.25, 1.0])

@@ -36,6 +36,10 @@ LYAPUNOV_METRICS = {
         unit="nats per time step",
         source=SOURCE,
     ),
+    "lyapunov_distance": Metric(
+        "absolute value of the largest Lyapunov exponent: the distance from the edge of chaos",
+        unit="nats per time step",
+    ),
     "lyapunov_error": Metric(
         "standard error over starts of the largest Lyapunov exponent", unit="nats per time step", better="lower"
     ),
@@ -149,6 +153,7 @@ def over_starts(exponents_RSK: np.ndarray) -> dict[str, np.ndarray]:
         largest_RS = exponents_RSK.max(axis=2)
         return {
             "lyapunov_largest": np.nanmean(largest_RS, axis=1),
+            "lyapunov_distance": np.abs(np.nanmean(largest_RS, axis=1)),
             "lyapunov_error": np.nanstd(largest_RS, axis=1, ddof=1) / np.sqrt(known_RS.sum(axis=1)),
             "lyapunov_positive": np.nanmean(np.where(known_RS, largest_RS > 0, np.nan), axis=1),
             "lyapunov_nonfinite": 1 - known_RS.mean(axis=1),

@@ -1,26 +1,27 @@
 """Trajectories of a trained network: driven by its data, with one input held, or by its own outputs."""
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
 from rnnjax.errors import BadInput
 from rnnjax.networks.keys import key_for
-from rnnjax.networks.model import Model, build_layers, require_unidirectional
+from rnnjax.networks.model import build_layers, build_network, require_unidirectional
 from rnnjax.probes.numerics.orthonormal import state_vector
 from rnnjax.probes.series.closed_loop import to_input_units
 from rnnjax.settings import HParams, Spec
 from rnnjax.settings.vocabulary import known_tokens
 from rnnjax.tasks.series_layout import is_plain
 from rnnjax.tasks.windows import spread_windows
-from rnnjax.types import Carry, Params, Task
+from rnnjax.types import Params, Task
 
 SHORTEST = 4  # steps of a trajectory
+MOST_GROUPS, OTHERS = 6, "others"  # of the points of a picture
 
 Feedback = Callable[[Array], Array]  # the output of a step -> the next input
 
@@ -81,8 +82,7 @@ def default_input(task: Task) -> HeldInput:
     if not np.issubdtype(inputs_N.dtype, np.integer):
         return HeldInput(inputs_N.mean(axis=0).astype(np.float32), "the mean of the training inputs")
     symbol = int(np.argmax(np.bincount(inputs_N.ravel())))
-    name = repr(task.vocabulary[symbol]) if isinstance(task.vocabulary, str | tuple) and task.vocabulary else symbol
-    return HeldInput(np.array(symbol, np.int32), f"the most frequent symbol, {name}")
+    return HeldInput(np.array(symbol, np.int32), f"the most frequent symbol, {symbol_name(task, symbol)}")
 
 
 def feedback_of(spec: Spec, task: Task) -> Feedback | None:
@@ -111,8 +111,41 @@ def most_likely(allowed_V: np.ndarray | None, logits_V: Array) -> Array:
     return jnp.argmax(logits_V if allowed_V is None else jnp.where(allowed_V, logits_V, -jnp.inf)).astype(jnp.int32)
 
 
-def start_carries(model: Model, hp: HParams, params: Params, inputs_TS: Any) -> Carry:
-    """The states [S, ...] after S streams of inputs [T, S, ...], read from the initial state."""
+def trajectory_units(spec: Spec, hp: HParams, params: Params, inputs_TS: Array, first: int) -> Array:
+    """h [N, H] of the last layer after each step from `first` on, of all streams from the initial state."""
+    model = build_network(spec, hp)
     start = model.carry(params, key_for(hp, "evaluation"), inputs_TS.shape[1])
-    step = jax.vmap(partial(model.step, params))
-    return jax.lax.scan(lambda carry, x: (step(carry, x), None), start, jnp.asarray(inputs_TS))[0]
+    h_TSH = model.apply(params, start, inputs_TS)[2][first:]
+    return h_TSH.reshape(-1, h_TSH.shape[-1])
+
+
+def trajectory_labels(task: Task, inputs_TS: np.ndarray, first: int) -> list[tuple[str, str]]:
+    """(name, group) of each step from `first` on of S streams, stream after stream, and ("", "") after each stream.
+
+    The name is the symbol that is read, the class of the sequence, or the number of the stream. The most frequent names
+    are groups of their own, all others are one together.
+    """
+    inputs_ST = np.swapaxes(inputs_TS[first:], 0, 1)
+    streams = stream_names(task, len(inputs_ST))
+    if np.issubdtype(inputs_ST.dtype, np.integer):
+        names_ST = [[symbol_name(task, symbol) for symbol in inputs_T] for inputs_T in inputs_ST]
+    else:
+        names_ST = [[name] * inputs_ST.shape[1] for name in streams]
+    frequent = {name for name, _ in Counter(name for names in names_ST for name in names).most_common(MOST_GROUPS)}
+    labelled = ([(name, name if name in frequent else OTHERS) for name in names] + [("", "")] for names in names_ST)
+    return [label for labels in labelled for label in labels]
+
+
+def symbol_name(task: Task, symbol: int) -> str:
+    """A symbol of the vocabulary in quotes, or its number."""
+    return repr(task.vocabulary[symbol]) if task.vocabulary else f"symbol {symbol}"
+
+
+def stream_names(task: Task, streams: int) -> list[str]:
+    """The class of each of the longest sequences, or the numbers of the streams."""
+    parts = task.sequences
+    if parts is None or parts.predict != "label":
+        return [f"stream {number + 1}" for number in range(streams)]
+    chosen = np.argsort(-parts.train.lengths, kind="stable")[:streams]
+    labels = parts.train.targets_R[parts.train.offsets_N[chosen + 1] - 1]
+    return [parts.classes[label] if parts.classes else f"class {label}" for label in np.asarray(labels, int)]
