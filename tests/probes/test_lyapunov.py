@@ -16,7 +16,7 @@ from rnnjax.networks.cells import CELLS
 from rnnjax.probes import PROBES, build_probe
 from rnnjax.probes.dynamics import lyapunov as module
 from rnnjax.probes.dynamics.exponents import lyapunov_exponents
-from rnnjax.probes.dynamics.lyapunov import drive_streams, over_starts
+from rnnjax.probes.dynamics.lyapunov import Lengths, drive_streams, over_starts
 from rnnjax.probes.dynamics.trajectories import default_input, state_size, training_inputs
 from rnnjax.probes.numerics.orthonormal import orthonormalise, state_vector
 from rnnjax.settings import HParams, Spec, TaskSpec
@@ -210,7 +210,7 @@ def test_a_set_of_sequences_is_read_from_its_longest_ones() -> None:
 
 def test_data_that_are_short_count_as_far_as_they_go() -> None:
     task = TASKS["series"](TaskSpec(name="series", length=100, series="ar"), None)
-    streams = drive_streams(task, ["", "_held", "_own"])
+    streams = drive_streams(task, ["", "_held", "_own"], default_input(task).x, Lengths(3, 60, 60))
     data = task.make_sequence(task.train_N).inputs_N
     transient = len(data) // 4
     assert streams.inputs_TX.shape[:2] == (transient + 120, 9)

@@ -74,24 +74,11 @@ def fixed_points(spec: Spec, task: Task) -> Probe:
     """
     state_size(spec)
     inputs_TS, held = training_inputs(task, 2 * LENGTH, STREAMS), default_input(task)
-    first = len(inputs_TS) // 2  # the states before it depend on the initial state
-    chosen = np.linspace(0, (len(inputs_TS) - first) * STREAMS - 1, SEARCHES).astype(int)
+    first = len(inputs_TS) // 2  # as in `search_network`
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
-        model, params = build_network(spec, hp), state.params
-        carries_N = trajectory_carries(model, hp, params, jnp.asarray(inputs_TS), first)
-        one = jax.tree.map(lambda leaf: leaf[0], carries_N)
-        advance = held_step(partial(model.step, params), jnp.asarray(held.x), one)
-        states_NC = jax.vmap(lambda carry: state_vector(carry)[0])(carries_N)
-        minima = find_minima(advance, states_NC[chosen])
-        points = merge_duplicates(advance, minima, MOST)
-        units = partial(hidden_units, spec, hp, one)
-        return points._asdict() | {
-            "broken": jnp.mean(jnp.isinf(minima.speed_S)),
-            "trajectory_NH": jax.vmap(units)(states_NC),
-            "units_MH": jax.vmap(units)(points.points_MC),
-        }
+        return search_network(spec, hp, state.params, inputs_TS, held.x, SEARCHES, MOST)
 
     def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         runs = [run_values({name: leaf[i] for name, leaf in values.items()}) for i in range(len(values["broken"]))]
@@ -99,6 +86,27 @@ def fixed_points(spec: Spec, task: Task) -> Probe:
 
     labels = [*trajectory_labels(task, inputs_TS, first), *(("", kind) for kind in POINT_KINDS for _ in range(MOST))]
     return Probe(measure, summarise, FIXED_POINT_METRICS, {"state_portrait": labels})
+
+
+def search_network(
+    spec: Spec, hp: HParams, params: Params, inputs_TS: np.ndarray, held: np.ndarray, searches: int, most: int
+) -> dict[str, Array]:
+    """The fields of `Points` of a network, and the hidden units of the trajectories and of the points.
+
+    The searches start at evenly spaced states of the second half of trajectories along inputs [T, S, ...].
+
+    Returns: also broken, the share of the searches whose end is not finite; trajectory_NH; units_MH.
+    """
+    model = build_network(spec, hp)
+    carries_N = trajectory_carries(model, hp, params, jnp.asarray(inputs_TS), len(inputs_TS) // 2)
+    one = jax.tree.map(lambda leaf: leaf[0], carries_N)
+    advance = held_step(partial(model.step, params), jnp.asarray(held), one)
+    states_NC = jax.vmap(lambda carry: state_vector(carry)[0])(carries_N)
+    minima = find_minima(advance, states_NC[np.linspace(0, len(states_NC) - 1, searches).astype(int)])
+    points = merge_duplicates(advance, minima, most)
+    units = jax.vmap(partial(hidden_units, spec, hp, one))
+    found = {"trajectory_NH": units(states_NC), "units_MH": units(points.points_MC)}
+    return points._asdict() | found | {"broken": jnp.mean(jnp.isinf(minima.speed_S))}
 
 
 def trajectory_carries(model: Model, hp: HParams, params: Params, inputs_TS: Array, first: int) -> Carry:

@@ -73,7 +73,7 @@ def lyapunov(spec: Spec, task: Task) -> Probe:
     """
     count, feedback = min(EXPONENTS, state_size(spec)), feedback_of(spec, task)
     drives = [drive for drive in DRIVES if drive != "_own" or feedback is not None]
-    streams = drive_streams(task, drives)
+    streams = drive_streams(task, drives, default_input(task).x, Lengths(STARTS, TRANSIENT, STEPS))
 
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
@@ -108,15 +108,23 @@ class DriveStreams(NamedTuple):
     counted_TX: np.ndarray  # bool
 
 
-def drive_streams(task: Task, drives: Sequence[str]) -> DriveStreams:
+class Lengths(NamedTuple):
+    """How many streams there are of each drive, and for how long."""
+
+    starts: int  # S
+    transient: int  # steps after which a drive counts
+    steps: int  # that count
+
+
+def drive_streams(task: Task, drives: Sequence[str], held: np.ndarray, lengths: Lengths) -> DriveStreams:
     """Every stream reads data for a transient; then come more data, the held input, or the network's outputs."""
-    data_TS = training_inputs(task, 2 * TRANSIENT + STEPS, STARTS)
-    transient, known = min(TRANSIENT, len(data_TS) // 4), len(data_TS)
-    step_T1 = np.arange(transient + TRANSIENT + STEPS)[:, None]
+    data_TS = training_inputs(task, 2 * lengths.transient + lengths.steps, lengths.starts)
+    transient, known = min(lengths.transient, len(data_TS) // 4), len(data_TS)
+    step_T1 = np.arange(transient + lengths.transient + lengths.steps)[:, None]
     padded_TS = data_TS[np.minimum(step_T1[:, 0], known - 1)]
     late_TS = np.broadcast_to(step_T1 >= transient, padded_TS.shape[:2])
-    held_TS = np.where(late_TS.reshape(*late_TS.shape, *[1] * (data_TS.ndim - 2)), default_input(task).x, padded_TS)
-    settled_TS = np.broadcast_to(step_T1 >= transient + TRANSIENT, late_TS.shape)
+    held_TS = np.where(late_TS.reshape(*late_TS.shape, *[1] * (data_TS.ndim - 2)), held, padded_TS)
+    settled_TS = np.broadcast_to(step_T1 >= transient + lengths.transient, late_TS.shape)
     counted = {"": late_TS & (step_T1 < known)}
     return DriveStreams(
         np.concatenate([held_TS if drive == "_held" else padded_TS for drive in drives], axis=1),
