@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnnjax.analysis.rules import RULES as RULES
+    from rnnjax.api.dynamics import fixed_points as fixed_points
+    from rnnjax.api.dynamics import lyapunov_exponents as lyapunov_exponents
+    from rnnjax.api.dynamics import measure_probe as measure_probe
     from rnnjax.api.examine import examine as examine
     from rnnjax.api.networks import Network as Network
     from rnnjax.api.networks import load_network as load_network
@@ -62,6 +65,9 @@ _MODULES = {  # name -> the module that defines it, in the order of docs/python_
     "load_network": "api.networks",
     "Network": "api.networks",
     "examine": "api.examine",
+    "lyapunov_exponents": "api.dynamics",
+    "fixed_points": "api.dynamics",
+    "measure_probe": "api.dynamics",
     "CELLS": "networks.cells",
     "register_cell": "api.registries",
     "INITIALIZERS": "networks.initializers",
