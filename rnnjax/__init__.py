@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rnnjax.analysis.rules import RULES as RULES
+    from rnnjax.api.dynamics import fixed_points as fixed_points
+    from rnnjax.api.dynamics import lyapunov_exponents as lyapunov_exponents
+    from rnnjax.api.dynamics import measure_probe as measure_probe
     from rnnjax.api.examine import examine as examine
     from rnnjax.api.exports import to_stablehlo as to_stablehlo
     from rnnjax.api.interop import from_torch as from_torch
@@ -92,6 +95,9 @@ _MODULES = {  # name -> the module that defines it, in the order of docs/python_
     "to_onnx": "api.interop_onnx",
     "to_stablehlo": "api.exports",
     "examine": "api.examine",
+    "lyapunov_exponents": "api.dynamics",
+    "fixed_points": "api.dynamics",
+    "measure_probe": "api.dynamics",
     "CELLS": "networks.cells",
     "register_cell": "api.registries",
     "INITIALIZERS": "networks.initializers",

@@ -113,11 +113,12 @@ class FigureSpec:
     """A figure of the report."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    form: Literal["curve", "probe", "lag", "interval", "map"]  # kind of plot; a map shows one run of the first arm
+    # kind of plot; a map and a portrait (states with fixed points) show one run of the first arm; scatter: every run
+    form: Literal["curve", "probe", "lag", "interval", "map", "portrait", "scatter"]
     metric: Text
     title: Text
     unit: str = ""
-    along: str = ""  # form lag: name of the lag axis; default steps back in time
+    along: str = ""  # form lag: name of the lag axis, default steps back in time; scatter: metric of the other axis
     arms: list[str] = field(default_factory=lambda: ["*"])
     log: bool = False  # logarithmic value axis
 

@@ -13,6 +13,7 @@ from rnnjax.doctor.adapters import is_float, make_adapter
 from rnnjax.doctor.batch import Batch, check_ids, check_outputs, is_ids, validate_batch
 from rnnjax.doctor.diagnosis import Diagnosis, judge_indicators
 from rnnjax.doctor.distances import find_link
+from rnnjax.doctor.dynamics_evidence import with_dynamics
 from rnnjax.doctor.forms import in_order, nearest_columns, one_form, with_counted_steps, with_link
 from rnnjax.doctor.indicators.compute import all_indicators
 from rnnjax.doctor.indicators.types import Floor
@@ -99,6 +100,7 @@ def examine(
 def diagnose(setup: ExaminationInput, observations: Observations, curves: TrainingCurves | None) -> Diagnosis:
     """The findings in the observations of all R networks together."""
     diagnosis = judge_indicators(all_indicators(setup, observations, curves), load_effects())
+    diagnosis = with_dynamics(diagnosis, setup, observations)
     return diagnosis._replace(views=build_views(setup, observations, curves))
 
 

@@ -14,7 +14,10 @@ import jax
 import numpy as np
 
 from rnnjax.errors import NotApplicable
+from rnnjax.probes.dynamics.dimension import dimension
+from rnnjax.probes.dynamics.fixed_points import fixed_points
 from rnnjax.probes.dynamics.gradients import gradients, jacobian
+from rnnjax.probes.dynamics.lyapunov import lyapunov
 from rnnjax.probes.dynamics.reservoir import capacity, echo, growth
 from rnnjax.probes.dynamics.spectrum import spectrum
 from rnnjax.probes.dynamics.units import identities, units
@@ -69,10 +72,21 @@ PROBES: dict[str, Callable[[Spec, Task], Probe | Facts]] = {
     "responses": responses,
     "batches": batches,
     "documented": documented,
+    "lyapunov": lyapunov,
+    "fixed_points": fixed_points,
+    "dimension": dimension,
 }
 
 
-SEQUENCE_PROBES = ("spectrum", "validation", "identities", "documented")  # those of a set of sequences
+SEQUENCE_PROBES = (
+    "spectrum",
+    "validation",
+    "identities",
+    "documented",
+    "lyapunov",
+    "fixed_points",
+    "dimension",
+)  # those of a set of sequences
 
 
 def build_probe(name: str, spec: Spec, task: Task) -> Probe | Facts:

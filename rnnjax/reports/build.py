@@ -15,6 +15,7 @@ from rnnjax.reports.answer import answer_sentences
 from rnnjax.reports.figures.curves import lag_figure, line_figure, probe_figure
 from rnnjax.reports.figures.intervals import interval_figure
 from rnnjax.reports.figures.maps import map_figure
+from rnnjax.reports.figures.portraits import portrait_figure, scatter_figure
 from rnnjax.reports.figures.traces import CaptionedFigure
 from rnnjax.reports.forecasts import forecast_figures, forecast_sentences, forecast_tables, with_forecasts
 from rnnjax.reports.grid_explorer import explorer
@@ -104,6 +105,11 @@ def build_figure(figure: FigureSpec, results: Results) -> CaptionedFigure:
         return line_figure(chosen, metric, *words, log_x=figure.log, among=results.arms)
     if figure.form == "map":
         return map_figure(chosen[0], metric, chosen[0].labels[metric], *words[:2])
+    if figure.form == "portrait":
+        return portrait_figure(chosen[0], metric, chosen[0].labels[metric], figure.title)
+    if figure.form == "scatter":
+        units = words[1], shared_unit(chosen, figure.along)
+        return scatter_figure(chosen, metric, figure.along, figure.title, units, among=results.arms)
     if figure.form == "interval":
         values = [arm._replace(metrics={metric: per_seed(arm, metric)}) for arm in chosen]
         return interval_figure(values, metric, *words, log_x=figure.log, among=results.arms)

@@ -27,6 +27,10 @@ UNITS_OF_LOSS = {
 SHARE, CORRELATION = (0.0, 1.0), (-1.0, 1.0)  # ranges of metrics
 
 
+# Groups of the labels of a portrait: the points that are no states of a trajectory
+POINT_KINDS = STABLE, UNSTABLE, SLOW_POINT = "stable fixed point", "unstable fixed point", "slow point"
+
+
 class Metric(NamedTuple):
     """The description of one measured quantity.
 

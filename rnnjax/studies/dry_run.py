@@ -168,7 +168,10 @@ def requested_metrics(study: Study) -> Iterator[tuple[str, str, list[str]]]:
     if file.explorer:
         yield from (("explorer", metric, file.explorer.arms) for metric in file.explorer.metrics)
     for figure in file.figures:
-        yield "figures", figure.metric if figure.form == "interval" else f"{figure.form}:{figure.metric}", figure.arms
+        plain = figure.form in ("interval", "scatter")
+        yield "figures", figure.metric if plain else f"{figure.form}:{figure.metric}", figure.arms
+        if figure.form == "scatter":
+            yield "figures.along", figure.along, figure.arms
 
 
 def available_metrics(study: Study, arm: Arm, program: DryRun) -> set[str]:
@@ -192,7 +195,7 @@ def available_metrics(study: Study, arm: Arm, program: DryRun) -> set[str]:
         *(f"curve:{name}" for name in StepMetrics._fields),
         *(f"probe:{name}" for name in scalars),
         *(f"lag:{name}" for name in lags),
-        *(f"map:{name}" for name in maps),
+        *(f"{form}:{name}" for form in ("map", "portrait") for name in maps),
     }
 
 

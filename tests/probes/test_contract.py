@@ -80,6 +80,7 @@ UNMEASURED = ("period", "counterfactual", "mean_counterfactual", "clip", "elemen
 UNMEASURED += ("memory_accuracy", "ngram_accuracy")  # at the lags in between
 UNMEASURED += ("floor_ratio",)  # of a floor of 0
 UNMEASURED += ("state_cycle", "last_words")  # without loops
+UNMEASURED += ("state_portrait", "fixed_point_radius", "unstable_directions")  # between paths; without a point
 
 
 OF_SERIES = ("responses", "batches", "closed_loop")

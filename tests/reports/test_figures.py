@@ -13,7 +13,9 @@ from rnnjax.reports.arm_styles import styled
 from rnnjax.reports.figures.curves import MAX_POINTS, lag_figure, line_figure, probe_figure
 from rnnjax.reports.figures.intervals import interval_figure
 from rnnjax.reports.figures.maps import map_figure
+from rnnjax.reports.figures.portraits import portrait_figure, scatter_figure
 from rnnjax.reports.figures.traces import REFERENCE_SEED, CaptionedFigure
+from rnnjax.settings.metrics import SLOW_POINT, STABLE, UNSTABLE
 
 NAMES = ("orthogonal", "random/0.1", "random/0.3", "xavier_normal")
 SEEDS = np.array([REFERENCE_SEED, 7, 8, 9, 10, 11])
@@ -243,3 +245,37 @@ def test_a_map_looks_for_seed_42_wherever_it_is() -> None:
 def test_a_map_without_a_run_is_empty() -> None:
     drawing = map_figure(_mapped(6), "map", LABELS)
     assert not drawing.figure.data and "no run left" in drawing.caption
+
+
+PLACES = [("a", "a"), ("b", "b"), ("", ""), ("", STABLE), ("", STABLE), ("", UNSTABLE), ("", SLOW_POINT)]
+
+
+def test_a_portrait_draws_the_paths_and_the_points_that_there_are() -> None:
+    places_P2 = np.array([[0, 1], [2, 3], [np.nan] * 2, [4, 5], [6, 7], [np.nan] * 2, [np.nan] * 2])
+    places = np.broadcast_to(places_P2, (6, 1, 7, 2)).copy()
+    places[1:] += 1
+    drawing = portrait_figure(_arm("trained")._replace(probes={"portrait": places}), "portrait", PLACES)
+    path, *traces = drawing.figure.data
+    assert [list(path.x), list(path.y)] == [[0, 2, None], [1, 3, None]]
+    assert {trace.name: (list(trace.x), list(trace.y)) for trace in traces} == {
+        "a": ([0], [1]), "b": ([2], [3]), STABLE: ([4, 6], [5, 7])
+    }  # fmt: skip
+    assert drawing.caption.startswith("trained: seed 42, one run of 6. 2 stable fixed points with the input held")
+    assert "NaN" not in json.dumps(drawing.figure.to_plotly_json(), default=list)
+    lost = portrait_figure(
+        _arm("trained")._replace(probes={"portrait": np.full_like(places, np.nan)}), "portrait", PLACES
+    )
+    assert "no run left. No fixed or slow point" in lost.caption
+
+
+def test_a_scatter_draws_every_run_that_has_both_values() -> None:
+    arms = [
+        _arm(name)._replace(metrics={"reach": np.arange(6.0), "exponent": np.array([-1, 2, np.nan, 0, 0.5, 1])})
+        for name in NAMES[:2]
+    ]
+    drawing = scatter_figure(arms, "reach", "exponent", units=("characters", "nats per step"))
+    assert [list(trace.x) for trace in drawing.figure.data] == 2 * [[-1, 2, 0, 0.5, 1]]
+    assert list(drawing.figure.data[0].y) == [0, 1, 3, 4, 5]
+    assert drawing.figure.layout.xaxis.title.text == "exponent (nats per step)"
+    assert len(drawing.figure.layout.shapes) == 1  # the line at 0
+    assert "2 runs without both values are left out" in drawing.caption

@@ -40,6 +40,7 @@ STATEMENTS = {
 }
 STATEMENTS |= {"rate": 10, "grid": 15, "calibration": 2}
 STATEMENTS |= {"parallel": 6, "precision": 6}  # of papers and of other studies, not of the documents
+STATEMENTS |= {"dynamics": 14}
 STATEMENTS |= {"reduction": 18, "plateau": 36, "identical": 22, "loops": 20}
 POINTS = np.array([0, 1_000, 5_000, 30_000])  # of training, at which everything is measured
 LAGS = 51
@@ -82,7 +83,7 @@ def made_up(study: Study, arm: Arm) -> ArmResult:
     at_a_step = {name.partition("@")[0] for name in names if "@" in name and "-" not in name.partition("@")[2]}
     probes = {name: rng.uniform(0.1, 1, (n, len(POINTS))) for name in at_a_step | drawn["probe"]}
     probes |= {name: rng.uniform(0.1, 1, (n, len(POINTS), LAGS)) for name in drawn["lag"]}
-    probes |= {"map": rng.uniform(0.1, 1, (n, len(POINTS), 37, 2))}
+    probes |= {name: rng.uniform(0.1, 1, (n, len(POINTS), 37, 2)) for name in ("map", "state_portrait")}
     return ArmResult(
         name=arm.name,
         axes=arm.axes,
@@ -93,7 +94,9 @@ def made_up(study: Study, arm: Arm) -> ArmResult:
         probes=probes,
         diverged_at=np.full(n, -1),
         metrics={name: rng.uniform(0.1, 1, n) for name in plain | {"final_loss"}},
-        labels={"map": [(f"word {i}", "a" if i < 35 else "novel") for i in range(37)]},
+        labels={
+            name: [(f"word {i}", "a" if i < 35 else "novel") for i in range(37)] for name in ("map", "state_portrait")
+        },
     )
 
 
