@@ -113,11 +113,14 @@ class FigureSpec:
     """A figure of the report."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    form: Literal["curve", "probe", "lag", "interval", "map"]  # kind of plot; a map shows one run of the first arm
+    # kind of plot; setting = a number of each arm against a setting; a map shows one run of the first arm
+    form: Literal["curve", "probe", "lag", "interval", "setting", "map"]
     metric: Text
     title: Text
     unit: str = ""
-    along: str = ""  # form lag: name of the lag axis; default steps back in time
+    along: str = ""  # form lag: name of the lag axis, default steps back in time; form setting: field of that axis
+    lines: list[str] = field(default_factory=list)  # form setting: fields whose values name a line
+    below: Number | None = None  # form setting: show the share of seeds below this value; default the mean
     arms: list[str] = field(default_factory=lambda: ["*"])
     log: bool = False  # logarithmic value axis
 
