@@ -79,5 +79,12 @@ def write_ledger(readme: Path, entries: Sequence[Entry]) -> None:
 def block(entries: Sequence[Entry], base: Path) -> str:
     """The ledger in Markdown, with links as seen from the folder `base`: a line per study, and all statements."""
     links = {entry.name: Path(os.path.relpath(entry.folder, base)).as_posix() for entry in entries}
-    everything = [statement for entry in entries for statement in entry.statements]
-    return render("ledger.md.j2", False, entries=entries, links=links, everything=everything, by_verdict=by_verdict)
+    parts: dict[str, list[Entry]] = {"documents": [], "papers": []}
+    for entry in entries:
+        parts["papers" if is_of_papers(entry) else "documents"].append(entry)
+    return render("ledger.md.j2", False, entries=entries, links=links, parts=parts, by_verdict=by_verdict)
+
+
+def is_of_papers(entry: Entry) -> bool:
+    """Whether the statements of a study are cited from papers, in words, instead of a document, which is one name."""
+    return bool(entry.statements) and all(" " in statement.source for statement in entry.statements)

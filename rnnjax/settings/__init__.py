@@ -75,7 +75,7 @@ class TaskSpec:
     # series: the generated series, or an included one: sunspots = yearly numbers from 1700 to 2008, weather = daily
     # highest temperature and precipitation of Seattle from 2012 to 2015
     series: Literal["sines", "ar", "mackey_glass", "walk", "noise", "uniform", "sunspots", "weather"] = "sines"
-    # recall: the problem: copy = each symbol some steps later, delayed_copy = a few symbols after a long pause, or adding
+    # recall: the problem: copy = each symbol some steps later, delayed_copy = a few symbols after a pause, or adding
     recall: Literal["copy", "delayed_copy", "adding"] = "copy"
     length: Count = 5_000  # series: steps of the training part; recall adding: steps of one example
     columns: str = ""  # series: columns of a table, separated by commas; empty = all but the index; -a = all but a

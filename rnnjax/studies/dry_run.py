@@ -168,7 +168,8 @@ def requested_metrics(study: Study) -> Iterator[tuple[str, str, list[str]]]:
     if file.explorer:
         yield from (("explorer", metric, file.explorer.arms) for metric in file.explorer.metrics)
     for figure in file.figures:
-        yield "figures", figure.metric if figure.form in ("interval", "setting") else f"{figure.form}:{figure.metric}", figure.arms
+        drawn = figure.metric if figure.form in ("interval", "setting") else f"{figure.form}:{figure.metric}"
+        yield "figures", drawn, figure.arms
 
 
 def available_metrics(study: Study, arm: Arm, program: DryRun) -> set[str]:

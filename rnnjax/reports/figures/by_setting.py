@@ -69,11 +69,9 @@ def summarise(values_n: np.ndarray, below: float | None) -> Interval | None:
 
 
 def caption(arms: Sequence[ArmResult], below: float | None) -> str:
-    """What line and band are."""
-    line, interval = (
-        ("mean over seeds", "t interval") if below is None else ("share of seeds", "Clopper-Pearson interval")
-    )
+    """What line and band are, and what became of runs that diverged."""
+    line, interval = ("mean", "t") if below is None else ("share", "Clopper-Pearson")
     diverged = sum(int((arm.diverged_at >= 0).sum()) for arm in arms)
-    counted = "is left out" if below is None else "does not count as below"
-    end = f" {diverged} runs diverged; each {counted}." if diverged else ""
-    return f"Line: {line}; band: its 95% {interval}. {seed_count(arms)}{end}"
+    counted = "left out" if below is None else "counted as not below"
+    end = f" {diverged} run{'s' * (diverged > 1)} diverged, {counted}." if diverged else ""
+    return f"Line: {line} over seeds; band: its 95% {interval} interval. {seed_count(arms)}{end}"
