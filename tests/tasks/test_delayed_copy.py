@@ -58,7 +58,7 @@ def test_chrono_biases_are_logarithms_of_uniform_times(cell: Callable[[Spec, HPa
     params, without = (cell(one, HParams()).init(key) for one in (replace(plain, gate_biases="chrono"), plain))
     blocks = np.array(params["bias"]).reshape(-1, hidden)
     times = np.sort(np.exp(blocks[keep].astype(float)))
-    assert 1 <= times[0] and times[-1] <= 100
+    assert times[0] >= 1 and times[-1] <= 100
     quantiles = 1 + 99 * (np.arange(hidden) + 0.5) / hidden  # of U(1, 100)
     assert np.abs(times - quantiles).max() / 99 < 1.63 / hidden**0.5  # Kolmogorov, 1%
     if cell is lstm:

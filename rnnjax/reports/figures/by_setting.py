@@ -1,5 +1,6 @@
 """A metric against a setting that is a number: one line for each group of arms, such as success over the lag."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,16 +47,23 @@ def setting_figure(
 
 
 def grouped_arms(arms: Sequence[ArmResult], lines: Sequence[str]) -> dict[str, list[ArmResult]]:
-    """The arms of each line, by its name: the values of some fields."""
-    groups: dict[str, list[ArmResult]] = {}
+    """The arms of each line, by its name: the parts of their own name that tell the lines apart."""
+    groups: dict[tuple[object, ...], list[ArmResult]] = {}
     for arm in arms:
-        groups.setdefault(" ".join(words(name, arm.axes[name]) for name in lines), []).append(arm)
-    return groups
+        groups.setdefault(tuple(arm.axes[name] for name in lines), []).append(arm)
+    parts = {values: shown_parts(members[0].name, lines) for values, members in groups.items()}
+    shared = set.intersection(*map(set, parts.values())) if len(parts) > 1 else set()
+    names = {values: " ".join(part for part in own if part not in shared) for values, own in parts.items()}
+    if len(set(names.values())) < len(names):  # their names do not tell them apart
+        names = {values: " ".join(map(str, values)) for values in groups}
+    return {names[values] or " ".join(parts[values]): members for values, members in groups.items()}
 
 
-def words(name: str, value: object) -> str:
-    """A value in the name of a line: texts alone, numbers with the last word of their field."""
-    return value if isinstance(value, str) else f"{name.rpartition('.')[2].rpartition('_')[2]}={value:g}"
+def shown_parts(name: str, lines: Sequence[str]) -> list[str]:
+    """The words of an arm's name, and those of its numbers whose fields tell lines apart: `rate=0.1`."""
+    fields = [re.split(r"[._]", line) for line in lines]
+    known = {word for line, words in zip(lines, fields, strict=True) for word in (words[-1], line.rpartition(".")[2])}
+    return [part for part in name.split(",") if "=" not in part or part.partition("=")[0] in known]
 
 
 def summarise(values_n: np.ndarray, below: float | None) -> Interval | None:
