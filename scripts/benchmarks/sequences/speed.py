@@ -51,7 +51,7 @@ def main() -> None:
     if "segments" in asked.parts:
         from benchmarks.sequences.segments import segment_rows
 
-        found["segments"] = [row for cell in ("lstm", "gru", "elman") for row in segment_rows(cell, asked.rounds)]
+        found["segments"] = [row for cell in ("lstm", "elman") for row in segment_rows(cell, asked.rounds)]
     write_text(file, json.dumps(found, indent=1) + "\n")
     write_text(asked.output / "sequences.md", markdown(found))
     print(f"done: {asked.output / 'sequences.md'}")
