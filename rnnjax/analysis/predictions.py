@@ -35,6 +35,8 @@ VALUE_METRICS = {
 }
 NEXT_METRICS = {
     "skill_last": Metric("1 - RMSE / that of the row before; mean over the targets", better="higher"),
+    "skill_linear": Metric("1 - RMSE / that of a linear forecast; mean over the targets", better="higher"),
+    "skill_seasonal": Metric("1 - RMSE / that of the row one season before; mean over the targets", better="higher"),
     "mase": Metric(
         "mean absolute error over the mean |y_t - y_(t-1)| of the training part; mean over the targets", better="lower"
     ),

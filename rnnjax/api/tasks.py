@@ -95,8 +95,8 @@ def recall_task(recall: str = "copy", **settings: Any) -> Task:
     """A memory task with exact reference losses.
 
     Args:
-        recall: "copy" (the symbol of `copy_delay` steps before) or "adding" (the sum of two marked numbers of a
-            sequence). settings: fields of `TaskSpec`.
+        recall: "copy" (the symbol of `copy_delay` steps before), "delayed_copy" (some symbols, repeated after a
+            pause) or "adding" (the sum of two marked numbers of a sequence). settings: fields of `TaskSpec`.
 
     Raises: BadInput for a setting that breaks its rule.
 

@@ -224,7 +224,12 @@ def required_memory(study: Study) -> dict[str, tuple[int, str]]:
     characters = max(spec.task.characters if spec.task.name in drawn else 0 for spec in specs)
     series = max(spec.task.length if spec.task.name == "series" else 0 for spec in specs)
     adding = [s.task for s in specs if (s.task.name, s.task.recall) == ("recall", "adding")]
-    examples = max((task.examples * task.length for task in adding), default=0)
+    delayed = [s.task for s in specs if (s.task.name, s.task.recall) == ("recall", "delayed_copy")]
+    examples = max(
+        [task.examples * task.length for task in adding]
+        + [task.examples * (task.copy_delay + 2 * task.copy_length) for task in delayed],
+        default=0,
+    )
     draws = study.file.initial_statistics.count if study.file.initial_statistics else 0
     return {
         "hidden": (4 * hidden**2 * runs, f"Wh of {runs:,} runs with hidden {hidden:,}"),

@@ -113,12 +113,15 @@ class FigureSpec:
     """A figure of the report."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
-    # kind of plot; a map and a portrait (states with fixed points) show one run of the first arm; scatter: every run
-    form: Literal["curve", "probe", "lag", "interval", "map", "portrait", "scatter"]
+    # kind of plot; setting: a number of each arm against a setting; scatter: every run; a map and a portrait (states
+    # with fixed points) show one run of the first arm
+    form: Literal["curve", "probe", "lag", "interval", "setting", "map", "portrait", "scatter"]
     metric: Text
     title: Text
     unit: str = ""
-    along: str = ""  # form lag: name of the lag axis, default steps back in time; scatter: metric of the other axis
+    along: str = ""  # form lag: name of its axis, default steps back in time; setting: the field; scatter: the metric
+    lines: list[str] = field(default_factory=list)  # form setting: fields whose values name a line
+    below: Number | None = None  # form setting: show the share of seeds below this value; default the mean
     arms: list[str] = field(default_factory=lambda: ["*"])
     log: bool = False  # logarithmic value axis
 

@@ -93,7 +93,7 @@ def loss_floor(spec: Spec, task: Task, data: WindowData) -> Floor | None:
     """
     if task.columns or task.loss == "squared_error":
         return Floor(task.reference_losses["floor"], held_out=True) if "floor" in task.reference_losses else None
-    if spec.task.name == "recall":
+    if spec.task.name == "recall" and spec.task.recall == "copy":
         reset = spec.carry == "reset"
         return Floor(copy_floor(spec.task.copy_delay, spec.window, spec.task.symbols) if reset else 0.0, held_out=True)
     if "floor" in task.reference_losses:

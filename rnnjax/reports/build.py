@@ -12,6 +12,7 @@ from rnnjax.analysis.verdicts import Judgement
 from rnnjax.config.schema import FigureSpec, QuestionSpec, Study
 from rnnjax.reports import document as pages
 from rnnjax.reports.answer import answer_sentences
+from rnnjax.reports.figures.by_setting import setting_figure
 from rnnjax.reports.figures.curves import lag_figure, line_figure, probe_figure
 from rnnjax.reports.figures.intervals import interval_figure
 from rnnjax.reports.figures.maps import map_figure
@@ -113,6 +114,14 @@ def build_figure(figure: FigureSpec, results: Results) -> CaptionedFigure:
     if figure.form == "interval":
         values = [arm._replace(metrics={metric: per_seed(arm, metric)}) for arm in chosen]
         return interval_figure(values, metric, *words, log_x=figure.log, among=results.arms)
+    if figure.form == "setting":
+        fields: dict[str, Any] = {
+            "along": figure.along,
+            "lines": figure.lines,
+            "below": figure.below,
+            "log_y": figure.log,
+        }
+        return setting_figure(chosen, metric, title=words[0], unit=words[1], **fields)
     measured = [at_probe_steps(arm, metric) for arm in chosen]
     if figure.form == "probe":
         return probe_figure(measured, metric, *words, log_y=figure.log, among=results.arms)

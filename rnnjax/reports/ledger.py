@@ -84,16 +84,13 @@ def write_ledger(readme: Path, entries: Sequence[Entry]) -> None:
 def block(entries: Sequence[Entry], base: Path) -> str:
     """The ledger in Markdown, with links as seen from the folder `base`: a line per study, and all statements."""
     links = {entry.name: quote(Path(os.path.relpath(entry.folder, base)).as_posix()) for entry in entries}
-    apart = [entry for entry in entries if entry.statements and all(map(of_paper, entry.statements))]
-    groups = {"together": [entry for entry in entries if entry not in apart], "papers and other studies": apart}
-    sums = {
-        label: ([each for entry in members for each in entry.statements], sum(entry.runs for entry in members))
-        for label, members in groups.items()
-        if members
-    }
-    return render("ledger.md.j2", False, entries=entries, links=links, sums=sums, by_verdict=by_verdict)
+    parts: dict[str, list[Entry]] = {"documents": [], "papers": []}
+    for entry in entries:
+        parts["papers" if is_of_papers(entry) else "documents"].append(entry)
+    return render("ledger.md.j2", False, entries=entries, links=links, parts=parts, by_verdict=by_verdict)
 
 
-def of_paper(statement: Statement) -> bool:
-    """Whether a statement comes from a paper, or from another study, and not from a document under study."""
-    return statement.source.startswith(("arXiv:", "configs/"))
+def is_of_papers(entry: Entry) -> bool:
+    """Whether the statements of a study come from papers or other studies, not from documents, which are text files."""
+    sources = [statement.source for statement in entry.statements]
+    return bool(sources) and all(source and not source.endswith(".txt") for source in sources)

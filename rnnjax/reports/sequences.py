@@ -15,7 +15,12 @@ MOST_EXAMPLES = 20
 LENGTH_GROUPS = 4
 STEERED = " The loss on these sequences steered training (patience or plateau), so the numbers are a little too good."
 CLASS_WORDS = {"label": "labels", "tags": "tags", "next": "symbols"}
-LEVELS = {"mean": "the mean of the training part", "last": "the row before"}
+LEVELS = {
+    "mean": "the mean of the training part",
+    "last": "the row before",
+    "linear": "a linear forecast",
+    "seasonal": "the row one season before",
+}
 
 
 def sequence_tables(results: Results) -> list[ReportTable]:

@@ -75,7 +75,8 @@ class TaskSpec:
     # series: the generated series, or an included one: sunspots = yearly numbers from 1700 to 2008, weather = daily
     # highest temperature and precipitation of Seattle from 2012 to 2015
     series: Literal["sines", "ar", "mackey_glass", "walk", "noise", "uniform", "sunspots", "weather"] = "sines"
-    recall: Literal["copy", "adding"] = "copy"  # recall: the problem
+    # recall: the problem: copy = each symbol some steps later, delayed_copy = a few symbols after a pause, or adding
+    recall: Literal["copy", "delayed_copy", "adding"] = "copy"
     length: Count = 5_000  # series: steps of the training part; recall adding: steps of one example
     columns: str = ""  # series: columns of a table, separated by commas; empty = all but the index; -a = all but a
     scale: Positive = 1.0  # series: factor applied to the data
@@ -86,9 +87,10 @@ class TaskSpec:
     loss_steps: Literal["every", "last"] = "every"  # series: steps of a window that enter the loss
     # series: axis that the network scans; batch = the deliberate mistake of swapped axes
     time_axis: Literal["time", "batch"] = "time"
-    copy_delay: Count = 10  # recall copy: delay between input and target, in steps
-    symbols: Annotated[int, Ge(2), Le(26)] = 8  # recall copy: number of symbols
-    examples: Count = 2_000  # recall adding: training examples
+    copy_delay: Count = 10  # recall copy, delayed_copy: delay between input and target, in steps
+    copy_length: Count = 3  # recall delayed_copy: symbols of one example
+    symbols: Annotated[int, Ge(2), Le(26)] = 8  # recall copy, delayed_copy: number of different symbols
+    examples: Count = 2_000  # recall adding, delayed_copy: training examples
     shortest: Annotated[float, Gt(0), Le(1)] = 1.0  # recall adding: shortest example as a share of `length`
     # table: between the cells; auto = found, semicolon and tab before comma
     delimiter: Literal["auto", "comma", "semicolon", "tab", "bar", "blanks"] = "auto"
@@ -154,7 +156,7 @@ SEQUENCE_FIELDS = (
 )
 TABLE_FIELDS = (  # of `TaskSpec`: no part of a run's identity where all arms have the default; older runs lack them
     *("delimiter", "decimal", "thousands", "units", "header", "skip_lines", "index", "where", "order"),
-    *("missing_values", "missing", *SERIES_FIELDS, *SEQUENCE_FIELDS),
+    *("missing_values", "missing", "copy_length", *SERIES_FIELDS, *SEQUENCE_FIELDS),
 )
 
 
@@ -172,6 +174,9 @@ class Spec:
     dropout: bool = False  # recurrent dropout: one mask per window on the state that enters the recurrent product
     kernel_initializer: str = "xavier_normal"  # initializer of the input kernel
     recurrent_initializer: str = "orthogonal"  # initializer of the recurrent kernel
+    # initial biases of the gates that keep the state: forget_bias (lstm; 0: gru), or lstm, gru: chrono = log u with u
+    # uniform in 1 ... window - 1 for each unit, a spread of time constants; the lstm's input gate has the opposite
+    gate_biases: Literal["constant", "chrono"] = "constant"
     window: Count = 25  # time steps of truncated back-propagation, T; of sequences it is the longest, set by the task
     batch: Count = 1  # parallel streams of the data, B
     gradient_window: Annotated[int, Ge(0)] = 0  # steps that gradients go back inside a window; 0 = all
@@ -216,9 +221,9 @@ class Spec:
 
 
 # of `Spec`: as TABLE_FIELDS
-NETWORK_FIELDS = ("embedding", "tied", "remat", "parallel", "dtype", "state_size")
+NETWORK_FIELDS = ("embedding", "tied", "remat", "parallel", "dtype", "state_size", "gate_biases")
 CELL_FIELDS = ("step_size", "damping", "stiffness")  # of `HParams`: as TABLE_FIELDS
-START_FIELDS = ("kernel_initializer", "recurrent_initializer")
+START_FIELDS = ("kernel_initializer", "recurrent_initializer", "gate_biases")
 
 
 class HParamFields(NamedTuple):

@@ -16,8 +16,9 @@ from rnnjax.devices import available_memory
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks import TASKS
+from rnnjax.tasks.sequences.layout import row_bytes
 from rnnjax.tasks.text import duplicate_forms
-from rnnjax.types import Task
+from rnnjax.types import SequenceParts, Task
 
 MOST_CONTROL = 0.02  # a text has tabs and line ends, hardly any other control character
 BYTE_ORDER_MARKS = {  # the longer first: one begins with another
@@ -109,8 +110,23 @@ def load_tasks(specs: Iterable[TaskSpec]) -> tuple[dict[TaskSpec, Task], list[st
     sources = {spec: read_source_text(spec, available) for spec in wanted if spec not in arrays}
     contents = arrays | {spec: source and source.text for spec, source in sources.items()}
     tasks = {spec: TASKS[spec.name](spec, contents[spec]) for spec in wanted}
+    for spec, task in tasks.items():
+        if task.sequences is not None:
+            check_rows_fit(spec, task.sequences, available)
     remarks = [remark for source in sources.values() if source for remark in source.remarks]
     return tasks, remarks + [f"{spec.path}: {notice}" for spec, task in tasks.items() for notice in task.notices]
+
+
+def check_rows_fit(settings: TaskSpec, parts: SequenceParts, available_bytes: int) -> None:
+    """Raises BadInput for sequences that do not fit into memory once they are filled up."""
+    needed, longest = row_bytes(parts), parts.lengths[-1]
+    if needed > available_bytes:
+        count = parts.train.size + parts.validation.size
+        other = "task.batches=packed, or " if settings.batches != "packed" else ""
+        raise BadInput(
+            f"task.batches: got {settings.batches!r} for {count:,} sequences of up to {longest:,} steps; needs "
+            f"{needed / 1e9:,.1f} GB, available {available_bytes / 1e9:,.1f} GB; use {other}shorter sequences"
+        )
 
 
 def data_hash(tasks: dict[TaskSpec, Task]) -> str:

@@ -168,7 +168,7 @@ def requested_metrics(study: Study) -> Iterator[tuple[str, str, list[str]]]:
     if file.explorer:
         yield from (("explorer", metric, file.explorer.arms) for metric in file.explorer.metrics)
     for figure in file.figures:
-        plain = figure.form in ("interval", "scatter")
+        plain = figure.form in ("interval", "scatter", "setting")
         yield "figures", figure.metric if plain else f"{figure.form}:{figure.metric}", figure.arms
         if figure.form == "scatter":
             yield "figures.along", figure.along, figure.arms

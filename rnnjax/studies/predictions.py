@@ -19,8 +19,8 @@ from rnnjax.studies.forecasting import array_settings
 from rnnjax.studies.load_networks import LoadedNetwork, load_networks
 from rnnjax.studies.load_predictions import FIELDS, PREDICTIONS
 from rnnjax.tasks.sequences.layout import held_out_sequences_window
-from rnnjax.tasks.sequences.levels import class_counts
-from rnnjax.types import Params, Task, WindowData
+from rnnjax.tasks.sequences.levels import class_counts, next_row_levels
+from rnnjax.types import Params, SequenceSet, Task, WindowData
 
 MOST_NUMBERS = 20_000_000  # outputs of one arm that are kept
 
@@ -59,22 +59,27 @@ def arm_predictions(networks: Sequence[LoadedNetwork], task: Task) -> Prediction
 
 
 def with_values(known: Predictions, task: Task, counted: np.ndarray, most: int) -> Predictions:
-    """Predicted values in their own units, beside the mean of the training part and the row before."""
+    """Predicted values in their own units, beside the mean of the training part, and simple forecasts of a next row."""
     assert task.sequences is not None
-    train, held_out = task.sequences.train, task.sequences.validation
+    train, held_out = (in_own_units(task, part) for part in (task.sequences.train, task.sequences.validation))
     mean_O, scale_O = np.array(task.target_mean_O), np.array(task.target_scale_O)
-    truth_RO = known.truth_R * scale_O + mean_O
-    trained_RO = train.targets_R[train.loss_mask_R > 0] * scale_O + mean_O
-    levels = {"mean": np.broadcast_to(trained_RO.mean(axis=0), truth_RO.shape)}
-    steps_O = np.zeros(0)
+    truth_RO = held_out.targets_R[counted][:most]
+    mean = train.targets_R[train.loss_mask_R > 0].mean(axis=0)
+    levels, steps_O = {"mean": np.broadcast_to(mean, truth_RO.shape)}, np.zeros(0)
     if known.predict == "next":
-        moments_D = task.sequences.input_mean_D, task.sequences.input_scale_D
-        levels["last"] = (held_out.inputs_R * np.array(moments_D[1]) + np.array(moments_D[0]))[counted][:most]
-        before = train.inputs_R * np.array(moments_D[1]) + np.array(moments_D[0])
-        steps_O = np.abs(train.targets_R * scale_O + mean_O - before).mean(axis=0)
+        levels |= {name: said_RO[counted][:most] for name, said_RO in next_row_levels(train, held_out).items()}
+        steps_O = np.abs(train.targets_R - train.inputs_R).mean(axis=0)
     outputs = known.outputs_nRO * scale_O + mean_O
     more: dict[str, Any] = {"truth_R": truth_RO, "outputs_nRO": outputs, "levels": levels, "scale_O": steps_O}
     return known._replace(columns=task.sequences.columns, **more)
+
+
+def in_own_units(task: Task, part: SequenceSet) -> SequenceSet:
+    """The sequences before any scale."""
+    assert task.sequences is not None
+    inputs_RD = part.inputs_R * np.array(task.sequences.input_scale_D) + np.array(task.sequences.input_mean_D)
+    targets_RO = part.targets_R * np.array(task.target_scale_O) + np.array(task.target_mean_O)
+    return part._replace(inputs_R=inputs_RD, targets_R=targets_RO)
 
 
 @lru_cache(maxsize=32)

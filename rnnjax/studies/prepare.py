@@ -57,7 +57,7 @@ def check_distributions(study: Study) -> None:
         shapes = ((spec.inputs, spec.hidden), (width, spec.hidden), (width, spec.outputs))  # readout included
         kernels = tuple(distribution(spec.kernel_initializer, shape, hp.kernel_gain) for shape in shapes)
         recurrent = distribution(spec.recurrent_initializer, (spec.hidden, spec.hidden), hp.recurrent_gain)
-        key = (spec.program, kernels, recurrent, hp._replace(kernel_gain=1.0, recurrent_gain=1.0))
+        key = (spec.program, spec.gate_biases, kernels, recurrent, hp._replace(kernel_gain=1.0, recurrent_gain=1.0))
         other = first.setdefault(key, arm)
         if other is not arm:
             kind, scale = recurrent

@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 
 from rnnjax.analysis.rules import RULES
-from rnnjax.config.schema import Arm, ConventionComparison, Criterion, Study
+from rnnjax.config.schema import Arm, ConventionComparison, Criterion, FigureSpec, Study
 from rnnjax.errors import BadInput
 from rnnjax.networks.activations import ACTIVATIONS
 from rnnjax.networks.cells import CELLS, OWN_OPAQUE_CELLS, nonlinear_reason
@@ -82,6 +82,8 @@ def check_names(study: Study) -> None:
     axes = {name for arm in study.arms for name in arm.axes}
     for name in chain.from_iterable(shown.shares_of for shown in file.tables):
         check_known("tables.shares_of", name, axes)
+    for figure in file.figures:
+        check_setting_figure(figure, study)
     check_explorer(study)
 
 
@@ -95,7 +97,7 @@ def check_arm(arm: Arm) -> None:
 def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
     """By field: whether it contradicts other settings of an arm, its value, and what is expected instead."""
     spec, hp, task = arm.spec, arm.hp, arm.spec.task
-    adding = task.name == "recall" and task.recall == "adding"
+    adding = task.name == "recall" and task.recall != "copy"  # or delayed copies: examples with an end
     looks = spec.schedule == "plateau" or math.isfinite(hp.patience)
     own = spec.scheduled_sampling != "teacher"
     swapped = task.name == "series" and task.time_axis == "batch"
@@ -126,6 +128,11 @@ def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
                 math.isfinite(hp.clip_value) and not spec.clip_elementwise,
                 hp.clip_value,
                 "inf, or clip_elementwise = true",
+            ),
+            "gate_biases": (
+                spec.gate_biases == "chrono" and spec.cell not in ("lstm", "gru"),
+                "chrono",
+                "'constant' for a cell other than lstm and gru",
             ),
             "carry": (
                 spec.carry == "carried" and (adding or spec.bidirectional or sets),
@@ -238,6 +245,23 @@ def check_conventions(nearest: ConventionComparison, study: Study) -> None:
             raise BadInput(
                 f"conventions.numbers: {number.metric}: expected one arm of each convention in {number.arms}"
             )
+
+
+def check_setting_figure(figure: FigureSpec, study: Study) -> None:
+    """Raises BadInput where the arms of such a figure are no lines along a number."""
+    if figure.form != "setting":
+        return
+    for name in (figure.along, *figure.lines):
+        check_known("figures.along" if name == figure.along else "figures.lines", name, study.arms[0].axes)
+    places: dict[tuple[object, ...], str] = {}
+    for arm in study.arms:
+        if any(fnmatchcase(arm.name, pattern) for pattern in figure.arms):
+            value = arm.axes[figure.along]
+            if isinstance(value, str | bool) or value <= 0:
+                raise BadInput(f"figures.along: got {figure.along!r}, which is {value!r}; expected numbers above 0")
+            other = places.setdefault((value, *(arm.axes[name] for name in figure.lines)), arm.name)
+            if other != arm.name:
+                raise BadInput(f"figures.lines: got {other!r} and {arm.name!r} for one place; expected further fields")
 
 
 def check_explorer(study: Study) -> None:

@@ -1,4 +1,4 @@
-"""Memory tasks with exact reference losses: the copy task and the adding problem.
+"""Memory tasks with exact reference losses: two copy tasks and the adding problem.
 
 In both the values to be remembered are independent of all other inputs, so only a state that carries them helps.
 """
@@ -20,7 +20,7 @@ ADDING_CHANCE = 1 / 6  # variance of the sum of two independent uniform numbers 
 
 def recall_task(settings: TaskSpec, source: str | None) -> Task:
     """The problem that `recall` names. Args: source: not used; no file is read. Raises: as the problem's factory."""
-    return {"copy": copy_task, "adding": adding_task}[settings.recall](settings)
+    return {"copy": copy_task, "delayed_copy": delayed_copy_task, "adding": adding_task}[settings.recall](settings)
 
 
 def copy_task(settings: TaskSpec) -> Task:
@@ -69,6 +69,52 @@ def copy_floor(lag: int, window: int, symbols: int) -> float:
     input of the window.
     """
     return min(lag, window) / window * chance_loss(symbols)
+
+
+def delayed_copy_task(settings: TaskSpec) -> Task:
+    """A few symbols are read, then nothing for a while; after a signal they are to be repeated.
+
+    Of an example of S + lag + S steps the first S inputs are independent and equally likely among V symbols; the step
+    before the last S holds the signal, id V + 1, and all others the blank, id V. The targets are the S symbols, at the
+    last S steps, which alone count: input t is asked for at t + S + lag.
+
+    Drawn are `examples` to train on, and round(examples * validation), at least 1, apart.
+
+    Args: settings: `copy_delay` (the lag), `copy_length` (S), `symbols`, `examples`, `corpus_seed` and `validation`.
+    Source: Hochreiter and Schmidhuber 1997; Arjovsky et al. 2016, arXiv:1511.06464, where all steps count and S = 10.
+    """
+    rngs = np.random.default_rng(settings.corpus_seed).spawn(2)
+    counts = settings.examples, max(1, round(settings.examples * settings.validation))
+    train_N, validation_N = (delayed_copies(rng, count, settings) for rng, count in zip(rngs, counts, strict=True))
+    return Task(
+        train_N=train_N,
+        validation_N=validation_N,
+        make_sequence=partial(delayed_pairs, 2 * settings.copy_length + settings.copy_delay, settings.copy_length),
+        inputs=settings.symbols + 2,
+        outputs=settings.symbols,
+        loss="cross_entropy",
+        reference_losses={"chance": chance_loss(settings.symbols), "floor": 0.0},
+    )
+
+
+def delayed_copies(rng: np.random.Generator, count: int, settings: TaskSpec) -> np.ndarray:
+    """The input and the target of each step of some examples, one after the other: int32 [count * T, 2]."""
+    kept, length = settings.copy_length, 2 * settings.copy_length + settings.copy_delay
+    symbols = rng.integers(settings.symbols, size=(count, kept), dtype=np.int32)
+    examples = np.zeros((count, length, 2), np.int32)
+    examples[:, :, 0] = settings.symbols
+    examples[:, :kept, 0] = symbols
+    examples[:, -kept - 1, 0] = settings.symbols + 1
+    examples[:, -kept:, 1] = symbols
+    return examples.reshape(count * length, 2)
+
+
+def delayed_pairs(length: int, kept: int, examples_N: np.ndarray) -> LabelledSequence:
+    """Inputs and targets of examples of `length` steps, of which the last `kept` count."""
+    counted_N = np.arange(len(examples_N)) % length >= length - kept
+    return LabelledSequence(
+        examples_N[:, 0], examples_N[:, 1], loss_mask_N=counted_N.astype(np.float32), example_length=length
+    )
 
 
 def adding_task(settings: TaskSpec) -> Task:

@@ -49,12 +49,12 @@ def test_statements_of_papers_are_counted_apart(folder: Path) -> None:
     entry = read_entries([folder])[0]
     paper = entry._replace(statements=[entry.statements[0]._replace(source="arXiv:2410.01201")], runs=7)
     text = block([entry, paper], folder.parents[1])
-    assert "| **together** | **1** | **1** | **0** | **0** | **0** | **0** | **0** | **0** | **216** |" in text
     assert (
-        "| **papers and other studies** | **1** | **0** | **0** | **0** | **0** | **0** | **0** | **0** | **7** |"
+        "| **together, of documents** | **1** | **1** | **0** | **0** | **0** | **0** | **0** | **0** | **216** |"
         in text
     )
-    assert "All 2 statements and 1 statements of papers and other studies" in text
+    assert "| **together, of papers** | **1** | **0** | **0** | **0** | **0** | **0** | **0** | **0** | **7** |" in text
+    assert "All 2 statements of documents" in text and "All 1 statements of papers" in text
 
 
 def test_only_what_is_between_the_marks_changes(tmp_path: Path, folder: Path) -> None:

@@ -41,6 +41,7 @@ STATEMENTS = {
 STATEMENTS |= {"rate": 10, "grid": 15, "calibration": 2}
 STATEMENTS |= {"parallel": 6, "precision": 6}  # of papers and of other studies, not of the documents
 STATEMENTS |= {"dynamics": 14}
+STATEMENTS |= {"digits": 12, "memory": 11}  # of papers, not of the five documents
 STATEMENTS |= {"reduction": 18, "plateau": 36, "identical": 22, "loops": 20}
 POINTS = np.array([0, 1_000, 5_000, 30_000])  # of training, at which everything is measured
 LAGS = 51

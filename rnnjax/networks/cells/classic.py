@@ -71,7 +71,8 @@ def gru(spec: Spec, hp: HParams) -> Cell:
         new = jnp.tanh(u_new + reset * (r_new + params["bias"]))
         return (1 - update) * new + update * h
 
-    return build_cell(spec, hp, ("reset", "update", "new"), gate, lambda: {"bias": jnp.zeros(spec.hidden)})
+    cell = build_cell(spec, hp, ("reset", "update", "new"), gate, lambda: {"bias": jnp.zeros(spec.hidden)})
+    return with_chrono_biases(cell, spec, keep="update") if spec.gate_biases == "chrono" else cell
 
 
 def gru_before(spec: Spec, hp: HParams) -> OpaqueCell:
@@ -121,4 +122,24 @@ def lstm(spec: Spec, hp: HParams) -> Cell:
     def carry() -> Carry:
         return jnp.zeros(spec.hidden), jnp.zeros(spec.hidden)
 
-    return cell._replace(init=init, carry=carry, hidden_state=lambda carry: carry[1])
+    found = cell._replace(init=init, carry=carry, hidden_state=lambda carry: carry[1])
+    return with_chrono_biases(found, spec, keep="forget", enter="input") if spec.gate_biases == "chrono" else found
+
+
+def with_chrono_biases(cell: Cell, spec: Spec, keep: str, enter: str = "") -> Cell:
+    """The cell whose gate `keep` starts with the biases log u, u ~ U(1, T - 1), and the gate `enter` with -log u.
+
+    Unit i then forgets within about u_i steps of the window's T.
+    Source: Tallec and Ollivier 2018, arXiv:1804.11188.
+    """
+
+    def init(key: Array) -> Params:
+        params = cell.init(key)
+        longest = max(spec.window - 1.0, 1.0)
+        bias_H = jnp.log(jax.random.uniform(jax.random.fold_in(key, 2), (spec.hidden,), minval=1.0, maxval=longest))
+        blocks_GH = params["bias"].reshape(len(cell.gates), spec.hidden).at[cell.gates.index(keep)].set(bias_H)
+        if enter:
+            blocks_GH = blocks_GH.at[cell.gates.index(enter)].set(-bias_H)
+        return params | {"bias": blocks_GH.ravel()}
+
+    return cell._replace(init=init)

@@ -1,10 +1,12 @@
 """Plotly figures of the arms of a study, each with a caption that gives n and the method.
 
-`curves` draws values over steps or lags, `intervals` one number per arm, `maps` named points of a plane, `portraits`
-states in a plane, and one metric over another. A figure holds its colours twice: those for a light page in its traces
-and, in `layout.meta["dark"]`, their replacements on a dark page; backgrounds are transparent.
+`curves` draws values over steps or lags, `intervals` one number per arm, `by_setting` one number against a setting of
+the arms, `maps` named points of a plane, `portraits` states in a plane, and one metric over another. A figure holds its
+colours twice: those for a light page in its traces and, in `layout.meta["dark"]`, their replacements on a dark page;
+backgrounds are transparent.
 """
 
+from rnnjax.reports.figures.by_setting import setting_figure
 from rnnjax.reports.figures.curves import lag_figure, line_figure, probe_figure
 from rnnjax.reports.figures.intervals import interval_figure
 from rnnjax.reports.figures.maps import map_figure
@@ -21,4 +23,5 @@ __all__ = [
     "portrait_figure",
     "probe_figure",
     "scatter_figure",
+    "setting_figure",
 ]

@@ -89,6 +89,15 @@ def training_pool(parts: SequenceParts, target_scale_O: Sequence[float]) -> Sequ
     return SequencePool(sets, plan_S, rank_S, scale, weights)
 
 
+def row_bytes(parts: SequenceParts) -> int:
+    """The bytes of the rows that training and the held-out loss read, filled steps included; packed: of full rows."""
+    lengths_N = parts.train.lengths
+    filled_N = lengths_N if parts.packed else np.asarray(parts.lengths)[np.searchsorted(parts.lengths, lengths_N)]
+    steps = int(filled_N.sum()) + parts.validation.size * parts.lengths[-1]
+    leaves = parts.train.inputs_R, parts.train.targets_R, parts.train.loss_mask_R
+    return steps * (1 + sum(leaf.itemsize * int(np.prod(leaf.shape[1:])) for leaf in leaves))
+
+
 def plan_lengths(sizes: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Which set of rows each step takes, and how often it was taken before: in proportion to the sizes, evenly spread.
 
