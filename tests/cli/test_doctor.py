@@ -125,14 +125,16 @@ def test_the_baseline_is_examined(folder: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "got nothing to examine; expected one of OUT, --text and --series"),
+        ([], "got nothing to examine; expected one of OUT, --text, --series and --sequences"),
         (["out", "--text", "a"], "got folder and text; expected one of"),
         (["--arm", "a", "--text", "b"], "--arm requires a run folder"),
         (["--columns", "a", "--text", "b"], "--columns requires --series"),
-        (["out", "--out", "b"], "--out requires --text or --series"),
+        (["out", "--out", "b"], "--out requires --text, --series or --sequences"),
         (["--text", "a", "--out", "bad name"], "run name must match"),
         (["nowhere"], "nowhere: no trained network here"),
         (["--text", "/nowhere/at.all"], "task.path: no such file"),
+        (["--sequences", "/nowhere/at.all"], "task.path: no such file"),
+        (["--sequences", "a", "--text", "b"], "got text and sequences; expected one of"),
     ],
 )
 def test_bad_arguments_are_refused(
@@ -168,7 +170,7 @@ def test_a_task_that_is_made_otherwise_now_is_refused(folder: Path) -> None:
         load_task(folder, network._replace(vocabulary=network.vocabulary[::-1]))
 
 
-@pytest.mark.parametrize("kind", ["text", "series"])
+@pytest.mark.parametrize("kind", ["text", "series", "sequences"])
 def test_a_users_file_reaches_the_diagnostic_run(
     kind: str, script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -84,16 +84,32 @@ def padded_tail(values: np.ndarray) -> np.ndarray:
     return padded_TB if varied and few and enough else np.zeros_like(padded_TB)
 
 
-def counted_padding(coverage_RTB: np.ndarray, batch: Batch, masked: bool) -> np.ndarray:
+def counted_padding(
+    coverage_RTB: np.ndarray, batch: Batch, masked: bool, outputs_RTBO: np.ndarray | None = None
+) -> np.ndarray:
     """The share [R] of the steps that change the objective although they do not count, or are padding.
 
     Args: coverage: the gradient of the objective by the outputs. masked: the loss mask was given with the batch.
+        outputs: of a network that keeps its output at padding, one step of which may stand for the last one.
     """
-    excluded_TB = ~boolean_mask(batch) if masked else padded_steps(batch)
     known_R = np.isfinite(coverage_RTB).all(axis=(1, 2))
     changes_RTB = coverage_RTB > 1e-6 * coverage_RTB.max(axis=(1, 2), keepdims=True)
+    excluded_TB = ~boolean_mask(batch) if masked else padded_steps(batch)
+    if batch.segments_TB is not None:
+        excluded_TB = np.asarray(batch.segments_TB) == 0
+        if outputs_RTBO is not None and (changes_RTB.sum(axis=1) <= 1).all():
+            excluded_TB = excluded_TB & ~kept_outputs(outputs_RTBO, np.asarray(batch.segments_TB))
+        excluded_TB = excluded_TB | (~boolean_mask(batch) & (np.asarray(batch.segments_TB) > 0) if masked else False)
     share_R = (changes_RTB & excluded_TB).sum(axis=(1, 2)) / np.maximum(changes_RTB.sum(axis=(1, 2)), 1)
     return np.where(known_R, share_R, np.nan)
+
+
+def kept_outputs(outputs_RTBO: np.ndarray, segments_TB: np.ndarray) -> np.ndarray:
+    """True [T, B] at steps of padding after a sequence whose outputs are those of its last step."""
+    last_TB = np.maximum.accumulate(np.where(segments_TB > 0, np.arange(len(segments_TB))[:, None], -1), axis=0)
+    before = outputs_RTBO[:, np.maximum(last_TB, 0), np.arange(segments_TB.shape[1])[None]]
+    near = np.abs(outputs_RTBO - before) <= 1e-5 * (np.abs(before).max() + 1e-30)
+    return np.asarray(near.all(axis=(0, 3)) & (segments_TB == 0) & (last_TB >= 0))
 
 
 def uncounted_targets(coverage_RTB: np.ndarray, batch: Batch) -> np.ndarray:
