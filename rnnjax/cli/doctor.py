@@ -81,13 +81,16 @@ def main() -> None:
     from rich.console import Console  # the imports below load JAX; bad arguments are refused before
 
     from rnnjax.doctor import report
+    from rnnjax.doctor.diagnosis import headline
     from rnnjax.doctor.examine_run import examine_folder
-    from rnnjax.doctor.sequence_file import examine_file
+    from rnnjax.doctor.sequence_file import examine_file, is_trainable
     from rnnjax.studies.run import run_study
 
     found = None if study is None or asked.sequences is None else examine_file(study.arms[0].spec.task)
     title = str(file)
-    if found is None:
+    if found is not None:
+        print(f"{file}: {headline(found)}")
+    if found is None or is_trainable(found):
         if study is not None:
             run_study(study, folder, resume=holds_run(folder))
         arm, found = examine_folder(folder, asked.arm)

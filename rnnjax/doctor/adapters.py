@@ -15,8 +15,9 @@ from rnnjax.doctor.batch import Batch
 from rnnjax.doctor.segments import first_steps, is_packed
 from rnnjax.errors import BadInput
 from rnnjax.networks.cells import build_spec_cell
+from rnnjax.networks.documents import build_reader
 from rnnjax.networks.keys import key_for
-from rnnjax.networks.model import build_layers, build_network
+from rnnjax.networks.model import build_layers
 from rnnjax.settings import HParams, Spec
 from rnnjax.training.step import mask_frozen
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
@@ -88,13 +89,16 @@ def is_nnx(network: Any) -> bool:
     return any(base.__module__.startswith("flax.nnx") for base in type(network).__mro__)
 
 
-def from_spec(spec: Spec, hp: HParams, sequences: bool = False) -> ModelAdapter:
-    """A network built by rnnjax. Args: sequences: it reads segments. Raises BadInput if its sizes are not set."""
+def from_spec(spec: Spec, hp: HParams, sequences: bool = False, document: int | None = None) -> ModelAdapter:
+    """A network built by rnnjax. Raises BadInput if its sizes are not set.
+
+    Args: sequences: it reads segments. document: the id before which its state becomes the initial state.
+    """
     if not (spec.inputs and spec.outputs):
         raise BadInput(
             "network: got a Spec without inputs and outputs; expected both (replace(spec, inputs=, outputs=))"
         )
-    model = build_network(spec, hp)
+    model = build_reader(spec, hp, document)
 
     def step(params: Params, carry: Carry, x: Array) -> tuple[Carry, Array]:
         carry = jax.vmap(partial(model.step, params))(carry, x)

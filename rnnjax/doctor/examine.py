@@ -104,11 +104,16 @@ def examine(
         None if before is None else add_axis(before),
         record_is_mean=isinstance(network, Spec) and objective is None,
     )
+    setup = complete_input(setup, network)
+    return diagnose(setup, observe(setup), curves)
+
+
+def complete_input(setup: ExaminationInput, network: Any) -> ExaminationInput:
+    """The examination of R networks as a user gave it, in the form that is measured. Raises BadInput."""
     check_batches(setup, network.inputs if isinstance(network, Spec) else None)
     empty_B = empty_streams(setup.batch, setup.objective, output_width(setup))
     setup = setup if isinstance(network, Spec) else in_one_form(setup)
-    setup = with_sequences(setup, empty_B)
-    return diagnose(setup, observe(setup), curves)
+    return with_sequences(setup, empty_B)
 
 
 def diagnose(setup: ExaminationInput, observations: Observations, curves: TrainingCurves | None) -> Diagnosis:

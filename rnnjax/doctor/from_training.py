@@ -5,7 +5,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from rnnjax.doctor.adapters import make_adapter
+from rnnjax.doctor.adapters import from_spec
 from rnnjax.doctor.batch import Batch
 from rnnjax.doctor.from_sequences import build_sequence_input
 from rnnjax.doctor.indicators.levels import Levels, shift_of_values
@@ -16,6 +16,7 @@ from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.entropy import carried_floor, window_floor
 from rnnjax.tasks.ngrams import LONGEST_NGRAM, ngram_losses
 from rnnjax.tasks.recall import copy_floor
+from rnnjax.tasks.text import document_id
 from rnnjax.tasks.windows import task_windows
 from rnnjax.types import Params, Task, WindowData
 
@@ -34,7 +35,7 @@ def build_input(spec: Spec, hp: HParams, task: Task, params: Params, before: Par
     batch, warm_up_inputs = select_streams(data, continued)
     held_out, held_out_warm_up_inputs = select_streams(task_windows(task, task.validation_N, 1, spec.window), continued)
     return ExaminationInput(
-        make_adapter(spec, hp),
+        from_spec(spec, hp, document=document_id(spec.task, task.vocabulary) if task.vocabulary else None),
         params,
         batch,
         objective=spec_objective(spec),

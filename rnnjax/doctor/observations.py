@@ -19,6 +19,7 @@ from rnnjax.types import Carry, Params
 Objective = Callable[[Array, Batch], Array]  # outputs_TBO, batch -> the training loss, a scalar
 TINY = 1e-30
 ELSEWHERE = 1e-2  # of the largest gradient, which a step has that only other outputs give one
+NEARLY_0 = 1e-6  # of the largest gradient
 SHOWN_STREAMS = 4  # of a held-out batch without sequences, whose outputs are kept
 
 
@@ -65,13 +66,14 @@ def measure_network(
 def gradient_coverage(objective: Objective, batch: Batch, outputs_TBO: Array) -> Array:
     """The norm [T, B] of the objective's gradient by the outputs of each step.
 
-    Where it is 0, a small share of that at random outputs: a margin loss has none where its margin is kept.
+    Where it is nearly 0, a small share of that at random outputs: a margin loss has none where its margin is kept, and
+    a cross-entropy hardly any where a class is certain.
     """
     own_TB = jnp.linalg.norm(jax.grad(objective)(outputs_TBO, batch), axis=-1)
     random_TBO = jax.random.normal(jax.random.key(0), outputs_TBO.shape)
     other_TB = jnp.linalg.norm(jax.grad(objective)(random_TBO, batch), axis=-1)
     share_TB = ELSEWHERE * jnp.max(own_TB) * other_TB / jnp.maximum(jnp.max(other_TB), TINY)
-    return jnp.where((own_TB > 0) | ~jnp.isfinite(other_TB), own_TB, share_TB)
+    return jnp.where((own_TB > NEARLY_0 * jnp.max(own_TB)) | ~jnp.isfinite(other_TB), own_TB, share_TB)
 
 
 def all_finite(tree: Any) -> Array:

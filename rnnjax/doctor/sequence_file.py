@@ -1,4 +1,4 @@
-"""Examine a file of sequences before any network reads it: with sequences without a step, none can be trained on it."""
+"""Examine a file of sequences before any network reads it."""
 
 import numpy as np
 
@@ -14,28 +14,33 @@ from rnnjax.studies.datasets import read_contents
 from rnnjax.tasks.sequences.raw import RawSequences
 from rnnjax.tasks.sequences.task import read_sequences, sequences_task
 
-UNTRAINED = Reason("no network was trained: the file has sequences without a step")
+UNTRAINED = Reason("no network was trained")
 
 
-def examine_file(settings: TaskSpec) -> Diagnosis | None:
-    """The diagnosis of a file with sequences without a step, of which the others are examined; None of any other file.
+def examine_file(settings: TaskSpec) -> Diagnosis:
+    """The diagnosis of the sequences of a file; of those that have a step, where some have none.
 
     Raises: BadInput for a file that cannot be read.
     """
     raw = read_sequences(settings, read_contents([settings])[0][settings])
     empty_N = np.array([not len(steps) for steps in raw.steps], bool)
-    if not empty_N.any():
-        return None
     places = tuple(place for place, empty in zip(raw.places, empty_N, strict=True) if empty)
     try:
-        task = sequences_task(settings, without(raw, empty_N))
-    except BadInput:  # what else is wrong is told when these are mended
-        found = Indicators(*empty_indicators(places))
+        task = sequences_task(settings, without(raw, empty_N) if places else raw)
+    except BadInput:
+        if not places:
+            raise
+        found = Indicators(*empty_indicators(places))  # what else is wrong is told when these are mended
     else:
         assert task.sequences is not None
         found = data_indicators(from_parts(task.sequences)._replace(empty=places))
     reasons = {condition.limits[0].indicator: UNTRAINED for condition in CONDITIONS}
     return judge_indicators(found._replace(reasons=reasons), load_effects())
+
+
+def is_trainable(diagnosis: Diagnosis) -> bool:
+    """Whether a network can be trained on a file: each sequence has a step."""
+    return "empty_sequences" not in {finding.name for finding in diagnosis.findings}
 
 
 def without(raw: RawSequences, left_out_N: np.ndarray) -> RawSequences:

@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.doctor.batch import Batch, last_counted
-from rnnjax.doctor.indicators.layout import counted_padding, uncounted_targets
+from rnnjax.doctor.indicators.layout import counted_padding, divided_by_padding, uncounted_targets
 from rnnjax.doctor.indicators.types import Curve, Indicator, build_curve, per_network, per_stream
 from rnnjax.doctor.segments import valid_steps
 from rnnjax.types import Params
@@ -35,6 +35,8 @@ def coverage_indicators(values: dict[str, Any], batch: Batch) -> dict[str, Indic
     mask_TB = batch.loss_mask_TB
     masked = mask_TB is not None and bool(batch.mask_given)
     padding_R = counted_padding(size_RTB, batch, masked, values.get("outputs"))
+    if batch.segments_TB is not None:
+        padding_R = np.fmax(padding_R, divided_by_padding(values, batch))
     found["padding_counted"] = per_network(padding_R)
     of_padding = batch.segments_TB is not None and bool(np.nanmax(padding_R, initial=0) > 0)
     if (size_RTB.shape[1] if mask_TB is None else np.asarray(mask_TB).sum(axis=0).max()) > 1 and not of_padding:

@@ -1,8 +1,13 @@
 """How the arrays of a batch are laid out: their axes, padding, and codes for missing values."""
 
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from rnnjax.doctor.batch import Batch, boolean_mask, is_ids
+from rnnjax.doctor.batch import Batch, batch_step_losses, boolean_mask, is_ids
 
 MIN_PAIRS = 60  # of neighbouring steps; fewer say nothing about an axis
 PADDED_SHARE = 0.1  # of all steps
@@ -102,6 +107,20 @@ def counted_padding(
         excluded_TB = excluded_TB | (~boolean_mask(batch) & (np.asarray(batch.segments_TB) > 0) if masked else False)
     share_R = (changes_RTB & excluded_TB).sum(axis=(1, 2)) / np.maximum(changes_RTB.sum(axis=(1, 2)), 1)
     return np.where(known_R, share_R, np.nan)
+
+
+def divided_by_padding(values: dict[str, Any], batch: Batch) -> np.ndarray:
+    """The share of padding among all steps [R] where the objective is the sum of the losses over their number; else 0.
+
+    Its size then depends on how much padding a batch has; with one target of each sequence it does not.
+    """
+    losses_RTB = jax.vmap(partial(batch_step_losses, batch))(jnp.asarray(values["outputs"]))
+    counted_TB = boolean_mask(batch)
+    share = float(counted_TB.mean())
+    means_R = np.mean(np.asarray(losses_RTB) * counted_TB, axis=(1, 2))
+    near_R = np.abs(values["objective"] - means_R) <= 1e-4 * np.abs(means_R)
+    every_step = counted_TB.sum() > np.asarray(batch.segments_TB > 0).any(axis=0).sum()
+    return np.where(near_R & every_step & (share < 1) & (means_R > 0), 1 - share, 0.0)
 
 
 def kept_outputs(outputs_RTBO: np.ndarray, segments_TB: np.ndarray) -> np.ndarray:

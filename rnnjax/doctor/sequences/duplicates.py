@@ -17,6 +17,7 @@ DIRECTIONS = 64  # of long sequences, whose distances are measured along some ra
 ROWS = 5  # in a row that are the same in two overlapping windows
 OVERLAPPING = 0.5  # of the rows of a held-out sequence
 RECURRING = 0.2  # different rows among all: with fewer, rows in a row may be the same by chance
+EQUAL = 1e-6  # as NEAR
 FEW = 2  # copies; a single one among many sequences is none
 
 
@@ -129,7 +130,9 @@ def near_copies(parts: list[np.ndarray], known: list[np.ndarray]) -> np.ndarray:
             continue
         both = np.stack([parts[n].ravel() for n in own] + [known[n].ravel() for n in others]).astype(float)
         apart = distances(*np.split(in_deviations(both), [len(own)]))
-        inside, around = (apart <= NEAR).sum(axis=1), (apart <= FAR).sum(axis=1)
+        other = apart > EQUAL  # equal ones may be so by chance
+        inside, around = ((apart <= each) & other for each in (NEAR, FAR))
+        inside, around = inside.sum(axis=1), around.sum(axis=1)
         near[own] = (inside > 0) & (around <= 2 * inside) & (np.ptp(both[: len(own)], axis=1) > 0)
     return near
 
