@@ -9,10 +9,13 @@ from typing import Any
 from benchmarks.doctor.abroad.cases import is_right
 from benchmarks.doctor.sequences import SEQUENCES
 from benchmarks.doctor.sequences.cases import SequenceCase
-from rnnjax.storage.files import write_json, write_text
+from rnnjax.storage.files import read_json, write_json, write_text
 
 FIRST_SEED = 61  # larger than those with which the limits were chosen
-HEADER = "| kind | member | expected | seeds | right | else found | seconds |\n| --- | --- | --- | ---: | ---: | --- | ---: |\n"
+HEADER = (
+    "| kind | member | expected | seeds | right | else found | CPU seconds |\n"
+    "| --- | --- | --- | ---: | ---: | --- | ---: |\n"
+)
 NOTE = """
 Expected: the condition to be named first; none for a healthy neighbour, of which only faults are false findings. Right:
 of so many files, or networks, each examined alone. Files are examined before any network reads them. The networks of a
@@ -35,14 +38,19 @@ def measure_case(case: SequenceCase, count: int) -> dict[str, Any]:
 
 
 def measure_sequences(out: Path, only: Collection[str], seeds: int) -> str:
-    """Write sequences.json and sequences.md after each case; the summary. Args: only: members or kinds; empty = all."""
-    rows: list[dict[str, Any]] = []
+    """Write sequences.json and sequences.md after each case; the summary.
+
+    Args: only: members or kinds, beside which the rows that were measured before stay; empty = all.
+    """
+    file = out / "sequences.json"
+    known = {(row["kind"], row["member"]): row for row in (read_json(file) if only and file.is_file() else [])}
     for case in SEQUENCES:
         if not only or case.name in only or case.kind in only:
-            rows.append(measure_case(case, seeds))
-            write_json(out / "sequences.json", rows)
+            known[case.kind, case.name] = measure_case(case, seeds)
+            rows = [known[one.kind, one.name] for one in SEQUENCES if (one.kind, one.name) in known]
+            write_json(file, rows)
             write_text(out / "sequences.md", to_markdown(rows))
-    return summary(rows)
+    return summary(list(known.values()))
 
 
 def summary(rows: list[dict[str, Any]]) -> str:

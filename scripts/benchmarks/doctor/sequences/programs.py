@@ -338,7 +338,7 @@ def case(kind: str, name: str, expected: str, *parts: Any, **options: Any) -> Se
     return SequenceCase(kind, name, expected, partial(examine_programs, Program(*parts, **options)))
 
 
-BACKWARD_READS_ALL = two_directions(flip_all, read_all=True)
+BACKWARD_READS_ALL = two_directions(flip_all, reset=False, read_all=True)
 WIDE: dict[str, Any] = {"width": 2 * HIDDEN, "layers": 2}
 DEEP: dict[str, Any] = {"layers": 2}
 COUNTED, READ, LEAKS = "loss on padding", "padding is read", "rows of several sequences"
