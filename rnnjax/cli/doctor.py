@@ -1,6 +1,7 @@
 """Diagnose a recurrent network and list remedies: of a run folder, or of a small network trained on your file.
 
-With --text or --series four seeds of a small network are trained on the file first, in less than a minute.
+With --text, --series or --sequences four seeds of a small network are trained on the file first, in less than a
+minute.
 """
 
 import argparse
@@ -15,21 +16,23 @@ from rnnjax.errors import BadInput
 from rnnjax.storage.run_folder import holds_run
 
 CONFIGS = Path(__file__).parents[1] / "doctor" / "configs"
+FILES = ("text", "series", "sequences")  # options that name a file to train on
 EPILOG = "writes doctor.json and doctor.html into the run folder"
 
 
 def arguments() -> argparse.Namespace:
-    """The parsed arguments. Raises: BadInput unless exactly one of the three is given."""
+    """The parsed arguments. Raises: BadInput unless exactly one of the four is given."""
     asked = build_options().parse_args()
-    given = [name for name in ("folder", "text", "series") if getattr(asked, name) is not None]
+    given = [name for name in ("folder", *FILES) if getattr(asked, name) is not None]
     if len(given) != 1:
-        raise BadInput(f"got {' and '.join(given) or 'nothing to examine'}; expected one of OUT, --text and --series")
+        got = " and ".join(given) or "nothing to examine"
+        raise BadInput(f"got {got}; expected one of OUT, --text, --series and --sequences")
     if asked.folder is not None and asked.out is not None:
-        raise BadInput("--out requires --text or --series: a run folder is examined in place")
-    if asked.columns is not None and asked.series is None:
-        raise BadInput("--columns requires --series")
+        raise BadInput("--out requires --text, --series or --sequences: a run folder is examined in place")
+    if asked.columns is not None and asked.series is None and asked.sequences is None:
+        raise BadInput("--columns requires --series or --sequences")
     if asked.set and asked.folder is not None:
-        raise BadInput("--set requires --text or --series: a run folder is examined as it was trained")
+        raise BadInput("--set requires --text, --series or --sequences: a run folder is examined as it was trained")
     if asked.arm is not None and asked.folder is None:
         raise BadInput("--arm requires a run folder")
     return asked
@@ -42,9 +45,10 @@ def build_options() -> argparse.ArgumentParser:
     add("--arm", metavar="A", help="arm of the study; default its baseline, else the first")
     add("--text", type=Path, metavar="FILE", help="train on this text and examine the result")
     add("--series", type=Path, metavar="FILE", help="train on this CSV file and examine the result")
-    add("--columns", metavar="A,B", help="columns of --series; default all")
+    add("--sequences", type=Path, metavar="FILE", help="train on this CSV, .jsonl, .npz or .ts file and examine both")
+    add("--columns", metavar="A,B", help="columns of --series or --sequences; default all")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting of that run; repeatable")
-    add("--out", type=Path, metavar="DIR", help="run folder of --text, --series; default runs/doctor-*")
+    add("--out", type=Path, metavar="DIR", help="run folder of a file; default runs/doctor-*")
     add_import_option(parser)
     return parser
 
@@ -53,8 +57,8 @@ def diagnostic_study(asked: argparse.Namespace) -> Study | None:
     """The study that trains on the user's file; None where a run folder is examined. Raises BadInput."""
     if asked.folder is not None:
         return None
-    kind = "text" if asked.text is not None else "series"
-    changes = [f"task.path={toml_string(str(asked.text or asked.series))}"]
+    kind = next(name for name in FILES if getattr(asked, name) is not None)
+    changes = [f"task.path={toml_string(str(getattr(asked, kind)))}"]
     if asked.columns is not None:
         changes.append(f"task.columns={toml_string(asked.columns)}")
     return load_study(CONFIGS / f"doctor_{kind}.toml", [*changes, *asked.set])
@@ -68,7 +72,7 @@ def toml_string(text: str) -> str:
 def main() -> None:
     asked = arguments()
     study = diagnostic_study(asked)
-    file = asked.text or asked.series
+    file = asked.text or asked.series or asked.sequences
     folder = asked.folder or asked.out or Path("runs") / f"doctor-{file.stem}"
     if study is not None:
         run_folders([study.name], folder)
@@ -77,13 +81,20 @@ def main() -> None:
     from rich.console import Console  # the imports below load JAX; bad arguments are refused before
 
     from rnnjax.doctor import report
+    from rnnjax.doctor.diagnosis import headline
     from rnnjax.doctor.examine_run import examine_folder
+    from rnnjax.doctor.sequence_file import examine_file, is_trainable
     from rnnjax.studies.run import run_study
 
-    if study is not None:
-        run_study(study, folder, resume=holds_run(folder))
-    arm, found = examine_folder(folder, asked.arm)
-    title = f"{file or folder}: {arm}"
+    found = None if study is None or asked.sequences is None else examine_file(study.arms[0].spec.task)
+    title = str(file)
+    if found is not None:
+        print(f"{file}: {headline(found)}")
+    if found is None or is_trainable(found):
+        if study is not None:
+            run_study(study, folder, resume=holds_run(folder))
+        arm, found = examine_folder(folder, asked.arm)
+        title = f"{file or folder}: {arm}"
     report.write(folder, title, found)  # first: a reader of the terminal's text, such as head, may end the program
     report.print_diagnosis(Console(highlight=False), title, found)
     print(f"done: {folder / 'doctor.html'}")

@@ -1,5 +1,6 @@
 """A window of B streams for the examination, and its losses."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -7,11 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from rnnjax.doctor.segments import continued_steps, read_segments
 from rnnjax.errors import BadInput
 from rnnjax.settings import LOSS_UNITS
 from rnnjax.training.losses import LOSSES
 
 MIN_STEPS, MIN_STREAMS = 4, 2
+PARTS = ("inputs", "targets", "loss_mask", "target_scale", "lengths", "segments")  # of a batch that is a table
 MOST_OUTPUTS = 3  # for each target: mean and deviation, or three quantiles
 
 
@@ -24,6 +27,7 @@ class Batch(NamedTuple):
     target_scale_O: Any = None  # predictions times this are in the units of the data; None = 1
     given_targets: Any = None  # as the objective reads them, if they were given in another form than `targets`
     mask_given: bool = True  # False: the loss mask is where the objective has a gradient
+    segments_TB: Any = None  # which sequence each step belongs to, see `segments`; None = one in each stream
 
     @property
     def kind(self) -> str:
@@ -42,8 +46,10 @@ class Batch(NamedTuple):
     @property
     def predicts_next_input(self) -> bool:
         """Whether each target is the next input, so that the network can generate from its own outputs."""
-        same = self.inputs.shape == self.targets.shape
-        return same and bool(np.array_equal(self.inputs[1:], self.targets[:-1]))
+        if self.inputs.shape != self.targets.shape:
+            return False
+        within = continued_steps(self.segments_TB, self.inputs.shape[:2])
+        return bool(np.array_equal(np.asarray(self.inputs[1:])[within], np.asarray(self.targets[:-1])[within]))
 
 
 def is_ids(values: Any) -> bool:
@@ -51,12 +57,10 @@ def is_ids(values: Any) -> bool:
 
 
 def validate_batch(name: str, given: Any) -> Batch:
-    """A user's batch: (inputs, targets), optionally with a loss mask and a target scale. Raises BadInput."""
-    if not isinstance(given, tuple | list) or not 2 <= len(given) <= 4:
-        what = f"{len(given)} parts" if isinstance(given, tuple | list) else type(given).__name__
-        raise BadInput(f"{name}: got {what}; expected a tuple (inputs, targets[, loss_mask[, target_scale]])")
+    """A user's batch: (inputs, targets[, loss_mask[, target_scale]]), or a table of `PARTS`. Raises BadInput."""
+    parts, spans = batch_parts(name, given)
     try:
-        inputs, targets, *rest = (None if part is None else np.asarray(part) for part in given)
+        inputs, targets, *rest = (None if part is None else np.asarray(part) for part in parts)
         finite = all(np.isfinite(part).all() for part in (inputs, targets, *rest) if part is not None)
     except (TypeError, ValueError) as error:
         raise BadInput(f"{name}: got values that are not numbers ({error}); expected arrays") from error
@@ -70,7 +74,22 @@ def validate_batch(name: str, given: Any) -> Batch:
         )
     if any(is_ids(each) and each.min() < 0 for each in (inputs, targets)):
         raise BadInput(f"{name}: got ids below 0; expected ids from 0; mask missing ones with loss_mask = 0")
-    return batch
+    steps, streams = inputs.shape[:2]
+    return batch._replace(segments_TB=read_segments(name, *spans, (steps, streams)))
+
+
+def batch_parts(name: str, given: Any) -> tuple[list[Any], tuple[Any, Any]]:
+    """Inputs, targets, loss mask and target scale of a user's batch; and lengths and segments. Raises BadInput."""
+    if isinstance(given, Mapping):
+        unknown = [key for key in given if key not in PARTS]
+        if unknown or "inputs" not in given or "targets" not in given:
+            got = ", ".join(map(repr, unknown or given)) or "nothing"
+            raise BadInput(f"{name}: got {got}; expected 'inputs', 'targets' and any of {', '.join(PARTS[2:])}")
+        return [given.get(part) for part in PARTS[:4]], (given.get("lengths"), given.get("segments"))
+    if not isinstance(given, tuple | list) or not 2 <= len(given) <= 4:
+        what = f"{len(given)} parts" if isinstance(given, tuple | list) else type(given).__name__
+        raise BadInput(f"{name}: got {what}; expected a tuple (inputs, targets[, loss_mask[, target_scale]])")
+    return [*given], (None, None)
 
 
 def check_shapes(name: str, batch: Batch) -> None:

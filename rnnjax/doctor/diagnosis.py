@@ -131,7 +131,7 @@ def describe_evidence(finding: Finding) -> str:
 
 def judge_indicators(indicators: Indicators, effects: dict[str, Effect]) -> Diagnosis:
     """The diagnosis of some indicators. Args: effects: of the remedy of every condition, by its name."""
-    at_floor = any(is_met(one, indicators) for one in CONDITIONS if one.kind == "floor")
+    at_floor = any(is_met(one, indicators) for one in CONDITIONS if one.kind == "floor" or one.explains_shortfall)
     checks = tuple(check_condition(condition, indicators, at_floor) for condition in CONDITIONS)
     pairs = zip(CONDITIONS, checks, strict=True)
     findings = tuple(

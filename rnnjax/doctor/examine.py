@@ -9,12 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.doctor.adapters import is_float, make_adapter
+from rnnjax.doctor.adapters import apply_batch, is_float, make_adapter
 from rnnjax.doctor.batch import Batch, check_ids, check_outputs, is_ids, validate_batch
 from rnnjax.doctor.diagnosis import Diagnosis, judge_indicators
 from rnnjax.doctor.distances import find_link
 from rnnjax.doctor.dynamics_evidence import with_dynamics
-from rnnjax.doctor.forms import in_order, nearest_columns, one_form, with_counted_steps, with_link
+from rnnjax.doctor.forms import (
+    empty_streams,
+    in_order,
+    nearest_columns,
+    one_form,
+    with_counted_steps,
+    with_link,
+    with_valid_steps,
+)
 from rnnjax.doctor.indicators.compute import all_indicators
 from rnnjax.doctor.indicators.types import Floor
 from rnnjax.doctor.inputs import (
@@ -27,6 +35,7 @@ from rnnjax.doctor.inputs import (
     resolve_objective,
 )
 from rnnjax.doctor.remedies import load_effects
+from rnnjax.doctor.sequences.data import from_batches
 from rnnjax.doctor.training_curves import TrainingCurves, validate_curves
 from rnnjax.doctor.views import build_views
 from rnnjax.errors import BadInput
@@ -61,7 +70,10 @@ def examine(
             apply(params, carry, x) -> (carry, y) of one step [B, ...], or of whole windows [T, B, ...] with `whole`.
         params: a tree of arrays; arrays of integers are ignored.
         batch: (inputs, targets), ids [T, B] or numbers [T, B, D], time first; T >= 4 steps of B >= 2 streams. A third
-            part, the loss mask [T, B], is 1 where the loss counts; give it if only some steps have a target.
+            part, the loss mask [T, B], is 1 where the loss counts; give it if only some steps have a target. Or a table
+            of these, {"inputs": ..., "targets": ..., "loss_mask": ...}, with "lengths" [B] of padded sequences or with
+            "segments" [T, B]: 0 at padding, else the number of the sequence, of several in a row or a mask. A function
+            of whole windows with a fourth argument gets the segments.
         hp: of a `Spec`.
         carry: the state before the batch; its floating leaves are [B, ...], its integer leaves are counters. Required
             unless the network defines its initial carry.
@@ -81,10 +93,11 @@ def examine(
     add_axis = partial(jax.tree.map, lambda leaf: jnp.asarray(leaf)[None])
     curves = None if record is None else validate_curves(record, 1)
     check_parameters(params, before)
+    own = validate_batch("batch", batch)
     setup = ExaminationInput(
-        make_adapter(network, hp, whole),
+        make_adapter(network, hp, whole, own.segments_TB is not None),
         add_axis(params),
-        validate_batch("batch", batch),
+        own,
         None if carry is None else add_axis(carry),
         resolve_objective(network, objective),
         None if held_out is None else validate_batch("held_out", held_out),
@@ -92,9 +105,16 @@ def examine(
         None if before is None else add_axis(before),
         record_is_mean=isinstance(network, Spec) and objective is None,
     )
-    check_batches(setup, network.inputs if isinstance(network, Spec) else None)
-    setup = setup if isinstance(network, Spec) else in_one_form(setup)
+    setup = complete_input(setup, network)
     return diagnose(setup, observe(setup), curves)
+
+
+def complete_input(setup: ExaminationInput, network: Any) -> ExaminationInput:
+    """The examination of R networks as a user gave it, in the form that is measured. Raises BadInput."""
+    check_batches(setup, network.inputs if isinstance(network, Spec) else None)
+    empty_B = empty_streams(setup.batch, setup.objective, output_width(setup))
+    setup = setup if isinstance(network, Spec) else in_one_form(setup)
+    return with_sequences(setup, empty_B)
 
 
 def diagnose(setup: ExaminationInput, observations: Observations, curves: TrainingCurves | None) -> Diagnosis:
@@ -111,10 +131,25 @@ def in_one_form(setup: ExaminationInput) -> ExaminationInput:
     batches = [setup.batch, setup.held_out]
     if setup.objective is not None:
         batches = [each and with_counted_steps(each, setup.objective, width) for each in batches]
+    batches = [each and with_valid_steps(each) for each in batches]
     adapter, objective, batches = one_form(setup.adapter, setup.objective, batches, width)
     assert batches[0] is not None
     setup = setup._replace(adapter=adapter, objective=objective, batch=batches[0], held_out=batches[1])
     return setup if is_ids(setup.batch.targets) else with_predictions(setup, carry)
+
+
+def output_width(setup: ExaminationInput) -> int:
+    """O of the outputs [T, B, O]."""
+    carry = setup.carry if setup.carry is not None else initial_carries(setup, setup.batch)
+    return int(output_shapes(setup, carry, setup.batch)[1].shape[-1])
+
+
+def with_sequences(setup: ExaminationInput, empty_B: np.ndarray) -> ExaminationInput:
+    """The examination with its sequences, where its batch has segments. Args: empty_B: see `forms.empty_streams`."""
+    parts = [each and with_valid_steps(each) for each in (setup.batch, setup.held_out)]
+    assert parts[0] is not None
+    setup = setup._replace(batch=parts[0], held_out=parts[1])
+    return setup._replace(sequences=from_batches(setup.batch, setup.held_out, empty_B))
 
 
 def with_predictions(setup: ExaminationInput, carry: Carry) -> ExaminationInput:
@@ -135,7 +170,7 @@ def predictions_first(setup: ExaminationInput, carry: Carry) -> ExaminationInput
     params, start = first_network(setup.params), first_network(carry)
     if output_shapes(setup, carry, setup.batch)[1].shape[-1] == columns or setup.objective is None:
         return setup
-    outputs_TBO = jax.jit(setup.adapter.apply)(params, start, jnp.asarray(setup.batch.inputs))[1]
+    outputs_TBO = jax.jit(partial(apply_batch, setup.adapter))(params, start, setup.batch)[1]
     order = nearest_columns(np.asarray(outputs_TBO), setup.batch)
     adapter, objective = in_order(setup.adapter, setup.objective, order)
     return setup._replace(adapter=adapter, objective=objective)

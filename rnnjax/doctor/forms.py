@@ -12,6 +12,7 @@ from jax import Array
 from rnnjax.doctor.adapters import ModelAdapter
 from rnnjax.doctor.batch import Batch, boolean_mask, is_ids
 from rnnjax.doctor.distances import LINKS, is_cross_entropy_of_probabilities
+from rnnjax.doctor.sequences.data import predicted_kind
 
 Reading = Literal[
     "logits", "probabilities", "log_probabilities", "binary_logits", "binary_probabilities", "numbers"
@@ -174,7 +175,7 @@ def with_id_inputs(adapter: ModelAdapter, batches: list[Batch | None]) -> tuple[
     code = partial(jax.nn.one_hot, num_classes=width, dtype=dtype)
     step, start = adapter.step, adapter.initial_carry
     coded = adapter._replace(
-        apply=lambda params, carry, ids: adapter.apply(params, carry, code(ids)),
+        apply=lambda params, carry, ids, *segments: adapter.apply(params, carry, code(ids), *segments),
         step=None if step is None else lambda params, carry, ids: step(params, carry, code(ids)),
         initial_carry=None if start is None else lambda params, ids: start(params, code(ids)),
     )
@@ -248,7 +249,38 @@ def with_counted_steps(batch: Batch, objective: Objective, width: int) -> Batch:
     gradient = jax.grad(lambda outputs: objective(outputs, batch))(outputs)
     sizes_TB = np.linalg.norm(np.asarray(gradient), axis=-1)
     counted_TB = sizes_TB > 1e-6 * sizes_TB.max(initial=0.0)
-    implied = np.isfinite(sizes_TB).all() and counted_TB.any(axis=0).all() and counted_TB[:-1].any()
+    whole = batch.segments_TB is not None and predicted_kind(batch) in ("label", "values")
+    implied = np.isfinite(sizes_TB).all() and counted_TB.any(axis=0).all() and (counted_TB[:-1].any() or whole)
     if not implied or counted_TB.all():
         return batch
     return batch._replace(loss_mask_TB=counted_TB.astype(np.float32), mask_given=False)
+
+
+def with_valid_steps(batch: Batch) -> Batch:
+    """A batch with segments whose loss counts at steps of sequences alone.
+
+    A mask of one step in each stream stays: a network may keep its output at padding, of which the last step is read.
+    """
+    if batch.segments_TB is None:
+        return batch
+    valid_TB = (np.asarray(batch.segments_TB) > 0).astype(np.float32)
+    if batch.loss_mask_TB is None:
+        return batch._replace(loss_mask_TB=valid_TB, mask_given=False)
+    mask_TB = np.asarray(batch.loss_mask_TB)
+    return batch if (mask_TB > 0).sum(axis=0).max() <= 1 else batch._replace(loss_mask_TB=mask_TB * valid_TB)
+
+
+def empty_streams(batch: Batch, objective: Objective | None, width: int) -> np.ndarray:
+    """The streams [B] without a step whose loss counts: by the mask, else by the gradient of the objective.
+
+    Args: width: of the outputs.
+    """
+    steps, streams = np.shape(batch.targets)[:2]
+    if batch.segments_TB is None:
+        return np.zeros(streams, bool)
+    counted_B = boolean_mask(batch).any(axis=0)
+    if batch.loss_mask_TB is None and objective is not None:
+        outputs = 0.1 * jax.random.normal(jax.random.key(0), (steps, streams, width)) + 0.5
+        gradient = np.asarray(jax.grad(lambda outputs: objective(outputs, batch))(outputs))
+        counted_B = np.abs(gradient).max(axis=(0, 2)) > 0
+    return np.asarray(~(np.asarray(batch.segments_TB) > 0).any(axis=0) & counted_B)

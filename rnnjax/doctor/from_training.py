@@ -5,17 +5,18 @@ from typing import Any
 import jax
 import numpy as np
 
-from rnnjax.doctor.adapters import make_adapter
+from rnnjax.doctor.adapters import from_spec
 from rnnjax.doctor.batch import Batch
+from rnnjax.doctor.from_sequences import build_sequence_input
 from rnnjax.doctor.indicators.levels import Levels, shift_of_values
 from rnnjax.doctor.indicators.types import Floor
 from rnnjax.doctor.inputs import ExaminationInput, spec_objective
 from rnnjax.doctor.training_curves import TrainingCurves
-from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Spec
 from rnnjax.tasks.entropy import carried_floor, window_floor
 from rnnjax.tasks.ngrams import LONGEST_NGRAM, ngram_losses
 from rnnjax.tasks.recall import copy_floor
+from rnnjax.tasks.text import document_id
 from rnnjax.tasks.windows import task_windows
 from rnnjax.types import Params, Task, WindowData
 
@@ -26,19 +27,15 @@ def build_input(spec: Spec, hp: HParams, task: Task, params: Params, before: Par
     """R networks of one arm, with windows of their training and held-out data.
 
     Args: params: [R, ...]. before: the initial parameters.
-    Raises: BadInput for networks of a set of sequences, of whose losses most are of no step.
     """
     if task.sequences is not None:
-        raise BadInput(
-            f"task.name: got '{spec.task.name}'; expected a text, a series or another task with one stream of data; of "
-            "sequences see the report of the run"
-        )
+        return build_sequence_input(spec, hp, task, params, before)
     data = task_windows(task, task.train_N, spec.batch, spec.window)
     continued = spec.carry == "carried" and task.make_sequence(task.train_N).example_length == 1
     batch, warm_up_inputs = select_streams(data, continued)
     held_out, held_out_warm_up_inputs = select_streams(task_windows(task, task.validation_N, 1, spec.window), continued)
     return ExaminationInput(
-        make_adapter(spec, hp),
+        from_spec(spec, hp, document=document_id(spec.task, task.vocabulary) if task.vocabulary else None),
         params,
         batch,
         objective=spec_objective(spec),

@@ -1,7 +1,8 @@
 """The inputs of an examination, and the observations of its networks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -9,13 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from rnnjax.doctor.adapters import ModelAdapter, can_step
+from rnnjax.doctor.adapters import ModelAdapter, apply_batch, can_step
 from rnnjax.doctor.batch import Batch, is_ids, predictions
 from rnnjax.doctor.free_running import Generated, can_run_free, generate, generated_indicators
 from rnnjax.doctor.indicators.levels import DataShift, Levels
 from rnnjax.doctor.indicators.types import Floor
 from rnnjax.doctor.nonfinite import find_origin, unknown_from
 from rnnjax.doctor.observations import Objective, measure_network
+from rnnjax.doctor.padding import measure_packing, measure_padding
+from rnnjax.doctor.sequences.data import SequenceData
 from rnnjax.errors import BadInput
 from rnnjax.settings import Spec
 from rnnjax.training.loss import window_losses
@@ -41,6 +44,8 @@ class ExaminationInput(NamedTuple):
     notices: tuple[str, ...] | None = None  # on codes in the file; None: there is no file
     names: Sequence[str] = ()  # of the symbols of a text, or of the columns of the targets
     is_distance: bool = True  # the objective compares outputs and targets, see `distances`
+    sequences: SequenceData | None = None  # of a task, or of batches with segments
+    packed: Batch | None = None  # rows of several sequences, where `batch` has one in each
     target_mean_O: Any = None  # predictions times the target scale, plus this, are the values of the data; None: 0
 
 
@@ -79,6 +84,7 @@ class Observations(NamedTuple):
     sums_streams: bool = False  # the objective grows with the number of streams
     steps: bool = True  # the network was run step by step
     generated: Generated | None = None  # by the first network
+    padding: Mapping[str, np.ndarray] = MappingProxyType({})  # of `padding`, [R]
 
 
 def observe(setup: ExaminationInput) -> Observations:
@@ -86,7 +92,8 @@ def observe(setup: ExaminationInput) -> Observations:
     adapter, batch, held_out = setup.adapter, setup.batch, setup.held_out
     fresh = initial_carries(setup, batch)
     carry = warm_up(setup, fresh if setup.carry is None else setup.carry, setup.warm_up_inputs)
-    steps = can_step(adapter, first_network(setup.params), first_network(carry), jnp.asarray(batch.inputs))
+    alone = first_network(setup.params), first_network(carry)
+    steps = can_step(adapter, *alone, jnp.asarray(batch.inputs), batch.segments_TB)
     measure = jax.vmap(partial(measure_network, adapter, steps, setup.objective), in_axes=(None, None, 0, 0, 0, 0))
     values = jax.device_get(
         jax.jit(measure)(batch, held_out, setup.params, carry, fresh, held_out_carries(setup, fresh))
@@ -102,7 +109,17 @@ def observe(setup: ExaminationInput) -> Observations:
         sums_streams(setup.objective, batch, values["outputs"][0]),
         steps,
         generated and generated._replace(values=generated.values[:1]),
+        observe_padding(setup, carry),
     )
+
+
+def observe_padding(setup: ExaminationInput, carry: Carry) -> dict[str, np.ndarray]:
+    """What padding and the other sequences of a row change. Args: carry: before the batch."""
+    found = measure_padding(setup.adapter, setup.batch, setup.params, carry)
+    if setup.packed is None:
+        return found | measure_packing(setup.adapter, setup.batch, setup.params, carry)
+    start = initial_carries(setup, setup.packed)
+    return found | measure_packing(setup.adapter, setup.packed, setup.params, start)
 
 
 def unknown_ids(setup: ExaminationInput, carry: Carry) -> UnknownIds | None:
@@ -112,8 +129,9 @@ def unknown_ids(setup: ExaminationInput, carry: Carry) -> UnknownIds | None:
     params = jax.tree.map(jnp.asarray, first_network(setup.params))
     starts = {"batch": carry} | ({} if setup.held_out is None else {"held_out": initial_carries(setup, setup.held_out)})
     for name, start in starts.items():
-        ids = np.asarray(getattr(setup, name).inputs)
-        apply = jax.jit(lambda ids, start: setup.adapter.apply(params, start, ids)[1])
+        batch = getattr(setup, name)
+        ids = np.asarray(batch.inputs)
+        apply = jax.jit(lambda ids, start, batch=batch: apply_batch(setup.adapter, params, start, batch, ids)[1])
         size = unknown_from(partial(apply, start=first_network(start)), ids, params)
         if size is not None:
             share = float(np.mean(ids >= size))
@@ -130,7 +148,7 @@ def non_finite_origin(setup: ExaminationInput, carry: Carry, values: dict[str, A
     params, start = (jax.tree.map(lambda leaf: leaf[broken[0]], tree) for tree in (setup.params, carry))
 
     def results(inputs: Array) -> Any:
-        outputs_TBO = setup.adapter.apply(params, start, inputs)[1]
+        outputs_TBO = apply_batch(setup.adapter, params, start, setup.batch, inputs)[1]
         return outputs_TBO if setup.objective is None else setup.objective(outputs_TBO, setup.batch)
 
     origin = find_origin(results, jnp.asarray(setup.batch.inputs))
@@ -145,7 +163,7 @@ def sums_streams(objective: Objective | None, batch: Batch, outputs_TBO: np.ndar
     def twice(values: Any) -> Any:
         return None if values is None else jnp.concatenate([jnp.asarray(values)] * 2, axis=1)
 
-    names = ("inputs", "targets", "loss_mask_TB", "given_targets")
+    names = ("inputs", "targets", "loss_mask_TB", "given_targets", "segments_TB")
     doubled = batch._replace(**{name: twice(getattr(batch, name)) for name in names})
     try:
         once, both = float(objective(jnp.asarray(outputs_TBO), batch)), float(objective(twice(outputs_TBO), doubled))
@@ -170,8 +188,10 @@ def warm_up(setup: ExaminationInput, carry: Carry, inputs: Any) -> Carry:
     """The carries [R, B, ...] after some inputs."""
     if inputs is None:
         return carry
-    x = jnp.asarray(inputs)
-    return jax.jit(jax.vmap(lambda params, carry: setup.adapter.apply(params, carry, x)[0]))(setup.params, carry)
+    read = Batch(inputs, inputs)
+    return jax.jit(jax.vmap(lambda params, carry: apply_batch(setup.adapter, params, carry, read)[0]))(
+        setup.params, carry
+    )
 
 
 def initial_carries(setup: ExaminationInput, batch: Batch) -> Carry:
@@ -188,5 +208,5 @@ def initial_carries(setup: ExaminationInput, batch: Batch) -> Carry:
 
 def output_shapes(setup: ExaminationInput, carry: Carry, batch: Batch) -> Any:
     """The shapes of the carry after a batch and of the outputs [T, B, O]."""
-    inputs = jnp.asarray(batch.inputs)
-    return jax.eval_shape(setup.adapter.apply, first_network(setup.params), first_network(carry), inputs)
+    read = partial(apply_batch, setup.adapter)
+    return jax.eval_shape(lambda params, carry: read(params, carry, batch), *map(first_network, (setup.params, carry)))

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from rnnjax.doctor.adapters import ModelAdapter, is_float
+from rnnjax.doctor.adapters import ModelAdapter, apply_batch, is_float
 from rnnjax.doctor.batch import Batch, batch_step_losses, masked_mean, predictions, stream_losses
 from rnnjax.probes.dynamics.units import SATURATED
 from rnnjax.training.norms import row_norms
@@ -19,7 +19,8 @@ from rnnjax.types import Carry, Params
 Objective = Callable[[Array, Batch], Array]  # outputs_TBO, batch -> the training loss, a scalar
 TINY = 1e-30
 ELSEWHERE = 1e-2  # of the largest gradient, which a step has that only other outputs give one
-SHOWN_STREAMS = 4  # of the held-out batch, whose outputs are kept
+NEARLY_0 = 1e-6  # of the largest gradient
+SHOWN_STREAMS = 4  # of a held-out batch without sequences, whose outputs are kept
 
 
 def measure_network(
@@ -38,40 +39,41 @@ def measure_network(
     Args:
         steps: whether `adapter.step` can be used. carry: the state before the batch. fresh: the initial carry.
     """
-    inputs = jnp.asarray(batch.inputs)
-    outputs_TBO = adapter.apply(params, carry, inputs)[1]
+    outputs_TBO = apply_batch(adapter, params, carry, batch)[1]
     values = {
         "loss": stream_losses(batch, outputs_TBO),
-        "fresh_loss": stream_losses(batch, adapter.apply(params, fresh, inputs)[1]),
+        "fresh_loss": stream_losses(batch, apply_batch(adapter, params, fresh, batch)[1]),
         "spread": spread(batch, outputs_TBO),
         "outputs": outputs_TBO,
         "gradients": largest_gradients(adapter, objective, batch, params, carry),
         "finite": jnp.all(jnp.isfinite(outputs_TBO)) & all_finite(params),
         "params_finite": all_finite(params),
         "objective": jnp.zeros(()) if objective is None else objective(outputs_TBO, batch),
-        **output_changes(adapter, params, carry, inputs, outputs_TBO),
+        **output_changes(adapter, params, carry, batch, outputs_TBO),
     }
     if objective is not None:
         values["coverage"] = gradient_coverage(objective, batch, outputs_TBO)
     if steps:
         values |= state_statistics(adapter, batch, params, carry)
     if held_out is not None:
-        held_out_TBO = adapter.apply(params, fresh_held_out, jnp.asarray(held_out.inputs))[1]
+        held_out_TBO = apply_batch(adapter, params, fresh_held_out, held_out)[1]
         values["held_out_loss"] = stream_losses(held_out, held_out_TBO)
-        values["held_out_outputs"] = held_out_TBO[:, :SHOWN_STREAMS]
+        shown = SHOWN_STREAMS if held_out.segments_TB is None else None
+        values["held_out_outputs"] = held_out_TBO[:, :shown]
     return values
 
 
 def gradient_coverage(objective: Objective, batch: Batch, outputs_TBO: Array) -> Array:
     """The norm [T, B] of the objective's gradient by the outputs of each step.
 
-    Where it is 0, a small share of that at random outputs: a margin loss has none where its margin is kept.
+    Where it is nearly 0, a small share of that at random outputs: a margin loss has none where its margin is kept, and
+    a cross-entropy hardly any where a class is certain.
     """
     own_TB = jnp.linalg.norm(jax.grad(objective)(outputs_TBO, batch), axis=-1)
     random_TBO = jax.random.normal(jax.random.key(0), outputs_TBO.shape)
     other_TB = jnp.linalg.norm(jax.grad(objective)(random_TBO, batch), axis=-1)
     share_TB = ELSEWHERE * jnp.max(own_TB) * other_TB / jnp.maximum(jnp.max(other_TB), TINY)
-    return jnp.where((own_TB > 0) | ~jnp.isfinite(other_TB), own_TB, share_TB)
+    return jnp.where((own_TB > NEARLY_0 * jnp.max(own_TB)) | ~jnp.isfinite(other_TB), own_TB, share_TB)
 
 
 def all_finite(tree: Any) -> Array:
@@ -104,7 +106,7 @@ def largest_gradients(
     """
 
     def loss(params: Params) -> Array:
-        outputs_TBO = adapter.apply(params, carry, jnp.asarray(batch.inputs))[1]
+        outputs_TBO = apply_batch(adapter, params, carry, batch)[1]
         return jnp.mean(stream_losses(batch, outputs_TBO)) if objective is None else objective(outputs_TBO, batch)
 
     def largest(leaf: Array) -> Array | None:
@@ -114,7 +116,7 @@ def largest_gradients(
 
 
 def output_changes(
-    adapter: ModelAdapter, params: Params, carry: Carry, inputs: Array, outputs_TBO: Array
+    adapter: ModelAdapter, params: Params, carry: Carry, batch: Batch, outputs_TBO: Array
 ) -> dict[str, Array]:
     """Changes of the outputs, relative to their standard deviation, when some inputs are replaced.
 
@@ -123,12 +125,13 @@ def output_changes(
 
     NaN if no other input exists, as for ids of a single symbol.
     """
+    inputs = jnp.asarray(batch.inputs)
     steps, streams = inputs.shape[:2]
     others = replacement_inputs(inputs)
     size = jnp.maximum(jnp.std(outputs_TBO), 1e-3 * jnp.max(jnp.abs(outputs_TBO)) + TINY)
 
     def change(at: Any) -> Array:
-        replaced_TBO = adapter.apply(params, carry, inputs.at[at].set(others[at]))[1]
+        replaced_TBO = apply_batch(adapter, params, carry, batch, inputs.at[at].set(others[at]))[1]
         change_TB = jnp.max(jnp.abs(replaced_TBO - outputs_TBO), axis=-1) / size
         return jnp.where(jnp.any(others[at] != inputs[at]), change_TB, jnp.nan)
 

@@ -14,6 +14,7 @@ SYMPTOMS = {  # as a user observes them -> the conditions that may cause them
     "The loss does not decrease": (
         "floor", "unforeseeable", "unfinished", "silent_streams", "uncounted", "distribution", "out_of_range",
         "classes_as_numbers", "rate_too_low", "standstill", "lost_in_rounding", "optimizer_frozen", "clip_starves",
+        "shuffled_labels",
         "clip_always", "saturated", "vanishing", "vanishing_before_answer", "vanishing_slowly", "no_memory", "frozen",
     ),
     "Outputs are the same for all inputs": (
@@ -24,11 +25,13 @@ SYMPTOMS = {  # as a user observes them -> the conditions that may cause them
         "exploding_slowly", "missing_rows",
     ),
     "The network performs well in training and badly afterwards": (
+        "overlap", "length_leak",
         "gap", "shifted", "unseen_symbols", "stale_state", "target_leak", "future", "row_leak", "record_mismatch",
         "runaway",
     ),
     "The loss is low, but the predictions are of little use": (
-        "padding_counted", "wrong_axis", "no_better_than_last", "copies_input", "worse_than_linear", "learned",
+        "empty_sequences", "padding_counted", "padding_read", "state_leak",
+        "wrong_axis", "no_better_than_last", "copies_input", "worse_than_linear", "learned",
     ),
 }  # fmt: skip
 

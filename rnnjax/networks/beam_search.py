@@ -8,7 +8,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
-from rnnjax.networks.model import Model, build_network
+from rnnjax.networks.documents import build_reader
+from rnnjax.networks.model import Model
 from rnnjax.networks.sampling import decode_step, mask_logits, prefill
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Params
@@ -46,6 +47,7 @@ def beam_search(
     transitions_AV: Array | None = None,
     min_length: Array | None = None,
     allowed_V: ArrayLike | None = None,
+    document: int | None = None,
 ) -> BeamResult:
     """Search for the texts with the highest log p / ((5 + n) / 6)^length_penalty, n being the symbols of a text.
 
@@ -59,13 +61,14 @@ def beam_search(
             begins in state 0, has ended in state 1, and is then padded with `end`.
         min_length: symbols of a text, with the end symbol, before which it cannot end; None = 0.
         allowed_V: false for symbols that no text may have; None = all are allowed.
+        document: as in `sampling.sample`.
 
     Returns:
         `width` texts for each prompt. Of these as many as there are have a score above -inf.
 
     Source: Wu et al. 2016, arXiv:1609.08144, equation 14.
     """
-    model = build_network(spec, hp)
+    model = build_reader(spec, hp, document)
     transitions_AV = end_token_automaton(end, spec.outputs) if transitions_AV is None else transitions_AV
 
     def search(carry: Carry, logits_V: Array) -> BeamResult:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import ArrayLike
 
+from rnnjax.networks.documents import build_reader
 from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_network
 from rnnjax.settings import HParams, Spec
@@ -32,6 +33,7 @@ def sample(
     key: Array,
     truncation: Truncation | None = None,
     allowed_V: ArrayLike | None = None,
+    document: int | None = None,
 ) -> Array:
     """Draw `length` symbols after each prompt from softmax(logits / temperature).
 
@@ -40,11 +42,12 @@ def sample(
         temperature: > 0, or 0 for the most likely symbol at every step (greedy).
         truncation: None = none, which saves a sort of the logits.
         allowed_V: false for symbols that are never drawn; None = all are allowed.
+        document: the id before which the state becomes the initial state; None = none. Static.
 
     Returns:
         ids [length, P], int32.
     """
-    model = build_network(spec, hp)
+    model = build_reader(spec, hp, document)
     uniforms_NP = jax.random.uniform(key, (length, prompts_TP.shape[1]))
     start = prefill(model, hp, params, prompts_TP)
     return generate_from(model, params, start, uniforms_NP, temperature, truncation, allowed_V)

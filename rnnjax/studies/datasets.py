@@ -7,7 +7,7 @@ import stat
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -105,16 +105,24 @@ def read_arrays(task: TaskSpec, available_bytes: int) -> dict[str, np.ndarray]:
 
 def load_tasks(specs: Iterable[TaskSpec]) -> tuple[dict[TaskSpec, Task], list[str]]:
     """The tasks of some settings, each made once, and remarks about their texts. Raises BadInput."""
+    contents, remarks = read_contents(specs)
+    tasks = {spec: TASKS[spec.name](spec, content) for spec, content in contents.items()}
+    for spec, task in tasks.items():
+        if task.sequences is not None:
+            check_rows_fit(spec, task.sequences, available_memory())
+    return tasks, remarks + [f"{spec.path}: {notice}" for spec, task in tasks.items() for notice in task.notices]
+
+
+def read_contents(specs: Iterable[TaskSpec]) -> tuple[dict[TaskSpec, Any], list[str]]:
+    """What the files of some settings hold, a text or arrays or None, and remarks about the texts. Raises BadInput."""
     available, wanted = available_memory(), list(dict.fromkeys(specs))
     arrays = {spec: read_arrays(spec, available) for spec in wanted if is_array_file(spec)}
     sources = {spec: read_source_text(spec, available) for spec in wanted if spec not in arrays}
     contents = arrays | {spec: source and source.text for spec, source in sources.items()}
-    tasks = {spec: TASKS[spec.name](spec, contents[spec]) for spec in wanted}
-    for spec, task in tasks.items():
-        if task.sequences is not None:
-            check_rows_fit(spec, task.sequences, available)
-    remarks = [remark for source in sources.values() if source for remark in source.remarks]
-    return tasks, remarks + [f"{spec.path}: {notice}" for spec, task in tasks.items() for notice in task.notices]
+    return (
+        {spec: contents[spec] for spec in wanted},
+        [remark for source in sources.values() if source for remark in source.remarks],
+    )
 
 
 def check_rows_fit(settings: TaskSpec, parts: SequenceParts, available_bytes: int) -> None:

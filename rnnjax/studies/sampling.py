@@ -19,6 +19,7 @@ from rnnjax.settings import HParams, Spec
 from rnnjax.settings.vocabulary import BYTES, Vocabulary, ids_to_text, known_tokens, text_to_ids
 from rnnjax.studies.forecast_table import ForecastOptions, forecast_table, format_forecast
 from rnnjax.studies.load_networks import LoadedNetwork, load_network
+from rnnjax.tasks.text import document_id
 
 # Of words drawn at 1, a small network misspells one in six; at 0.7 one in twenty.
 TEMPERATURE = 0.7
@@ -91,7 +92,7 @@ def end_id(end: str, network: LoadedNetwork) -> int:
 def sample_ids(network: LoadedNetwork, prompts_TP: Array, length: int, options: SamplingOptions, end: int) -> Array:
     """The ids [N] of one draw, which an end character does not stop. Raises: BadInput for a --top-k over V."""
     temperature = 0.0 if options.greedy else TEMPERATURE if options.temperature is None else options.temperature
-    return make_sampler(network.spec, network.hp)(
+    return make_sampler(network.spec, network.hp, document_id(network.spec.task, network.vocabulary))(
         params=network.params,
         prompts_TP=prompts_TP,
         length=length,
@@ -109,9 +110,9 @@ def allowed_tokens(vocabulary: Vocabulary, options: SamplingOptions, end: int) -
 
 
 @lru_cache(maxsize=32)
-def make_sampler(spec: Spec, hp: HParams) -> Callable[..., Array]:
-    """`sample` of a network, compiled once for all its draws of one length."""
-    return jax.jit(partial(sample, spec, hp), static_argnames="length")
+def make_sampler(spec: Spec, hp: HParams, document: int | None = None) -> Callable[..., Array]:
+    """`sample` of a network, compiled once for all its draws of one length. Args: document: see `sample`."""
+    return jax.jit(partial(sample, spec, hp, document=document), static_argnames="length")
 
 
 def build_truncation(options: SamplingOptions, vocabulary: int) -> Truncation | None:
@@ -126,7 +127,9 @@ def build_truncation(options: SamplingOptions, vocabulary: int) -> Truncation | 
 
 def beam_ids(network: LoadedNetwork, prompts_TP: Array, length: int, options: SamplingOptions, end: int) -> Array:
     """The ids [N] of the best text that a beam finds."""
-    run = jax.jit(partial(beam_search, network.spec, network.hp), static_argnames=("length", "width"))
+    document = document_id(network.spec.task, network.vocabulary)
+    search = partial(beam_search, network.spec, network.hp, document=document)
+    run = jax.jit(search, static_argnames=("length", "width"))
     found = run(
         params=network.params,
         prompts_TP=prompts_TP,

@@ -72,16 +72,25 @@ def text_task(settings: TaskSpec, source: str | None) -> Task:
 
 
 def document_pairs(settings: TaskSpec, vocabulary: Vocabulary) -> Callable[[np.ndarray], LabelledSequence]:
-    """The pairs of a text: each token with the next one. Raises BadInput for a document token that is not one token."""
-    word = settings.document_token
+    """The pairs of a text: each token with the next one. Raises: as `document_id`."""
+    document = document_id(settings, vocabulary)
+    return next_step if document is None else partial(next_step_of_documents, document)
+
+
+def document_id(settings: TaskSpec, vocabulary: Vocabulary) -> int | None:
+    """The id that begins a document of a text; None where the text is one.
+
+    Raises: BadInput for a document token that is not one token.
+    """
+    word = settings.document_token if settings.name == "text" else ""
     if not word:
-        return next_step
+        return None
     ids = text_to_ids(word, vocabulary, strict=True).tolist() if in_vocabulary(word, vocabulary) else []
     if len(ids) != 1:
         raise BadInput(
             f"task.document_token: got {word!r}; expected one {settings.tokens.removesuffix('s')} of the text"
         )
-    return partial(next_step_of_documents, int(ids[0]))
+    return int(ids[0])
 
 
 def in_vocabulary(word: str, vocabulary: Vocabulary) -> bool:

@@ -125,14 +125,16 @@ def test_the_baseline_is_examined(folder: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "got nothing to examine; expected one of OUT, --text and --series"),
+        ([], "got nothing to examine; expected one of OUT, --text, --series and --sequences"),
         (["out", "--text", "a"], "got folder and text; expected one of"),
         (["--arm", "a", "--text", "b"], "--arm requires a run folder"),
         (["--columns", "a", "--text", "b"], "--columns requires --series"),
-        (["out", "--out", "b"], "--out requires --text or --series"),
+        (["out", "--out", "b"], "--out requires --text, --series or --sequences"),
         (["--text", "a", "--out", "bad name"], "run name must match"),
         (["nowhere"], "nowhere: no trained network here"),
         (["--text", "/nowhere/at.all"], "task.path: no such file"),
+        (["--sequences", "/nowhere/at.all"], "task.path: no such file"),
+        (["--sequences", "a", "--text", "b"], "got text and sequences; expected one of"),
     ],
 )
 def test_bad_arguments_are_refused(
@@ -168,7 +170,7 @@ def test_a_task_that_is_made_otherwise_now_is_refused(folder: Path) -> None:
         load_task(folder, network._replace(vocabulary=network.vocabulary[::-1]))
 
 
-@pytest.mark.parametrize("kind", ["text", "series"])
+@pytest.mark.parametrize("kind", ["text", "series", "sequences"])
 def test_a_users_file_reaches_the_diagnostic_run(
     kind: str, script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -176,3 +178,61 @@ def test_a_users_file_reaches_the_diagnostic_run(
     monkeypatch.setattr(sys, "argv", ["doctor.py", f"--{kind}", str(path)])
     study = script.diagnostic_study(script.arguments())
     assert study.arms[0].spec.task.path == str(path) and study.arms[0].spec.task.name == kind
+
+
+def write_waves(path: Path, empty: bool = False) -> Path:
+    """Forty noisy waves of two classes as JSON Lines; empty: the third one has no step."""
+    rng = np.random.default_rng(0)
+    x = [np.sin((0.3 + n % 2) * np.arange(3 + n % 5)) + 0.1 * rng.normal(size=3 + n % 5) for n in range(40)]
+    x[2] = x[2][:0] if empty else x[2]
+    path.write_text("".join(json.dumps({"x": one.tolist(), "y": "ab"[n % 2]}) + "\n" for n, one in enumerate(x)))
+    return path
+
+
+def test_a_file_with_an_empty_sequence_is_examined_without_a_network(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = write_waves(tmp_path / "waves.jsonl", empty=True)
+    run(script, monkeypatch, "--sequences", file, "--out", tmp_path / "out")
+    tree = json.loads((tmp_path / "out" / "doctor.json").read_text())
+    assert [(one["name"], one["remark"]) for one in tree["findings"]] == [("empty_sequences", "line 3")]
+    outcomes = {check["name"]: check["outcome"] for check in tree["checks"]}
+    assert outcomes["shuffled_labels"] == outcomes["overlap"] == "not found" and outcomes["gap"] == "not checked"
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ('{"x": [1, 2]}\n{"x": [[1, 2]]}\n', [], "line 2: got 2 numbers in a step; expected 1"),
+        ('{"x": [1, 2], "y": "a"}\n' * 3, [], "got the one label 'a'; expected at least 2 classes"),
+        ("", [], "task.path: got an empty file"),
+        ('{"x": [1, 2], "y": "a"}\n' * 3, ["--set", "task.predict=colour"], "task.predict: got 'colour'"),
+    ],
+)
+def test_a_bad_file_of_sequences_is_refused_and_nothing_written(
+    text: str, options: list[str], message: str, script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "bad.jsonl"
+    file.write_text(text)
+    with pytest.raises(BadInput, match=message):
+        run(script, monkeypatch, "--sequences", file, "--out", tmp_path / "out", *options)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_network_is_trained_on_sequences_and_examined(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file, packed = (
+        write_waves(tmp_path / "waves.jsonl"),
+        ["--set", "task.batches=packed", "--set", "bidirectional=true"],
+    )
+    changes = ["--set", "steps=8", "--set", "validate_every=4", "--set", "hidden=4", "--set", "log_every=1"]
+    run(script, monkeypatch, "--sequences", file, "--out", tmp_path / "out", *changes, *packed)
+    outcomes = {
+        check["name"]: check["outcome"]
+        for check in json.loads((tmp_path / "out" / "doctor.json").read_text())["checks"]
+    }
+    names = ("empty_sequences", "overlap", "padding_read", "state_leak", "padding_counted", "shuffled_labels")
+    assert [outcomes[name] for name in names] == ["not found"] * len(names)

@@ -21,7 +21,8 @@ HEALTHY = {  # typical values of a well-trained network
     "jumps": 0.0, "dead": 0.0, "saturated": 0.1, "input_independent": 0.0, "frozen": 0.0, "clip_ratio": 0.5,
     "clip": 0.02, "path": 1.5, "gradient_growth": -0.5, "gradient_decay": -0.5, "stale": 0.0, "identical": 0.8,
     "gap": 0.05, "loss_over_chance": 0.3, "drift": 0.05, "range": 0.7, "loops_sampled": 0.0, "above_floor": 0.3,
-    "above_windows": 0.3, "fall_at_end": 0.005, "loops_greedy": 0.3,
+    "above_windows": 0.3, "fall_at_end": 0.005, "loops_greedy": 0.3, "empty": 0.0, "length_leak": 0.1, "overlap": 0.0,
+    "label_fit": 0.001, "label_saved": 0.3, "other_sequence": 0.0, "padding_read": 0.0, "class_spread": 0.8,
 }  # fmt: skip
 
 

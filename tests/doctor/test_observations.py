@@ -129,7 +129,7 @@ def test_ids_of_one_symbol_do_not_tell_who_is_deaf() -> None:
     adapter, ids = from_apply(says_ids, whole=False), jnp.arange(STEPS)[:, None].repeat(STREAMS, axis=1)
     for inputs, known in ((ids, True), (0 * ids, False)):
         outputs_TBO = adapter.apply(1.0, (), inputs)[1]
-        found = output_changes(adapter, 1.0, (), inputs, outputs_TBO)
+        found = output_changes(adapter, 1.0, (), Batch(inputs, inputs), outputs_TBO)
         assert [np.isfinite(change).all() for change in found.values()] == [known, known]
 
 
@@ -139,7 +139,7 @@ def test_numbers_that_stand_still_tell_who_is_deaf() -> None:
         jnp.ones((STEPS, STREAMS, 1)),
     )
     for input_gain in (1.0, 0.0):
-        changes = output_changes(adapter, input_gain, (), still, input_gain * still).values()
+        changes = output_changes(adapter, input_gain, (), Batch(still, still), input_gain * still).values()
         assert [bool(change.max() > 0) for change in changes] == 2 * [input_gain > 0]
 
 

@@ -11,8 +11,15 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from rnnjax.config.load import load_study
+from rnnjax.doctor.adapters import can_step
+from rnnjax.doctor.batch import batch_step_losses
+from rnnjax.doctor.from_training import build_input
+from rnnjax.doctor.inputs import initial_carries
 from rnnjax.errors import BadInput
+from rnnjax.networks.beam_search import beam_search
+from rnnjax.networks.documents import with_documents
 from rnnjax.networks.model import build_network
+from rnnjax.networks.sampling import decode_step, prefill, sample
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.studies.validation import check_names
 from rnnjax.tasks.text import text_task
@@ -90,3 +97,38 @@ def test_documents_are_not_sampled_in_training(tmp_path: Any) -> None:
     (tmp_path / "a.toml").write_text("\n".join([*lines, 'scheduled_sampling = "sampled"']))
     with pytest.raises(BadInput, match="scheduled_sampling: got 'sampled'; expected 'teacher'"):
         check_names(load_study(tmp_path / "a.toml"))
+
+
+@pytest.mark.slow
+def test_a_text_goes_on_from_its_last_document_alone() -> None:
+    """What is written after a document token depends on nothing before it, whether it is read or drawn."""
+    spec, hp = spec_of(), HParams()
+    model, begin = build_network(spec, hp), TASK.vocabulary.index("|")
+    params, documents = model.init(jax.random.key(3)), with_documents(model, hp, begin)
+    long, short = (jnp.array([[TASK.vocabulary.index(letter)] for letter in text]) for text in ("abbc|ca", "|ca"))
+    alone = prefill(model, hp, params, short)
+    assert np.abs(prefill(model, hp, params, long)[1] - alone[1]).max() > 1e-3
+    drawn = decode_step(documents, params, alone[0], jnp.array([begin]))
+    pairs = (prefill(documents, hp, params, long), alone), (drawn, prefill(model, hp, params, jnp.array([[begin]])))
+    for ours, expected in pairs:
+        assert jax.tree.all(jax.tree.map(partial(np.allclose, atol=1e-6), ours, expected))
+    draw = partial(
+        sample, spec, hp, params, length=9, temperature=jnp.float32(1), key=jax.random.key(0), document=begin
+    )
+    assert np.array_equal(draw(long), draw(short))
+    search = partial(beam_search, spec, hp, params, length=6, width=2, length_penalty=0.0, end=jnp.int32(-1))
+    assert np.array_equal(search(long, document=begin).ids_MNP, search(short, document=begin).ids_MNP)
+
+
+def test_the_doctor_reads_documents_as_training_does() -> None:
+    """Its loss of a stream is that of its documents, each from the initial state."""
+    spec = spec_of(batch=2, window=10)
+    params = build_network(spec, HParams()).init(jax.random.key(1))
+    setup = build_input(spec, HParams(), TASK, jax.tree.map(lambda leaf: leaf[None], params))
+    carry = initial_carries(setup, setup.batch)
+    outputs = setup.adapter.apply(params, jax.tree.map(lambda leaf: leaf[0], carry), jnp.asarray(setup.batch.inputs))[1]
+    losses = batch_step_losses(setup.batch, outputs)
+    stream = jax.tree.map(lambda leaf: leaf[0, :1], carry)
+    expected = mean_loss_of_pieces(spec, params, stream, setup.batch.inputs[:, 0], setup.batch.targets[:, 0])
+    np.testing.assert_allclose(jnp.mean(losses[:, 0]), expected, rtol=1e-5)
+    assert can_step(setup.adapter, params, jax.tree.map(lambda leaf: leaf[0], carry), jnp.asarray(setup.batch.inputs))

@@ -1,5 +1,6 @@
 """Faults of the program: axes, gradients, losses and outputs that are not what they should be."""
 
+from rnnjax.doctor.conditions.sequences import SEQUENCE_PROGRAM
 from rnnjax.doctor.conditions.types import Comparison, Condition, Limit
 from rnnjax.doctor.indicators.dependence import MIN_EFFECT
 
@@ -84,6 +85,7 @@ PROGRAM = (
         "Use one mask for the objective and for the evaluation.",
         Comparison(),
     ),
+    *SEQUENCE_PROGRAM,
     Condition(
         "copies_input", "fault", "The network repeats the symbol that it has just read.",
         "share of the predictions that are the input",

@@ -129,7 +129,7 @@ TRAINING = (
     Condition(
         "one_class", "fault", "The network predicts a single class everywhere.",
         "share of the steps with this prediction",
-        (Limit("one_class", above=0.995), Limit("other_classes", above=0.02), Limit("identical", above=0.05),),
+        (Limit("one_class", above=0.995), Limit("other_classes", above=0.02), Limit("class_spread", above=0.05)),
         "One class, a padding symbol or a blank is so frequent that predicting it always costs little; the others "
         "have not been learned.",
         "Weight the classes by the inverse of their frequency, mask padding, train longer, and compare recall by "

@@ -50,3 +50,4 @@ class Condition(NamedTuple):
     remedy: str
     comparison: Comparison
     learning_shortfall: bool = False  # ignored if the loss is at its floor
+    explains_shortfall: bool = False  # a fault for which shortfalls of learning are ignored, as at a floor

@@ -25,11 +25,13 @@ from rnnjax.doctor.indicators.outputs import output_indicators, prediction_indic
 from rnnjax.doctor.indicators.predictability import Predictability, measure_predictability
 from rnnjax.doctor.indicators.reasons import Examined, explain_missing
 from rnnjax.doctor.indicators.record import mismatch_indicator, rounding_indicator
+from rnnjax.doctor.indicators.sequences import sequence_indicators
 from rnnjax.doctor.indicators.types import COMPARISONS, Floor, Indicator, Indicators, per_network, per_stream
 from rnnjax.doctor.inputs import ExaminationInput, Observations
 from rnnjax.doctor.training_curves import TrainingCurves
 from rnnjax.types import Params
 
+SIGNIFICANT, FORESEEN = 0.05, 0.05  # of the fit of labels; the share that is then foreseeable, at least
 NOT_MASKED = ("finite", "params_finite", "gradients", "outputs", "held_out_outputs", "objective")
 
 
@@ -39,6 +41,7 @@ def all_indicators(setup: ExaminationInput, observations: Observations, curves: 
     predictability = measure_predictability(setup.batch, batch_chance_loss(setup.batch))
     found = merge(
         data_indicators(setup),
+        sequence_indicators(setup, observations),
         window_indicators(values, setup.batch, setup.held_out, setup.floor, memory_lag(predictability)),
         prediction_indicators(values, setup.batch),
         level_part(values, setup, predictability),
@@ -47,10 +50,20 @@ def all_indicators(setup: ExaminationInput, observations: Observations, curves: 
         finite_indicators(observations, curves),
         *([] if curves is None else [training_indicators(setup, observations, curves)]),
     )
-    found = found if setup.is_distance else without_distances(found)
+    found = with_label_fit(found if setup.is_distance else without_distances(found))
     judged = {condition.limits[0].indicator for condition in CONDITIONS}
     examined = Examined(setup, observations, curves)
     return found._replace(reasons={name: explain_missing(name, examined) for name in judged})
+
+
+def with_label_fit(found: Indicators) -> Indicators:
+    """Something can be foreseen where the labels of sequences fit better than shuffled ones."""
+    values = found.values
+    if "foreseeable" not in values or "label_fit" not in values or values["label_fit"].values_n.mean() > SIGNIFICANT:
+        return found
+    least = max(FORESEEN, float(values["label_saved"].values_n.mean()))
+    raised = values["foreseeable"]._replace(values_n=np.fmax(values["foreseeable"].values_n, least))
+    return found._replace(values=values | {"foreseeable": raised})
 
 
 def without_distances(found: Indicators) -> Indicators:

@@ -8,8 +8,9 @@ import numpy as np
 from jax import Array
 
 from rnnjax.doctor.batch import Batch, last_counted
-from rnnjax.doctor.indicators.layout import counted_padding, uncounted_targets
+from rnnjax.doctor.indicators.layout import counted_padding, divided_by_padding, uncounted_targets
 from rnnjax.doctor.indicators.types import Curve, Indicator, build_curve, per_network, per_stream
+from rnnjax.doctor.segments import valid_steps
 from rnnjax.types import Params
 
 LAG = 4  # steps back in time over which decay and growth are measured
@@ -20,20 +21,26 @@ SILENT = 1e-6  # of the largest stream's gradient: below this a stream has none
 def coverage_indicators(values: dict[str, Any], batch: Batch) -> dict[str, Indicator]:
     """last_step: share of the objective's gradient at the last step; silent_streams: share of streams without one.
 
-    last_step is absent if the loss counts at one step of each stream only. padding_counted and uncounted: see
-    `layout.counted_padding` and `layout.uncounted_targets`; the second is absent without a given loss mask.
+    last_step is absent if the loss counts at one step of each stream only, or of each sequence, or if it is padding.
+    Streams without a step are not silent. padding_counted and uncounted: see `layout.counted_padding` and
+    `layout.uncounted_targets`; the second is absent without a given loss mask.
     """
     if "coverage" not in values:
         return {}
     size_RTB = values["coverage"]
     streams_RB = size_RTB.sum(axis=1)
-    silent_R = (streams_RB < SILENT * streams_RB.max(axis=1, keepdims=True)).mean(axis=1)
+    has_steps_B = valid_steps(batch.segments_TB, size_RTB.shape[1:]).any(axis=0)
+    silent_R = (streams_RB < SILENT * streams_RB.max(axis=1, keepdims=True))[:, has_steps_B].mean(axis=1)
     found = {"silent_streams": per_network(np.where(np.isnan(streams_RB).any(axis=1), np.nan, silent_R))}
     mask_TB = batch.loss_mask_TB
-    if (size_RTB.shape[1] if mask_TB is None else np.asarray(mask_TB).sum(axis=0).max()) > 1:
-        found["last_step"] = per_network(size_RTB[:, -1].sum(axis=1) / np.maximum(streams_RB.sum(axis=1), 1e-30))
     masked = mask_TB is not None and bool(batch.mask_given)
-    found["padding_counted"] = per_network(counted_padding(size_RTB, batch, masked))
+    padding_R = counted_padding(size_RTB, batch, masked, values.get("outputs"))
+    if batch.segments_TB is not None:
+        padding_R = np.fmax(padding_R, divided_by_padding(values, batch))
+    found["padding_counted"] = per_network(padding_R)
+    of_padding = batch.segments_TB is not None and bool(np.nanmax(padding_R, initial=0) > 0)
+    if (size_RTB.shape[1] if mask_TB is None else np.asarray(mask_TB).sum(axis=0).max()) > 1 and not of_padding:
+        found["last_step"] = per_network(size_RTB[:, -1].sum(axis=1) / np.maximum(streams_RB.sum(axis=1), 1e-30))
     return found | ({"uncounted": per_network(uncounted_targets(size_RTB, batch))} if masked else {})
 
 

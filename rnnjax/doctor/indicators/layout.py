@@ -1,8 +1,13 @@
 """How the arrays of a batch are laid out: their axes, padding, and codes for missing values."""
 
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from rnnjax.doctor.batch import Batch, boolean_mask, is_ids
+from rnnjax.doctor.batch import Batch, batch_step_losses, boolean_mask, is_ids
 
 MIN_PAIRS = 60  # of neighbouring steps; fewer say nothing about an axis
 PADDED_SHARE = 0.1  # of all steps
@@ -84,16 +89,46 @@ def padded_tail(values: np.ndarray) -> np.ndarray:
     return padded_TB if varied and few and enough else np.zeros_like(padded_TB)
 
 
-def counted_padding(coverage_RTB: np.ndarray, batch: Batch, masked: bool) -> np.ndarray:
+def counted_padding(
+    coverage_RTB: np.ndarray, batch: Batch, masked: bool, outputs_RTBO: np.ndarray | None = None
+) -> np.ndarray:
     """The share [R] of the steps that change the objective although they do not count, or are padding.
 
     Args: coverage: the gradient of the objective by the outputs. masked: the loss mask was given with the batch.
+        outputs: of a network that keeps its output at padding, one step of which may stand for the last one.
     """
-    excluded_TB = ~boolean_mask(batch) if masked else padded_steps(batch)
     known_R = np.isfinite(coverage_RTB).all(axis=(1, 2))
     changes_RTB = coverage_RTB > 1e-6 * coverage_RTB.max(axis=(1, 2), keepdims=True)
+    excluded_TB = ~boolean_mask(batch) if masked else padded_steps(batch)
+    if batch.segments_TB is not None:
+        excluded_TB = np.asarray(batch.segments_TB) == 0
+        if outputs_RTBO is not None and (changes_RTB.sum(axis=1) <= 1).all():
+            excluded_TB = excluded_TB & ~kept_outputs(outputs_RTBO, np.asarray(batch.segments_TB))
+        excluded_TB = excluded_TB | (~boolean_mask(batch) & (np.asarray(batch.segments_TB) > 0) if masked else False)
     share_R = (changes_RTB & excluded_TB).sum(axis=(1, 2)) / np.maximum(changes_RTB.sum(axis=(1, 2)), 1)
     return np.where(known_R, share_R, np.nan)
+
+
+def divided_by_padding(values: dict[str, Any], batch: Batch) -> np.ndarray:
+    """The share of padding among all steps [R] where the objective is the sum of the losses over their number; else 0.
+
+    Its size then depends on how much padding a batch has; with one target of each sequence it does not.
+    """
+    losses_RTB = jax.vmap(partial(batch_step_losses, batch))(jnp.asarray(values["outputs"]))
+    counted_TB = boolean_mask(batch)
+    share = float(counted_TB.mean())
+    means_R = np.mean(np.asarray(losses_RTB) * counted_TB, axis=(1, 2))
+    near_R = np.abs(values["objective"] - means_R) <= 1e-4 * np.abs(means_R)
+    every_step = counted_TB.sum() > np.asarray(batch.segments_TB > 0).any(axis=0).sum()
+    return np.where(near_R & every_step & (share < 1) & (means_R > 0), 1 - share, 0.0)
+
+
+def kept_outputs(outputs_RTBO: np.ndarray, segments_TB: np.ndarray) -> np.ndarray:
+    """True [T, B] at steps of padding after a sequence whose outputs are those of its last step."""
+    last_TB = np.maximum.accumulate(np.where(segments_TB > 0, np.arange(len(segments_TB))[:, None], -1), axis=0)
+    before = outputs_RTBO[:, np.maximum(last_TB, 0), np.arange(segments_TB.shape[1])[None]]
+    near = np.abs(outputs_RTBO - before) <= 1e-5 * (np.abs(before).max() + 1e-30)
+    return np.asarray(near.all(axis=(0, 3)) & (segments_TB == 0) & (last_TB >= 0))
 
 
 def uncounted_targets(coverage_RTB: np.ndarray, batch: Batch) -> np.ndarray:

@@ -16,6 +16,8 @@ from rnnjax.doctor.indicators.types import Floor, Indicator, Indicators, per_net
 from rnnjax.tasks.entropy import window_floors
 from rnnjax.types import WindowData
 
+MAJORITY = 1.25  # times the mean share of the classes
+
 IndicatorValues = dict[str, Any]  # of `observations.measure_network`, each [R, ...]
 
 
@@ -60,6 +62,7 @@ def prediction_indicators(values: IndicatorValues, batch: Batch) -> Indicators:
     out_of_range   of numbers, see `predictions.unreachable_targets`
     one_class      of ids: the share of the steps at which the most common prediction is made
     other_classes  of ids: the share of the targets that are not the most common one
+    class_spread   as `identical`; 1 where the targets are labels with a majority, which a constant network predicts
     """
     if batch.kind == "squared_error":
         found = [unreachable_targets(outputs_TBO, batch) for outputs_TBO in values["outputs"]]
@@ -73,8 +76,17 @@ def prediction_indicators(values: IndicatorValues, batch: Batch) -> Indicators:
         "distribution": per_network(np.array(least_R)),
         "one_class": per_stream(np.stack([share_B for share_B, _ in predicted]) * finite_R1),
         "other_classes": Indicator(np.array([other_classes(batch)]), "network"),
+        "class_spread": per_stream(np.ones_like(values["spread"]) if has_majority(batch) else values["spread"]),
     }
     return Indicators(named | copying(values, batch), {}, {"one_class": predicted[0][1]})
+
+
+def has_majority(batch: Batch) -> bool:
+    """Whether the targets are labels, no next inputs, one of which is much more frequent than its share of all."""
+    if batch.predicts_next_input:
+        return False
+    counts = np.unique(np.asarray(batch.targets)[boolean_mask(batch)], return_counts=True)[1]
+    return bool(counts.max() / counts.sum() > MAJORITY / len(counts))
 
 
 def copying(values: IndicatorValues, batch: Batch) -> dict[str, Indicator]:

@@ -133,6 +133,11 @@ def without_level(examined: Examined) -> Reason:
     return Reason(f"fewer than {MIN_SAMPLES} steps count")
 
 
+def without_sequences(other: str) -> Explain:
+    """For sets of sequences."""
+    return lambda examined: Reason("" if examined.setup.sequences is None else other, applies=False)
+
+
 NO_OBJECTIVE = without("no objective was given", has_objective)
 NO_HELD_OUT = without("no held-out batch was given (held_out)", has_held_out)
 NO_FLOOR = without("no floor of the loss is known (floor)", lambda examined: False)
@@ -146,7 +151,10 @@ EXPLANATIONS: dict[str, Explain] = {
     "optimizer_frozen": lambda examined: Reason("no gradient was that large", applies=False),
     "lost_in_rounding": lambda examined: Reason("the parameters have 32 bits", applies=False),
     "record_mismatch": without("no objective was given", has_objective, "there is no record of the same loss"),
-    **dict.fromkeys(("last_step", "silent_streams", "padding_counted"), NO_OBJECTIVE),
+    **dict.fromkeys(("silent_streams", "padding_counted"), NO_OBJECTIVE),
+    "last_step": lambda examined: (
+        Reason("one step of each stream counts", applies=False) if has_objective(examined) else NO_OBJECTIVE(examined)
+    ),
     "uncounted": lambda examined: Reason("no loss mask was given", applies=False),
     **dict.fromkeys(("saturated", "dead"), without_steps),
     **dict.fromkeys(("gradient_decay", "gradient_growth", "window_growth", "window_decay"), without_steps),
@@ -163,6 +171,10 @@ EXPLANATIONS: dict[str, Explain] = {
     "size": lambda examined: Reason("inputs and targets are symbols", applies=False),
     "unknown_ids": lambda examined: Reason("the inputs are numbers", applies=False),
     
+    **dict.fromkeys(("empty", "padding_read"), without_sequences("the rows have no padding")),
+    "other_sequence": without_sequences("no row holds several sequences"),
+    "overlap": without_sequences("no held-out sequences were given"),
+    **dict.fromkeys(("label_fit", "length_leak"), without_sequences("there are too few labels or values of sequences")),
     "target_leak": without("the targets change too rarely", lambda examined: False),
     "wrong_axis": without("the batch has too few steps", lambda examined: False),
 }  # fmt: skip

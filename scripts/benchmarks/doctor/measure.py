@@ -28,6 +28,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=10, metavar="N", help="of each fault; default 10")
     parser.add_argument("--healthy", type=int, default=3, metavar="N", help="seeds of each healthy group; default 3")
     parser.add_argument("--abroad", action="store_true", help="instead, networks that rnnjax did not build")
+    parser.add_argument("--sequences", action="store_true", help="instead, sets of sequences")
     parser.add_argument(
         "--only", action="append", default=[], metavar="NAME",
         help="only these faults, healthy groups, or with --abroad members, or kinds of them; may be repeated",
@@ -114,6 +115,11 @@ def main() -> None:
         from benchmarks.doctor.abroad.measure import measure_abroad
 
         print(measure_abroad(options.out, options.only) + f"done: {options.out / 'abroad.md'}")
+        return
+    if options.sequences:
+        from benchmarks.doctor.sequences.measure import measure_sequences
+
+        print(measure_sequences(options.out, options.only, options.seeds) + f"done: {options.out / 'sequences.md'}")
         return
     from benchmarks.doctor.healthy import HEALTHY  # imports JAX, which must be set up first
     from benchmarks.doctor.planted_faults import AT_FLOOR, FAULTS

@@ -18,7 +18,7 @@ from rnnjax.doctor.inputs import ExaminationInput, Observations, initial_carries
 from rnnjax.doctor.training_curves import TrainingCurves
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.studies.datasets import load_tasks
-from rnnjax.tasks.windows import held_out_window, task_windows
+from rnnjax.tasks.windows import held_out_window, training_data
 from rnnjax.training.parallel import Run, compile_program, init_states
 from rnnjax.types import Params, Task
 
@@ -42,7 +42,8 @@ class TrainedNetworks(NamedTuple):
 def resolve_sizes(spec: Spec) -> tuple[Spec, Task]:
     """The spec with the sizes and the loss of its task, and the task."""
     task = load_tasks([spec.task])[0][spec.task]
-    return replace(spec, inputs=task.inputs, outputs=task.outputs, loss=task.loss), task
+    window = spec.window if task.sequences is None else task.sequences.lengths[-1]
+    return replace(spec, inputs=task.inputs, outputs=task.outputs, loss=task.loss, window=window), task
 
 
 @cache
@@ -51,7 +52,7 @@ def train_networks(spec: Spec, hp: HParams, seeds: tuple[int, ...]) -> TrainedNe
     spec, task = resolve_sizes(spec)
     runs = [Run(0, spec, hp._replace(seed=seed)) for seed in seeds]
     rows = -(-spec.steps // spec.log_every)
-    data = task_windows(task, task.train_N, spec.batch, spec.window)
+    data = training_data(task, spec)
     held_out = held_out_window(task, spec.window, spec.carry == "carried") if spec.validate_every else None
     program = compile_program(runs, data, rows, held_out)
     start = init_states(runs)
@@ -100,13 +101,17 @@ def build_case(case: Case, seeds: tuple[int, ...]) -> TrainedNetworks:
 
 def examine_each(case: Case, seeds: Sequence[int]) -> list[Diagnosis]:
     """The diagnosis of each network alone."""
-    networks = build_case(case, tuple(seeds))
+    return examine_networks(build_case(case, tuple(seeds)))
+
+
+def examine_networks(networks: TrainedNetworks) -> list[Diagnosis]:
+    """The diagnosis of each of R networks alone."""
     observations = observe(networks.setup)
     return [
         diagnose(
             select_input(networks.setup, r), select_observations(observations, r), select_network(networks.curves, r)
         )
-        for r in range(len(seeds))
+        for r in range(len(networks.curves.loss_RS))
     ]
 
 
@@ -121,8 +126,9 @@ def select_network(tree: Any, r: int) -> Any:
 
 def select_observations(observations: Observations, r: int) -> Observations:
     """Those of the r-th of R networks."""
-    values, free_running = (select_network(tree, r) for tree in (observations.values, observations.free_running))
-    return observations._replace(values=values, free_running=free_running)
+    parts = {name: select_network(getattr(observations, name), r) for name in ("values", "free_running")}
+    padding = {name: values_R[r : r + 1] for name, values_R in observations.padding.items()}
+    return observations._replace(**parts, padding=padding)
 
 
 def select_input(setup: ExaminationInput, r: int) -> ExaminationInput:

@@ -90,7 +90,7 @@ def compiled_calls(kernels: np.ndarray, drive: np.ndarray) -> dict[str, Callable
     def run(program: Callable[..., Any]) -> np.ndarray:
         return np.asarray(program(scattered, shared))
 
-    calls = {name: partial(run, program) for name, program in programs.items()}
+    calls: dict[str, Callable[[], Any]] = {name: partial(run, program) for name, program in programs.items()}
     for call in calls.values():
         call()
     return calls
