@@ -99,10 +99,11 @@ def best_transpose(spec: Spec, params: Params, error: Callable[[Params], Array])
         blocks = array.reshape(len(array), len(gates), -1)
         return jnp.swapaxes(blocks, 0, 2).reshape(array.shape) if blocks.shape[0] == blocks.shape[2] else array
 
-    found = []
-    for names in (("recurrent_kernel",), ("kernel",), ("kernel", "recurrent_kernel")):
-        changed = change_layers(params, lambda layer, names=names: layer | {n: turned(layer[n]) for n in names})
-        found.append((float(error(changed)), f"transposed: {' and '.join(names)}"))
+    def transposed(names: tuple[str, ...]) -> Params:
+        return change_layers(params, lambda layer: layer | {name: turned(layer[name]) for name in names})
+
+    sets = (("recurrent_kernel",), ("kernel",), ("kernel", "recurrent_kernel"))
+    found = [(float(error(transposed(names))), f"transposed: {' and '.join(names)}") for names in sets]
     return min(found)
 
 
