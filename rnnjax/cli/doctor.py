@@ -1,7 +1,7 @@
-"""Diagnose a recurrent network and list remedies: of a run folder, or of a small network trained on your file.
+"""Diagnose a recurrent network and list remedies: of a run folder, a small network trained on your file, or your own.
 
 With --text, --series or --sequences four seeds of a small network are trained on the file first, in less than a
-minute.
+minute. With --model the weights of another library are read: .safetensors, .pt.
 """
 
 import argparse
@@ -21,16 +21,20 @@ EPILOG = "writes doctor.json and doctor.html into the run folder"
 
 
 def arguments() -> argparse.Namespace:
-    """The parsed arguments. Raises: BadInput unless exactly one of the four is given."""
+    """The parsed arguments. Raises: BadInput unless exactly one of the five is given."""
     asked = build_options().parse_args()
-    given = [name for name in ("folder", *FILES) if getattr(asked, name) is not None]
+    given = [name for name in ("folder", *FILES, "model") if getattr(asked, name) is not None]
     if len(given) != 1:
         got = " and ".join(given) or "nothing to examine"
-        raise BadInput(f"got {got}; expected one of OUT, --text, --series and --sequences")
+        raise BadInput(f"got {got}; expected one of OUT, --text, --series, --sequences and --model")
+    if (asked.model is None) != (asked.data is None):
+        raise BadInput("--model and --data require each other: weights, and what the network reads")
     if asked.folder is not None and asked.out is not None:
-        raise BadInput("--out requires --text, --series or --sequences: a run folder is examined in place")
+        raise BadInput("--out requires --text, --series, --sequences or --model: a run folder is examined in place")
     if asked.columns is not None and asked.series is None and asked.sequences is None:
         raise BadInput("--columns requires --series or --sequences")
+    if asked.set and asked.model is not None:
+        raise BadInput("--set requires --text, --series or --sequences: a model is examined as it is")
     if asked.set and asked.folder is not None:
         raise BadInput("--set requires --text, --series or --sequences: a run folder is examined as it was trained")
     if asked.arm is not None and asked.folder is None:
@@ -46,16 +50,18 @@ def build_options() -> argparse.ArgumentParser:
     add("--text", type=Path, metavar="FILE", help="train on this text and examine the result")
     add("--series", type=Path, metavar="FILE", help="train on this CSV file and examine the result")
     add("--sequences", type=Path, metavar="FILE", help="train on this CSV, .jsonl, .npz or .ts file and examine both")
+    add("--model", type=Path, metavar="FILE", help="weights of another library: .safetensors, .pt")
+    add("--data", type=Path, metavar="FILE", help="of --model: a text, a series (.npy), or inputs and targets (.npz)")
     add("--columns", metavar="A,B", help="columns of --series or --sequences; default all")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting of that run; repeatable")
-    add("--out", type=Path, metavar="DIR", help="run folder of a file; default runs/doctor-*")
+    add("--out", type=Path, metavar="DIR", help="folder of a file or a model; default runs/doctor-*")
     add_import_option(parser)
     return parser
 
 
 def diagnostic_study(asked: argparse.Namespace) -> Study | None:
-    """The study that trains on the user's file; None where a run folder is examined. Raises BadInput."""
-    if asked.folder is not None:
+    """The study that trains on the user's file; None where nothing is trained. Raises BadInput."""
+    if asked.folder is not None or asked.model is not None:
         return None
     kind = next(name for name in FILES if getattr(asked, name) is not None)
     changes = [f"task.path={toml_string(str(getattr(asked, kind)))}"]
@@ -72,7 +78,7 @@ def toml_string(text: str) -> str:
 def main() -> None:
     asked = arguments()
     study = diagnostic_study(asked)
-    file = asked.text or asked.series or asked.sequences
+    file = asked.text or asked.series or asked.sequences or asked.model
     folder = asked.folder or asked.out or Path("runs") / f"doctor-{file.stem}"
     if study is not None:
         run_folders([study.name], folder)
@@ -90,7 +96,11 @@ def main() -> None:
     title = str(file)
     if found is not None:
         print(f"{file}: {headline(found)}")
-    if found is None or is_trainable(found):
+    if asked.model is not None:
+        from rnnjax.cli.doctor_model import examine_model
+
+        found = examine_model(asked.model, asked.data, devices.available_memory())
+    elif found is None or is_trainable(found):
         if study is not None:
             run_study(study, folder, resume=holds_run(folder))
         arm, found = examine_folder(folder, asked.arm)

@@ -20,6 +20,7 @@ from rnnjax.doctor.observations import Objective, measure_network
 from rnnjax.doctor.padding import measure_packing, measure_padding
 from rnnjax.doctor.sequences.data import SequenceData
 from rnnjax.errors import BadInput
+from rnnjax.interop.references import SourceDifference
 from rnnjax.settings import Spec
 from rnnjax.training.loss import window_losses
 from rnnjax.types import Carry, Params, WindowData
@@ -46,6 +47,8 @@ class ExaminationInput(NamedTuple):
     is_distance: bool = True  # the objective compares outputs and targets, see `distances`
     sequences: SequenceData | None = None  # of a task, or of batches with segments
     packed: Batch | None = None  # rows of several sequences, where `batch` has one in each
+    source: SourceDifference | None = None  # to the outputs of the library that the network comes from
+    detached: float | None = None  # share of the steps without a gradient in the last output, in the user's program
     target_mean_O: Any = None  # predictions times the target scale, plus this, are the values of the data; None: 0
 
 

@@ -23,6 +23,8 @@ HEALTHY = {  # typical values of a well-trained network
     "gap": 0.05, "loss_over_chance": 0.3, "drift": 0.05, "range": 0.7, "loops_sampled": 0.0, "above_floor": 0.3,
     "above_windows": 0.3, "fall_at_end": 0.005, "loops_greedy": 0.3, "empty": 0.0, "length_leak": 0.1, "overlap": 0.0,
     "label_fit": 0.001, "label_saved": 0.3, "other_sequence": 0.0, "padding_read": 0.0, "class_spread": 0.8,
+    "permuted_blocks": 0.0, "summed_biases": 0.0, "transposed_kernels": 0.0, "uncarried_state": 0.0,
+    "detached_state": 0.0, "other_outputs": 0.0,
 }  # fmt: skip
 
 
