@@ -50,7 +50,8 @@ def write_equations(graph: Graph, jaxpr: Any, names: Sequence[str]) -> list[str]
     def name_of(variable: Any) -> str:
         if not isinstance(variable, Literal):
             return known[variable]
-        array = np.asarray(variable.val, variable.aval.dtype)
+        kind: Any = variable.aval
+        array = np.asarray(variable.val, kind.dtype)
         return graph.constant(unused(graph, "literal"), array)
 
     for equation in jaxpr.eqns:
