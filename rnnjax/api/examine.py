@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax.api.arguments import python_names
+from rnnjax.api.examine_torch import open_torch
 from rnnjax.api.networks import Network
 from rnnjax.api.results import Results
 from rnnjax.api.train_result import TrainResult
@@ -20,7 +21,9 @@ from rnnjax.doctor.from_training import build_curves, build_input
 from rnnjax.doctor.inputs import observe
 from rnnjax.doctor.training_curves import TrainingCurves
 from rnnjax.errors import BadInput
+from rnnjax.interop.torch_entries import is_torch_module
 from rnnjax.settings import HParams, Spec
+from rnnjax.studies.load_networks import IMPORTED
 from rnnjax.training.parallel import Run, init_states
 from rnnjax.types import Params, Task
 
@@ -31,12 +34,13 @@ def examine(
     """Check a network for the faults that the doctor knows; print the result, or see `.findings` and `.checks`.
 
     Args:
-        network: a `TrainResult`, a `Network`, `Results` or a run folder, which know all that is needed; or any other
-            network with `params` and a `batch`: a pure function apply(params, carry, x) -> (carry, y), a Flax module, a
-            cell, or a `Spec`.
+        network: a `TrainResult`, a `Network`, `Results` or a run folder, which know all that is needed; a network of
+            `from_torch` and the like with a `batch`, and a `reference` to compare it with; a module of torch with a
+            `batch` and its `loss`, a function (module, inputs, targets) -> scalar; or any other network with `params`
+            and a `batch`: a pure function apply(params, carry, x) -> (carry, y), a Flax module, a cell, or a `Spec`.
         arm: of a run folder or of `Results`; None = its baseline, else the first.
         params, batch, options: as in `rnnjax.doctor.examine`: batch = (inputs, targets), time first; hp, whole, carry,
-            objective, held_out, record, floor, before.
+            objective, held_out, record, floor, before, reference.
 
     Raises: BadInput for an argument that breaks its rule.
 
@@ -52,6 +56,13 @@ def examine(
         >>> found.findings[0].name
         'no_memory'
     """
+    if is_torch_module(network) or (isinstance(network, Network) and network.arm == IMPORTED):
+        given = params if batch is None and isinstance(params, tuple) else batch
+        if given is None:
+            raise BadInput("examine: got an imported network without a batch; expected batch = (inputs, targets)")
+        if not isinstance(network, Network):
+            network, options = open_torch(network, given, options)
+        return examine_any(network.spec, network.params, given, hp=network.hp, **options)
     if isinstance(network, TrainResult | Network | Results | str | PathLike):
         check_nothing_else({"params": params, "batch": batch} | options)
         with python_names():

@@ -1,6 +1,7 @@
-"""Diagnose a recurrent network and list remedies: of a run folder, or of a small network trained on your file.
+"""Diagnose a recurrent network and list remedies: of a run folder, a small network trained on your file, or your own.
 
-With --text or --series four seeds of a small network are trained on the file first, in less than a minute.
+With --text or --series four seeds of a small network are trained on the file first, in less than a minute. With --model
+the weights of another library are read: .safetensors, .pt.
 """
 
 import argparse
@@ -21,13 +22,18 @@ EPILOG = "writes doctor.json and doctor.html into the run folder"
 def arguments() -> argparse.Namespace:
     """The parsed arguments. Raises: BadInput unless exactly one of the three is given."""
     asked = build_options().parse_args()
-    given = [name for name in ("folder", "text", "series") if getattr(asked, name) is not None]
+    given = [name for name in ("folder", "text", "series", "model") if getattr(asked, name) is not None]
     if len(given) != 1:
-        raise BadInput(f"got {' and '.join(given) or 'nothing to examine'}; expected one of OUT, --text and --series")
+        found = " and ".join(given) or "nothing to examine"
+        raise BadInput(f"got {found}; expected one of OUT, --text, --series and --model")
+    if (asked.model is None) != (asked.data is None):
+        raise BadInput("--model and --data require each other: weights, and what the network reads")
     if asked.folder is not None and asked.out is not None:
-        raise BadInput("--out requires --text or --series: a run folder is examined in place")
+        raise BadInput("--out requires --text, --series or --model: a run folder is examined in place")
     if asked.columns is not None and asked.series is None:
         raise BadInput("--columns requires --series")
+    if asked.set and asked.model is not None:
+        raise BadInput("--set requires --text or --series: a model is examined as it is")
     if asked.set and asked.folder is not None:
         raise BadInput("--set requires --text or --series: a run folder is examined as it was trained")
     if asked.arm is not None and asked.folder is None:
@@ -42,16 +48,18 @@ def build_options() -> argparse.ArgumentParser:
     add("--arm", metavar="A", help="arm of the study; default its baseline, else the first")
     add("--text", type=Path, metavar="FILE", help="train on this text and examine the result")
     add("--series", type=Path, metavar="FILE", help="train on this CSV file and examine the result")
+    add("--model", type=Path, metavar="FILE", help="weights of another library: .safetensors, .pt")
+    add("--data", type=Path, metavar="FILE", help="of --model: a text, a series (.npy), or inputs and targets (.npz)")
     add("--columns", metavar="A,B", help="columns of --series; default all")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting of that run; repeatable")
-    add("--out", type=Path, metavar="DIR", help="run folder of --text, --series; default runs/doctor-*")
+    add("--out", type=Path, metavar="DIR", help="folder of --text, --series, --model; default runs/doctor-*")
     add_import_option(parser)
     return parser
 
 
 def diagnostic_study(asked: argparse.Namespace) -> Study | None:
-    """The study that trains on the user's file; None where a run folder is examined. Raises BadInput."""
-    if asked.folder is not None:
+    """The study that trains on the user's file; None where nothing is trained. Raises BadInput."""
+    if asked.folder is not None or asked.model is not None:
         return None
     kind = "text" if asked.text is not None else "series"
     changes = [f"task.path={toml_string(str(asked.text or asked.series))}"]
@@ -68,7 +76,7 @@ def toml_string(text: str) -> str:
 def main() -> None:
     asked = arguments()
     study = diagnostic_study(asked)
-    file = asked.text or asked.series
+    file = asked.text or asked.series or asked.model
     folder = asked.folder or asked.out or Path("runs") / f"doctor-{file.stem}"
     if study is not None:
         run_folders([study.name], folder)
@@ -82,8 +90,13 @@ def main() -> None:
 
     if study is not None:
         run_study(study, folder, resume=holds_run(folder))
-    arm, found = examine_folder(folder, asked.arm)
-    title = f"{file or folder}: {arm}"
+    if asked.model is not None:
+        from rnnjax.cli.doctor_model import examine_model
+
+        title, found = str(file), examine_model(asked.model, asked.data, devices.available_memory())
+    else:
+        arm, found = examine_folder(folder, asked.arm)
+        title = f"{file or folder}: {arm}"
     report.write(folder, title, found)  # first: a reader of the terminal's text, such as head, may end the program
     report.print_diagnosis(Console(highlight=False), title, found)
     print(f"done: {folder / 'doctor.html'}")

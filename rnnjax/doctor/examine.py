@@ -29,6 +29,7 @@ from rnnjax.doctor.remedies import load_effects
 from rnnjax.doctor.training_curves import TrainingCurves, validate_curves
 from rnnjax.doctor.views import build_views
 from rnnjax.errors import BadInput
+from rnnjax.interop.references import SourceDifference, compare_outputs
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Params
 
@@ -52,6 +53,8 @@ def examine(
     record: Any = None,
     floor: Floor | None = None,
     before: Params | None = None,
+    reference: Any = None,
+    detached: float | None = None,
 ) -> Diagnosis:
     """Check one network for every condition of `conditions.CONDITIONS`.
 
@@ -68,6 +71,8 @@ def examine(
             it, there may be up to 3 outputs for each target, as a mean and a deviation: the one nearest to the target
             is the prediction.
         held_out: a batch that training has not used; it starts from the initial carry.
+        reference: of a `Spec`, the outputs [T, B, O] that the library where the weights come from gives for the batch.
+        detached: share of the steps whose inputs have no gradient in the last output, as of `step_gradients`.
         before: earlier parameters, to detect those that training has not changed.
         record: the training losses [S], or {"loss": ..., "gradient_norm": ..., "clip_share": ..., "update_norm": ...,
             "steps": ..., "clip_norm": ...}. A row is one optimizer step or the mean of several; steps [S], the number
@@ -90,10 +95,28 @@ def examine(
         floor,
         None if before is None else add_axis(before),
         record_is_mean=isinstance(network, Spec) and objective is None,
+        detached=detached,
     )
     check_batches(setup, network.inputs if isinstance(network, Spec) else None)
+    if reference is not None:
+        setup = setup._replace(source=source_difference(network, params, setup, reference))
     setup = setup if isinstance(network, Spec) else in_one_form(setup)
     return diagnose(setup, observe(setup), curves)
+
+
+def source_difference(network: Any, params: Params, setup: ExaminationInput, reference: Any) -> SourceDifference:
+    """The difference to the outputs of the source. Raises: BadInput for another network or another shape."""
+    if not isinstance(network, Spec):
+        raise BadInput(
+            f"reference: got one for {type(network).__name__}; expected a Spec, or a network of from_torch ..."
+        )
+    fresh = first_network(initial_carries(setup, setup.batch))
+    carry = fresh if setup.carry is None else first_network(setup.carry)
+    shape = output_shapes(setup, initial_carries(setup, setup.batch), setup.batch)[1].shape
+    if np.shape(reference) != shape:
+        raise BadInput(f"reference: got shape {list(np.shape(reference))}; expected {list(shape)}, time first")
+    params = jax.tree.map(jnp.asarray, params)
+    return compare_outputs(network, params, carry, fresh, setup.batch.inputs, reference)
 
 
 def diagnose(setup: ExaminationInput, observations: Observations, curves: TrainingCurves | None) -> Diagnosis:

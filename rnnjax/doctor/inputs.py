@@ -17,6 +17,7 @@ from rnnjax.doctor.indicators.types import Floor
 from rnnjax.doctor.nonfinite import find_origin, unknown_from
 from rnnjax.doctor.observations import Objective, measure_network
 from rnnjax.errors import BadInput
+from rnnjax.interop.references import SourceDifference
 from rnnjax.settings import Spec
 from rnnjax.training.loss import window_losses
 from rnnjax.types import Carry, Params, WindowData
@@ -41,6 +42,8 @@ class ExaminationInput(NamedTuple):
     notices: tuple[str, ...] | None = None  # on codes in the file; None: there is no file
     names: Sequence[str] = ()  # of the symbols of a text, or of the columns of the targets
     is_distance: bool = True  # the objective compares outputs and targets, see `distances`
+    source: SourceDifference | None = None  # to the outputs of the library that the network comes from
+    detached: float | None = None  # share of the steps without a gradient in the last output, in the user's program
     target_mean_O: Any = None  # predictions times the target scale, plus this, are the values of the data; None: 0
 
 

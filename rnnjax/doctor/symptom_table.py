@@ -14,7 +14,8 @@ SYMPTOMS = {  # as a user observes them -> the conditions that may cause them
     "The loss does not decrease": (
         "floor", "unforeseeable", "unfinished", "silent_streams", "uncounted", "distribution", "out_of_range",
         "classes_as_numbers", "rate_too_low", "standstill", "lost_in_rounding", "optimizer_frozen", "clip_starves",
-        "clip_always", "saturated", "vanishing", "vanishing_before_answer", "vanishing_slowly", "no_memory", "frozen",
+        "clip_always", "saturated", "detached_state", "vanishing", "vanishing_before_answer", "vanishing_slowly",
+        "no_memory", "frozen",
     ),
     "Outputs are the same for all inputs": (
         "input_independent", "unscaled", "swapped_axes", "dead_units", "one_class", "identical",
@@ -29,6 +30,9 @@ SYMPTOMS = {  # as a user observes them -> the conditions that may cause them
     ),
     "The loss is low, but the predictions are of little use": (
         "padding_counted", "wrong_axis", "no_better_than_last", "copies_input", "worse_than_linear", "learned",
+    ),
+    "A network of another library gives other outputs here": (
+        "permuted_blocks", "summed_biases", "transposed_kernels", "uncarried_state", "other_outputs",
     ),
 }  # fmt: skip
 

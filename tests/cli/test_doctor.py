@@ -14,6 +14,7 @@ from rnnjax.config.load import load_study
 from rnnjax.doctor import report
 from rnnjax.doctor.examine_run import baseline_arm, examine_folder, load_curves, load_task
 from rnnjax.errors import BadInput
+from rnnjax.interop.safetensors import safetensors_bytes
 from rnnjax.studies.load_networks import load_network, load_networks
 from rnnjax.studies.run import run_study
 
@@ -125,7 +126,7 @@ def test_the_baseline_is_examined(folder: Path, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "got nothing to examine; expected one of OUT, --text and --series"),
+        ([], "got nothing to examine; expected one of OUT, --text, --series and --model"),
         (["out", "--text", "a"], "got folder and text; expected one of"),
         (["--arm", "a", "--text", "b"], "--arm requires a run folder"),
         (["--columns", "a", "--text", "b"], "--columns requires --series"),
@@ -176,3 +177,64 @@ def test_a_users_file_reaches_the_diagnostic_run(
     monkeypatch.setattr(sys, "argv", ["doctor.py", f"--{kind}", str(path)])
     study = script.diagnostic_study(script.arguments())
     assert study.arms[0].spec.task.path == str(path) and study.arms[0].spec.task.name == kind
+
+
+def torch_weights(symbols: int, hidden: int = 4, inputs: int = 3) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    shapes = {
+        "emb.weight": (symbols, inputs),
+        "rnn.weight_ih_l0": (hidden, inputs),
+        "rnn.weight_hh_l0": (hidden, hidden),
+    }
+    shapes |= {"rnn.bias_ih_l0": (hidden,), "rnn.bias_hh_l0": (hidden,), "fc.weight": (symbols, hidden)}
+    return {
+        name: rng.normal(size=shape).astype(np.float32) for name, shape in (shapes | {"fc.bias": (symbols,)}).items()
+    }
+
+
+@pytest.mark.slow
+def test_weights_of_another_library(script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, model = tmp_path / "text.txt", tmp_path / "wan.safetensors"
+    text.write_text("wan wan wan.\nto be or not to be.\n" * 20)
+    model.write_bytes(safetensors_bytes(torch_weights(len(set(text.read_text())))))
+    run(script, monkeypatch, "--model", model, "--data", text, "--out", tmp_path / "out")
+    tree = json.loads((tmp_path / "out" / "doctor.json").read_text())
+    assert tree["title"] == str(model) and tree["findings"], "it was not trained"
+    model.write_bytes(safetensors_bytes(torch_weights(3)))
+    with pytest.raises(BadInput, match=r"^vocabulary: got 11 tokens; expected 3, as the network reads"):
+        run(script, monkeypatch, "--model", model, "--data", text, "--out", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.slow
+def test_arrays_for_weights_of_another_library(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = {name: array for name, array in torch_weights(3).items() if "emb" not in name}
+    model, data = tmp_path / "a.safetensors", tmp_path / "a.npz"
+    model.write_bytes(safetensors_bytes(weights))
+    x = np.sin(np.arange(60.0)).reshape(10, 2, 3).astype(np.float32)
+    np.savez(data, inputs=x, targets=x, reference=x)
+    run(script, monkeypatch, "--model", model, "--data", data, "--out", tmp_path / "out")
+    found = {finding["name"] for finding in json.loads((tmp_path / "out" / "doctor.json").read_text())["findings"]}
+    assert "other_outputs" in found
+    np.savez(data, inputs=x, outputs=x)
+    with pytest.raises(BadInput, match=r"a.npz: has inputs, outputs; expected inputs and targets, time first"):
+        run(script, monkeypatch, "--model", model, "--data", data)
+    np.save(tmp_path / "a.npy", x[0])
+    with pytest.raises(BadInput, match=r"a.npy: a tenth of it has 1 steps; expected at least 9$"):
+        run(script, monkeypatch, "--model", model, "--data", tmp_path / "a.npy")
+
+
+def test_a_model_without_data_or_of_another_kind_is_refused(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tmp_path / "a.bin"
+    model.write_bytes(b"x")
+    np.save(tmp_path / "a.npy", np.zeros(50))
+    with pytest.raises(BadInput, match=r"^--model and --data require each other"):
+        run(script, monkeypatch, "--model", model)
+    with pytest.raises(BadInput, match=r"^--model: got 'a.bin'; expected a name that ends in .safetensors, .pt"):
+        run(script, monkeypatch, "--model", model, "--data", tmp_path / "a.npy")
+    with pytest.raises(BadInput, match=r"b.pt: no such file"):
+        run(script, monkeypatch, "--model", tmp_path / "b.pt", "--data", tmp_path / "a.npy")

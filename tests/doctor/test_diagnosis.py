@@ -22,6 +22,8 @@ HEALTHY = {  # typical values of a well-trained network
     "clip": 0.02, "path": 1.5, "gradient_growth": -0.5, "gradient_decay": -0.5, "stale": 0.0, "identical": 0.8,
     "gap": 0.05, "loss_over_chance": 0.3, "drift": 0.05, "range": 0.7, "loops_sampled": 0.0, "above_floor": 0.3,
     "above_windows": 0.3, "fall_at_end": 0.005, "loops_greedy": 0.3,
+    "permuted_blocks": 0.0, "summed_biases": 0.0, "transposed_kernels": 0.0, "uncarried_state": 0.0,
+    "detached_state": 0.0, "other_outputs": 0.0,
 }  # fmt: skip
 
 

@@ -111,3 +111,52 @@ def test_equinox(cell: str) -> None:
     np.testing.assert_allclose(ours(ids_TB), theirs, atol=2e-6)
     again = rj.from_equinox(made)
     assert again.spec == ours.spec and jax.tree.all(jax.tree.map(np.array_equal, again.params, ours.params))
+
+
+def torch_forecaster(torch: Any, batch_first: bool = True) -> Any:
+    class Forecaster(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = torch.nn.GRU(D, H, batch_first=batch_first)
+            self.head = torch.nn.Linear(H, D)
+
+        def forward(self, x: Any) -> Any:
+            return self.head(self.rnn(x)[0])
+
+    torch.manual_seed(0)
+    return Forecaster()
+
+
+@pytest.mark.parametrize("last_only", [True, False])
+def test_the_doctor_finds_a_loss_on_the_last_step_in_a_program_of_torch(last_only: bool) -> None:
+    torch = pytest.importorskip("torch")
+    model = torch_forecaster(torch)
+    wave = np.sin(np.arange(42.0)[:, None, None] * np.array([0.5, 0.9])[:, None] + np.arange(D)).astype(np.float32)
+
+    def loss(module: Any, x_BTD: Any, y_BTD: Any) -> Any:
+        errors = (module(x_BTD) - y_BTD) ** 2
+        return errors[:, -1].mean() if last_only else errors.mean()
+
+    found = rj.examine(model, (wave[:-1], wave[1:]), loss=loss)
+    faults = {finding.name for finding in found.faults}
+    assert ("last_step" in faults) == last_only
+    assert not faults & {"other_outputs", "permuted_blocks", "summed_biases", "detached_state"}
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("detach", [True, False])
+def test_a_state_that_is_detached_at_every_step_is_found(detach: bool) -> None:
+    torch = pytest.importorskip("torch")
+    cell = torch.nn.GRUCell(D, H)
+    wave = np.sin(np.arange(22.0)[:, None, None] * np.array([0.5, 0.9])[:, None] + np.arange(D)).astype(np.float32)
+
+    def loss(module: Any, x_TBD: Any, y_TBH: Any) -> Any:
+        h, total = torch.zeros(B, H), 0.0
+        for x, y in zip(x_TBD, y_TBH, strict=True):
+            h = module(x, h.detach() if detach else h)
+            total = total + ((h - y) ** 2).mean()
+        return total
+
+    targets = np.concatenate([wave[1:], wave[1:, :, :1]], axis=2)
+    found = rj.examine(cell, (wave[:-1], targets), loss=loss)
+    assert ("detached_state" in {finding.name for finding in found.faults}) == detach

@@ -9,11 +9,12 @@ from rnnjax.doctor.conditions.data import DATA
 from rnnjax.doctor.conditions.generalization import GENERALIZATION
 from rnnjax.doctor.conditions.non_finite import NON_FINITE
 from rnnjax.doctor.conditions.program import PROGRAM
+from rnnjax.doctor.conditions.source import SOURCE
 from rnnjax.doctor.conditions.states import FLOOR_MARGIN, STATES
 from rnnjax.doctor.conditions.training import TRAINING
 from rnnjax.doctor.conditions.types import Comparison, Condition, Kind, Limit
 
-CONDITIONS = NON_FINITE + DATA + PROGRAM + TRAINING + GENERALIZATION + STATES
+CONDITIONS = NON_FINITE + SOURCE + DATA + PROGRAM + TRAINING + GENERALIZATION + STATES
 NAMES = tuple(condition.name for condition in CONDITIONS)
 
 __all__ = ["CONDITIONS", "FLOOR_MARGIN", "NAMES", "Comparison", "Condition", "Kind", "Limit"]

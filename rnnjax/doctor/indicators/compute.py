@@ -10,6 +10,7 @@ import numpy as np
 from rnnjax.doctor.adapters import is_float
 from rnnjax.doctor.batch import Batch, batch_chance_loss
 from rnnjax.doctor.conditions import CONDITIONS
+from rnnjax.doctor.conditions.source import EXPLAINED
 from rnnjax.doctor.indicators.curves import curve_indicators, curve_remarks, curves_by_indicator
 from rnnjax.doctor.indicators.data import data_indicators
 from rnnjax.doctor.indicators.dependence import dependence_curves, dependence_indicators
@@ -28,8 +29,10 @@ from rnnjax.doctor.indicators.record import mismatch_indicator, rounding_indicat
 from rnnjax.doctor.indicators.types import COMPARISONS, Floor, Indicator, Indicators, per_network, per_stream
 from rnnjax.doctor.inputs import ExaminationInput, Observations
 from rnnjax.doctor.training_curves import TrainingCurves
+from rnnjax.interop.references import SourceDifference
 from rnnjax.types import Params
 
+SLIPS = ("permuted_blocks", "summed_biases", "transposed_kernels", "uncarried_state")
 NOT_MASKED = ("finite", "params_finite", "gradients", "outputs", "held_out_outputs", "objective")
 
 
@@ -45,6 +48,7 @@ def all_indicators(setup: ExaminationInput, observations: Observations, curves: 
         parameter_indicators(setup, observations),
         Indicators({name: per_stream(values_RP) for name, values_RP in observations.free_running.items()}),
         finite_indicators(observations, curves),
+        source_indicators(setup.source, setup.detached),
         *([] if curves is None else [training_indicators(setup, observations, curves)]),
     )
     found = found if setup.is_distance else without_distances(found)
@@ -148,6 +152,19 @@ def finite_indicators(observations: Observations, curves: TrainingCurves | None)
         values["unknown_ids"] = Indicator(np.array([observations.unknown_ids.share]), "network")
     unknown = "" if observations.unknown_ids is None else observations.unknown_ids.remark
     return Indicators(values, {}, {"broken": observations.origin, "unknown_ids": unknown})
+
+
+def source_indicators(source: SourceDifference | None, detached: float | None) -> Indicators:
+    """Shares of the difference to the source that undoing a slip removes, and what none of them explains."""
+    known = {} if detached is None else {"detached_state": Indicator(np.array([detached]), "network")}
+    if source is None:
+        return Indicators(known)
+    shares = dict.fromkeys(SLIPS, 0.0) | dict(source.explained)
+    left = 0.0 if max(shares.values()) > EXPLAINED else source.error
+    values = {
+        name: Indicator(np.array([share]), "network") for name, share in (shares | {"other_outputs": left}).items()
+    }
+    return Indicators(values | known, {}, dict(source.remarks))
 
 
 def training_indicators(setup: ExaminationInput, observations: Observations, curves: TrainingCurves) -> Indicators:

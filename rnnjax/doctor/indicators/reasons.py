@@ -160,6 +160,11 @@ EXPLANATIONS: dict[str, Explain] = {
     **dict.fromkeys(("drift", "loops_sampled", "loops_greedy"), without_generation(ids=True)),
     "range": without_generation(ids=False),
     "above_floor": NO_FLOOR,
+    **dict.fromkeys(
+        ("permuted_blocks", "summed_biases", "transposed_kernels", "uncarried_state", "other_outputs"),
+        lambda examined: Reason("no outputs of another library were given (reference)", applies=False),
+    ),
+    "detached_state": lambda examined: Reason("no module of torch and its loss were given", applies=False),
     "size": lambda examined: Reason("inputs and targets are symbols", applies=False),
     "unknown_ids": lambda examined: Reason("the inputs are numbers", applies=False),
     
