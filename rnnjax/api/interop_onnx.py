@@ -10,15 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from rnnjax import __version__
-from rnnjax.api.export_forms import form_to_export, with_table
+from rnnjax.api.export_forms import form_to_export, id_table, is_last_only, reads_ids, with_table
 from rnnjax.api.interop import network_of_form
 from rnnjax.api.interop_keras import with_task
 from rnnjax.api.networks import Network
 from rnnjax.errors import BadInput
 from rnnjax.interop.onnx_models import is_onnx_object, load_model, read_model
+from rnnjax.interop.onnx_scan import network_to_scan
 from rnnjax.interop.onnx_trace import form_from_graph
-from rnnjax.interop.onnx_writer import Starts, form_to_model
+from rnnjax.interop.onnx_writer import OPERATORS, Starts, form_to_model
 from rnnjax.interop.programs import carry_to_states, states_to_carry
+from rnnjax.networks.model import require_unidirectional
 from rnnjax.settings.vocabulary import Vocabulary
 from rnnjax.storage.files import atomic_write
 
@@ -66,11 +68,12 @@ def to_onnx(network: Network, file: str | PathLike[str] | None = None) -> Any:
 
     It runs for any number of steps T and streams B. Inputs: `x` [T, B, D] or `ids` [T, B]; and, all with defaults,
     `initial_h` (and `initial_c` of an lstm) [K, B, H] with K = layers * directions, and `lengths` [B]. Outputs: `y`
-    [T, B, O], `final_h` and `final_c` [K, B, H].
+    [T, B, O], `final_h` and `final_c` [K, B, H]. A cell that ONNX does not have, or one with layer normalisation, is
+    written as a Scan of its step, with `initial_layer_0` and `final_layer_0` [B, H] (`_0`, `_1` of several parts).
 
     Args: file: None = nothing is written.
 
-    Raises: BadInput for a cell or layer normalisation that ONNX does not have, or a random initial state.
+    Raises: BadInput for a random initial state, or a Scan of a bidirectional network.
 
     Example:
         >>> model = rj.to_onnx(network)
@@ -79,14 +82,29 @@ def to_onnx(network: Network, file: str | PathLike[str] | None = None) -> Any:
     """
     if not isinstance(network, Network):
         raise BadInput(f"network: got {type(network).__name__}; expected a Network, as of load_network or run.network")
-    spec = network.spec
-    if spec.initial_state in ("random", "fixed"):
-        raise BadInput(f"initial_state: got '{spec.initial_state}'; expected 'zero', 'constant' or 'learned'")
-    plain = replace(network, loaded=network.loaded._replace(spec=replace(spec, initial_state="zero")))
-    export = form_to_export(plain)
-    starts = Starts(*carry_to_states(spec, network.initial_carry(1)))
-    model = form_to_model(with_table(export), starts, export.last_only, __version__)
+    if network.spec.initial_state in ("random", "fixed"):
+        found = network.spec.initial_state
+        raise BadInput(f"initial_state: got '{found}'; expected 'zero', 'constant' or 'learned'")
+    is_operator = network.spec.cell in OPERATORS and not network.spec.layer_norm
+    model = operator_model(network) if is_operator else scan_model(network)
     if file is not None:
         with atomic_write(Path(file)) as stream:
             stream.write(model.SerializeToString())
     return model
+
+
+def operator_model(network: Network) -> Any:
+    """The model of a network with ONNX's own operators."""
+    plain = replace(network.spec, initial_state="zero")
+    export = form_to_export(replace(network, loaded=network.loaded._replace(spec=plain)))
+    starts = Starts(*carry_to_states(network.spec, network.initial_carry(1)))
+    return form_to_model(with_table(export), starts, export.last_only, __version__)
+
+
+def scan_model(network: Network) -> Any:
+    """The model of a network with a Scan of its step."""
+    spec, params = network.spec, network.params
+    require_unidirectional(spec)
+    table = id_table(reads_ids(network), params["embedding"]["table"] if spec.embedding else None, spec.inputs)
+    arguments = spec, network.hp, params, network.initial_carry(1), table, is_last_only(spec)
+    return network_to_scan(*arguments, __version__)

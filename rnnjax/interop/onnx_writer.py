@@ -28,17 +28,21 @@ class Starts(NamedTuple):
 
 
 class Graph:
-    """Nodes and constants of a graph in the making; each `node` gives the names of its outputs."""
+    """Nodes and constants of a graph in the making; each `node` gives the name of its first output.
 
-    def __init__(self) -> None:
+    Args: prefix: of the names of constants; a graph inside a node has names of its own.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        self.prefix, self.streams = prefix, f"{prefix}streams"  # the name of the number of streams [1]
         self.onnx = import_onnx()
         self.nodes: list[Any] = []
         self.constants: dict[str, np.ndarray] = {}
 
     def constant(self, name: str, array: Any, dtype: Any = None) -> str:
         """The name of a constant, which is stored once."""
-        self.constants.setdefault(name, np.ascontiguousarray(array, dtype))
-        return name
+        self.constants.setdefault(self.prefix + name, np.asarray(array, dtype, order="C"))
+        return self.prefix + name
 
     def ints(self, *numbers: int) -> str:
         """A constant of int64, as axes and shapes are."""
@@ -50,11 +54,15 @@ class Graph:
         self.nodes.append(self.onnx.helper.make_node(operator, inputs, names, name=names[0], **attributes))
         return names[0]
 
+    def graph(self, name: str, inputs: list[Any], outputs: list[Any]) -> Any:
+        """The graph, which may be part of a node."""
+        constants = [self.onnx.numpy_helper.from_array(array, name) for name, array in self.constants.items()]
+        return self.onnx.helper.make_graph(self.nodes, name, inputs, outputs, constants)
+
     def model(self, inputs: list[Any], outputs: list[Any], version: str) -> Any:
         """The model, checked by onnx."""
-        helper, arrays = self.onnx.helper, self.onnx.numpy_helper
-        constants = [arrays.from_array(array, name) for name, array in self.constants.items()]
-        graph = helper.make_graph(self.nodes, "network", inputs, outputs, constants)
+        helper = self.onnx.helper
+        graph = self.graph("network", inputs, outputs)
         sets = [helper.make_opsetid("", OPERATOR_SET)]
         names = {"producer_name": "rnnjax", "producer_version": version}
         model = helper.make_model(graph, opset_imports=sets, ir_version=IR_VERSION, **names)

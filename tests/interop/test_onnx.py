@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from onnx_sessions import largest_difference, random_inputs, session
 from random_networks import make_network
 
 import rnnjax as rj
@@ -24,28 +25,8 @@ NETWORKS = [
 ]
 
 
-def session(model: Any) -> Any:
-    """The model in onnxruntime, which is quiet about defaults of inputs."""
-    runtime = pytest.importorskip("onnxruntime")
-    options = runtime.SessionOptions()
-    options.log_severity_level, options.intra_op_num_threads = 3, 1
-    return runtime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-def random_inputs(network: rj.Network, steps: int, streams: int) -> tuple[str, np.ndarray]:
-    """The name of the input of a model, and its numbers [T, B, D], or ids [T, B]."""
-    rng, spec = np.random.default_rng(steps), network.spec
-    if network.vocabulary:
-        return "ids", rng.integers(0, spec.inputs, (steps, streams))
-    return "x", rng.normal(size=(steps, streams, spec.inputs)).astype(np.float32)
-
-
 def states(network: rj.Network, carry: Any) -> list[np.ndarray]:
     return [array for array in carry_to_states(network.spec, carry) if array is not None]
-
-
-def largest_difference(one: Any, other: Any) -> float:
-    return max(float(np.max(np.abs(a - b))) for a, b in zip(one, other, strict=True))
 
 
 @pytest.mark.parametrize("settings", NETWORKS)
