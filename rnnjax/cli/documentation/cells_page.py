@@ -29,7 +29,8 @@ PRECISION = """\
 `dtype = "bfloat16"` rounds the operands of all matrix products, and of the products of their gradients, to bfloat16 (8
 significant bits) and adds up in float32. States, gates, biases, parameters and the optimizer stay in float32. On a CPU
 it is no faster, because the rounding is computed as well; on a GPU it asks for the tensor cores (not yet measured).
-Cells of Flax compute in a dtype of their own and are refused."""
+Cells of Flax compute in a dtype of their own and are refused. What it changes in verdicts on starts, rates and
+activations is measured in [results/precision](../results/precision/report.md)."""
 FLAX = """\
 `flax_simple`, `flax_gru`, `flax_mgu`, `flax_lstm` and `flax_optimized_lstm` are the cells of Flax with their own
 initializers ([extending.md](extending.md#a-flax-cell))."""
