@@ -89,7 +89,7 @@ def main() -> None:
     found = None if study is None or asked.sequences is None else examine_file(study.arms[0].spec.task)
     title = str(file)
     if found is not None:
-        print(f"{file}: {headline(found)}")
+        print(f"{file}, before any network: {headline(found)}")
     if found is None or is_trainable(found):
         if study is not None:
             run_study(study, folder, resume=holds_run(folder))
