@@ -95,7 +95,7 @@ def main() -> None:
     found = None if study is None or asked.sequences is None else examine_file(study.arms[0].spec.task)
     title = str(file)
     if found is not None:
-        print(f"{file}: {headline(found)}")
+        print(f"{file}, before any network: {headline(found)}")
     if asked.model is not None:
         from rnnjax.cli.doctor_model import examine_model
 

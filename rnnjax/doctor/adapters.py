@@ -12,7 +12,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.doctor.batch import Batch
-from rnnjax.doctor.segments import first_steps, is_packed
+from rnnjax.doctor.segments import begins_with_padding, first_steps, is_packed
 from rnnjax.errors import BadInput
 from rnnjax.networks.cells import build_spec_cell
 from rnnjax.networks.documents import build_reader
@@ -201,10 +201,12 @@ def can_step(
     """Whether there is a state, a step keeps its shapes, and steps give the outputs of the whole window.
 
     They do not if a function of whole windows resets its state in each window, or uses later inputs; nor if a row holds
-    several sequences, between which a step does not reset the state.
+    several sequences, between which a step does not reset the state, or begins with padding, which a step reads.
     """
     step = adapter.step
     if step is None or not any(map(is_float, jax.tree.leaves(carry))) or is_packed(segments_TB):
+        return False
+    if adapter.whole and begins_with_padding(segments_TB):
         return False
     batch = Batch(inputs, inputs, segments_TB=segments_TB)
     return keeps_shapes(step, params, carry, inputs[0]) and agrees_with_steps(adapter, params, carry, batch)

@@ -83,6 +83,14 @@ def is_packed(segments_TB: Any) -> bool:
     return segments_TB is not None and int(sequence_orders(segments_TB).max()) > 1
 
 
+def begins_with_padding(segments_TB: Any) -> bool:
+    """Whether a row that holds a sequence begins with padding."""
+    if segments_TB is None:
+        return False
+    valid_TB = np.asarray(segments_TB) > 0
+    return bool((~valid_TB[0] & valid_TB.any(axis=0)).any())
+
+
 def has_padding(segments_TB: Any) -> bool:
     """Whether a step belongs to no sequence."""
     return segments_TB is not None and not bool(np.all(np.asarray(segments_TB) > 0))

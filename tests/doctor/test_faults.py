@@ -7,6 +7,7 @@ import pytest
 from benchmarks.doctor.abroad import ABROAD
 from benchmarks.doctor.healthy import HEALTHY, own
 from benchmarks.doctor.planted_faults import AT_FLOOR, FAULTS, Case, examine_each
+from benchmarks.doctor.sequences import SEQUENCES
 from rnnjax.doctor.conditions import CONDITIONS
 
 pytestmark = pytest.mark.slow
@@ -49,7 +50,8 @@ def test_every_fault_has_a_case_in_one_of_the_casebooks() -> None:
     names = [case.name for case in FAULTS]
     known = {condition.name for condition in CONDITIONS if condition.kind == "fault"}
     assert len(set(names)) == len(names) >= 15 and set(QUICK) <= set(names) <= known
-    assert (set(names) | {case.expected for case in ABROAD}) & known == known
+    others = {case.expected for case in (*ABROAD, *SEQUENCES)}
+    assert (set(names) | others) & known == known
 
 
 CASEBOOK = Path(__file__).parents[2] / "results" / "doctor" / "casebook.json"
@@ -77,3 +79,17 @@ def test_every_case_abroad_is_right() -> None:
     rows = read_json(ABROAD_TABLE)
     assert {row["member"] for row in rows} == {case.name for case in ABROAD}
     assert [row["member"] for row in rows if not row["right"]] == []
+
+
+SEQUENCE_TABLE = CASEBOOK.with_name("sequences.json")
+
+
+@pytest.mark.skipif(not SEQUENCE_TABLE.is_file(), reason="the casebook of sequences has not been measured")
+def test_faults_of_sequences_are_named_first_in_nine_of_ten() -> None:
+    from rnnjax.storage.files import read_json
+
+    rows = read_json(SEQUENCE_TABLE)
+    assert {(row["kind"], row["member"]) for row in rows} == {(case.kind, case.name) for case in SEQUENCES}
+    assert [row["member"] for row in rows if row["right"] < 0.9 * row["seeds"]] == []
+    healthy = [row for row in rows if not row["expected"]]
+    assert sum(row["right"] for row in healthy) >= 0.99 * sum(row["seeds"] for row in healthy)

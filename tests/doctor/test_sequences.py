@@ -155,7 +155,8 @@ def test_lengths_that_give_the_label(maker: Maker, task: dict[str, Any], leaks: 
     [
         (data.copied(data.waves), {}, 0.3), (data.copied(data.waves, data.noisy), {}, 0.3),
         (data.copied(data.waves, data.rounded), {}, 0.3), (data.copied(data.waves, data.cut), {}, 0.3),
-        (data.copied(data.sentences), {}, 0.3), (data.copied(data.recordings), {"predict": "next"}, 0.3),
+        (data.copied(data.sentences), {}, 0.3), (data.copied(data.sentences, data.mistyped), {}, 0.3),
+        (data.copied(data.recordings), {"predict": "next"}, 0.3),
         (data.overlapping, {}, 0.9), (data.waves, {}, 0), (data.sentences, {}, 0), (data.few_words, {}, 0),
         (data.still_ones, {}, 0), (data.smooth_family, {}, 0), (data.recordings, {"predict": "next"}, 0),
     ],

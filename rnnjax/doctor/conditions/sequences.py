@@ -2,6 +2,7 @@
 
 from rnnjax.doctor.conditions.types import Comparison, Condition, Limit
 from rnnjax.doctor.indicators.dependence import MIN_EFFECT
+from rnnjax.doctor.sequences.label_fit import SIGNIFICANT
 
 SEQUENCE_DATA = (
     Condition(
@@ -35,7 +36,7 @@ SEQUENCE_DATA = (
     Condition(
         "shuffled_labels", "fault", "The labels fit the sequences no better than shuffled ones.",
         "probability of a fit as good as this if the labels were shuffled",
-        (Limit("label_fit", above=0.05),),
+        (Limit("label_fit", above=SIGNIFICANT),),
         "Neither a simple predictor nor the networks find anything in the sequences that tells of their labels: labels "
         "and sequences are in different orders, or the sequences do not contain the answer.",
         "Verify for some sequences that the label is their own, in the file and after each step of your program.",

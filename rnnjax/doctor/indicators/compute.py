@@ -29,11 +29,12 @@ from rnnjax.doctor.indicators.record import mismatch_indicator, rounding_indicat
 from rnnjax.doctor.indicators.sequences import sequence_indicators
 from rnnjax.doctor.indicators.types import COMPARISONS, Floor, Indicator, Indicators, per_network, per_stream
 from rnnjax.doctor.inputs import ExaminationInput, Observations
+from rnnjax.doctor.sequences.label_fit import SIGNIFICANT
 from rnnjax.doctor.training_curves import TrainingCurves
 from rnnjax.interop.references import SourceDifference
 from rnnjax.types import Params
 
-SIGNIFICANT, FORESEEN = 0.05, 0.05  # of the fit of labels; the share that is then foreseeable, at least
+FORESEEN = 0.05  # share that is foreseeable at least where labels fit
 SLIPS = ("permuted_blocks", "summed_biases", "transposed_kernels", "uncarried_state")
 NOT_MASKED = ("finite", "params_finite", "gradients", "outputs", "held_out_outputs", "objective")
 

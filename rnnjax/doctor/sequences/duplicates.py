@@ -10,13 +10,16 @@ from rnnjax.doctor.batch import is_ids
 from rnnjax.doctor.sequences.data import SequenceData, spread_out
 from rnnjax.types import SequenceSet
 
-MOST_HELD_OUT, MOST_TRAIN = 1_000, 20_000  # sequences that are compared
+MOST_HELD_OUT, MOST_TRAIN = 500, 10_000  # sequences that are compared; equal ones are sought in all
+MOST_NUMBERS = 20_000_000  # of the sequences that are compared
 BY_CHANCE = 0.01  # expected sequences of this content in the training part: of more, copies are none
 NEAR, FAR = 0.03, 0.3  # of the deviation of a value about the mean at its step: noise or rounding; another sequence
 DIRECTIONS = 64  # of long sequences, whose distances are measured along some random directions
 ROWS = 5  # in a row that are the same in two overlapping windows
 OVERLAPPING = 0.5  # of the rows of a held-out sequence
 RECURRING = 0.2  # different rows among all: with fewer, rows in a row may be the same by chance
+NEAR_IDS, FAR_IDS = 0.1, 0.5  # of the steps of two texts differ
+SHORT = 10  # steps of a text
 EQUAL = 1e-6  # as NEAR
 FEW = 2  # copies; a single one among many sequences is none
 
@@ -32,12 +35,14 @@ def find_overlap(data: SequenceData) -> Overlap | None:
     """Of all held-out sequences, or of some; None without any."""
     if data.held_out is None or data.held_out.size < FEW:
         return None
-    held_out, train = spread_out(data.held_out, MOST_HELD_OUT), spread_out(data.train, MOST_TRAIN)
-    parts, known = (split_rows(each) for each in (held_out, train))
-    copied = equal_copies(parts, known)
-    near = np.zeros(len(parts), bool)
-    if not is_ids(train.inputs_R):
-        near = near_copies(parts, known) | overlapping_windows(parts, known)
+    held_out, numbers = spread_out(data.held_out, MOST_HELD_OUT), data.train.inputs_R.size / data.train.size
+    parts = split_rows(held_out)
+    copied = equal_copies(parts, split_rows(data.train))
+    known = split_rows(spread_out(data.train, max(FEW, int(min(MOST_TRAIN, MOST_NUMBERS / numbers)))))
+    ids = is_ids(data.train.inputs_R)
+    near = near_copies(parts, known, ids)
+    if not ids:
+        near |= overlapping_windows(parts, known)
     near &= ~copied
     count = int((copied | near).sum())
     if count < FEW:
@@ -117,24 +122,34 @@ def log_probability(counts: RowCounts, part_TD: np.ndarray, copies: int) -> floa
 # Near copies
 
 
-def near_copies(parts: list[np.ndarray], known: list[np.ndarray]) -> np.ndarray:
+def near_copies(parts: list[np.ndarray], known: list[np.ndarray], ids: bool) -> np.ndarray:
     """Which sequences [N] have a much nearer neighbour among known ones of their length than any other one is.
 
-    In a family of similar sequences there are ten times as many, or more, within ten times the distance.
+    In a family of similar sequences there are ten times as many, or more, within ten times the distance. Equal ones may
+    be so by chance, and are left to `equal_copies`.
     """
-    near = np.zeros(len(parts), bool)
+    near, bounds = np.zeros(len(parts), bool), (NEAR_IDS, FAR_IDS) if ids else (NEAR, FAR)
+    scale_D = 1.0 if ids else np.maximum(np.concatenate(known).astype(float).std(axis=0), 1e-30)
     lengths_N, known_M = np.array([len(part) for part in parts]), np.array([len(part) for part in known])
     for length in np.unique(lengths_N):
         own, others = np.flatnonzero(lengths_N == length), np.flatnonzero(known_M == length)
         if not len(others):
             continue
-        both = np.stack([parts[n].ravel() for n in own] + [known[n].ravel() for n in others]).astype(float)
-        apart = distances(*np.split(in_deviations(both), [len(own)]))
-        other = apart > EQUAL  # equal ones may be so by chance
-        inside, around = ((apart <= each) & other for each in (NEAR, FAR))
-        inside, around = inside.sum(axis=1), around.sum(axis=1)
+        rows_NF, rows_MF = (
+            np.stack([(each[n] / scale_D).ravel() for n in chosen]) for each, chosen in ((parts, own), (known, others))
+        )
+        both = np.concatenate([rows_NF, rows_MF])
+        apart = different_share(rows_NF, rows_MF) if ids else distances(*np.split(in_deviations(both), [len(own)]))
+        inside, around = (((apart <= bound) & (apart > EQUAL)).sum(axis=1) for bound in bounds)
         near[own] = (inside > 0) & (around <= 2 * inside) & (np.ptp(both[: len(own)], axis=1) > 0)
     return near
+
+
+def different_share(rows_NT: np.ndarray, rows_MT: np.ndarray) -> np.ndarray:
+    """The share of the steps at which two sequences of ids differ [N, M]; 1 for short ones, which differ by chance."""
+    if rows_NT.shape[1] < SHORT:
+        return np.ones((len(rows_NT), len(rows_MT)))
+    return np.stack([np.mean(row_T[None] != rows_MT, axis=1) for row_T in rows_NT])
 
 
 def in_deviations(rows_NF: np.ndarray) -> np.ndarray:

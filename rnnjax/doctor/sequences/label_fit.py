@@ -18,6 +18,7 @@ MIN_SEQUENCES = 30  # with fewer a test has no power
 MOST_SEQUENCES = 600  # of a test, evenly spaced in the file
 MOST_STEPS = 40_000
 FOLDS, ORDERS = 5, 499
+SIGNIFICANT = 0.03  # a smaller probability of a fit by chance
 RIDGES = (0.03, 1.0)  # penalties, of the mean diagonal element of the kernel; the mean of both is the prediction
 
 
@@ -59,7 +60,7 @@ def label_fit(data: SequenceData, predicted: Predicted | None) -> LabelFit | Non
     network = None if predicted is None else network_test(predicted, data.predict)
     tests += [] if network is None else [network]
     least = min(probability for probability, _ in tests)
-    significant = [saved for probability, saved in tests if probability * len(tests) < 0.05]
+    significant = [saved for probability, saved in tests if probability * len(tests) <= SIGNIFICANT]
     return LabelFit(min(1.0, least * len(tests)), max(0.0, *significant, 0.0))
 
 

@@ -103,7 +103,7 @@ def shuffled(maker: Maker) -> Maker:
     return make
 
 
-def copied(maker: Maker, change: Callable[[np.ndarray, np.random.Generator], Any] = lambda x, rng: x) -> Maker:
+def copied(maker: Maker, change: Callable[[Any, np.random.Generator], Any] = lambda x, rng: x) -> Maker:
     """A quarter of the sequences stand in the data twice; the second time changed."""
 
     def make(rng: np.random.Generator) -> Sequences:
@@ -121,6 +121,12 @@ def noisy(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def rounded(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.round(x, 2)
+
+
+def mistyped(x: str, rng: np.random.Generator) -> str:
+    """One letter is another one."""
+    place = int(rng.integers(len(x)))
+    return x[:place] + "abcdef"[int(rng.integers(6))] + x[place + 1 :]
 
 
 def cut(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -60,6 +60,7 @@ CASES = (
     file_case("copies in a file", "rounded", "overlap", data.copied(data.waves, data.rounded)),
     file_case("copies in a file", "cut", "overlap", data.copied(data.waves, data.cut)),
     file_case("copies in a file", "texts", "overlap", data.copied(data.sentences)),
+    file_case("copies in a file", "mistyped_texts", "overlap", data.copied(data.sentences, data.mistyped)),
     file_case("copies in a file", "next_row", "overlap", data.copied(data.recordings), **NEXT),
     file_case("copies in a file", "overlapping_windows", "overlap", data.overlapping),
     file_case("copies in a file", "same_by_chance", "", data.few_words),
