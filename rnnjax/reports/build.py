@@ -24,7 +24,7 @@ from rnnjax.reports.interval_plots import judged_criteria
 from rnnjax.reports.methods import data_line, data_table, describe_machine, settings
 from rnnjax.reports.rankings import fill_advice, leader, ranking
 from rnnjax.reports.samples import samples
-from rnnjax.reports.sequences import sequence_sentences, sequence_tables
+from rnnjax.reports.sequences import sequence_figures, sequence_sentences, sequence_tables
 from rnnjax.reports.summary import decisive, reasons, remarks, study_title
 from rnnjax.reports.tables import report_tables
 from rnnjax.reports.text_losses import text_sentences, text_tables
@@ -44,7 +44,7 @@ def build_report(results: Results, judgements: Sequence[Judgement]) -> pages.Rep
         hypothesis=study.file.hypothesis,
         protocol=[*study.file.protocol, data_line(study, results.data)],
         settings=settings(study),
-        figures=with_forecasts(study, forecast_figures(results), drawn),
+        figures=with_forecasts(study, [*forecast_figures(results), *sequence_figures(results)], drawn),
         tables=[
             *forecast_tables(results),
             *sequence_tables(results),

@@ -7,12 +7,16 @@ from rnnjax.analysis.predictions import CLASS_METRICS, Predictions, prediction_m
 from rnnjax.analysis.results import Results
 from rnnjax.analysis.statistics import Interval, estimate_mean
 from rnnjax.reports.document import ReportTable, TableCell
+from rnnjax.reports.figures.confusions import confusion_figure
+from rnnjax.reports.figures.traces import CaptionedFigure
 from rnnjax.reports.forecasts import steers_training
 from rnnjax.reports.formatting import format_value
 
 MOST_CLASSES = 40  # in a table of classes
 MOST_EXAMPLES = 20
 LENGTH_GROUPS = 4
+MOST_SENTENCES = 4  # one for each arm; of more arms the table tells
+MOST_SQUARES = 25  # classes of a map
 STEERED = " The loss on these sequences steered training (patience or plateau), so the numbers are a little too good."
 CLASS_WORDS = {"label": "labels", "tags": "tags", "next": "symbols"}
 LEVELS = {
@@ -41,6 +45,19 @@ def sequence_tables(results: Results) -> list[ReportTable]:
     return tables
 
 
+def sequence_figures(results: Results) -> list[CaptionedFigure]:
+    """The confusion of the classes of the baseline arm; none of values, of symbols, or of very many classes."""
+    if not results.predictions:
+        return []
+    name, first = baseline(results)
+    tables = confusions(first) if 1 < len(first.classes) <= MOST_SQUARES and first.predict != "next" else []
+    return (
+        [confusion_figure(first.classes, np.stack(tables), f"Which class is taken for which ({name})")]
+        if tables
+        else []
+    )
+
+
 def baseline(results: Results) -> tuple[str, Predictions]:
     """The baseline arm, or the first one that has predictions."""
     name = results.study.file.baseline
@@ -49,11 +66,12 @@ def baseline(results: Results) -> tuple[str, Predictions]:
 
 
 def sequence_sentences(results: Results) -> list[str]:
-    """For each arm a sentence about its predictions, beside what predictors that read nothing reach."""
+    """For each arm, of many for the baseline, a sentence about its predictions, beside simple predictors."""
     several = len(results.predictions) > 1
+    told = results.predictions if len(results.predictions) <= MOST_SENTENCES else dict([baseline(results)])
     return [
         f"{f'{name}: on' if several else 'On'} {len(one.truth_R):,} held-out {targets_word(one)} {judgement(one)}."
-        for name, one in results.predictions.items()
+        for name, one in told.items()
     ]
 
 

@@ -43,7 +43,9 @@ def test_a_line_is_the_share_of_seeds_below_a_limit_with_its_interval() -> None:
     title, words, figure = setting_figure(ARMS, "validation_loss", **FIELDS, title="Lags", below=0.2)
     lines = {trace.name: trace for trace in figure.data if trace.showlegend}
     assert lines.keys() == {"lstm", "elman"}
-    np.testing.assert_allclose(lines["lstm"].x, [10, 100])
+    np.testing.assert_allclose(lines["lstm"].x, [10, 100], rtol=0.05)
+    np.testing.assert_allclose(lines["lstm"].x / lines["elman"].x, 1 / 1.035, rtol=1e-4)  # beside each other
+    np.testing.assert_allclose(lines["lstm"].error_y.arrayminus[0], 1 - LOW_OF_ALL, rtol=1e-6)
     np.testing.assert_allclose(lines["lstm"].y, [1.0, 0.5])
     np.testing.assert_allclose(lines["elman"].y, [0.75, 0.0])  # the run that diverged is not below
     np.testing.assert_allclose(lines["lstm"].customdata[0], [10, LOW_OF_ALL, 1, 8], rtol=1e-6)

@@ -4,13 +4,16 @@ import re
 from collections.abc import Sequence
 
 import numpy as np
+import plotly.graph_objects as go
 
 from rnnjax.analysis.results import ArmResult, per_seed
 from rnnjax.analysis.statistics import Interval, mean_over_seeds, share_interval
-from rnnjax.reports.arm_styles import styled
-from rnnjax.reports.figures.curves import Points, band
-from rnnjax.reports.figures.traces import CaptionedFigure, finite, seed_count, spaced
+from rnnjax.reports.arm_styles import DASHES, ArmStyle, styled
+from rnnjax.reports.figures.curves import HOVER
+from rnnjax.reports.figures.traces import CaptionedFigure, arm_trace, finite, seed_count, spaced
 from rnnjax.reports.plot_axes import axis, empty
+
+APART = 1.035  # the factor between the points of two lines at one place of the axis
 
 
 def setting_figure(
@@ -36,14 +39,40 @@ def setting_figure(
     y_axis = axis(what, log_y) | ({} if below is None else {"range": [-0.04, 1.04]})
     heads = [members[0]._replace(name=name) for name, members in groups.items()]
     figure = empty(heads, x_axis, y_axis)
-    for (head, style), members in zip(styled(heads), groups.values(), strict=True):
+    for k, ((head, style), members) in enumerate(zip(dashed(styled(heads)), groups.values(), strict=True)):
         ordered = sorted(members, key=lambda arm: float(arm.axes[along]))
         known = [(arm, summary) for arm in ordered if (summary := summarise(per_seed(arm, metric), below))]
         x_m = np.array([arm.axes[along] for arm, _ in known], np.float32)
         table = np.array([summary[:4] for _, summary in known], np.float32).reshape(-1, 4)
-        points = Points(x_m, x_m, np.empty((0, len(known))))
-        figure.add_traces(list(band(head, style, points, table, spaced(along.rpartition(".")[2]), True)))
+        beside = APART ** (k - (len(groups) - 1) / 2)  # so that intervals at one place can be seen
+        figure.add_trace(line_with_bars(head, style, x_m, x_m * beside, table))
     return CaptionedFigure(title or f"{what} by {along}", caption(arms, below), figure)
+
+
+def dashed(styles: Sequence[tuple[ArmResult, ArmStyle]]) -> list[tuple[ArmResult, ArmStyle]]:
+    """The same styles, the lines of one family told apart by their dashes too: there are few of them."""
+    families = [style.family for _, style in styles]
+    places = [families[:k].count(family) for k, family in enumerate(families)]
+    return [(arm, style._replace(dash=DASHES[k % len(DASHES)])) for (arm, style), k in zip(styles, places, strict=True)]
+
+
+def line_with_bars(arm: ArmResult, style: ArmStyle, at_m: np.ndarray, x_m: np.ndarray, table: np.ndarray) -> go.Scatter:
+    """A line with an interval at each point. Args: table: [m, (estimate, low, high, n)]."""
+    estimate_m, low_m, high_m = table.T[:3]
+    bars = {"array": high_m - estimate_m, "arrayminus": estimate_m - low_m, "symmetric": False}
+    return arm_trace(
+        arm,
+        style,
+        x=x_m,
+        y=estimate_m,
+        mode="lines+markers",
+        line={"color": style.light, "width": 2, "dash": style.dash},
+        marker={"color": style.light, "symbol": style.symbol, "size": 8},
+        error_y={"type": "data", "color": style.light, "thickness": 1.2, "width": 4} | bars,
+        customdata=np.column_stack([at_m, table[:, 1:]]),
+        hovertemplate=f"<b>%{{fullData.name}}</b><br>{HOVER}<extra></extra>",
+        showlegend=True,
+    )
 
 
 def grouped_arms(arms: Sequence[ArmResult], lines: Sequence[str]) -> dict[str, list[ArmResult]]:
@@ -82,4 +111,4 @@ def caption(arms: Sequence[ArmResult], below: float | None) -> str:
     diverged = sum(int((arm.diverged_at >= 0).sum()) for arm in arms)
     counted = "left out" if below is None else "counted as not below"
     end = f" {diverged} run{'s' * (diverged > 1)} diverged, {counted}." if diverged else ""
-    return f"Line: {line} over seeds; band: its 95% {interval} interval. {seed_count(arms)}{end}"
+    return f"Line: {line} over seeds; bar: its 95% {interval} interval. {seed_count(arms)}{end}"

@@ -149,12 +149,12 @@ def _add_curves(
         table = np.array(summaries, dtype=np.float32).reshape(-1, 4)  # of an arm that was never measured: no rows
         known = table[:, 3] > 0
         points = Points(points.x[known].astype(np.float32), points.at[known], points.values_nm[:, known])
-        figure.add_traces(list(band(arm, style, points, table[known], where, markers)))
+        figure.add_traces(list(_band(arm, style, points, table[known], where, markers)))
         if crosses:
             figure.add_traces(list(_divergence_marks(arm, style, points, table[known, 0])))
 
 
-def band(
+def _band(
     arm: ArmResult, style: ArmStyle, points: Points, table: np.ndarray, where: str, markers: bool
 ) -> Iterator[go.Scatter]:
     """The two edges of the band, and the line, which alone has a hover text; table [m, (mean, low, high, n)]."""

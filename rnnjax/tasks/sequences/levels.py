@@ -30,7 +30,7 @@ def value_losses(train: SequenceSet, held_out: SequenceSet) -> dict[str, float]:
 
 
 def next_row_losses(train: SequenceSet, held_out: SequenceSet) -> dict[str, float]:
-    """As `value_losses`, and the squared errors of simple forecasts: {"chance", "persistence", "linear", "seasonal"}."""
+    """As `value_losses`, and the errors of simple forecasts: {"chance", "persistence", "linear", "seasonal"}."""
     said = next_row_levels(train, held_out)
     names = {"last": "persistence"}
     errors = {names.get(name, name): np.mean((held_out.targets_R - one) ** 2) for name, one in said.items()}
