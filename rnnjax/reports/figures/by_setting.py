@@ -102,7 +102,8 @@ def summarise(values_n: np.ndarray, below: float | None) -> Interval | None:
     known = finite(values_n)
     if known.size > 1:
         return mean_over_seeds(known)
-    return Interval(*[float(known.mean())] * 3, 1, "one seed") if known.size else None
+    mean = float(known.mean()) if known.size else np.nan
+    return Interval(mean, mean, mean, 1, "one seed") if known.size else None
 
 
 def caption(arms: Sequence[ArmResult], below: float | None) -> str:
