@@ -23,7 +23,6 @@ from rnnjax.doctor.training_curves import TrainingCurves
 from rnnjax.errors import BadInput
 from rnnjax.interop.torch_entries import is_torch_module
 from rnnjax.settings import HParams, Spec
-from rnnjax.studies.load_networks import IMPORTED
 from rnnjax.training.parallel import Run, init_states
 from rnnjax.types import Params, Task
 
@@ -56,7 +55,7 @@ def examine(
         >>> found.findings[0].name
         'no_memory'
     """
-    if is_torch_module(network) or (isinstance(network, Network) and network.arm == IMPORTED):
+    if is_torch_module(network) or (isinstance(network, Network) and network.is_imported):
         given = params if batch is None and isinstance(params, tuple) else batch
         if given is None:
             raise BadInput("examine: got an imported network without a batch; expected batch = (inputs, targets)")

@@ -11,7 +11,7 @@ import numpy as np
 
 from rnnjax.api.networks import Network
 from rnnjax.errors import BadInput
-from rnnjax.interop.entries import check_file
+from rnnjax.interop.entries import check_file, check_one_of
 from rnnjax.interop.form import NetworkForm
 from rnnjax.interop.programs import form_to_program, program_to_form
 from rnnjax.interop.safetensors import read_safetensors, safetensors_bytes
@@ -95,6 +95,7 @@ def from_torch(
         >>> imported(jax.numpy.zeros((5, 2))).shape  # [T, D] -> h [T, H]
         (5, 2)
     """
+    check_one_of("activation", activation, ("tanh", "relu"))
     options = TorchOptions(activation, False, part, embedding, readout)
     if is_torch_module(source):
         form = form_from_module(source, options)

@@ -113,6 +113,11 @@ class Network:
         """The symbol of each id; empty for a series."""
         return self.loaded.vocabulary
 
+    @property
+    def is_imported(self) -> bool:
+        """Whether its weights come from another library: it has no data of its own."""
+        return self.folder is None and self.arm == IMPORTED
+
     def apply(self, x: Any, carry: Carry | None = None) -> tuple[Carry, Array]:
         """Read a window. Returns: the carry after it, leaves [B, ...], and the outputs, [T, O] or [T, B, O].
 
@@ -143,7 +148,7 @@ class Network:
 
         Raises: BadInput for an option that breaks its rule, or a network that reads no text.
         """
-        if not self.vocabulary and self.arm == IMPORTED:
+        if not self.vocabulary and self.is_imported:
             raise BadInput("sample: got a network without a vocabulary; expected vocabulary= where it is imported")
         if not self.vocabulary:
             raise BadInput(f"sample: this network was trained on '{self.spec.task.name}'; expected a text")
@@ -198,13 +203,13 @@ class Network:
 
     def load_task(self) -> Task:
         """The data of the training. Raises: BadInput where they have changed, or are not known."""
-        if self.task is None and self.arm == IMPORTED:
+        if self.task is None and self.is_imported:
             raise BadInput("data: got none; expected some, since a network of another library has none of its own")
         return self.task or load_tasks([self.spec.task])[0][self.spec.task]
 
     def __repr__(self) -> str:
         size = f"{self.spec.cell} {self.spec.hidden}" + (f" x {self.spec.layers}" if self.spec.layers > 1 else "")
-        if self.arm == IMPORTED and self.step == 0:
+        if self.is_imported:
             return f"Network({size}, {IMPORTED})"
         return f"Network({size}, arm {self.arm!r}, seed {self.seed}, step {self.step:,})"
 

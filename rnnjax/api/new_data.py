@@ -185,7 +185,9 @@ def network_inputs(network: LoadedNetwork, x: Any) -> tuple[Array, bool]:
         if ids.ndim not in (1, 2):
             raise BadInput(f"x: got ids of shape {ids.shape}; expected [T] or [T, B]")
         return jnp.asarray(ids if ids.ndim == 2 else ids[:, None]), ids.ndim == 2
-    if network.spec.embedding and not isinstance(x, str):
+    if isinstance(x, str):
+        raise BadInput("x: got a text for a network without a vocabulary; expected numbers or ids")
+    if network.spec.embedding:
         ids = check_ids(x, network)
         return jnp.asarray(ids if ids.ndim == 2 else ids[:, None]), ids.ndim == 2
     values = np.asarray(x, jax.dtypes.canonicalize_dtype(np.float64))  # float32, unless a user has turned float64 on

@@ -54,7 +54,8 @@ def as_array(name: str, value: Any) -> np.ndarray:
         value = value.numpy()
     array = np.asarray(value)
     if array.dtype.kind not in "fiub" and array.dtype.name != "bfloat16":
-        raise BadInput(f"'{name}': got {type(value).__name__}; expected an array of numbers")
+        kind = type(value).__name__ if array.dtype.kind in "OUS" else str(array.dtype)
+        raise BadInput(f"'{name}': got {kind}; expected an array of numbers")
     return array if array.dtype in (np.float32, np.float64) else array.astype(np.float32)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from rnnjax.errors import BadInput
+from rnnjax.interop.flax_trees import form_from_linen
 from rnnjax.interop.form import GATES, WITH_ACTIVATION, Layer, NetworkForm, Readout, check_form
 from rnnjax.networks.activations import ACTIVATIONS
 from rnnjax.networks.model import BACKWARD, FORWARD
@@ -18,6 +19,13 @@ from rnnjax.settings.checks import lookup
 from rnnjax.types import Carry, Params
 
 DIRECTIONS = (FORWARD, BACKWARD)
+LINEN_CELLS = {
+    "flax_simple": "elman",
+    "flax_gru": "gru",
+    "flax_mgu": "minimal",
+    "flax_lstm": "lstm",
+    "flax_optimized_lstm": "lstm",
+}
 
 
 def form_to_program(form: NetworkForm, **settings: Any) -> tuple[Spec, Params]:
@@ -84,6 +92,8 @@ def program_to_form(spec: Spec, params: Params) -> NetworkForm:
     Raises: BadInput for a network that other libraries do not have: another cell, layer normalisation, a learned or
         random initial state.
     """
+    if spec.cell in LINEN_CELLS:
+        spec, params = with_native_cells(spec, params)
     if spec.cell not in GATES:
         raise BadInput(f"cell: got '{spec.cell}', which no other library has; expected one of: {', '.join(GATES)}")
     if spec.layer_norm:
@@ -104,6 +114,14 @@ def program_to_form(spec: Spec, params: Params) -> NetworkForm:
     is_identity = not bias.any() and np.array_equal(kernel, np.eye(*kernel.shape))
     readout = None if is_identity and not spec.tied else Readout(kernel, bias)
     return check_form(NetworkForm(tuple(layers), embedding, readout, source="network"))
+
+
+def with_native_cells(spec: Spec, params: Params) -> tuple[Spec, Params]:
+    """A network of Flax's cells as one of the cells here that compute the same."""
+    cells = {
+        name: form_from_linen({"cell": layer}).layers[0].forward for name, layer in params.items() if "layer_" in name
+    }
+    return replace(spec, cell=LINEN_CELLS[spec.cell], activation="tanh"), params | cells
 
 
 def numpy_tree(params: Params) -> Params:

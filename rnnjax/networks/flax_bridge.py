@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from rnnjax.errors import BadInput
 from rnnjax.settings import HParams, Spec
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
 
@@ -31,7 +32,7 @@ def from_flax(make: Callable[..., nn.RNNCellBase]) -> Callable[[Spec, HParams], 
     """
 
     def factory(spec: Spec, hp: HParams) -> OpaqueCell:
-        module = make(features=spec.hidden)
+        module = linen_module(make, spec.hidden)
         example = jnp.zeros(spec.inputs)
 
         def carry() -> Carry:
@@ -48,6 +49,18 @@ def from_flax(make: Callable[..., nn.RNNCellBase]) -> Callable[[Spec, HParams], 
         return OpaqueCell(init, carry, step, lambda carry: carry[1])
 
     return factory
+
+
+def linen_module(make: Callable[..., nn.RNNCellBase], features: int) -> nn.RNNCellBase:
+    """The module. Raises: BadInput for what makes no cell of linen, such as a class of nnx."""
+    name = getattr(make, "__name__", type(make).__name__)
+    try:
+        module = make(features=features)
+    except TypeError as error:
+        raise BadInput(f"from_flax: got {name}: {error}; expected a cell of flax.linen, made by features=H") from None
+    if not isinstance(module, nn.Module):
+        raise BadInput(f"from_flax: got {name}, which makes no cell of flax.linen; weights of nnx: rnnjax.from_nnx")
+    return module
 
 
 class FlaxCell(nn.RNNCellBase):

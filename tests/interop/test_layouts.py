@@ -1,12 +1,15 @@
 """The table of layouts: both directions, against blocks that are marked by name."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from rnnjax.errors import BadInput
+from rnnjax.interop.flax_trees import form_to_linen
 from rnnjax.interop.form import GATES, WITH_GATE_BIAS, Layer, NetworkForm, Readout, check_form
 from rnnjax.interop.layouts import LAYOUTS, Weights, export_weights, import_weights
-from rnnjax.interop.programs import carry_to_states, form_to_program, program_to_form, states_to_carry
+from rnnjax.interop.programs import LINEN_CELLS, carry_to_states, form_to_program, program_to_form, states_to_carry
 from rnnjax.settings import Spec
 from rnnjax.types import Params
 
@@ -100,12 +103,8 @@ def test_a_form_that_does_not_fit_is_refused() -> None:
 
 def test_programs_that_no_library_has_are_refused() -> None:
     spec, params = form_to_program(two_layers())
-    for changed, message in {
-        "leaky": r"^cell: got 'leaky', which no other library has",
-        "flax_gru": r"^cell: got 'flax_gru', which no other library has",
-    }.items():
-        with pytest.raises(BadInput, match=message):
-            program_to_form(Spec(cell=changed), params)
+    with pytest.raises(BadInput, match=r"^cell: got 'leaky', which no other library has"):
+        program_to_form(Spec(cell="leaky"), params)
     with pytest.raises(BadInput, match=r"^layer_norm: got true"):
         program_to_form(Spec(cell="lstm", layer_norm=True), params)
     with pytest.raises(BadInput, match=r"^initial_state: got 'learned'"):
@@ -124,3 +123,14 @@ def test_states_are_a_carry_and_back() -> None:
         states_to_carry(spec, h)
     with pytest.raises(BadInput, match=r"^hidden: got shape \[3, 3, 2\]; expected \[4, B, 2\]$"):
         states_to_carry(spec, h[:3], c)
+
+
+@pytest.mark.parametrize(("cell", "native"), LINEN_CELLS.items())
+def test_cells_of_flax_go_out_as_ours(cell: str, native: str) -> None:
+    form = NetworkForm((Layer(native, random_params(native)),))
+    theirs = form_to_linen(form)["params"]["RNN_0"]["cell"]
+    spec, params = form_to_program(form)
+    again = program_to_form(replace(spec, cell=cell, activation="relu"), params | {"layer_0": theirs})
+    assert (again.layers[0].cell, again.layers[0].activation) == (native, "tanh")
+    for name in ("kernel", "recurrent_kernel", "bias"):
+        assert np.array_equal(again.layers[0].forward[name], form.layers[0].forward[name])

@@ -96,6 +96,10 @@ def test_entries_that_do_not_fit_are_refused() -> None:
         rj.from_torch(good)
     with pytest.raises(BadInput, match=r"^part: got 'enc'; expected one of: rnn$"):
         rj.from_torch(good, part="enc")
+    with pytest.raises(BadInput, match=r"^activation: got 'gelu'; expected 'tanh' or 'relu'$"):
+        rj.from_torch(good, activation="gelu")
+    with pytest.raises(BadInput, match=r"^'rnn.bias_ih_l0': got complex128; expected an array of numbers$"):
+        rj.from_torch(good | {"rnn.bias_ih_l0": np.ones(4 * H, complex)})
     with pytest.raises(BadInput, match=r"^source: got int; expected a module, a state dict or a file$"):
         rj.from_torch(3)
 
@@ -250,5 +254,7 @@ def test_numbers_are_evaluated_in_pairs() -> None:
     }.values():
         with pytest.raises(BadInput, match=message):
             network.evaluate(data)
+    with pytest.raises(BadInput, match=r"^x: got a text for a network without a vocabulary"):
+        network("abc")
     with pytest.raises(BadInput, match=r"^x: got numbers of shape \(6, 2\); expected \[T, 3\] or \[T, B, 3\]$"):
         network(x[:, :, 0])

@@ -8,8 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from jax import Array
 
+from rnnjax.errors import BadInput
 from rnnjax.networks.cells import CELLS, gru
 from rnnjax.networks.flax_bridge import from_flax, to_flax
 from rnnjax.networks.unroll import unroll
@@ -55,6 +57,15 @@ def random_params(cell: Any) -> Params:
 def assert_close(first: Any, second: Any, tolerance: float = 2e-6) -> None:
     for one, other in zip(jax.tree.leaves(first), jax.tree.leaves(second), strict=True):
         np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
+
+
+def test_cells_of_nnx_are_refused_in_one_line() -> None:
+    with pytest.raises(
+        BadInput, match=r"^from_flax: got GRUCell: .*; expected a cell of flax.linen, made by features=H$"
+    ):
+        from_flax(nnx.GRUCell)(SPEC, HParams())
+    with pytest.raises(BadInput, match=r"^from_flax: got dict, which makes no cell of flax.linen; weights of nnx"):
+        from_flax(dict)(SPEC, HParams())
 
 
 @pytest.mark.slow
