@@ -12,7 +12,8 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-DEPENDENCIES = [Requirement(line) for line in PROJECT["dependencies"]]
+LIGHT = PROJECT["optional-dependencies"]["interop"]  # the extra that the tests of the engine need
+DEPENDENCIES = [Requirement(line) for line in [*PROJECT["dependencies"], *LIGHT]]
 WORKFLOW = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
 
 
