@@ -37,8 +37,15 @@ def examine_own(
 ) -> list[Diagnosis]:
     """The diagnosis of one network of each seed, all trained on one file."""
     read = TaskSpec(name="sequences", path=made_file(maker), validation=0.25, **task)
-    known = {"cell": "gru", "hidden": 16, "batch": 16, "steps": 300, "log_every": 3, "block": 2} | settings
-    hp = {"learning_rate": 0.01, "patience": 4.0}
+    known: dict[str, Any] = {
+        "cell": "gru",
+        "hidden": 16,
+        "batch": 16,
+        "steps": 300,
+        "log_every": 3,
+        "block": 2,
+    } | settings
+    hp: dict[str, Any] = {"learning_rate": 0.01, "patience": 4.0}
     hp |= {name: known.pop(name) for name in HParams._fields if name in known}
     spec = Spec(task=read, reduction="mean", carry="reset", optimizer="adam", **{"validate_every": 30} | known)
     networks = train_networks(spec, GOOD._replace(**hp), tuple(seeds))
