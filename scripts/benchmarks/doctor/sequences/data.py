@@ -29,13 +29,15 @@ def lengths(rng: np.random.Generator, count: int = COUNT) -> np.ndarray:
     return found
 
 
-def waves(rng: np.random.Generator, columns: int = 2, shares: tuple[float, ...] = (1, 1, 1)) -> Sequences:
+def waves(
+    rng: np.random.Generator, columns: int = 2, shares: tuple[float, ...] = (1, 1, 1), count: int = COUNT
+) -> Sequences:
     """Waves whose frequency is that of their class, with noise."""
     chances = np.array(shares) / sum(shares)
-    ids = rng.choice(len(shares), COUNT, p=chances)
+    ids = rng.choice(len(shares), count, p=chances)
     ids[: 3 * len(shares)] = np.tile(np.arange(len(shares)), 3)
     x = []
-    for length, c in zip(lengths(rng), ids, strict=True):
+    for length, c in zip(lengths(rng, count), ids, strict=True):
         angle = (0.4 + 0.5 * c) * np.arange(length)[:, None] + rng.uniform(0, 2 * np.pi, (1, columns))
         x.append(np.sin(angle) + 0.3 * rng.normal(size=(length, columns)))
     return Sequences(x, [CLASSES[c] for c in ids])
@@ -43,7 +45,7 @@ def waves(rng: np.random.Generator, columns: int = 2, shares: tuple[float, ...] 
 
 def rare_class(rng: np.random.Generator) -> Sequences:
     """One class has nine of ten sequences."""
-    return waves(rng, shares=(9, 1))
+    return waves(rng, shares=(9, 1), count=3 * COUNT)
 
 
 def sentences(rng: np.random.Generator) -> Sequences:
