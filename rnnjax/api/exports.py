@@ -39,8 +39,8 @@ def to_stablehlo(
 
     Example:
         >>> exported = rj.to_stablehlo(network, "network.stablehlo", program="step")
-        >>> import jax.export
-        >>> step = jax.export.deserialize(bytearray(open("network.stablehlo", "rb").read()))
+        >>> import pathlib, jax.export
+        >>> step = jax.export.deserialize(bytearray(pathlib.Path("network.stablehlo").read_bytes()))
         >>> carry, logits = step.call(network.initial_carry(3), jax.numpy.zeros(3, "int32"))
         >>> logits.shape
         (3, 9)

@@ -39,7 +39,7 @@ def from_keras(source: Any, *, activation: str = "tanh", vocabulary: Vocabulary 
     Example:
         >>> _ = rj.to_keras(network, "network.keras")
         >>> rj.from_keras("network.keras")
-        Network(elman 8, imported)
+        Network(gru 8, imported)
     """
     if isinstance(source, str | PathLike):
         layers, entries = file_layers(Path(source), activation)
@@ -78,7 +78,7 @@ def to_keras(network: Network, file: str | PathLike[str] | None = None) -> list[
 
     Example:
         >>> [array.shape for array in rj.to_keras(network, "network.weights.h5")]
-        [(9, 9), (9, 8), (8, 8), (8,), (8, 9), (9,)]
+        [(9, 9), (9, 24), (8, 24), (2, 24), (8, 9), (9,)]
     """
     export = form_to_export(network)
     form = with_table(export)

@@ -42,7 +42,7 @@ def from_onnx(source: Any, *, vocabulary: Vocabulary | None = None) -> Network:
     Example:
         >>> _ = rj.to_onnx(network, "network.onnx")
         >>> rj.from_onnx("network.onnx")
-        Network(elman 8, imported)
+        Network(gru 8, imported)
     """
     if isinstance(source, str | PathLike):
         model, name = load_model(Path(source)), str(source)
