@@ -11,6 +11,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,7 +86,11 @@ def compiled_calls(kernels: np.ndarray, drive: np.ndarray) -> dict[str, Callable
     blocks = RunBlocks(NETWORKS, -(-NETWORKS // len(jax.devices())))
     (scattered,), shared = blocks.scatter(kernels), jax.device_put(drive, blocks.shared)
     programs = {"exponents": blocks.compile(exponents), "fixed points": blocks.compile(points)}
-    calls = {name: lambda p=program: np.asarray(p(scattered, shared)) for name, program in programs.items()}
+
+    def run(program: Callable[..., Any]) -> np.ndarray:
+        return np.asarray(program(scattered, shared))
+
+    calls: dict[str, Callable[[], Any]] = {name: partial(run, program) for name, program in programs.items()}
     for call in calls.values():
         call()
     return calls
