@@ -86,6 +86,7 @@ UNMEASURED += ("state_portrait", "fixed_point_radius", "unstable_directions")  #
 OF_SERIES = ("responses", "batches", "closed_loop")
 OF_EVERY_CELL = ("spectrum", "gradients", "jacobian", "validation", "text")  # the others on two of different kinds
 COMPILE_LONG = ("coverage", "decoders", "updates", "exposure", "cycles", "passes", "by_position", "readout")
+COMPILE_LONG += ("lyapunov", "fixed_points")
 
 
 def speed(name: str, network: dict[str, Any]) -> list[pytest.MarkDecorator]:

@@ -260,6 +260,7 @@ def test_a_portrait_draws_the_paths_and_the_points_that_there_are() -> None:
     assert {trace.name: (list(trace.x), list(trace.y)) for trace in traces} == {
         "a": ([0], [1]), "b": ([2], [3]), STABLE: ([4, 6], [5, 7])
     }  # fmt: skip
+    assert [trace.showlegend for trace in drawing.figure.data] == [False, True, True, True]
     assert drawing.caption.startswith("trained: seed 42, one run of 6. 2 stable fixed points with the input held")
     assert "NaN" not in json.dumps(drawing.figure.to_plotly_json(), default=list)
     lost = portrait_figure(

@@ -40,7 +40,9 @@ def portrait_figure(arm: ArmResult, probe: str, labels: Sequence[tuple[str, str]
         hover = "%{text}<br><b>%{fullData.name}</b><extra></extra>"
         x, y = places_P2[own_P].T
         figure.add_trace(
-            arm_trace(group, style, x=x, y=y, mode="markers", text=words, marker=marker, hovertemplate=hover)
+            arm_trace(
+                group, style, x=x, y=y, mode="markers", text=words, marker=marker, hovertemplate=hover, showlegend=True
+            )
         )
     counts = {kind: _add_points(figure, kind, places_P2[groups_P == kind]) for kind in POINT_KINDS}
     found = ", ".join(f"{count} {kind}{'s' * (count != 1)}" for kind, count in counts.items() if count)
