@@ -45,7 +45,7 @@ def squares(
     words = [
         f"{html.escape(classes[i], quote=False)} taken for {html.escape(classes[j], quote=False)}: {mean_CC[i, j]:.3g} "
         f"({share_CC[i, j]:.1%})<br>{counts_nCC[:, i, j].min():g} to {counts_nCC[:, i, j].max():g} over seeds"
-        for i, j in zip(rows, columns, strict=True)
+        for i, j in zip(rows.tolist(), columns.tolist(), strict=True)
     ]
     return go.Scatter(
         x=columns,
