@@ -115,8 +115,8 @@ def build_figure(figure: FigureSpec, results: Results) -> CaptionedFigure:
         values = [arm._replace(metrics={metric: per_seed(arm, metric)}) for arm in chosen]
         return interval_figure(values, metric, *words, log_x=figure.log, among=results.arms)
     if figure.form == "setting":
-        along, lines = figure.along, figure.lines
-        return setting_figure(chosen, metric, along, lines, *words[:2], below=figure.below, log_y=figure.log)
+        along, lines, below = figure.along, figure.lines, figure.below
+        return setting_figure(chosen, metric, along, lines, *words[:2], below, log_y=figure.log)
     measured = [at_probe_steps(arm, metric) for arm in chosen]
     if figure.form == "probe":
         return probe_figure(measured, metric, *words, log_y=figure.log, among=results.arms)

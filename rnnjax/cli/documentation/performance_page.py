@@ -19,6 +19,8 @@ Larger tables: [scaling](../results/bench/scaling.md) (the cost of a run is flat
 [tuning](../results/bench/tuning.md) (the gain of each design decision), and every size in
 [full_elman](../results/bench/full_elman.md) and [full_gated](../results/bench/full_gated.md), measured with an earlier
 width of blocks. A single large LSTM with a batch of 32 is faster in torch: rnnjax is designed for many runs.
+Sequences of different lengths beside torch's packed LSTM, and segments of long windows:
+[sequences](../results/bench/sequences.md), by `python scripts/sequence_speed.py`.
 
 ## The first run
 

@@ -102,12 +102,12 @@ def summarise(values_n: np.ndarray, below: float | None) -> Interval | None:
     known = finite(values_n)
     if known.size > 1:
         return mean_over_seeds(known)
-    mean = float(known.mean()) if known.size else np.nan
-    return Interval(mean, mean, mean, 1, "one seed") if known.size else None
+    only = float(known.sum())
+    return Interval(only, only, only, 1, "one seed") if known.size else None
 
 
 def caption(arms: Sequence[ArmResult], below: float | None) -> str:
-    """What line and band are, and what became of runs that diverged."""
+    """What line and bar are, and what became of runs that diverged."""
     line, interval = ("mean", "t") if below is None else ("share", "Clopper-Pearson")
     diverged = sum(int((arm.diverged_at >= 0).sum()) for arm in arms)
     counted = "left out" if below is None else "counted as not below"

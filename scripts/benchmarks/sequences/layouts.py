@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,7 +60,7 @@ def ours(lengths_N: np.ndarray, layout: str, runs: int = RUNS) -> Contender:
         task=TaskSpec(name="sequences"),
         **settings,
     )
-    spec = Spec(**{**vars(spec), "block": block_width(spec)})
+    spec = replace(spec, block=block_width(spec))
     every = [Run(0, spec, HParams(seed=seed, clip_norm=CLIP_NORM)) for seed in range(runs)]
     program = compile_program(every, pool, rows=400)
     states = [program.blocks.scatter(init_states(every))]

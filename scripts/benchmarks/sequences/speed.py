@@ -1,15 +1,15 @@
 """What training on sequences of different lengths costs, against torch, padding and equal lengths; and segments."""
 
 import argparse
-import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.sequences import layouts
+from benchmarks.sequences.segments import segment_rows
 from rnnjax import devices
 from rnnjax.cli.common import build_parser
 from rnnjax.cli.documentation.markdown import table
@@ -17,7 +17,6 @@ from rnnjax.cli.speed.tables import PACKAGES, cpu_name, installed
 from rnnjax.storage.files import write_text
 
 SPEECH, FOUR_TO_ONE, EQUAL = (7, 29), (7, 28), 18  # lengths from ... to; all alike
-PARTS = ("torch", "layouts", "segments")
 NOTE = """\
 CPU time (user + system) of one process; contenders take turns, and a ratio is the median over rounds of two costs of
 the same round. Other programs ran on the machine: ratios hold, absolute times are above those of an idle one."""
@@ -32,7 +31,7 @@ its arguments and results. Difference: the largest of two gradients in any param
 
 def arguments() -> argparse.Namespace:
     parser = build_parser(__doc__)
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="default all; others stay")
+    parser.add_argument("--parts", nargs="+", choices=FIND, default=list(FIND), help="default all; others stay")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="timings of each; default 5")
     parser.add_argument("--output", type=Path, default=Path("results/bench"), metavar="DIR")
     return parser.parse_args()
@@ -44,16 +43,10 @@ def main() -> None:
     file = asked.output / "sequences.json"
     found = json.loads(file.read_text()) if file.exists() else {}  # what is not asked for stays
     found |= {"cpu": cpu_name(), "versions": {name: installed(name) or "-" for name in PACKAGES}}
-    if "torch" in asked.parts and importlib.util.find_spec("torch"):
-        found["torch"] = against_torch(asked.rounds)
-    if "layouts" in asked.parts:
-        found["four_to_one"], found["equal"] = four_to_one(asked.rounds), against_equal(asked.rounds)
-    if "segments" in asked.parts:
-        from benchmarks.sequences.segments import segment_rows
-
-        found["segments"] = [row for cell in ("lstm", "elman") for row in segment_rows(cell, asked.rounds)]
-    write_text(file, json.dumps(found, indent=1) + "\n")
-    write_text(asked.output / "sequences.md", markdown(found))
+    for part in asked.parts:
+        found[part] = FIND[part](asked.rounds)
+        write_text(file, json.dumps(found, indent=1) + "\n")
+        write_text(asked.output / "sequences.md", markdown(found))
     print(f"done: {asked.output / 'sequences.md'}")
 
 
@@ -63,29 +56,28 @@ def drawn_lengths(between: tuple[int, int]) -> np.ndarray:
 
 
 def against_torch(rounds: int) -> list[dict[str, Any]]:
-    """Every layout beside torch's packed LSTM, at the lengths of the speech set."""
+    """Packed and padded rows beside torch's packed LSTM, at the lengths of the speech set."""
     lengths_N = drawn_lengths(SPEECH)
-    contenders = {layout: layouts.ours(lengths_N, layout) for layout in ("packed", "bucketed", "padded")}
-    contenders["torch"] = layouts.torch_packed(lengths_N)
-    return rows(contenders, "packed", rounds, {"torch": 40})
+    contenders = {layout: layouts.ours(lengths_N, layout) for layout in ("packed", "padded")}
+    return rows(contenders | {"torch": layouts.torch_packed(lengths_N)}, "packed", rounds, {"torch": 40})
 
 
 def four_to_one(rounds: int) -> list[dict[str, Any]]:
-    """Packing, buckets and padding where the longest sequence is four times the shortest."""
+    """Packing and padding where the longest sequence is four times the shortest."""
     lengths_N = drawn_lengths(FOUR_TO_ONE)
-    contenders = {layout: layouts.ours(lengths_N, layout) for layout in ("packed", "bucketed", "padded")}
-    return rows(contenders, "packed", rounds)
+    return rows({layout: layouts.ours(lengths_N, layout) for layout in ("packed", "padded")}, "packed", rounds)
 
 
 def against_equal(rounds: int) -> list[dict[str, Any]]:
-    """Packed and bucketed sequences of different lengths beside sequences that all have their mean length."""
+    """Packed sequences of different lengths beside sequences that all have their mean length."""
     lengths_N, equal_N = drawn_lengths(SPEECH), np.full(layouts.SEQUENCES, EQUAL)
-    contenders = {
-        "equal lengths": layouts.ours(equal_N, "padded"),
-        "packed": layouts.ours(lengths_N, "packed"),
-        "bucketed": layouts.ours(lengths_N, "bucketed"),
-    }
+    contenders = {"equal lengths": layouts.ours(equal_N, "padded"), "packed": layouts.ours(lengths_N, "packed")}
     return rows(contenders, "equal lengths", rounds)
+
+
+def segments(rounds: int) -> list[dict[str, Any]]:
+    """A long window of an LSTM and of an Elman network."""
+    return [row for cell in ("lstm", "elman") for row in segment_rows(cell, rounds)]
 
 
 def rows(
@@ -140,3 +132,11 @@ def segment_table(found: Sequence[dict[str, Any]]) -> str:
         for row in found
     ]
     return table(["cell", "remat", "MB", "memory", "CPU s", "time", "difference"], lines)
+
+
+FIND: dict[str, Callable[[int], list[dict[str, Any]]]] = {
+    "torch": against_torch,
+    "four_to_one": four_to_one,
+    "equal": against_equal,
+    "segments": segments,
+}
