@@ -130,7 +130,7 @@ def test_the_baseline_is_examined(folder: Path, monkeypatch: pytest.MonkeyPatch)
         (["out", "--text", "a"], "got folder and text; expected one of"),
         (["--arm", "a", "--text", "b"], "--arm requires a run folder"),
         (["--columns", "a", "--text", "b"], "--columns requires --series"),
-        (["out", "--out", "b"], "--out requires --text or --series"),
+        (["out", "--out", "b"], "--out requires --text, --series or --model"),
         (["--text", "a", "--out", "bad name"], "run name must match"),
         (["nowhere"], "nowhere: no trained network here"),
         (["--text", "/nowhere/at.all"], "task.path: no such file"),
