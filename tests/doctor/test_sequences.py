@@ -14,6 +14,7 @@ from rnnjax.doctor.adapters import from_apply
 from rnnjax.doctor.batch import Batch, validate_batch
 from rnnjax.doctor.forms import empty_streams, with_counted_steps, with_valid_steps
 from rnnjax.doctor.indicators.layout import counted_padding, divided_by_padding
+from rnnjax.doctor.indicators.outputs import held_out_indicators
 from rnnjax.doctor.padding import measure_packing, measure_padding
 from rnnjax.doctor.segments import first_steps, read_segments, sequence_orders
 from rnnjax.doctor.sequences.data import SequenceData, batch_sequences, from_parts, predicted_kind
@@ -273,3 +274,15 @@ def test_the_steps_that_count_are_those_of_sequences() -> None:
     assert with_valid_steps(read_last).loss_mask_TB.sum(axis=1).tolist() == [0, 0, 0, 0, 3]
     given = with_valid_steps(batch._replace(loss_mask_TB=np.ones(SHAPE)))
     assert np.array_equal(given.loss_mask_TB, PADDED)
+
+
+def test_a_few_sure_mistakes_are_no_gap() -> None:
+    """Each loss of a label counts as twice log 2 at most; that of a tag as it is."""
+    labels, last = np.tile([0, 1], (5, 20)), np.arange(5)[:, None] == 4
+    held_out = Batch(labels, labels, np.broadcast_to(last, labels.shape), segments_TB=np.ones_like(labels))
+    values = {"loss": np.zeros((1, 40)), "held_out_loss": np.where(np.arange(40) < 3, 9.0, 0.0)[None]}
+    gaps = {
+        name: held_out_indicators(values, np.log(2), batch)["gap"].values_n.mean()
+        for name, batch in (("label", held_out), ("tags", held_out._replace(loss_mask_TB=np.ones(labels.shape))))
+    }
+    assert gaps["label"] == pytest.approx(3 * 2 / 40) and gaps["tags"] == pytest.approx(3 * 9 / 40 / np.log(2))

@@ -38,7 +38,7 @@ def output_indicators(
         "above_windows": per_network((values["loss"].mean(axis=1) - window_entropy(batch)) / chance),
         "identical": per_stream(values["spread"]),
         "stale": per_stream((values["loss"] - values["fresh_loss"]) / chance),
-        **({} if held_out is None else held_out_indicators(values, chance, batch_chance_loss(held_out))),
+        **({} if held_out is None else held_out_indicators(values, chance, held_out)),
         **({} if floor is None or floor.loss <= 0 else {"above_floor": above_floor(values, floor)}),
     }
 
@@ -98,19 +98,28 @@ def copying(values: IndicatorValues, batch: Batch) -> dict[str, Indicator]:
     return {"copied": per_network(shares[:, 0]), "repeated": per_network(shares[:, 1])}
 
 
-def held_out_indicators(values: IndicatorValues, chance: float, held_out_chance: float) -> dict[str, Indicator]:
+def held_out_indicators(values: IndicatorValues, chance: float, held_out: Batch) -> dict[str, Indicator]:
     """gap: (held-out loss - training loss) / the larger chance loss of both parts: the held-out one may vary more.
+
+    Of labels of sequences each loss counts as twice that of chance at most: a few sure mistakes are no overfitting.
 
     held_out_over_chance: held-out loss / chance loss; held_out_ratio: held-out loss / training loss.
     """
     loss_R, held_out_R = (values[name].mean(axis=1) for name in ("loss", "held_out_loss"))
-    difference_RB = values["held_out_loss"] - values["loss"].mean(axis=1, keepdims=True)
+    larger = max(chance, batch_chance_loss(held_out))
+    most = 2 * larger if held_out.kind == "cross_entropy" and has_one_label(held_out) else np.inf
+    difference_RB = np.minimum(values["held_out_loss"], most) - values["loss"].mean(axis=1, keepdims=True)
     return {
-        "gap": per_stream(difference_RB / max(chance, held_out_chance)),
+        "gap": per_stream(difference_RB / larger),
         "held_out_loss": per_stream(values["held_out_loss"]),
         "held_out_over_chance": per_network(held_out_R / chance),
         "held_out_ratio": per_network(held_out_R / np.maximum(loss_R, 1e-30)),
     }
+
+
+def has_one_label(batch: Batch) -> bool:
+    """Whether one step of each stream counts, of sequences."""
+    return batch.segments_TB is not None and int(boolean_mask(batch).sum(axis=0).max()) == 1
 
 
 def above_floor(values: IndicatorValues, floor: Floor) -> Indicator:
