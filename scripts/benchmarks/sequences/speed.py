@@ -100,14 +100,14 @@ def rows(
 def markdown(found: dict[str, Any]) -> str:
     """The page."""
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    parts = ["# Sequences of different lengths", f"{found['cpu']}; {versions}. {NOTE}"]
+    parts = ["# Sequences of different lengths", f"{found['cpu']}; {versions}.", NOTE, RACE]
     titles = {
         "torch": f"Lengths {SPEECH[0]} to {SPEECH[1]}, beside torch",
         "four_to_one": f"Lengths {FOUR_TO_ONE[0]} to {FOUR_TO_ONE[1]}: 4 to 1",
         "equal": f"Lengths {SPEECH[0]} to {SPEECH[1]} beside equal lengths of {EQUAL}",
     }
     for name, title in titles.items():
-        parts += [f"## {title}", RACE, cost_table(found[name])] if name in found else []
+        parts += [f"## {title}", cost_table(found[name])] if name in found else []
     if "segments" in found:
         parts += ["## Segments that are computed again", SEGMENT, segment_table(found["segments"])]
     return "\n\n".join(parts) + "\n"
