@@ -94,7 +94,9 @@ def to_onnx(network: Network, file: str | PathLike[str] | None = None) -> Any:
 
 
 def operator_model(network: Network) -> Any:
-    """The model of a network with ONNX's own operators."""
+    """The model of a network with ONNX's own operators, which compute in float32. Raises BadInput for another dtype."""
+    if network.spec.dtype != "float32":
+        raise BadInput(f"dtype: got '{network.spec.dtype}'; expected 'float32', in which ONNX's operators compute")
     plain = replace(network.spec, initial_state="zero")
     export = form_to_export(replace(network, loaded=network.loaded._replace(spec=plain)))
     starts = Starts(*carry_to_states(network.spec, network.initial_carry(1)))

@@ -1,7 +1,7 @@
 """Diagnose a recurrent network and list remedies: of a run folder, a small network trained on your file, or your own.
 
 With --text, --series or --sequences four seeds of a small network are trained on the file first, in less than a
-minute. With --model the weights of another library are read: .safetensors, .pt.
+minute. With --model the weights of another library are read: .safetensors, .pt, .keras, .h5, .onnx.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def build_options() -> argparse.ArgumentParser:
     add("--text", type=Path, metavar="FILE", help="train on this text and examine the result")
     add("--series", type=Path, metavar="FILE", help="train on this CSV file and examine the result")
     add("--sequences", type=Path, metavar="FILE", help="train on this CSV, .jsonl, .npz or .ts file and examine both")
-    add("--model", type=Path, metavar="FILE", help="weights of another library: .safetensors, .pt")
+    add("--model", type=Path, metavar="FILE", help="weights of another library: .safetensors, .pt, .keras, .onnx")
     add("--data", type=Path, metavar="FILE", help="of --model: a text, a series (.npy), or inputs and targets (.npz)")
     add("--columns", metavar="A,B", help="columns of --series or --sequences; default all")
     add("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a setting of that run; repeatable")
