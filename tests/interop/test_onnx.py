@@ -185,6 +185,8 @@ def test_files_that_are_no_model_are_refused(data: bytes, tmp_path: Path) -> Non
 def test_what_onnx_does_not_have_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(rj.BadInput, match=r"^initial_state: got 'random'; expected 'zero', 'constant' or 'learned'"):
         rj.to_onnx(make_network(initial_state="random"), tmp_path / "network.onnx")
+    with pytest.raises(rj.BadInput, match=r"^dtype: got 'bfloat16'; expected 'float32', in which ONNX's operators"):
+        rj.to_onnx(make_network(dtype="bfloat16"), tmp_path / "network.onnx")
     with pytest.raises(rj.BadInput, match=r"^network: got dict; expected a Network"):
         rj.to_onnx({}, tmp_path / "network.onnx")
     assert not list(tmp_path.iterdir())
