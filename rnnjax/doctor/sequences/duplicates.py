@@ -44,6 +44,7 @@ def find_overlap(data: SequenceData) -> Overlap | None:
     if not ids:
         near |= overlapping_windows(parts, known)
     near &= ~copied
+    near &= near.sum() > FEW  # of similar sequences one or two may be as near by chance
     count = int((copied | near).sum())
     if count < FEW:
         return Overlap(0.0, "")
