@@ -5,6 +5,7 @@ checkpoint holds all of it, and a resumed group continues bitwise as if it had n
 what was recorded under the earlier plan takes its place in the longer arrays.
 """
 
+import math
 import signal
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -40,6 +41,7 @@ from rnnjax.types import Facts, Task
 
 KEPT = 3  # checkpoints while training: the newest may turn out to be damaged
 SAVE_SECONDS = 2.0  # seconds between checkpoints, where the study file does not say at which steps
+PROBE_SECONDS = 5.0  # for which a signal waits, so that what was trained is saved
 UNSAVED_SECONDS = 60.0  # of training that a signal may lose, where probes would have to be taken before a checkpoint
 CHUNK_SECONDS = 2.0  # seconds that a chunk should take: how long a signal waits
 
@@ -62,6 +64,7 @@ class GroupTrainer:
         self.record_entry(group)
         self.step, self.chunk_length = 0, self.spec.log_every
         self.saved_at, self.saved = time.monotonic(), "nothing of this group is saved yet"
+        self.probe_seconds = math.inf  # of the last probes; not known yet
         self.record, self.values = self.empty_arrays(self.plan)
         self.pace = Pace(context.clock, self.spec.steps, self.plan.stops())
 
@@ -195,14 +198,20 @@ class GroupTrainer:
         """Take and store the probes that are due. Returns: their values [R, ...]."""
         due = [name for name, steps in self.plan.probes.items() if self.step in steps]
         values: dict[str, np.ndarray] = {}
+        started = time.monotonic()
         with self.context.clock.phase("probe"):
             for name in due:
-                if time.monotonic() - self.saved_at < UNSAVED_SECONDS:
-                    stop_where_asked(self.context, f"stopped; {self.saved}")
+                self.stop_between_probes()
                 values |= self.measure(name)
         for name, measured in values.items():
             self.values[name][:, self.plan.probe_steps.index(self.step)] = measured
+        self.probe_seconds = time.monotonic() - started
         return values
+
+    def stop_between_probes(self) -> None:
+        """Stop where a signal has come, probes take long and little is lost: a checkpoint holds all probes or none."""
+        if self.probe_seconds > PROBE_SECONDS and time.monotonic() - self.saved_at < UNSAVED_SECONDS:
+            stop_where_asked(self.context, f"stopped; {self.saved}")
 
     def measure(self, name: str) -> dict[str, np.ndarray]:
         """The values [R, ...] of one probe, now."""

@@ -83,7 +83,7 @@ def test_a_missing_number_is_refused_or_masked(rows: np.ndarray) -> None:
         (lambda: rj.text_task("/"), "^task.path: / is not a regular file$"),
         (lambda: rj.text_task("a\n"), "task: has 2 characters; need >= 3"),
         (lambda: rj.grammar_task(characters=0), "characters: got 0; expected integer >= 1"),
-        (lambda: rj.recall_task("copying"), "recall: got 'copying'; expected one of: copy, adding"),
+        (lambda: rj.recall_task("copying"), "recall: got 'copying'; expected one of: copy, delayed_copy, adding"),
         (lambda: rj.series_task("lake.csv"), "series_task: no such file 'lake.csv'"),
         (lambda: rj.series_task([["a"]]), r"series_task: got list; expected an array of numbers \[N\] or \[N, C\]"),
         (lambda: rj.series_task(np.zeros((2, 2, 2))), r"series_task: got an array of shape \(2, 2, 2\); expected"),

@@ -84,7 +84,7 @@ def test_an_initializer_of_ones_own_serves_both_kernels(monkeypatch: pytest.Monk
 
 def test_a_file_that_is_not_there_is_one_line(run: Callable[..., str]) -> None:
     assert run("study.py", "mine.toml", "--import", "no.py") == "rnnjax: error: --import: no such file 'no.py'\n"
-    assert "cell: got 'mine'; expected one of: minimal, elman," in run("study.py", "mine.toml"), "the nearest first"
+    assert "cell: got 'mine'; expected one of: minimal, min_" in run("study.py", "mine.toml"), "the nearest first"
 
 
 @pytest.mark.parametrize(

@@ -220,7 +220,7 @@ def test_the_key_decides(cell: str) -> None:
     assert first.shape == (30, 20)
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
-    assert len(np.unique(first, axis=1).T) > 10, "each prompt has a text of its own"
+    assert len(np.unique(first, axis=1).T) > 5, "each prompt has a text of its own"
 
 
 def test_longer_is_not_another_text() -> None:

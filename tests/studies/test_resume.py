@@ -278,6 +278,9 @@ def test_a_stop_between_the_saves_changes_nothing(
     assert stopped.value.exit_code == 143
     assert (out / "checkpoints" / "group-0" / "30").is_dir() and manifest(out)["state"] == "interrupted"
     monkeypatch.setattr(GroupTrainer, "advance", stopping_at(STEPS))
+    with pytest.raises(Stopped, match="^stopped; all groups are trained and saved; to go on: .* --resume"):
+        run(tiny, out, resume=True)
+    monkeypatch.setattr(GroupTrainer, "advance", advance)
     run(tiny, out, resume=True)
     assert differences(out, whole) == []
 

@@ -215,7 +215,7 @@ def test_the_doctor_sets_what_its_messages_name(monkeypatch: pytest.MonkeyPatch)
     study = diagnostic_study(monkeypatch, *options)
     spec = study.arms[0].spec
     assert (spec.task.order, spec.window, spec.task.missing_values, spec.task.path) == ("reverse", 8, "-9999", "a.csv")
-    with pytest.raises(BadInput, match="--set requires --text or --series"):
+    with pytest.raises(BadInput, match="--set requires --text, --series or --sequences"):
         diagnostic_study(monkeypatch, "folder", "--set", "window=8")
     with pytest.raises(BadInput, match="unknown field 'windw'; did you mean 'window'"):
         diagnostic_study(monkeypatch, "--series", "a.csv", "--set", "windw=8")

@@ -7,7 +7,6 @@ from typing import Any
 
 from benchmarks.doctor.healthy.groups import HealthyGroup
 from benchmarks.doctor.planted_faults import GOOD, SERIES, SMALL, TEXT, Case, change_settings, examine_each
-from rnnjax.networks.cells import CELLS
 from rnnjax.settings import TaskSpec
 
 RECALL = TaskSpec(name="recall", characters=6_000, copy_delay=3, symbols=4)
@@ -59,10 +58,15 @@ def group(kind: str, name: str, case: Case) -> HealthyGroup:
     return HealthyGroup(kind, name, partial(examine_each, case))
 
 
+# The cells of 2018 to 2024 and gru_before are not among the measured healthy networks yet.
+FLAX_CELLS = ("flax_simple", "flax_gru", "flax_mgu", "flax_lstm", "flax_optimized_lstm")
+MEASURED_CELLS = ("elman", "leaky", "minimal", "gru", "lstm", *FLAX_CELLS)
+
+
 def cases() -> Iterator[tuple[str, str, Case]]:
     """All kinds, names and cases."""
     for task, (spec, settings) in TASKS.items():
-        for cell in CELLS:
+        for cell in MEASURED_CELLS:
             yield "cell", f"{cell} on {task}", healthy_case(spec, settings, cell=cell)
     for task in ("grammar", "series"):
         spec, settings = TASKS[task]
