@@ -51,3 +51,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(plain).lower()  # of subprocesses, as is the next line
     os.environ["XLA_FLAGS"] = f"{FLAGS} --{EMITTERS}=false" if plain else FLAGS
     jax.config.update("jax_disable_most_optimizations", plain)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked `exhaustive` are for a release."""
+    if not os.environ.get("RNNJAX_EVERY_STUDY"):
+        for item in items:
+            if item.get_closest_marker("exhaustive"):
+                item.add_marker(pytest.mark.skip(reason="RNNJAX_EVERY_STUDY=1 runs it"))

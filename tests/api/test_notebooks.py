@@ -54,6 +54,7 @@ def test_the_quick_start_runs(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.optimised
 @pytest.mark.filterwarnings("default")
+@pytest.mark.exhaustive
 def test_the_flax_module_is_diagnosed(tmp_path: Path) -> None:
     cells = executed("diagnose_flax", tmp_path).cells
     [findings] = [cell for cell in cells if cell.source.startswith("for finding in")]

@@ -305,6 +305,7 @@ def test_a_series_is_evaluated_in_its_own_units(lake: tuple[rj.TrainResult, np.n
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_doctor_takes_what_the_functions_return(
     results: rj.Results, lake: tuple[rj.TrainResult, np.ndarray]
 ) -> None:

@@ -164,7 +164,7 @@ def test_the_newest_checkpoint_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not os.environ.get("RNNJAX_EVERY_STUDY"), reason="RNNJAX_EVERY_STUDY=1 runs it: 20 seconds")
+@pytest.mark.exhaustive
 def test_two_sections_on_a_cpu(tmp_path: Path) -> None:
     file = tmp_path / "gpu.json"
     command = [sys.executable, "scripts/gpu_check.py", "--quick", "--only", "machine,bits", "--json", str(file)]

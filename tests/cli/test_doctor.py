@@ -222,6 +222,7 @@ def test_a_bad_file_of_sequences_is_refused_and_nothing_written(
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_network_is_trained_on_sequences_and_examined(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -92,7 +92,8 @@ COMPILE_LONG += ("lyapunov", "fixed_points")
 def speed(name: str, network: dict[str, Any]) -> list[pytest.MarkDecorator]:
     """While working: what compiles fast, on the plain network; one probe also on two layers of tuples."""
     fast = (name not in COMPILE_LONG and network is NETWORKS[0]) or (name == "validation" and network is NETWORKS[-1])
-    return [] if fast or name == "spectrum" else [pytest.mark.slow]
+    rarely = [pytest.mark.exhaustive] if name in COMPILE_LONG and network is NETWORKS[-1] else []
+    return [] if fast or name == "spectrum" else [pytest.mark.slow, *rarely]
 
 
 PAIRS = [

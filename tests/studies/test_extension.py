@@ -179,6 +179,7 @@ def test_nothing_that_is_there_is_trained_again(small: Path, tmp_path: Path, mon
     assert trained == {(arm, seed): 120 if seed == 44 else 60 for arm in (0, 1) for seed in (42, 43, 44)}
 
 
+@pytest.mark.exhaustive
 def test_one_thing_after_the_other_ends_the_same(small: Path, large: Path, tmp_path: Path) -> None:
     """By the folder alone where that is possible; each time readers find the networks."""
     out = copy(small, tmp_path)

@@ -65,6 +65,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run(tmp_path_factory.mktemp("source") / "out")
 
 
+@pytest.mark.exhaustive
 def test_every_seed_starts_from_the_parameters_of_its_own(source: Path, tmp_path: Path) -> None:
     """At a rate that changes nothing, the end is the start; the optimizer's state and the carry are new."""
     out = run(tmp_path / "out", source, rate=TINY)

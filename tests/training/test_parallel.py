@@ -259,6 +259,7 @@ def test_sequences_compiled_ahead_are_not_compiled_again(batches: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_canary_a_plain_vmap_is_not_bitwise_the_same() -> None:
     """If one `vmap` over all runs gave the same bits at every width, the tests above would prove nothing."""
     for _, spec in SHAPES:
