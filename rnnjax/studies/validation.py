@@ -96,66 +96,79 @@ def check_arm(arm: Arm) -> None:
 
 def contradictions(arm: Arm) -> dict[str, tuple[bool, Any, str]]:
     """By field: whether it contradicts other settings of an arm, its value, and what is expected instead."""
-    spec, hp, task = arm.spec, arm.hp, arm.spec.task
+    spec, hp = arm.spec, arm.hp
+    return (
+        embedding_contradictions(spec)
+        | cell_contradictions(spec, hp)
+        | task_contradictions(spec)
+        | optimization_contradictions(spec, hp)
+    )
+
+
+def task_contradictions(spec: Spec) -> dict[str, tuple[bool, Any, str]]:
+    """Those of how the task is read: its examples, their order, what is known at a step."""
+    task = spec.task
     adding = task.name == "recall" and task.recall != "copy"  # or delayed copies: examples with an end
-    looks = spec.schedule == "plateau" or math.isfinite(hp.patience)
     own = spec.scheduled_sampling != "teacher"
     swapped = task.name == "series" and task.time_axis == "batch"
     sets = task.name == "sequences"
     alone = "examples have nothing to do with each other"
-    return (
-        embedding_contradictions(spec)
-        | cell_contradictions(spec, hp)
-        | {
-            "task.time_axis": (
-                swapped and (spec.window != spec.batch or spec.carry == "carried"),
-                task.time_axis,
-                "'time' unless window = batch and carry = 'reset'",
-            ),
-            "scheduled_sampling": (
-                own and (task.name not in NEXT_SYMBOL_TASKS or spec.dropout or bool(task.document_token)),
-                spec.scheduled_sampling,
-                "'teacher' unless the task is a text read symbol by symbol, without dropout and document_token",
-            ),
-            "warmup_steps": (hp.warmup_steps > spec.steps, hp.warmup_steps, f"number <= {spec.steps} (steps)"),
-            "validate_every": (
-                looks and not spec.validate_every,
-                0,
-                "integer >= 1 for schedule 'plateau' or a finite patience",
-            ),
-            "dropout_rate": (hp.dropout_rate > 0 and not spec.dropout, hp.dropout_rate, "0.0, or dropout = true"),
-            "clip_value": (
-                math.isfinite(hp.clip_value) and not spec.clip_elementwise,
-                hp.clip_value,
-                "inf, or clip_elementwise = true",
-            ),
-            "gate_biases": (
-                spec.gate_biases == "chrono" and spec.cell not in ("lstm", "gru"),
-                "chrono",
-                "'constant' for a cell other than lstm and gru",
-            ),
-            "carry": (
-                spec.carry == "carried" and (adding or spec.bidirectional or sets),
-                spec.carry,
-                "'reset': " + (alone if adding or sets else "one way goes back in time"),
-            ),
-            "window_order": (
-                spec.window_order == "random" and adding,
-                "random",
-                "'in_order': an example is not to be cut",
-            ),
-            "bidirectional": (
-                spec.bidirectional and task.name != "recall" and not (sets and task.predict != "next"),
-                True,
-                "false: it would read what it is to predict",
-            ),
-            "reduction": (
-                spec.reduction == "last" and (sets or (adding and task.shortest < 1)),
-                "last",
-                "'sum' or 'mean': examples end at different steps",
-            ),
-        }
-    )
+    return {
+        "task.time_axis": (
+            swapped and (spec.window != spec.batch or spec.carry == "carried"),
+            task.time_axis,
+            "'time' unless window = batch and carry = 'reset'",
+        ),
+        "scheduled_sampling": (
+            own and (task.name not in NEXT_SYMBOL_TASKS or spec.dropout or bool(task.document_token)),
+            spec.scheduled_sampling,
+            "'teacher' unless the task is a text read symbol by symbol, without dropout and document_token",
+        ),
+        "carry": (
+            spec.carry == "carried" and (adding or spec.bidirectional or sets),
+            spec.carry,
+            "'reset': " + (alone if adding or sets else "one way goes back in time"),
+        ),
+        "window_order": (
+            spec.window_order == "random" and adding,
+            "random",
+            "'in_order': an example is not to be cut",
+        ),
+        "bidirectional": (
+            spec.bidirectional and task.name != "recall" and not (sets and task.predict != "next"),
+            True,
+            "false: it would read what it is to predict",
+        ),
+        "reduction": (
+            spec.reduction == "last" and (sets or (adding and task.shortest < 1)),
+            "last",
+            "'sum' or 'mean': examples end at different steps",
+        ),
+    }
+
+
+def optimization_contradictions(spec: Spec, hp: HParams) -> dict[str, tuple[bool, Any, str]]:
+    """Those of rates, schedules, clips, dropout and initial biases: numbers that would do nothing, or never be used."""
+    looks = spec.schedule == "plateau" or math.isfinite(hp.patience)
+    return {
+        "warmup_steps": (hp.warmup_steps > spec.steps, hp.warmup_steps, f"number <= {spec.steps} (steps)"),
+        "validate_every": (
+            looks and not spec.validate_every,
+            0,
+            "integer >= 1 for schedule 'plateau' or a finite patience",
+        ),
+        "dropout_rate": (hp.dropout_rate > 0 and not spec.dropout, hp.dropout_rate, "0.0, or dropout = true"),
+        "clip_value": (
+            math.isfinite(hp.clip_value) and not spec.clip_elementwise,
+            hp.clip_value,
+            "inf, or clip_elementwise = true",
+        ),
+        "gate_biases": (
+            spec.gate_biases == "chrono" and spec.cell not in ("lstm", "gru"),
+            "chrono",
+            "'constant' for a cell other than lstm and gru",
+        ),
+    }
 
 
 def cell_contradictions(spec: Spec, hp: HParams) -> dict[str, tuple[bool, Any, str]]:
