@@ -12,6 +12,7 @@ QUESTIONS = {  # short forms; a study that is not listed has its title
     "calibration": "unstated optimizer, reduction and state handling that reproduce the stated numbers",
     "clip": "effect of gradient clipping beyond a smaller step",
     "digits": "usual advice for long memory, on digits read pixel by pixel",
+    "dynamics": "Lyapunov exponents and fixed points before and after training",
     "forcing": "exposure bias: teacher forcing, scheduled sampling, decoding",
     "grid": "hyperparameter grid of 48 networks, with a prediction exercise",
     "hidden": "number of hidden units",
