@@ -113,7 +113,8 @@ def recent_fall(arm: ArmResult) -> float:
     before_n, last_n = (
         arm.rows["loss"][:, rows].mean(axis=1) for rows in (slice(-2 * count, -count), slice(-count, None))
     )
-    fall = estimate_mean((before_n - last_n) / np.abs(before_n))
+    learned = before_n == 0  # to the last digit: nothing is left to fall
+    fall = estimate_mean(np.where(learned, 0.0, before_n - last_n) / np.where(learned, 1.0, np.abs(before_n)))
     falls = fall is not None and fall.estimate > FALL and (fall.n < 2 or fall.low > 0)
     return fall.estimate if fall is not None and falls else 0.0
 

@@ -612,6 +612,7 @@ FLAT = [1.0] * 20
         ([*FLAT[:18], 1.2, 1.2], {}, ()),  # it rises
         (FLAT[:14] + [0.5] * 6, {}, ()),  # it has fallen before
         ([*FLAT[:18], 0.9, 0.9], {"seeds": 1}, ("a by 10.0%",)),
+        ([*FLAT[:10], *[0.0] * 10], {}, ()),  # learned to the last digit: nothing is left to fall
         ([1.0], {}, ()),  # one row: nothing to compare with
     ],
 )
