@@ -20,7 +20,6 @@ from rnnjax.interop.onnx_scan import network_to_scan
 from rnnjax.interop.onnx_trace import form_from_graph
 from rnnjax.interop.onnx_writer import OPERATORS, Starts, form_to_model
 from rnnjax.interop.programs import carry_to_states, states_to_carry
-from rnnjax.networks.model import require_unidirectional
 from rnnjax.settings.vocabulary import Vocabulary
 from rnnjax.storage.files import atomic_write
 
@@ -69,11 +68,12 @@ def to_onnx(network: Network, file: str | PathLike[str] | None = None) -> Any:
     It runs for any number of steps T and streams B. Inputs: `x` [T, B, D] or `ids` [T, B]; and, all with defaults,
     `initial_h` (and `initial_c` of an lstm) [K, B, H] with K = layers * directions, and `lengths` [B]. Outputs: `y`
     [T, B, O], `final_h` and `final_c` [K, B, H]. A cell that ONNX does not have, or one with layer normalisation, is
-    written as a Scan of its step, with `initial_layer_0` and `final_layer_0` [B, H] (`_0`, `_1` of several parts).
+    written as a Scan of its step, with `initial_layer_0` and `final_layer_0` [B, H] (`_0`, `_1` of several parts), and
+    `backward_layer_0` of a second direction.
 
     Args: file: None = nothing is written.
 
-    Raises: BadInput for a random initial state, or a Scan of a bidirectional network.
+    Raises: BadInput for a random initial state, or an operation of a cell that is not written to ONNX here.
 
     Example:
         >>> model = rj.to_onnx(network)
@@ -106,7 +106,6 @@ def operator_model(network: Network) -> Any:
 def scan_model(network: Network) -> Any:
     """The model of a network with a Scan of its step."""
     spec, params = network.spec, network.params
-    require_unidirectional(spec)
     table = id_table(reads_ids(network), params["embedding"]["table"] if spec.embedding else None, spec.inputs)
     arguments = spec, network.hp, params, network.initial_carry(1), table, is_last_only(spec)
     return network_to_scan(*arguments, __version__)
