@@ -54,8 +54,8 @@ def from_onnx(source: Any, *, vocabulary: Vocabulary | None = None) -> Network:
     return network if found.starts is None else with_start(network, *found.starts)
 
 
-def with_start(network: Network, hidden: np.ndarray, cell_state: np.ndarray | None) -> Network:
-    """The network with initial states [K, 1, H] as its parameters."""
+def with_start(network: Network, hidden: list[np.ndarray], cell_state: list[np.ndarray] | None) -> Network:
+    """The network with initial states [1, H] of K layers and directions as its parameters."""
     loaded = network.loaded
     start = jax.tree.map(jnp.asarray, states_to_carry(loaded.spec, hidden, cell_state))
     spec = replace(loaded.spec, initial_state="learned")
@@ -85,7 +85,7 @@ def to_onnx(network: Network, file: str | PathLike[str] | None = None) -> Any:
     if network.spec.initial_state in ("random", "fixed"):
         found = network.spec.initial_state
         raise BadInput(f"initial_state: got '{found}'; expected 'zero', 'constant' or 'learned'")
-    is_operator = network.spec.cell in OPERATORS and not network.spec.layer_norm
+    is_operator = network.spec.cell in OPERATORS and not (network.spec.layer_norm or network.spec.layer_sizes)
     model = operator_model(network) if is_operator else scan_model(network)
     if file is not None:
         with atomic_write(Path(file)) as stream:

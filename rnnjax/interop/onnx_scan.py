@@ -45,7 +45,7 @@ def network_to_scan(
     for layer in range(spec.layers):
         names = [f"{direction}_{layer}" for direction in (FORWARD, BACKWARD)[: 1 + spec.bidirectional]]
         outputs = [write_layer(graph, name, cells[name], params[name], start[name], hidden, width) for name in names]
-        width = spec.hidden * len(names)
+        width = spec.sizes[layer] * len(names)
         hidden = joined(graph, f"hidden_{layer}", outputs, axis=2)
         if last_only and layer == spec.layers - 1:
             ends = [end_state(graph, name, cells[name], start[name]) for name in names]

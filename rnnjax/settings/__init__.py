@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, get
 from annotated_types import Ge, Gt, Le, Lt
 
 from rnnjax.errors import BadInput
-from rnnjax.settings.checks import check_value
+from rnnjax.settings.checks import check_layer_sizes, check_value
 
 LOSS_UNITS = {"cross_entropy": "nats per character", "squared_error": "squared units of the target"}
 
@@ -169,6 +169,8 @@ class Spec:
     activation: str = "tanh"  # elman, leaky, gru_before, indrnn, antisymmetric, exprnn, lru, s4d: nonlinearity
     hidden: Count = 64  # hidden units per layer, H
     layers: Count = 1  # stacked layers; each reads the outputs of the layer below
+    # hidden units of each layer where they differ, as 128,64: the last is `hidden`; empty = all have `hidden`
+    layer_sizes: str = ""
     bidirectional: bool = False  # adds a second network that scans each window backwards
     layer_norm: bool = False  # layer normalisation of the input and recurrent terms of each gate
     dropout: bool = False  # recurrent dropout: one mask per window on the state that enters the recurrent product
@@ -213,6 +215,13 @@ class Spec:
         if not isinstance(self.task, TaskSpec):
             raise BadInput(f"Spec:task: got {type(self.task).__name__}; expected TaskSpec")
         check_fields(Spec, {name: value for name, value in vars(self).items() if name != "task"})
+        if self.layer_sizes:
+            check_layer_sizes(self.layer_sizes, self.layers, self.hidden)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The hidden units of each layer, from the first to the last."""
+        return tuple(map(int, self.layer_sizes.split(","))) if self.layer_sizes else (self.hidden,) * self.layers
 
     @property
     def program(self) -> "Spec":
@@ -221,7 +230,7 @@ class Spec:
 
 
 # of `Spec`: as TABLE_FIELDS
-NETWORK_FIELDS = ("embedding", "tied", "remat", "parallel", "dtype", "state_size", "gate_biases")
+NETWORK_FIELDS = (*("embedding", "tied", "remat", "parallel", "dtype", "state_size", "gate_biases", "layer_sizes"),)
 CELL_FIELDS = ("step_size", "damping", "stiffness")  # of `HParams`: as TABLE_FIELDS
 START_FIELDS = ("kernel_initializer", "recurrent_initializer", "gate_biases")
 
