@@ -137,6 +137,8 @@ class SequenceSet(NamedTuple):
     loss_mask_R: np.ndarray  # float32, 1 where the loss counts
     offsets_N: np.ndarray  # int64 [N + 1]
     names: tuple[str, ...] = ()
+    mean_ND: np.ndarray | None = None  # of each sequence, was subtracted from its rows; None = one scale for all
+    scale_ND: np.ndarray | None = None  # and then they were divided by it
 
     @property
     def lengths(self) -> np.ndarray:

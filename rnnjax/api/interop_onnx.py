@@ -20,7 +20,6 @@ from rnnjax.interop.onnx_scan import network_to_scan
 from rnnjax.interop.onnx_trace import form_from_graph
 from rnnjax.interop.onnx_writer import OPERATORS, Starts, form_to_model
 from rnnjax.interop.programs import carry_to_states, states_to_carry
-from rnnjax.networks.model import require_unidirectional
 from rnnjax.settings.vocabulary import Vocabulary
 from rnnjax.storage.files import atomic_write
 
@@ -55,8 +54,8 @@ def from_onnx(source: Any, *, vocabulary: Vocabulary | None = None) -> Network:
     return network if found.starts is None else with_start(network, *found.starts)
 
 
-def with_start(network: Network, hidden: np.ndarray, cell_state: np.ndarray | None) -> Network:
-    """The network with initial states [K, 1, H] as its parameters."""
+def with_start(network: Network, hidden: list[np.ndarray], cell_state: list[np.ndarray] | None) -> Network:
+    """The network with initial states [1, H] of K layers and directions as its parameters."""
     loaded = network.loaded
     start = jax.tree.map(jnp.asarray, states_to_carry(loaded.spec, hidden, cell_state))
     spec = replace(loaded.spec, initial_state="learned")
@@ -69,11 +68,12 @@ def to_onnx(network: Network, file: str | PathLike[str] | None = None) -> Any:
     It runs for any number of steps T and streams B. Inputs: `x` [T, B, D] or `ids` [T, B]; and, all with defaults,
     `initial_h` (and `initial_c` of an lstm) [K, B, H] with K = layers * directions, and `lengths` [B]. Outputs: `y`
     [T, B, O], `final_h` and `final_c` [K, B, H]. A cell that ONNX does not have, or one with layer normalisation, is
-    written as a Scan of its step, with `initial_layer_0` and `final_layer_0` [B, H] (`_0`, `_1` of several parts).
+    written as a Scan of its step, with `initial_layer_0` and `final_layer_0` [B, H] (`_0`, `_1` of several parts), and
+    `backward_layer_0` of a second direction.
 
     Args: file: None = nothing is written.
 
-    Raises: BadInput for a random initial state, or a Scan of a bidirectional network.
+    Raises: BadInput for a random initial state, or an operation of a cell that is not written to ONNX here.
 
     Example:
         >>> model = rj.to_onnx(network)
@@ -85,7 +85,7 @@ def to_onnx(network: Network, file: str | PathLike[str] | None = None) -> Any:
     if network.spec.initial_state in ("random", "fixed"):
         found = network.spec.initial_state
         raise BadInput(f"initial_state: got '{found}'; expected 'zero', 'constant' or 'learned'")
-    is_operator = network.spec.cell in OPERATORS and not network.spec.layer_norm
+    is_operator = network.spec.cell in OPERATORS and not (network.spec.layer_norm or network.spec.layer_sizes)
     model = operator_model(network) if is_operator else scan_model(network)
     if file is not None:
         with atomic_write(Path(file)) as stream:
@@ -106,7 +106,6 @@ def operator_model(network: Network) -> Any:
 def scan_model(network: Network) -> Any:
     """The model of a network with a Scan of its step."""
     spec, params = network.spec, network.params
-    require_unidirectional(spec)
     table = id_table(reads_ids(network), params["embedding"]["table"] if spec.embedding else None, spec.inputs)
     arguments = spec, network.hp, params, network.initial_carry(1), table, is_last_only(spec)
     return network_to_scan(*arguments, __version__)

@@ -208,7 +208,8 @@ class Network:
         return self.task or load_tasks([self.spec.task])[0][self.spec.task]
 
     def __repr__(self) -> str:
-        size = f"{self.spec.cell} {self.spec.hidden}" + (f" x {self.spec.layers}" if self.spec.layers > 1 else "")
+        size = f"{self.spec.cell} {self.spec.layer_sizes or self.spec.hidden}"
+        size += f" x {self.spec.layers}" if self.spec.layers > 1 and not self.spec.layer_sizes else ""
         if self.is_imported:
             return f"Network({size}, {IMPORTED})"
         return f"Network({size}, arm {self.arm!r}, seed {self.seed}, step {self.step:,})"

@@ -217,7 +217,7 @@ def check_size(study: Study, where: str) -> None:
 def required_memory(study: Study) -> dict[str, tuple[int, str]]:
     """A lower bound of the bytes that each setting needs."""
     specs, runs = [arm.spec for arm in study.arms], sum(len(arm.seeds(study.seeds)) for arm in study.arms)
-    hidden, block = max(spec.hidden for spec in specs), max(spec.block for spec in specs) or 1
+    hidden, block = max(max(spec.sizes) for spec in specs), max(spec.block for spec in specs) or 1
     rows = max(-(-spec.steps // spec.log_every) for spec in specs)
     states = max(spec.window * spec.batch * spec.hidden * (spec.block or 1) for spec in specs)
     drawn = ("grammar", "recall")

@@ -9,6 +9,7 @@ from jax.extend.core import Literal
 
 from rnnjax.errors import BadInput
 from rnnjax.interop.onnx_writer import Graph
+from rnnjax.interop.real_arithmetic import INSIDE, with_real_arithmetic
 
 PLAIN = {  # one node with the same inputs
     "add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "max": "Max", "min": "Min", "pow": "Pow", "neg": "Neg",
@@ -17,7 +18,6 @@ PLAIN = {  # one node with the same inputs
     "ge": "GreaterOrEqual", "eq": "Equal", "and": "And", "or": "Or", "not": "Not", "stop_gradient": "Identity",
     "copy": "Identity", "copy_p": "Identity",
 }  # fmt: skip
-INSIDE = ("jaxpr", "call_jaxpr", "fun_jaxpr")  # parameters of an operation that is a function itself
 
 
 def write_function(graph: Graph, function: Callable[..., Any], arguments: Any, names: Sequence[str]) -> list[str]:
@@ -28,7 +28,7 @@ def write_function(graph: Graph, function: Callable[..., Any], arguments: Any, n
 
     Raises: BadInput for an operation that is not written here.
     """
-    closed = jax.make_jaxpr(function)(*arguments)
+    closed = jax.make_jaxpr(with_real_arithmetic(function))(*arguments)
     constants = [graph.constant(unused(graph, "constant"), np.asarray(array)) for array in closed.consts]
     return write_equations(graph, closed.jaxpr, [*constants, *names])
 

@@ -25,7 +25,7 @@ class OnnxForm(NamedTuple):
     form: NetworkForm
     last_only: bool  # the output is that of the end of each sequence
     softmax: bool  # stood behind the readout
-    starts: tuple[np.ndarray, np.ndarray | None] | None  # h and c [layers and directions, 1, H]; None = 0
+    starts: tuple[list[np.ndarray], list[np.ndarray] | None] | None  # h and c [1, H] of layers and directions; None = 0
 
 
 def form_from_graph(model: Model) -> OnnxForm:
@@ -56,11 +56,11 @@ def check_operators(model: Model) -> None:
         raise BadInput(f"{model.source}: got the operators {names[:120]}; expected one of RNN, GRU, LSTM")
 
 
-def joined_starts(trace: Trace) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """The initial states of all layers, where any is not 0."""
+def joined_starts(trace: Trace) -> tuple[list[np.ndarray], list[np.ndarray] | None] | None:
+    """The initial states [1, H] of all layers and directions, where any is not 0."""
     if not any(array.any() for states in trace.starts for array in states):
         return None
-    joined = [np.concatenate(parts) for parts in zip(*trace.starts, strict=True)]
+    joined = [[state for part in parts for state in part] for parts in zip(*trace.starts, strict=True)]
     return joined[0], joined[1] if len(joined) > 1 else None
 
 

@@ -4,6 +4,7 @@ A network here always has a readout: one without becomes the identity, whose out
 left out again on the way back.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from rnnjax.errors import BadInput
 from rnnjax.interop.flax_trees import form_from_linen
 from rnnjax.interop.form import GATES, WITH_ACTIVATION, Layer, NetworkForm, Readout, check_form
 from rnnjax.networks.activations import ACTIVATIONS
-from rnnjax.networks.model import BACKWARD, FORWARD
+from rnnjax.networks.model import BACKWARD, FORWARD, layer_size
 from rnnjax.settings import Spec
 from rnnjax.settings.checks import lookup
 from rnnjax.types import Carry, Params
@@ -37,13 +38,15 @@ def form_to_program(form: NetworkForm, **settings: Any) -> tuple[Spec, Params]:
     """
     first = check_form(form).layers[0]
     check_alike(form)
+    sizes = [layer.hidden for layer in form.layers]
     readout = form.readout or identity_readout(form)
     embedding = 0 if form.embedding is None else form.embedding.shape[1]
     spec = Spec(
         cell=first.cell,
         activation=first.activation,
-        hidden=first.hidden,
+        hidden=sizes[-1],
         layers=len(form.layers),
+        layer_sizes=",".join(map(str, sizes)) if len(set(sizes)) > 1 else "",
         bidirectional=first.backward is not None,
         embedding=embedding,
         tied=form.tied,
@@ -67,7 +70,6 @@ def check_alike(form: NetworkForm) -> None:
     kinds: dict[str, list[Any]] = {
         "cells": [layer.cell for layer in form.layers],
         "activations": [layer.activation for layer in form.layers],
-        "hidden sizes": [layer.hidden for layer in form.layers],
         "numbers of directions": [len(layer.directions) for layer in form.layers],
     }
     for name, values in kinds.items():
@@ -133,7 +135,8 @@ def states_to_carry(spec: Spec, hidden: Any, cell_state: Any = None) -> Carry:
     """States of another library as a carry here.
 
     Args:
-        hidden: h of every layer and direction, [L, B, H] in the order layer 0, layer 0 backward, layer 1 ...
+        hidden: h of every layer and direction, [L, B, H] in the order layer 0, layer 0 backward, layer 1 ...; a list of
+            L arrays [B, H] where layers differ in H.
         cell_state: c of an lstm, in the same order and of the same shape.
 
     Raises: BadInput for another shape, or a cell state that is missing or of no use.
@@ -145,19 +148,28 @@ def states_to_carry(spec: Spec, hidden: Any, cell_state: Any = None) -> Carry:
         raise BadInput(f"cell_state: got {'none' if lstm else 'one'} for the cell '{spec.cell}'; expected h and c of "
                        "an lstm, h alone of every other cell")  # fmt: skip
     for name, states in (("hidden", hidden), ("cell_state", cell_state)):
-        shape = np.shape(states)
-        if states is not None and (len(shape) != 3 or (shape[0], shape[2]) != (len(names), spec.hidden)):
-            raise BadInput(f"{name}: got shape {list(shape)}; expected [{len(names)}, B, {spec.hidden}]")
+        if states is not None:
+            check_states(spec, name, states, names)
     return {
-        name: (np.asarray(cell_state)[i], np.asarray(hidden)[i]) if lstm else np.asarray(hidden)[i]
+        name: (np.asarray(cell_state[i]), np.asarray(hidden[i])) if lstm else np.asarray(hidden[i])
         for i, name in enumerate(names)
     }
 
 
-def carry_to_states(spec: Spec, carry: Carry) -> tuple[np.ndarray, np.ndarray | None]:
+def check_states(spec: Spec, name: str, states: Any, names: Sequence[str]) -> None:
+    """Raises: BadInput for states of other shapes. Args: names: of the layers and directions."""
+    shapes, sizes = [np.shape(state) for state in states], [layer_size(spec, each) for each in names]
+    if [shape[1:] for shape in shapes] != [(size,) for size in sizes]:
+        got = f"shape {[len(shapes), *shapes[0]]}" if len(set(shapes)) == 1 else f"shapes {', '.join(map(str, shapes))}"
+        raise BadInput(f"{name}: got {got}; expected [{len(names)}, B, {'H' if spec.layer_sizes else spec.hidden}]"
+                       + (f" with H = {', '.join(map(str, sizes))}" if spec.layer_sizes else ""))  # fmt: skip
+
+
+def carry_to_states(spec: Spec, carry: Carry) -> tuple[Any, Any]:
     """The inverse of `states_to_carry`: h [L, B, H] and the c of an lstm, else None."""
     directions = DIRECTIONS[: 1 + spec.bidirectional]
     states = [carry[f"{name}_{number}"] for number in range(spec.layers) for name in directions]
+    stack: Any = list if spec.layer_sizes else np.stack
     if spec.cell != "lstm":
-        return np.stack([np.asarray(h) for h in states]), None
-    return np.stack([np.asarray(h) for _, h in states]), np.stack([np.asarray(c) for c, _ in states])
+        return stack([np.asarray(h) for h in states]), None
+    return stack([np.asarray(h) for _, h in states]), stack([np.asarray(c) for c, _ in states])

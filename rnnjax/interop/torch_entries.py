@@ -187,7 +187,7 @@ def is_in_front(entries: Entries, name: str) -> bool:
 
 
 def form_to_state_dict(form: NetworkForm, names: tuple[str, str, str]) -> dict[str, np.ndarray]:
-    """The entries of a state dict.
+    """The entries of a state dict; layers of different sizes are modules of one layer: `rnn.0.`, `rnn.1.` ...
 
     Args: names: of the modules of the embedding, the recurrent layers and the readout; "" = no module.
 
@@ -195,13 +195,15 @@ def form_to_state_dict(form: NetworkForm, names: tuple[str, str, str]) -> dict[s
     """
     embedding, recurrent, readout = (f"{name}." if name else "" for name in names)
     entries = {} if form.embedding is None else {f"{embedding}weight": form.embedding}
+    stacked = len({layer.hidden for layer in form.layers}) == 1
     for number, layer in enumerate(form.layers):
         check_activation(layer)
+        module = recurrent if stacked else f"{recurrent}{number}."
         for suffix, params in zip(("", "_reverse"), layer.directions, strict=False):
             weights = export_weights("torch", layer.cell, params)
             for part, array in zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), weights, strict=True):
                 assert array is not None
-                entries[f"{recurrent}{part}_l{number}{suffix}"] = array
+                entries[f"{module}{part}_l{number if stacked else 0}{suffix}"] = array
     if form.readout is not None:
         entries |= {f"{readout}weight": form.readout.kernel.T.copy(), f"{readout}bias": form.readout.bias}
     return entries

@@ -186,14 +186,19 @@ def readout_parameters(params: Params) -> Params:
 
 def build_layers(spec: Spec, hp: HParams) -> dict[str, Cell | OpaqueCell]:
     """The cells of a network by name, each with the number of inputs of its layer."""
-    directions = (FORWARD, BACKWARD) if spec.bidirectional else (FORWARD,)
-    above = replace(spec, inputs=spec.hidden * len(directions))
-    first = replace(spec, inputs=spec.embedding) if spec.embedding else spec
+    directions, sizes = (FORWARD, BACKWARD) if spec.bidirectional else (FORWARD,), spec.sizes
+    widths = [spec.embedding or spec.inputs, *(size * len(directions) for size in sizes)]
+    specs = [
+        replace(spec, inputs=width, hidden=size, layer_sizes="") for width, size in zip(widths, sizes, strict=False)
+    ]
     return {
-        f"{direction}_{layer}": build_spec_cell(above if layer else first, hp)
-        for layer in range(spec.layers)
-        for direction in directions
+        f"{direction}_{layer}": build_spec_cell(one, hp) for layer, one in enumerate(specs) for direction in directions
     }
+
+
+def layer_size(spec: Spec, name: str) -> int:
+    """The hidden units H of a layer and direction, such as "layer_0"."""
+    return spec.sizes[int(name.rpartition("_")[2])]
 
 
 def require_unidirectional(spec: Spec) -> None:
@@ -219,5 +224,6 @@ def dropout_masks(
     keep = 1 - hp.dropout_rate
     drawn = {name: jax.random.fold_in(key, i) for i, name in enumerate(names)}
     return {
-        name: jax.random.bernoulli(layer_key, keep, (streams, spec.hidden)) / keep for name, layer_key in drawn.items()
+        name: jax.random.bernoulli(layer_key, keep, (streams, layer_size(spec, name))) / keep
+        for name, layer_key in drawn.items()
     }

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self, get
 from annotated_types import Ge, Gt, Le, Lt
 
 from rnnjax.errors import BadInput
-from rnnjax.settings.checks import check_value
+from rnnjax.settings.checks import check_layer_sizes, check_value
 
 LOSS_UNITS = {"cross_entropy": "nats per character", "squared_error": "squared units of the target"}
 
@@ -82,8 +82,9 @@ class TaskSpec:
     scale: Positive = 1.0  # series: factor applied to the data
     offset: Finite = 0.0  # series: added after `scale`
     redundancy: Count = 1  # series: the training part is its first 1/redundancy, repeated that many times
-    # series: standardise by mean and deviation of the training part; targets = inputs stay raw
-    standardise: Literal["all", "targets", "none"] = "all"
+    # series, sequences: standardise by mean and deviation of the training part; targets = inputs stay raw; each, of
+    # sequences: by those of the sequence itself, of its first `known_steps` where the next row is predicted
+    standardise: Literal["all", "targets", "none", "each"] = "all"
     loss_steps: Literal["every", "last"] = "every"  # series: steps of a window that enter the loss
     # series: axis that the network scans; batch = the deliberate mistake of swapped axes
     time_axis: Literal["time", "batch"] = "time"
@@ -133,6 +134,9 @@ class TaskSpec:
     # sequences: layout of a batch: all padded to the longest, to a few lengths, or several in one row
     batches: Literal["padded", "bucketed", "packed"] = "padded"
     buckets: Count = 4  # sequences: lengths of bucketed batches
+    # sequences, standardise = each, predict = next: first rows whose mean and deviation are known; the loss is that
+    # of the rows behind them
+    known_steps: Annotated[int, Ge(2), Le(2**31 - 1)] = 10
     # sequences: held out are sequences at random (labels in equal shares), whole groups, the last in time, or as given
     split: Literal["random", "group", "time", "given"] = "random"
     folds: Annotated[int, Ge(0), Le(1_000)] = 0  # sequences: parts of a cross-validation; `fold` is held out; 0 = none
@@ -151,7 +155,7 @@ SERIES_FIELDS = (
     *("targets", "inputs", "known_inputs", "horizon", "forecast", "lags", "differences", "season", "fold", "gaps"),
 )
 SEQUENCE_FIELDS = (
-    *("sequences", "predict", "summary", "class_weights", "batches", "buckets", "split", "folds"),
+    *("sequences", "predict", "summary", "class_weights", "batches", "buckets", "known_steps", "split", "folds"),
     *("sequence_column", "order_column", "group_column", "time_column", "split_column"),
 )
 TABLE_FIELDS = (  # of `TaskSpec`: no part of a run's identity where all arms have the default; older runs lack them
@@ -169,6 +173,8 @@ class Spec:
     activation: str = "tanh"  # elman, leaky, gru_before, indrnn, antisymmetric, exprnn, lru, s4d: nonlinearity
     hidden: Count = 64  # hidden units per layer, H
     layers: Count = 1  # stacked layers; each reads the outputs of the layer below
+    # hidden units of each layer where they differ, as 128,64: the last is `hidden`; empty = all have `hidden`
+    layer_sizes: str = ""
     bidirectional: bool = False  # adds a second network that scans each window backwards
     layer_norm: bool = False  # layer normalisation of the input and recurrent terms of each gate
     dropout: bool = False  # recurrent dropout: one mask per window on the state that enters the recurrent product
@@ -213,6 +219,13 @@ class Spec:
         if not isinstance(self.task, TaskSpec):
             raise BadInput(f"Spec:task: got {type(self.task).__name__}; expected TaskSpec")
         check_fields(Spec, {name: value for name, value in vars(self).items() if name != "task"})
+        if self.layer_sizes:
+            check_layer_sizes(self.layer_sizes, self.layers, self.hidden)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The hidden units of each layer, from the first to the last."""
+        return tuple(map(int, self.layer_sizes.split(","))) if self.layer_sizes else (self.hidden,) * self.layers
 
     @property
     def program(self) -> "Spec":
@@ -221,7 +234,7 @@ class Spec:
 
 
 # of `Spec`: as TABLE_FIELDS
-NETWORK_FIELDS = ("embedding", "tied", "remat", "parallel", "dtype", "state_size", "gate_biases")
+NETWORK_FIELDS = (*("embedding", "tied", "remat", "parallel", "dtype", "state_size", "gate_biases", "layer_sizes"),)
 CELL_FIELDS = ("step_size", "damping", "stiffness")  # of `HParams`: as TABLE_FIELDS
 START_FIELDS = ("kernel_initializer", "recurrent_initializer", "gate_biases")
 

@@ -39,6 +39,18 @@ def check_value(name: str, annotation: Any, value: Any, where: str, float32: boo
     return found
 
 
+def check_layer_sizes(sizes: str, layers: int, hidden: int) -> None:
+    """Raises BadInput for sizes of layers, as "128,64", that are no numbers, of another count, or end in another."""
+    words = sizes.split(",")
+    place = f"Spec:layer_sizes: got {format_input(sizes)}"
+    if not all(word.strip().isdecimal() and 0 < int(word) < 2**31 for word in words):
+        raise BadInput(f"{place}; expected whole numbers >= 1 separated by commas, such as 128,64")
+    if len(words) != layers:
+        raise BadInput(f"{place}; expected {layers} sizes, as layers = {layers}")
+    if int(words[-1]) != hidden:
+        raise BadInput(f"{place}; expected {hidden} as the last one, as hidden = {hidden}; the others may differ")
+
+
 @cache
 def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation)

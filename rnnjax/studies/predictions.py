@@ -20,6 +20,7 @@ from rnnjax.studies.load_networks import LoadedNetwork, load_networks
 from rnnjax.studies.load_predictions import FIELDS, PREDICTIONS
 from rnnjax.tasks.sequences.layout import held_out_sequences_window
 from rnnjax.tasks.sequences.levels import class_counts, next_row_levels
+from rnnjax.tasks.sequences.own_scale import moments_of_rows
 from rnnjax.types import Params, SequenceSet, Task, WindowData
 
 MOST_NUMBERS = 20_000_000  # outputs of one arm that are kept
@@ -59,17 +60,25 @@ def arm_predictions(networks: Sequence[LoadedNetwork], task: Task) -> Prediction
 
 
 def with_values(known: Predictions, task: Task, counted: np.ndarray, most: int) -> Predictions:
-    """Predicted values in their own units, beside the mean of the training part, and simple forecasts of a next row."""
+    """Predicted values in their own units, beside the mean of the training part, and simple forecasts of a next row.
+
+    Where each sequence has a scale of its own, the simple predictors are fitted in these scales, as the network is.
+    """
     assert task.sequences is not None
-    train, held_out = (in_own_units(task, part) for part in (task.sequences.train, task.sequences.validation))
-    mean_O, scale_O = np.array(task.target_mean_O), np.array(task.target_scale_O)
+    both = task.sequences.train, task.sequences.validation
+    train, held_out = (in_own_units(task, part) for part in both)
     truth_RO = held_out.targets_R[counted][:most]
-    mean = train.targets_R[train.loss_mask_R > 0].mean(axis=0)
-    levels, steps_O = {"mean": np.broadcast_to(mean, truth_RO.shape)}, np.zeros(0)
+    steps_O = np.abs(train.targets_R - train.inputs_R).mean(axis=0) if known.predict == "next" else np.zeros(0)
+    alone = both[1].scale_ND is not None and known.predict == "next"
+    fitted, scored = both if alone else (train, held_out)
+    mean = fitted.targets_R[fitted.loss_mask_R > 0].mean(axis=0)
+    levels = {"mean": np.broadcast_to(mean, truth_RO.shape)}
     if known.predict == "next":
-        levels |= {name: said_RO[counted][:most] for name, said_RO in next_row_levels(train, held_out).items()}
-        steps_O = np.abs(train.targets_R - train.inputs_R).mean(axis=0)
-    outputs = known.outputs_nRO * scale_O + mean_O
+        levels |= {name: said_RO[counted][:most] for name, said_RO in next_row_levels(fitted, scored).items()}
+    mean_RO, scale_RO = (moments[counted][:most] for moments in target_moments(task, both[1]))
+    if alone:
+        levels = {name: said_RO * scale_RO + mean_RO for name, said_RO in levels.items()}
+    outputs = known.outputs_nRO * scale_RO + mean_RO
     more: dict[str, Any] = {"truth_R": truth_RO, "outputs_nRO": outputs, "levels": levels, "scale_O": steps_O}
     return known._replace(columns=task.sequences.columns, **more)
 
@@ -78,8 +87,22 @@ def in_own_units(task: Task, part: SequenceSet) -> SequenceSet:
     """The sequences before any scale."""
     assert task.sequences is not None
     inputs_RD = part.inputs_R * np.array(task.sequences.input_scale_D) + np.array(task.sequences.input_mean_D)
-    targets_RO = part.targets_R * np.array(task.target_scale_O) + np.array(task.target_mean_O)
+    mean_RO, scale_RO = target_moments(task, part)
+    targets_RO = part.targets_R * scale_RO + mean_RO
+    if part.scale_ND is not None:
+        mean_RD, scale_RD = moments_of_rows(part)
+        inputs_RD = part.inputs_R * scale_RD + mean_RD
     return part._replace(inputs_R=inputs_RD, targets_R=targets_RO)
+
+
+def target_moments(task: Task, part: SequenceSet) -> tuple[np.ndarray, np.ndarray]:
+    """What was subtracted from the targets of each row, and what they were then divided by [R, O]."""
+    assert task.sequences is not None
+    if part.scale_ND is not None and task.sequences.predict == "next":
+        return moments_of_rows(part)
+    shape = len(part.targets_R), task.outputs
+    mean_RO, scale_RO = (np.broadcast_to(one, shape) for one in (task.target_mean_O, task.target_scale_O))
+    return mean_RO, scale_RO
 
 
 @lru_cache(maxsize=32)

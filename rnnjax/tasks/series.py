@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.tasks.generators import INNOVATION_VARIANCE, RANDOM
 from rnnjax.tasks.missing_rows import fill_rows, masked_pairs
@@ -60,6 +61,8 @@ def series_task(settings: TaskSpec, source: str | None) -> Task:
         BadInput: a file that is no table of numbers, columns without a file, too few rows, a column that does not
             vary, or values too large or too small for float32; a horizon or lags longer than a part.
     """
+    if settings.standardise == "each":
+        raise BadInput("task.standardise: got 'each', for sets of sequences; expected 'all', 'targets' or 'none'")
     unscaled = generate_rows(settings) if source is None else read_rows(settings, source)
     series = scale_rows(unscaled, settings)
     check_length(series, settings)

@@ -113,7 +113,7 @@ def check_gradients(library: str, name: str, theirs: dict[str, np.ndarray], grad
         if bias and not count.any():
             return  # a layer without biases
         expected = total / np.abs(count) if bias else total
-        np.testing.assert_allclose(np.asarray(ours), expected, rtol=1e-11, atol=1e-11, err_msg=str(path))
+        np.testing.assert_allclose(np.asarray(ours), expected, rtol=1e-12, atol=1e-12, err_msg=str(path))
 
     jax.tree_util.tree_map_with_path(check, {layer: gradients[layer] for layer in sums}, sums, counts)
 

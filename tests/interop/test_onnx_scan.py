@@ -19,6 +19,8 @@ NETWORKS = [
     {"cell": "lstm", "layer_norm": True, "initial_state": "learned"},
     {"cell": "minimal", "inputs": 7, "outputs": 7, "embedding": 4, "tied": True, "loss": "cross_entropy"},
     {"cell": "flax_optimized_lstm", "inputs": 7, "outputs": 7, "loss": "cross_entropy"},
+    {"cell": "lru", "inputs": 7, "outputs": 7, "loss": "cross_entropy"},
+    {"cell": "s4d", "layers": 2, "bidirectional": True},
 ]
 
 
@@ -94,6 +96,21 @@ def test_an_operation_that_is_not_written_is_refused_by_name() -> None:
             write_function(Graph(), function, (carry_types(jnp.zeros((1, 4))),), ["x"])
 
 
-def test_two_directions_are_no_scan() -> None:
-    with pytest.raises(rj.BadInput, match=r"^bidirectional: got true; expected false for a network that is run step"):
-        rj.to_onnx(make_network(cell="leaky", bidirectional=True))
+@pytest.mark.parametrize("summary", ["", "last"])
+def test_each_direction_starts_at_the_end_of_its_own_sequence(summary: str) -> None:
+    """Each stream alone, cut to its length, is the oracle; a classifier reads the ends of both directions."""
+    task = rj.TaskSpec(name="sequences", summary="last") if summary else rj.TaskSpec()
+    network = make_network(cell="leaky", bidirectional=True, layers=2, scale=0.5, task=task)
+    run = session(rj.to_onnx(network)).run
+    _, x = random_inputs(network, 5, 3)
+    lengths = np.array([5, 2, 1], np.int32)
+    y, *ends = run(None, {"x": x, "lengths": lengths})
+    for stream, read in enumerate(lengths):
+        own = slice(stream, stream + 1)
+        after, expected_TBO = network.apply(x[:read, own])
+        outputs, expected = (y[own], expected_TBO[-1]) if summary else (y[:read, own], expected_TBO)
+        found = [outputs, *(end[own] for end in ends)]
+        assert largest_difference(found, [expected, *(after[name] for name in ENDS)]) < 1e-5
+
+
+ENDS = sorted(f"{direction}_{layer}" for direction in ("layer", "backward_layer") for layer in (0, 1))

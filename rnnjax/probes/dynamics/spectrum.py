@@ -7,7 +7,7 @@ import numpy as np
 from jax import Array
 
 from rnnjax.errors import NotApplicable
-from rnnjax.networks.model import build_layers
+from rnnjax.networks.model import build_layers, layer_size
 from rnnjax.settings import HParams, Spec
 from rnnjax.settings.metrics import Metric, suffixed_metrics
 from rnnjax.training.state import TrainState
@@ -64,7 +64,8 @@ def recurrent_kernels(spec: Spec, params: Params) -> dict[str, Any]:
             raise NotApplicable(f"cell: got '{spec.cell}'; expected a native cell for a probe of the recurrent kernel")
         for number, gate in enumerate(cell.gates):
             suffix = (f"_{gate}" if len(cell.gates) > 1 else "") + (f"_{layer}" if len(cells) > 1 else "")
-            block = slice(number * spec.hidden, (number + 1) * spec.hidden)
+            size = layer_size(spec, layer)
+            block = slice(number * size, (number + 1) * size)
             found[suffix] = params[layer]["recurrent_kernel"][..., block] if params else None
     return found
 

@@ -33,7 +33,8 @@ def next_row_losses(train: SequenceSet, held_out: SequenceSet) -> dict[str, floa
     """As `value_losses`, and the errors of simple forecasts: {"chance", "persistence", "linear", "seasonal"}."""
     said = next_row_levels(train, held_out)
     names = {"last": "persistence"}
-    errors = {names.get(name, name): np.mean((held_out.targets_R - one) ** 2) for name, one in said.items()}
+    counted = held_out.loss_mask_R > 0
+    errors = {names.get(name, name): np.mean((held_out.targets_R - one)[counted] ** 2) for name, one in said.items()}
     return value_losses(train, held_out) | {name: float(error) for name, error in errors.items()}
 
 

@@ -15,6 +15,7 @@ from rnnjax.tasks.sequences.digits import read_digits
 from rnnjax.tasks.sequences.json_lines import read_json_lines
 from rnnjax.tasks.sequences.layout import padded_pairs, row_lengths
 from rnnjax.tasks.sequences.levels import class_counts, next_row_losses, prior_log_loss, value_losses
+from rnnjax.tasks.sequences.own_scale import is_scaled_alone, scale_alone
 from rnnjax.tasks.sequences.raw import RawSequences, check_raw
 from rnnjax.tasks.sequences.splits import held_out_sequences
 from rnnjax.tasks.sequences.table_form import read_long_table
@@ -46,6 +47,8 @@ def sequences_task(settings: TaskSpec, source: Any) -> Task:
     pairs = make_pairs(raw, held_N, vocabulary, settings)
     names = raw.names if raw.names is not None else raw.places
     train, held_out = (joined(pairs, np.flatnonzero(chosen_N), names) for chosen_N in (~held_N, held_N))
+    if is_scaled_alone(settings, raw):
+        train, held_out = scale_alone(settings, train, held_out)
     return build_task(settings, train, held_out, pairs.classes, vocabulary, raw)
 
 
@@ -95,7 +98,7 @@ def build_task(
     vocabulary: Vocabulary,
     raw: RawSequences,
 ) -> Task:
-    """The task of two parts before any scale."""
+    """The task of two parts before any scale that they share."""
     outputs = len(classes) or (len(vocabulary) if settings.predict == "next" and vocabulary else 0)
     losses = reference_losses(settings, train, held_out, outputs)
     columns = () if outputs else column_names(settings, raw, train.targets_R.shape[1])
@@ -166,6 +169,9 @@ def scaled_inputs(parts: list[SequenceSet], settings: TaskSpec) -> tuple[list[Se
 def scaled_targets(parts: list[SequenceSet], settings: TaskSpec) -> tuple[list[SequenceSet], Scale]:
     """Targets with mean 0 and deviation 1 over those of the training part that count; and both of these numbers."""
     counted = parts[0].targets_R[parts[0].loss_mask_R > 0]
+    if (settings.standardise, settings.predict) == ("each", "next"):  # they have the scale of the inputs
+        width = counted.shape[1]
+        return parts, ((0.0,) * width, (1.0,) * width)
     mean_O, scale_O = moments(counted, settings.standardise != "none")
     scaled = [
         one._replace(targets_R=(((one.targets_R - mean_O) / scale_O) * one.loss_mask_R[:, None]).astype(np.float32))
