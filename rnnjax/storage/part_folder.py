@@ -63,17 +63,18 @@ def hold_part(folder: Path, part: str, manifest: Manifest, while_waiting: Callab
     Raises: FolderRefused after WAIT_SECONDS. StorageFailed.
     """
     path = folder / WORK / f"{part}.lock"
-    with files.storage_errors(path):
-        path.parent.mkdir(exist_ok=True)
-        lock = path.open("a+b")
     until = time.monotonic() + WAIT_SECONDS
-    while not try_lock(lock):
-        while_waiting()
-        if time.monotonic() > until:
-            lock.close()
-            raise FolderRefused(f"{path}: still in use by another process after {WAIT_SECONDS:.0f} s")
-        time.sleep(POLL_SECONDS)
-    return PartFolder(folder, manifest, lock)
+    with contextlib.ExitStack() as held:  # until the folder itself holds the lock
+        with files.storage_errors(path):
+            path.parent.mkdir(exist_ok=True)
+            lock = held.enter_context(path.open("a+b"))
+        while not try_lock(lock):
+            while_waiting()
+            if time.monotonic() > until:
+                raise FolderRefused(f"{path}: still in use by another process after {WAIT_SECONDS:.0f} s")
+            time.sleep(POLL_SECONDS)
+        held.pop_all()
+        return PartFolder(folder, manifest, lock)
 
 
 def try_lock(lock: IO[bytes]) -> bool:

@@ -40,6 +40,8 @@ def summarise_attempts(part: str, attempts: list[Attempt]) -> dict[str, Any]:
         "machine": last["machine"],
         "seconds": {phase: sum(attempt["seconds"][phase] for attempt in ended) for phase in phases},
         "wall_seconds": sum(attempt["wall_seconds"] for attempt in ended),
+        "cpu_seconds": sum(attempt["cpu_seconds"] for attempt in ended),
         "attempts": len(attempts),
+        "from": [attempt["from"] for attempt in attempts],  # the step at which each began, -1 = from the start
         "lost": len(attempts) - len(ended),
     }

@@ -39,7 +39,7 @@ class ClusterDisplay:
             self._show_bar()
 
     def _begin(self, part: str, event: Mapping[str, Any]) -> None:
-        self._begun[part] = time.monotonic()
+        self._begun[part], self._step[part] = time.monotonic(), max(event["from"], 0)
         steps, runs = self._parts[part]
         again = f", attempt {event['attempt']}" if event["attempt"] > 1 else ""
         self._display.say(
@@ -50,16 +50,20 @@ class ClusterDisplay:
         """The line of a part that stays."""
         self._step[part], runs = self._parts[part]
         begun = self._begun.pop(part, None)
-        losses = f", {self._losses[part]}" if part in self._losses else ""
         took = "" if begun is None else f" ({format_duration(time.monotonic() - begun)})"
-        self._display.say(f"{self._names[part]}: {runs:,} runs at step {self._step[part]:,}{losses}{took}")
+        self._display.say(
+            f"{self._names[part]}: {runs:,} runs at step {self._step[part]:,}{self._losses_of(part)}{took}"
+        )
         self._show_bar()
 
     def _show_bar(self) -> None:
         done = sum(self._step[part] * runs for part, (_, runs) in self._parts.items())
         total = sum(steps * runs for steps, runs in self._parts.values())
-        at = [f"{part} at step {self._step[part]:,}, {self._losses.get(part, '')}" for part in self._begun]
+        at = [f"{part} at step {self._step[part]:,}{self._losses_of(part)}" for part in self._begun]
         self._display.show_all(done, total, "; ".join(at))
+
+    def _losses_of(self, part: str) -> str:
+        return f", {self._losses[part]}" if part in self._losses else ""
 
 
 class CollectingDisplay(Display):

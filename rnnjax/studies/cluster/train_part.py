@@ -128,7 +128,7 @@ def train_held_part(job: PartJob, run: PartFolder, stop: StopRequest, send: Send
     check_own_code(job)
     group = groups_of_study(job.study)[job.group]
     task = load_task(group[0].spec.task, job.data_sha256)
-    before, begun = newest_step(folder, part), time.monotonic()
+    before, begun, used = newest_step(folder, part), time.monotonic(), time.process_time()
     about = {"host": socket.gethostname(), "pid": os.getpid(), "machine": machine, "from": before}
     with attempt_at(folder, part, about) as attempt, Clock.running({}) as clock:
         number = len(read_attempts(folder, part))
@@ -138,7 +138,7 @@ def train_held_part(job: PartJob, run: PartFolder, stop: StopRequest, send: Send
             train_in_context(job, context, group, task)
         finally:
             attempt |= {"to": newest_step(folder, part), "seconds": clock.seconds}
-            attempt |= {"compilations": clock.compilations, "wall_seconds": time.monotonic() - begun}
+            attempt |= {"wall_seconds": time.monotonic() - begun, "cpu_seconds": time.process_time() - used}
 
 
 def train_in_context(job: PartJob, context: RunContext, group: Sequence[Run], task: Task) -> None:
