@@ -35,8 +35,9 @@ SCHEDULER_LOST = 7  # exit code
 class Kills:
     """What is still to be killed, and the faults that were found."""
 
-    def __init__(self, workers: int, schedulers: int, seed: int) -> None:
+    def __init__(self, workers: int, schedulers: int, seed: int, pauses: tuple[float, ...]) -> None:
         self.left = {"worker": workers, "scheduler": schedulers}
+        self.pauses = pauses
         self.done: Counter[str] = Counter()
         self.faults: list[str] = []
         self.studies, self.resumes, self.attempts = 0, 0, 0
@@ -44,7 +45,7 @@ class Kills:
 
     def pause(self) -> float:
         """The time of the next kill."""
-        return time.monotonic() + self.random.uniform(*PAUSES)
+        return time.monotonic() + self.random.uniform(*self.pauses)
 
     def strike(self, cluster: Cluster) -> None:
         """Kill a worker or the scheduler, each as often as it is asked for."""
@@ -56,13 +57,18 @@ class Kills:
             self.done[kind] += 1
 
 
-def measure_kills(folder: Path, workers: int, schedulers: int, seed: int, end: float) -> dict[str, Any]:
-    """Run studies until all kills are done, or the time is up. Args: end: of `time.monotonic`."""
+def measure_kills(
+    folder: Path, kills_of: tuple[int, int], seed: int, pauses: tuple[float, ...], end: float
+) -> dict[str, Any]:
+    """Run studies until all kills are done, or the time is up.
+
+    Args: kills_of: workers and schedulers. pauses: seconds between kills. end: of `time.monotonic`.
+    """
     folder.mkdir(parents=True)
     (folder / "kills.toml").write_text(STUDY)
     config = str(folder / "kills.toml")
     run_study(config, "--out", str(folder / "alone"))
-    kills = Kills(workers, schedulers, seed)
+    kills = Kills(*kills_of, seed, pauses)
     with Cluster(folder / "logs", [(), ()]) as cluster:
         while any(kills.left.values()) and time.monotonic() < end and not kills.faults:
             out = folder / f"killed-{kills.studies}"
