@@ -23,8 +23,10 @@ SUPPORTED = {
 CACHE = "RNNJAX_CACHE"  # environment variable: where compiled programs are kept; empty = nowhere
 
 
-def prepare() -> None:
+def prepare(cpu_devices: int | None = None) -> None:
     """Make every CPU core a device, keep compiled programs, and import JAX.
+
+    Args: cpu_devices: so many devices, whatever the cores; a worker of a cluster has those of the process that asks.
 
     Each device then has one thread. XLA's own pool of threads would be shared by the devices, which gains nothing and
     can hang when several of them wait for it inside a linear-algebra call.
@@ -35,7 +37,7 @@ def prepare() -> None:
     with _refused_settings():
         import jax  # not at the top: it reads XLA_FLAGS
 
-    jax.config.update("jax_num_cpu_devices", cpu_count())
+    jax.config.update("jax_num_cpu_devices", cpu_devices or cpu_count())
     folder = os.environ.get(CACHE, str(Path.home() / ".cache" / "rnnjax"))
     if folder:
         jax.config.update("jax_compilation_cache_dir", folder)

@@ -41,9 +41,16 @@ class StorageFailed(RnnjaxError):
     exit_code = 6
 
 
+class ClusterFailed(RnnjaxError):
+    """The scheduler or the workers of a cluster are gone; what they have trained is saved."""
+
+    exit_code = 7
+
+
 class Stopped(RnnjaxError):
     """A signal asked to stop; `command` goes on from what is saved."""
 
     def __init__(self, signal_number: int, command: str, saved: str = "stopped and saved") -> None:
         super().__init__(f"{saved}; to go on: {command}")
+        self.saved = saved
         self.exit_code = 128 + signal_number

@@ -12,7 +12,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LIGHT = PROJECT["optional-dependencies"]["interop"]  # the extra that the tests of the engine need
+LIGHT = [line for extra in ("interop", "cluster") for line in PROJECT["optional-dependencies"][extra]]  # tested too
 DEPENDENCIES = [Requirement(line) for line in [*PROJECT["dependencies"], *LIGHT]]
 WORKFLOW = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
 

@@ -9,11 +9,12 @@ import json
 from pathlib import Path
 
 from rnnjax import devices
-from rnnjax.cli.common import add_import_option, build_parser, run_folders, run_user_code
+from rnnjax.cli.common import add_import_option, build_parser, run_folders
 from rnnjax.config.load import load_study
 from rnnjax.config.schema import Study
 from rnnjax.errors import BadInput
 from rnnjax.storage.run_folder import holds_run
+from rnnjax.studies.own_code import run_user_code
 
 CONFIGS = Path(__file__).parents[1] / "doctor" / "configs"
 FILES = ("text", "series", "sequences")  # options that name a file to train on

@@ -4,9 +4,10 @@ import argparse
 from pathlib import Path
 
 from rnnjax import devices
-from rnnjax.cli.common import add_import_option, build_parser, run_user_code
+from rnnjax.cli.common import add_import_option, build_parser
 from rnnjax.errors import BadInput
 from rnnjax.settings.checks import as_float32
+from rnnjax.studies.own_code import run_user_code
 
 MAX_LENGTH, MAX_BEAM = 100_000, 1_000  # larger values are typing mistakes
 LARGEST_PENALTY = 5.0  # above it the score of a long text overflows float32

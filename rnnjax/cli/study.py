@@ -4,19 +4,27 @@ import argparse
 import sys
 import textwrap
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rnnjax import devices
-from rnnjax.cli.common import HELP_WIDTH, add_import_option, build_parser, run_folders, run_user_code
+from rnnjax.cli.common import HELP_WIDTH, add_import_option, build_parser, run_folders
 from rnnjax.config.included import find_study, included_studies
 from rnnjax.config.load import load_study
 from rnnjax.config.schema import Study
 from rnnjax.config.toml_file import read_toml
 from rnnjax.errors import BadInput
 from rnnjax.storage.run_folder import holds_run
+from rnnjax.studies.cluster.address import Address, check_engine, parse_address
+from rnnjax.studies.cluster.slurm import write_job_script
+from rnnjax.studies.own_code import run_user_code
 from rnnjax.studies.registry_names import check_setting_names
 from rnnjax.studies.resume import load_stored_study, stored_overrides
+
+if TYPE_CHECKING:
+    from rnnjax.studies.cluster.engine import Engine
 
 IN_ITS_FOLDER = "."  # what --resume without a folder stands for
 
@@ -45,7 +53,10 @@ def build_options() -> argparse.ArgumentParser:
     add("--resume", nargs="?", const=IN_ITS_FOLDER, metavar="FOLDER", help=resume)
     add("--keep", choices=("last", "best", "all"), help="checkpoints of a finished run; default that of the file")
     add("--init-from", metavar="FOLDER", help="start from the trained parameters of another run folder")
-    add("--strict", action="store_true", help="with --resume: refuse another machine or other versions")
+    strict = "refuse another machine or other versions, with --resume, and unlike machines with --cluster"
+    add("--strict", action="store_true", help=strict)
+    cluster = "train the groups by N processes here, or by the workers of a dask scheduler; slurm: writes a job script"
+    add("--cluster", metavar="local:N|tcp://HOST:PORT|slurm:FILE", help=cluster)
     add("--max-runs", type=int, default=10_000, metavar="N", help="refuse studies with more runs; default 10,000")
     add_import_option(parser)
     return parser
@@ -54,6 +65,7 @@ def build_options() -> argparse.ArgumentParser:
 def parse_arguments() -> argparse.Namespace:
     """The arguments, a folder after --resume as `out`. Raises BadInput for options that exclude each other."""
     asked = build_options().parse_args()
+    asked.address = None if asked.cluster is None else parse_address(asked.cluster)
     asked.set += [] if asked.steps is None else [f"steps={asked.steps}"]
     folder = None if asked.resume in (None, IN_ITS_FOLDER) else Path(asked.resume)
     if folder is not None and (folder.is_file() or folder.suffix == ".toml"):  # `--resume CONFIG`: two arguments
@@ -130,10 +142,15 @@ def main() -> None:
     if asked.list:
         print(study_list())
         return
+    if asked.address is not None and asked.address.kind != "slurm":
+        check_engine()
     asked.configs = find_studies(asked.configs)
     studies = load_studies(asked)
     check_study_names(studies, asked.own_code is not None)
     folders = run_folders([study.name for study in studies], asked.out)
+    if asked.address is not None and asked.address.kind == "slurm":
+        print(write_job_script(asked.address.script, sys.argv[1:], folders))
+        return
     devices.prepare()
     studies = with_own_code(studies, asked.own_code)
     from rnnjax.studies.prepare import prepare_study
@@ -141,7 +158,17 @@ def main() -> None:
 
     for study in studies[1:]:
         prepare_study(study)  # so that a mistake in the last study is told before the first is trained
-    for study, folder in zip(studies, folders, strict=True):
-        begun = holds_run(folder) or (len(studies) == 1 and not folder.is_dir())  # others are begun now
-        own_code = str(asked.own_code or "")
-        run_study(study, folder, asked.resume is not None and begun, asked.strict, own_code)
+    with connect_workers(asked.address) as engine:
+        for study, folder in zip(studies, folders, strict=True):
+            begun = holds_run(folder) or (len(studies) == 1 and not folder.is_dir())  # others are begun now
+            own_code = str(asked.own_code or "")
+            run_study(study, folder, asked.resume is not None and begun, asked.strict, own_code, engine=engine)
+
+
+def connect_workers(address: Address | None) -> "AbstractContextManager[Engine | None]":
+    """A connection to the workers of a cluster, where one is asked for. Raises BadInput."""
+    if address is None:
+        return nullcontext()
+    from rnnjax.studies.cluster.engine import connected  # loads dask, which is an extra
+
+    return connected(address)

@@ -1,5 +1,6 @@
 """Data and settings of a study for the methods section of its report."""
 
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -90,4 +91,16 @@ def describe_machine(manifest: dict[str, Any]) -> str:
     """The devices and the version of JAX."""
     fingerprint = manifest["machine"]
     devices = fingerprint["devices"]
-    return f"{devices['count']} x {', '.join(devices['kinds'])}; jax {fingerprint['versions']['jax']}"
+    return f"{devices['count']} x {', '.join(devices['kinds'])}; jax {fingerprint['versions']['jax']}{unlike(manifest)}"
+
+
+def unlike(manifest: dict[str, Any]) -> str:
+    """Which groups were computed on machines that are not alike: their runs differ in more than their settings."""
+    machines: dict[str, list[str]] = {}
+    for group, parts in manifest.get("computed", {}).items():
+        for part in parts:
+            known = machines.setdefault(json.dumps(part["machine"], sort_keys=True), [])
+            known += [f"{group} on {part['host']}"] if f"{group} on {part['host']}" not in known else []
+    return (
+        f"; computed on unlike machines: {' / '.join(map(', '.join, machines.values()))}" if len(machines) > 1 else ""
+    )

@@ -64,7 +64,7 @@ class ArmCurves:
 
     Args:
         folder: of this arm, the name under which TensorBoard shows it.
-        attempt: number of this start of the program, never used before for this arm.
+        attempt: number of this start of the program; a later one where there are files of that number or of later ones.
         resumed_step: optimizer steps done in the checkpoint it goes on from; None starts afresh.
 
     Raises:
@@ -78,9 +78,11 @@ class ArmCurves:
         self._last_step = 0
         with self._storage():
             folder.mkdir(parents=True, exist_ok=True)
+            earlier = [0]
             for path in folder.glob("events.out.tfevents.*"):
+                earlier += [int(path.suffix[1:])] if path.suffix[1:].isdecimal() else []
                 _forget(path, self._first_step)
-            self._path = folder / f"events.out.tfevents.{attempt:06d}"
+            self._path = folder / f"events.out.tfevents.{max(attempt, 1 + max(earlier)):06d}"
             self._path.write_bytes(b"")
             self._collect(0, file_version="brain.Event:2")
             self._collect(self._first_step, session_log=SessionLog(status=SessionLog.START))

@@ -84,6 +84,11 @@ def _git(folder: Path, *arguments: str) -> str:
     return answer.stdout.strip()
 
 
+def instruction_sets() -> list[str]:
+    """The instruction sets of this CPU that decide how programs are compiled; none where the system does not tell."""
+    return list(_cpu()["isa"])
+
+
 def _cpu() -> dict[str, Any]:
     """Model and instruction sets, where the system tells them."""
     try:

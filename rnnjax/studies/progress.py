@@ -142,6 +142,15 @@ class Display:
         losses = f", {self._words}" if self._words else ""
         self.say(f"{self._name}: {self._runs:,} runs at step {step:,}{losses} ({seconds})")
 
+    def show_all(self, done: float, total: float, words: str) -> None:
+        """A bar over several groups that are trained at once."""
+        if self._task is None:
+            self._task = self._bar.add_task("study", total=total)
+        self._bar.update(self._task, completed=done, total=total, words=words)
+        if not self._is_live and words and time.monotonic() - self._last_line > QUIET_SECONDS:
+            self._last_line = time.monotonic()
+            self.say(words)
+
     def _left_in_all(self, step: int, left: float) -> list[str]:
         """The time left of the study, at the pace of this group."""
         later = sum(list(self._work.values())[list(self._work).index(self._group) + 1 :]) if self._work else 0

@@ -6,8 +6,10 @@
 Bitwise promises (a run in any company, after any kill) come from `training.parallel` and `group`; this is their order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,6 +26,7 @@ from rnnjax.storage.run_folder import RunFolder, holds_run, open_run
 from rnnjax.studies.analyse import analyse, write_study
 from rnnjax.studies.callback import Callback
 from rnnjax.studies.closing import closing_lines, suggest_addition
+from rnnjax.studies.cluster.computed import record_computed
 from rnnjax.studies.context import RunContext, stop_where_asked
 from rnnjax.studies.datasets import data_hash
 from rnnjax.studies.extension import extension_of
@@ -39,6 +42,10 @@ from rnnjax.studies.train_groups import train_groups
 from rnnjax.training import parallel
 from rnnjax.types import Task
 
+if TYPE_CHECKING:
+    from rnnjax.studies.cluster.engine import Engine
+
+Train = Callable[[RunContext, dict[TaskSpec, Task]], None]
 INITIAL_SEEDS = 1_000_000  # fresh initialisations have seeds from here on, never those of runs
 
 
@@ -51,11 +58,13 @@ def run_study(
     progress: DisplayMode = "live",
     handle_signals: bool = True,
     callback: Callback | None = None,
+    engine: "Engine | None" = None,
 ) -> None:
     """Run a study into the folder `out`, or go on with it.
 
     Args:
         own_code: the user's file that was run before. callback: called after each chunk of training.
+        engine: of a cluster whose workers train the groups.
 
     Raises: every error of `errors`; nothing is written before the settings, the data and the folder are accepted.
     """
@@ -77,17 +86,27 @@ def run_study(
         else:
             run.record(**({"own_code": own_code} if own_code else {}))
             context = RunContext(study, run, display, clock, interruption, callback)
-            analysed = train_and_report(context, tasks, warnings)
+            train = partial(train_by_workers, engine=engine, strict=strict) if engine is not None else train_groups
+            analysed = train_and_report(context, tasks, warnings, train)
             for line in closing_lines(*analysed, out, own_code):
                 display.say(line)
         if run.manifest.get("all_diverged", False):
             raise AllDiverged(f"every run diverged; see {out / 'report.html'}")
 
 
+def train_by_workers(context: RunContext, tasks: dict[TaskSpec, Task], engine: "Engine", strict: bool) -> None:
+    """Have the groups trained by the workers of a cluster, then write their metrics. Raises: as `train_on_cluster`."""
+    from rnnjax.studies.cluster.progress import CollectingDisplay
+    from rnnjax.studies.cluster.train import train_on_cluster
+
+    train_on_cluster(context, tasks, engine, strict)
+    train_groups(context._replace(display=CollectingDisplay(context.display)), tasks)
+
+
 def train_and_report(
-    context: RunContext, tasks: dict[TaskSpec, Task], warnings: list[str]
+    context: RunContext, tasks: dict[TaskSpec, Task], warnings: list[str], train: Train
 ) -> tuple[Results, Sequence[Statement]]:
-    """Every group, then the report; only then is the folder marked as done."""
+    """Every group, then the report; only then is the folder marked as done. Args: train: trains all groups."""
     run, clock = context.run, context.clock
     for warning in [*warnings, *reduced_run_lines(context.study)]:
         context.display.say(warning)
@@ -95,7 +114,8 @@ def train_and_report(
     write_study(run.path, context.study)
     write_series(run, context.study, tasks)
     try:
-        train_groups(context, tasks)
+        train(context, tasks)
+        record_computed(run)
         with clock.phase("probe"):
             for write_results in (write_initial_statistics, write_forecasts, write_predictions):
                 stop_where_asked(context, "stopped; all groups are trained and saved")

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from rnnjax import devices
-from rnnjax.cli.common import run_command, run_user_code
+from rnnjax.cli.common import run_command
 from rnnjax.errors import BadInput
 from rnnjax.networks.cells import CELLS
 from rnnjax.networks.initializers import INITIALIZERS
+from rnnjax.studies.own_code import run_user_code
 from rnnjax.studies.validation import setting_tables
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
