@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.faults import results
+from benchmarks.faults import processes, results
 from benchmarks.faults.kinds import KINDS, Kind
 from rnnjax import devices
 from rnnjax.cli.common import build_parser
@@ -41,8 +41,8 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def core_seconds() -> float:
-    """User and system time of this process and of those that it has waited for."""
-    return sum(os.times()[:4])
+    """User and system time of this process, of those that it has waited for, and of the server's."""
+    return sum(os.times()[:4]) + sum(processes.SPENT.values())
 
 
 def try_kind(name: str, kind: Kind, asked: argparse.Namespace, seed: int) -> results.Entry:

@@ -148,7 +148,12 @@ def letters_trials(count: int, seed: int, folder: Path) -> Trials:
 
 def corruptions_trials(count: int, seed: int, folder: Path) -> Trials:
     """Any file damaged in any way."""
-    rng = random.Random(seed)
+    with studies.shared_programs():
+        yield from corrupted(count, random.Random(seed), folder)
+
+
+def corrupted(count: int, rng: random.Random, folder: Path) -> Trials:
+    """The trials of `corruptions_trials`."""
     whole, right = finished_study(folder)
     half = killed_after(small_study(folder), folder / "half", studies.SETTINGS["save_every"])
     for number, copy in copies(whole, count):

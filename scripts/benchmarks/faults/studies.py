@@ -2,12 +2,14 @@
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rnnjax import probes
 from rnnjax.config.load import load_study
 from rnnjax.config.schema import Study
 from rnnjax.errors import AllDiverged
@@ -15,17 +17,20 @@ from rnnjax.reports.ledger import read_entries
 from rnnjax.reports.site import read_study_report
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.sealed import read_sealed_npz
+from rnnjax.studies import group_setup, run
 from rnnjax.studies.analyse import rejudge
 from rnnjax.studies.load_networks import load_network
 from rnnjax.studies.load_results import load_results
+from rnnjax.studies.prepare import prepare_study
 from rnnjax.studies.resume import load_stored_study
 from rnnjax.studies.run import run_study
 from rnnjax.studies.sampling import SamplingOptions, sample_from_folder
+from rnnjax.training.parallel import compile_program, init_states
 
 STUDY = """
 question = "Does it speak?"
 seeds = 2
-keep = "all"
+keep = "{keep}"
 save_every = {save_every}
 [base]
 optimizer = "adam"
@@ -50,19 +55,19 @@ metric = "final_loss"
 arms = ["*0.5"]
 high = 9.0
 """
-SETTINGS = {"save_every": 20, "steps": 40, "log_every": 20}
+SETTINGS: dict[str, Any] = {"save_every": 20, "steps": 40, "log_every": 20, "keep": "all"}
 SEED = 43  # of the network that is read
 Reader = Callable[[Path], str]  # run folder -> its answer
 
 
-def study_file(folder: Path, **settings: int) -> Path:
+def study_file(folder: Path, **settings: Any) -> Path:
     """The file of the study, below a folder."""
     path = folder / "tiny.toml"
     path.write_text(STUDY.format(**SETTINGS | settings))
     return path
 
 
-def small_study(folder: Path, **settings: int) -> Study:
+def small_study(folder: Path, **settings: Any) -> Study:
     return load_study(study_file(folder, **settings))
 
 
@@ -70,6 +75,32 @@ def run_quietly(study: Study, out: Path, resume: bool = False, **options: Any) -
     """Run a study into a folder. Raises: as `run_study`."""
     run_study(study, out, resume=resume, progress="none", handle_signals=False, **options)
     return out
+
+
+@contextmanager
+def shared_programs() -> Iterator[None]:
+    """Attempts of a study share what is a pure function of it: its checks, its compiled programs, its starts."""
+    before = run.prepare_study, group_setup.compile_program, group_setup.init_states, probes.PROBES
+    run.prepare_study = remember(prepare_study, key=lambda study: repr(study.config))
+    compiled = remember(compile_program, key=lambda runs, data, rows, held_out: (tuple(runs), rows))
+    group_setup.compile_program = compiled
+    group_setup.init_states = remember(init_states, key=lambda runs: tuple(runs))
+    probes.PROBES = {name: remember(probe, key=lambda spec, task: spec) for name, probe in probes.PROBES.items()}
+    try:
+        yield
+    finally:
+        run.prepare_study, group_setup.compile_program, group_setup.init_states, probes.PROBES = before
+
+
+def remember(function: Callable[..., Any], key: Callable[..., Hashable]) -> Callable[..., Any]:
+    known: dict[Hashable, Any] = {}
+
+    def remembered(*arguments: Any) -> Any:
+        if key(*arguments) not in known:
+            known[key(*arguments)] = function(*arguments)
+        return known[key(*arguments)]
+
+    return remembered
 
 
 class Gone(BaseException):
