@@ -50,7 +50,9 @@ def divergences_trials(count: int, seed: int, folder: Path) -> Trials:
     with compiled_once():
         for number in range(count):
             optimizer, cause, slot = cases[chosen[number % len(chosen)]]
-            yield Trial(f"{optimizer}, {cause}", lost_in(optimizer, cause, slot, first_seed=number // len(cases) * BLOCK))
+            yield Trial(
+                f"{optimizer}, {cause}", lost_in(optimizer, cause, slot, first_seed=number // len(cases) * BLOCK)
+            )
 
 
 def lost_in(optimizer: str, cause: str, slot: int, first_seed: int) -> str:
@@ -59,7 +61,9 @@ def lost_in(optimizer: str, cause: str, slot: int, first_seed: int) -> str:
     spec = small_spec(optimizer=optimizer, block=BLOCK, log_every=1)
     runs = [Run(0, spec, HParams(seed=first_seed + i)) for i in range(BLOCK)]
     starts = random_starts(runs)
-    bad_runs = [run._replace(hp=run.hp._replace(learning_rate=rate)) if i == slot else run for i, run in enumerate(runs)]
+    bad_runs = [
+        run._replace(hp=run.hp._replace(learning_rate=rate)) if i == slot else run for i, run in enumerate(runs)
+    ]
     bad_starts = poison(starts, slot) if poison else starts
     calm, stormy = train(runs, starts), train(bad_runs, bad_starts)
     changed = [i for i in range(BLOCK) if i != slot and sha256(row(calm, i)) != sha256(row(stormy, i))]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.faults import processes, studies
-from benchmarks.faults.studies import differences
+from benchmarks.faults.studies import differences, repeated_events
 from benchmarks.faults.trial import Trial, Trials
 from rnnjax.studies.group import KEPT
 
@@ -32,7 +32,11 @@ def is_removing(out: Path) -> bool:
     return len(saved_steps(out)) > KEPT
 
 
-MOMENTS: dict[str, Callable[[Path], bool] | None] = {"at any time": None, "in a save": is_saving, "in a removal": is_removing}
+MOMENTS: dict[str, Callable[[Path], bool] | None] = {
+    "at any time": None,
+    "in a save": is_saving,
+    "in a removal": is_removing,
+}
 ORDER = ("at any time", "in a save", "at any time", "in a removal")
 
 
@@ -43,7 +47,9 @@ def kills_trials(count: int, seed: int, folder: Path) -> Trials:
         kills = min(KILLS_OF_ONE, count - done)
         place = folder / str(done)
         place.mkdir()
-        file = studies.study_file(place, steps=kills * STEPS_OF_A_KILL + 5, save_every=EVERY, log_every=EVERY, keep="last")
+        file = studies.study_file(
+            place, steps=kills * STEPS_OF_A_KILL + 5, save_every=EVERY, log_every=EVERY, keep="last"
+        )
         yield from killed_study(file, kills, rng)
         done += kills
 
@@ -68,7 +74,7 @@ def killed_study(file: Path, kills: int, rng: random.Random) -> Trials:
     lost = f"exit code {code}: {log.read_text()[-300:]}" if code else ""
     if not lost:
         studies.run_quietly(studies.load_study(file), whole)
-        lost = "; ".join(differences(out, whole))
+        lost = "; ".join([*differences(out, whole), *repeated_events(out)])
     yield Trial("the end of a study", lost, {"kills of one study": attempt})
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 PRELOADED = ["rnnjax.cli.study", "rnnjax.studies.run", "rnnjax.doctor", "benchmarks.faults.processes"]
 POLL_SECONDS = 0.002
-LONGEST_WAIT = 600.0  # seconds for anything: the machine may be busy
+LONGEST_WAIT = 1_800.0  # seconds for anything: the machine may be busy
 TICKS = os.sysconf("SC_CLK_TCK")
 
 SPENT: dict[int | None, float] = {}  # process -> its core-seconds when it was last looked at

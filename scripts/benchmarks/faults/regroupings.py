@@ -63,7 +63,9 @@ def regroupings_trials(count: int, seed: int, folder: Path) -> Trials:
         with compiled_once():
             yield from regroup(name, spec, each, rng)
         canary.append(plain_vmap_differs(spec))
-    yield Trial("canary", "" if any(canary) else "a plain vmap has the same bits on all shapes", {"shapes": sum(canary)})
+    yield Trial(
+        "canary", "" if any(canary) else "a plain vmap has the same bits on all shapes", {"shapes": sum(canary)}
+    )
 
 
 def regroup(name: str, spec: Spec, count: int, rng: np.random.Generator) -> Iterator[Trial]:

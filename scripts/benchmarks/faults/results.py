@@ -84,7 +84,12 @@ def write_results(file: Path, kinds: Mapping[str, Entry]) -> None:
 
 def markdown(kinds: Mapping[str, Entry]) -> str:
     """The tables of faults.md."""
-    lines = ["# Faults", "", "Written by `python scripts/faults.py`; what is promised: [promises](../docs/promises.md).", ""]
+    lines = [
+        "# Faults",
+        "",
+        "Written by `python scripts/faults.py`; what is promised: [promises](../docs/promises.md).",
+        "",
+    ]
     lines += [summary_table(kinds), "", "Every test, with the largest of each measured figure:", "", test_table(kinds)]
     return "\n".join(lines) + "\n"
 

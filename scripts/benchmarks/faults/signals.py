@@ -40,7 +40,9 @@ def signalled(file: Path, cache: Path, phase: str, rng: random.Random) -> Trial:
         "compiling": lambda: "compiling" in read(log),
         "training": lambda: ", loss " in read(log),
     }[phase]
-    with processes.started(processes.run_study_command, [str(file), "--out", str(out)], log, {CACHE: str(cache)}) as child:
+    with processes.started(
+        processes.run_study_command, [str(file), "--out", str(out)], log, {CACHE: str(cache)}
+    ) as child:
         processes.wait_for(reached, child)
         time.sleep(rng.uniform(0, 2))
         begun = (out / "manifest.json").exists()

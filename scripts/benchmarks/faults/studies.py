@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rnnjax import probes
 from rnnjax.config.load import load_study
@@ -192,6 +194,23 @@ def differences(one: Path, other: Path) -> list[str]:
     hashes = [read_manifest_of(folder)["state_sha256"] for folder in (one, other)]
     found += ["state_sha256"] if hashes[0] != hashes[1] else []
     return found + [n for n in ("summary.json",) if (one / n).read_bytes() != (other / n).read_bytes()]
+
+
+def repeated_events(out: Path) -> list[str]:
+    """What stands in TensorBoard more than once, and the rows of the record whose loss does not stand there."""
+    steps = read_sealed_npz(out / "metrics" / "group-0.npz")["row_steps"]
+    found = []
+    for arm in (out / "tb").iterdir():
+        events = EventAccumulator(str(arm), size_guidance={"scalars": 0, "histograms": 0, "tensors": 0})
+        events.Reload()
+        for kind, read in (("scalars", events.Scalars), ("histograms", events.Histograms), ("tensors", events.Tensors)):
+            for tag in events.Tags()[kind]:
+                times = Counter(event.step for event in read(tag))
+                found += [f"{arm.name} {tag} {step}" for step, count in times.items() if count > 1]
+        if "e+38" not in arm.name:  # whose runs have no finite loss
+            lost = set(steps.tolist()) - {event.step for event in events.Scalars("loss")}
+            found += [f"{arm.name} loss {step} is lost" for step in sorted(lost)]
+    return found
 
 
 def read_manifest_of(folder: Path) -> Mapping[str, Any]:
