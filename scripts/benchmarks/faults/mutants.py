@@ -104,7 +104,11 @@ MUTANTS = {
         "studies/signals.py", "if signal.getsignal(number) is not signal.SIG_IGN", "if True", "studies/test_signals.py"
     ),
     "formulas in CSV cells": Mutant(
-        "reports/formatting.py", 'text[:1] in "=+-@\\t" and text', "False and text", "reports/test_render.py", "csv"
+        "reports/formatting.py",
+        "text[:1] in FORMULA_STARTS and text",
+        "False and text",
+        "reports/test_render.py",
+        "csv",
     ),
     "control characters printed": Mutant(
         "reports/formatting.py",
