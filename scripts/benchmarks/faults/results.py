@@ -77,7 +77,7 @@ def read_results(file: Path) -> dict[str, Entry]:
 
 def write_results(file: Path, kinds: Mapping[str, Entry]) -> None:
     """Write the JSON file, and the tables beside it. Raises StorageFailed."""
-    ordered = {name: kinds[name] for name in KINDS if name in kinds}
+    ordered = {name: {"promise": KINDS[name].promise} | kinds[name] for name in KINDS if name in kinds}
     write_json(file, {"kinds": ordered})
     write_text(file.with_suffix(".md"), markdown(ordered))
 
