@@ -8,6 +8,7 @@ import pytest
 
 from rnnjax.analysis.rules import RULES
 from rnnjax.cli.documentation import PAGES
+from rnnjax.cli.documentation.faults_table import FAULTS_BEGIN, FAULTS_END, faults_table
 from rnnjax.cli.documentation.registries import registry_names_json
 from rnnjax.cli.documentation.study_keys import KEYS_BEGIN, KEYS_END, TABLES, study_keys
 from rnnjax.cli.documentation.study_table import STUDIES_BEGIN, STUDIES_END, study_table
@@ -55,6 +56,11 @@ def test_the_names_of_the_registries_are_those_of_the_code() -> None:
 
 def test_the_keys_of_a_study_file_are_those_of_the_code() -> None:
     assert between(TEXTS["docs/studies.md"], KEYS_BEGIN, KEYS_END) == study_keys()
+
+
+def test_the_table_of_promises_has_the_figures_of_the_results() -> None:
+    expected = faults_table(ROOT / "results" / "faults.json")
+    assert between(TEXTS["docs/promises.md"], FAULTS_BEGIN, FAULTS_END) == expected
 
 
 def test_the_table_of_studies_has_the_verdicts_of_the_results() -> None:

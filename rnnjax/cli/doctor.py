@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from rnnjax import devices
-from rnnjax.cli.common import add_import_option, build_parser, run_folders
+from rnnjax.cli.common import add_import_option, build_parser, printable, run_folders
 from rnnjax.config.load import load_study
 from rnnjax.config.schema import Study
 from rnnjax.errors import BadInput
@@ -96,7 +96,7 @@ def main() -> None:
     found = None if study is None or asked.sequences is None else examine_file(study.arms[0].spec.task)
     title = str(file)
     if found is not None:
-        print(f"{file}, before any network: {headline(found)}")
+        print(printable(f"{file}, before any network: {headline(found)}"))
     if asked.model is not None:
         from rnnjax.cli.doctor_model import examine_model
 
@@ -108,4 +108,4 @@ def main() -> None:
         title = f"{file or folder}: {arm}"
     report.write(folder, title, found)  # first: a reader of the terminal's text, such as head, may end the program
     report.print_diagnosis(Console(highlight=False), title, found)
-    print(f"done: {folder / 'doctor.html'}")
+    print(printable(f"done: {folder / 'doctor.html'}"))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnjax import devices
-from rnnjax.cli.common import build_parser
+from rnnjax.cli.common import build_parser, printable
 from rnnjax.config.included import find_study
 from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput
@@ -53,7 +53,7 @@ def rejudge_folder(typed: str, folders: list[Path]) -> None:
 
     with hold_for_writing(folders[0]):
         rejudge(study, folders[0])
-    print(f"done: {folders[0] / 'report.html'}")
+    print(printable(f"done: {folders[0] / 'report.html'}"))
 
 
 def main() -> None:
@@ -65,14 +65,14 @@ def main() -> None:
     entries = ledger.read_entries(asked.folders)
     if asked.site is not None:
         site.write_site(asked.site, entries)
-        print(f"done: {asked.site / 'index.html'}")
+        print(printable(f"done: {asked.site / 'index.html'}"))
     if asked.compact is not None:
         write_compact_copies(asked.compact, entries)
     if asked.changes is not None:
         write_changes(asked.changes[0], asked.changes[1], entries)
     if asked.ledger is not None:
         ledger.write_ledger(asked.ledger, entries)
-        print(f"done: {asked.ledger}")
+        print(printable(f"done: {asked.ledger}"))
     if asked.remedies is not None:
         write_remedies(asked.remedies, [entry.folder for entry in entries])
     if asked.symptoms is not None:
@@ -87,7 +87,7 @@ def write_compact_copies(into: Path, entries: "Sequence[Entry]") -> None:
 
     for entry in entries:
         write_compact(entry.folder, into / entry.name)
-        print(f"done: {into / entry.name}")
+        print(printable(f"done: {into / entry.name}"))
 
 
 def write_changes(old: Path, path: Path, entries: "Sequence[Entry]") -> None:
@@ -96,7 +96,7 @@ def write_changes(old: Path, path: Path, entries: "Sequence[Entry]") -> None:
     from rnnjax.storage.files import write_text
 
     write_text(path, changes_markdown(compare_results(old, [entry.folder for entry in entries])))
-    print(f"done: {path}")
+    print(printable(f"done: {path}"))
 
 
 def write_remedies(path: Path, folders: list[Path]) -> None:
@@ -104,7 +104,7 @@ def write_remedies(path: Path, folders: list[Path]) -> None:
     from rnnjax.doctor import remedies
 
     remedies.write_effects(path, remedies.remedy_effects(folders))
-    print(f"done: {path}")
+    print(printable(f"done: {path}"))
 
 
 def rewrite_symptom_table(path: Path) -> None:
@@ -112,7 +112,7 @@ def rewrite_symptom_table(path: Path) -> None:
     from rnnjax.doctor import symptom_table as symptoms
 
     symptoms.write_symptoms(path)
-    print(f"done: {path}")
+    print(printable(f"done: {path}"))
 
 
 def rewrite_reports(entries: "Sequence[Entry]") -> None:
@@ -124,4 +124,4 @@ def rewrite_reports(entries: "Sequence[Entry]") -> None:
     for entry, page in [(entry, site.read_study_report(entry)) for entry in entries]:
         with hold_for_writing(entry.folder):
             write_report(entry.folder, page)
-        print(f"done: {entry.folder / 'report.html'}")
+        print(printable(f"done: {entry.folder / 'report.html'}"))

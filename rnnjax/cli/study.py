@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rnnjax import devices
-from rnnjax.cli.common import HELP_WIDTH, add_import_option, build_parser, run_folders
+from rnnjax.cli.common import HELP_WIDTH, add_import_option, build_parser, printable, run_folders
 from rnnjax.config.included import find_study, included_studies
 from rnnjax.config.load import load_study
 from rnnjax.config.schema import Study
@@ -98,7 +98,8 @@ def find_studies(names: Sequence[str]) -> list[Path]:
     found = [find_study(name) for name in names]
     for study in found:
         if study.hidden is not None:
-            print(f"{study.path}: used instead of the study of that name that comes with rnnjax", file=sys.stderr)
+            words = f"{study.path}: used instead of the study of that name that comes with rnnjax"
+            print(printable(words), file=sys.stderr)
     return [study.path for study in found]
 
 

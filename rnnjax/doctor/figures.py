@@ -13,6 +13,7 @@ from rnnjax.doctor.views import ClassView, SeriesView, Views
 from rnnjax.reports.figures.curves import lag_figure, line_figure
 from rnnjax.reports.figures.intervals import interval_figure
 from rnnjax.reports.figures.traces import CaptionedFigure
+from rnnjax.reports.plot_axes import axis
 
 ARM_NAME = "network"
 BY_STEP = "optimizer steps"  # the x axis of a training curve
@@ -147,7 +148,7 @@ def indicator_curve_figure(finding: Finding, curve: Curve) -> CaptionedFigure:
     else:
         arm = arm._replace(probes={"y": values_nm[:, None]})
         figure = lag_figure([arm], "y", unit=curve.y_title, first_lag=int(curve.x_m[0]), log_y=False).figure
-        figure.update_layout(xaxis_title_text=curve.x_title)
+        figure.update_layout(xaxis=axis(curve.x_title))
     mean = f"Line: mean over {len(values_nm)} {curve.over}; band: its interval, 95%."
     return CaptionedFigure(finding.symptom, mean if len(values_nm) > 1 else "Line: one network.", figure)
 

@@ -1,5 +1,6 @@
 """Figures of the views of an examination, except for texts."""
 
+import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -137,9 +138,9 @@ def trace(name: str, hue: int, **more: Any) -> go.Scatter:
 
 
 def bars(name: str, hue: int, classes: list[str], shares: np.ndarray) -> go.Bar:
-    hover = f"{name} %{{x}}: %{{y:.3g}}<extra></extra>"
+    hover, names = f"{name} %{{x}}: %{{y:.3g}}<extra></extra>", [html.escape(each, quote=False) for each in classes]
     return go.Bar(
-        **legend_entry(name, hue), x=classes, y=shares, hovertemplate=hover, marker_color=series_style(name, hue).light
+        **legend_entry(name, hue), x=names, y=shares, hovertemplate=hover, marker_color=series_style(name, hue).light
     )
 
 

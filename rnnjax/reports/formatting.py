@@ -6,6 +6,7 @@ from typing import Any
 
 from rnnjax.analysis.statistics import LOOKED_UP, Interval
 
+FORMULA_STARTS = "=+-@\t\n\uff1d\uff0b\uff0d\uff20"  # of a cell, for a spreadsheet; four are wide forms
 MISSING = "–"  # no value: the run diverged or never reached that point
 
 # C0, delete and C1; marks, embeddings, overrides and isolates of direction; line separators; halves of a pair
@@ -48,7 +49,7 @@ def csv_cell(cell: Any) -> str:
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
     text = escape_controls(str(cell))
-    return "'" + text if text[:1] in "=+-@\t" and text and not is_number_text(text) else text
+    return "'" + text if text[:1] in FORMULA_STARTS and text and not is_number_text(text) else text
 
 
 def is_number_text(text: str) -> bool:

@@ -14,6 +14,8 @@ import jax
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from rnnjax.reports.formatting import escape_controls
+
 QUIET_SECONDS = 10.0  # seconds between plain lines
 DisplayMode = Literal["live", "plain", "none"]  # a bar on a terminal, else plain lines; plain lines; nothing
 COMPILE_EVENT = "/jax/core/compile/backend_compile_duration"
@@ -101,8 +103,8 @@ class Display:
         self._bar.stop()
 
     def say(self, line: str) -> None:
-        """One line that stays."""
-        self.console.print(line, markup=False, soft_wrap=True)
+        """One line that stays; names and paths in it may hold terminal escape codes."""
+        self.console.print(escape_controls(line), markup=False, soft_wrap=True)
 
     def plan(self, work: dict[str, float]) -> None:
         """The groups that are to be trained, in order, and what each costs in comparison with the others."""

@@ -6,7 +6,6 @@ that a bad config is refused before JAX is imported.
 
 import codecs
 import importlib.util
-import json
 import os
 import subprocess
 import sys
@@ -18,14 +17,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from rnnjax import devices
 from rnnjax.cli.common import run_command
-from rnnjax.config.fields import FIELDS
 from rnnjax.config.load import load_study
-from rnnjax.config.schema import Study
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
 from rnnjax.storage import files
@@ -34,7 +29,6 @@ from rnnjax.storage.run_folder import open_run
 from rnnjax.studies.analyse import write_study
 from rnnjax.studies.datasets import data_hash, load_tasks, read_source_text
 from rnnjax.studies.prepare import prepare_study
-from rnnjax.tasks import TASKS
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "study.py"
@@ -701,110 +695,3 @@ def test_rows_82_84_a_bad_environment(environment: dict[str, str], words: str, t
     assert finished.returncode == 2 and "Traceback" not in finished.stderr
     assert words in said(finished)[-1] and said(finished)[-1].startswith("rnnjax: error: ")
     assert [path.name for path in tmp_path.iterdir()] == [STUDY]
-
-
-# ------------------------------------------------------------------------------------------- generated configs
-
-NAMES = [*FIELDS, "inputs", "task", "seed", "learing_rate", "x"]
-NUMBERS = st.one_of(
-    st.integers(-3, 100),
-    st.sampled_from([2**31 - 1, 2**31, 2**32, 2**63, 10**12, -(10**30)]),
-    st.floats(width=64),
-    st.sampled_from([0.5, 1e-50, 1e39, 1e300]),
-)
-WORDS = st.one_of(st.sampled_from(["tanh", "sum", "carried", "", "text", "orthogonal"]), st.text(max_size=8))
-VALUES = st.one_of(NUMBERS, WORDS, st.booleans(), st.lists(NUMBERS, max_size=2), st.just({"a": 1}))
-GOOD = {
-    "hidden": st.integers(1, 99),
-    "learning_rate": st.floats(0.01, 1),
-    "carry": st.sampled_from(["carried", "reset"]),
-}
-TABLE = st.one_of(
-    *2 * [st.fixed_dictionaries({}, optional=GOOD)], st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=3)
-)
-AXIS = st.one_of(
-    st.fixed_dictionaries({}, optional={name: st.lists(good, max_size=3) for name, good in GOOD.items()}),
-    st.dictionaries(st.sampled_from(NAMES), st.one_of(VALUES, st.lists(VALUES, max_size=4)), max_size=2),
-)
-CONFIG = st.fixed_dictionaries(
-    {"question": st.one_of(st.just("q"), st.just("q"), VALUES)},
-    optional={
-        "base": TABLE,
-        "axes": st.lists(AXIS, max_size=2),
-        "seeds": st.one_of(st.integers(1, 9), st.lists(st.integers(0, 9), max_size=3), VALUES),
-        "save_every": st.one_of(st.integers(1, 99), VALUES),
-        "probes": st.dictionaries(st.sampled_from(["spectrum", "text", "x"]), st.one_of(st.integers(2, 9), VALUES)),
-        "initial_statistics": st.one_of(VALUES, st.fixed_dictionaries({"count": NUMBERS, "arms": st.just(["*"])})),
-    },
-)
-
-
-def toml(value: Any) -> str:
-    """A value as inline TOML."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(key)} = {toml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(toml, value)) + "]"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=True) if value.isascii() else json.dumps(ascii(value))
-    return json.dumps(value) if isinstance(value, bool) else repr(value)
-
-
-SEEN = {"studies": 0, "refusals": 0}
-
-
-@settings(max_examples=300, derandomize=True, deadline=None, suppress_health_check=[*HealthCheck])
-@given(
-    CONFIG, st.lists(st.sampled_from(["hidden=3", "steps=0", "hidden", "x=1", "task.path=[", "steps=7"]), max_size=2)
-)
-def check_config(folder: Path, table: dict[str, Any], overrides: list[str]) -> None:
-    path = folder / STUDY
-    path.write_text("\n".join(f"{name} = {toml(value)}" for name, value in table.items()))
-    try:
-        assert isinstance(load_study(path, overrides), Study)
-        SEEN["studies"] += 1
-    except BadInput as error:
-        assert len(str(error).splitlines()) == 1, error
-        SEEN["refusals"] += 1
-
-
-@pytest.mark.slow
-def test_any_config_is_a_study_or_refused(tmp_path: Path) -> None:
-    SEEN.update(studies=0, refusals=0)
-    check_config(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [STUDY]
-    assert min(SEEN.values()) >= 10, SEEN
-
-
-PIECES = st.one_of(
-    st.binary(max_size=60),
-    st.text(max_size=60).map(lambda text: text.encode("utf-8", "surrogatepass")),
-    st.text("ab \r\n", max_size=60).map(str.encode),
-    st.sampled_from([codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF32_LE, b"\0", b"the cat sat " * 20]),
-)
-ENCODINGS = st.sampled_from(
-    ["utf-8", "utf-8", "latin-1", "utf-16", "utf-32", "utf-7", "idna", "punycode", "undefined", "?"]
-)
-
-
-@settings(max_examples=400, derandomize=True, deadline=None, suppress_health_check=[*HealthCheck])
-@given(st.lists(PIECES, max_size=4).map(b"".join), ENCODINGS, st.sampled_from([1e-9, 0.1, 0.5, 0.999999]))
-def check_corpus(folder: Path, raw: bytes, encoding: str, share: float) -> None:
-    path = folder / "corpus.txt"
-    path.write_bytes(raw)
-    spec = TaskSpec(name="text", path=str(path), encoding=encoding, validation=share)
-    try:
-        source = read_source_text(spec, MEMORY)
-        assert source is not None
-        task = TASKS["text"](spec, source.text)
-        assert len(task.train_N) + len(task.validation_N) == len(source.text)
-        SEEN["studies"] += 1
-    except BadInput as error:
-        assert len(str(error).splitlines()) == 1, error
-        SEEN["refusals"] += 1
-
-
-def test_any_corpus_is_a_task_or_refused(tmp_path: Path) -> None:
-    SEEN.update(studies=0, refusals=0)
-    check_corpus(tmp_path)
-    assert min(SEEN.values()) >= 10, SEEN

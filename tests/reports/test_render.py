@@ -12,25 +12,18 @@ from pathlib import Path
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from hostile import LAST, LOSS, full_page_of, page_of
 from plotly.offline.offline import get_plotlyjs_version
 
 from rnnjax.analysis.statistics import Interval
 from rnnjax.errors import StorageFailed
 from rnnjax.reports.document import (
     VERDICTS,
-    Choice,
-    Contradiction,
     Cost,
-    Explorer,
-    GridCell,
-    IntervalRow,
-    JudgedCriterion,
-    Question,
     Report,
     ReportSettings,
     ReportTable,
     Sample,
-    Statement,
     TableCell,
 )
 from rnnjax.reports.figures.traces import CaptionedFigure
@@ -40,8 +33,6 @@ from rnnjax.reports.plotly_script import SCRIPT
 from rnnjax.reports.render import backticks_to_code, write_report
 
 HOSTILE = "</script><script>alert(1)</script><!-- <script> -->\"' onload=x"
-LOSS = Interval(1.1234, 1.1011, 1.1457, 32, "t, 95%")
-LAST = Interval(2.5, 2.25, 2.75, 29, "BCa bootstrap, 95%")
 
 
 class _Nodes(HTMLParser):
@@ -75,80 +66,14 @@ class _Nodes(HTMLParser):
         self.text += data
 
 
-def _page(word: str = "word", figures: int = 2) -> Report:
-    """A page that has this word wherever a word can come from outside."""
-    figure = go.Figure(go.Scatter(x=[1, 2], y=[1.0, math.nan], name=word), layout={"meta": {"dark": {}}, "title": word})
-    table = ReportTable(
-        "loss", f"Loss {word}", ["arm", "loss", word], [[word, LOSS, 7], ["none", None, math.nan]], word
-    )
-    return Report(
-        title=f"Title {word}",
-        question=f"Question {word}?",
-        statements=[
-            Statement(
-                f"init/{verdict}",
-                f"It is {verdict} {word}",
-                f"{word}.txt",
-                word,
-                verdict,
-                LAST,
-                word,
-                f"Why {word}",
-                [
-                    JudgedCriterion(
-                        f"Part {word}", word, "refuted", word, [IntervalRow(word, LAST, 2.0, 3.0, "refuted")], 3
-                    )
-                ],
-                f"Remark {word}",
-            )
-            for verdict in VERDICTS
-        ],
-        hypothesis=f"Hypothesis {word}",
-        protocol=[f"Protocol {word}"],
-        settings=ReportSettings(
-            {word: {"gain": 1.5}, "other": {"gain": math.inf, word: word}}, {"corpus": word, "H": 64}
-        ),
-        figures=[CaptionedFigure(f"Figure {word}", f"Caption {word}", figure)] * figures,
-        tables=[table],
-        samples=[
-            Sample(word, decoder, step, word, role)
-            for decoder in ("greedy", word)
-            for step in (0, 3000)
-            for role in (f"Role {word}", "")
-        ],
-        questions=[Question(f"Asked {word}?", f"Answered {word}: 1.5 [1.2, 1.8], n = 32.", [IntervalRow(word, LAST)])],
-        advice=[f"Advice {word}"],
-        cost=Cost({"compile": 12.5, "train": 100.0}, f"machine {word}"),
-        answer=[f"Sentence {word}"],
-        key_figures=1,
-    )
-
-
-def _full(word: str = "word") -> Report:
-    """With the chapters that few reports have, and a table that is too wide for a page."""
-    cells = [GridCell([0, 0], [LAST, word], word, 1, True), GridCell([1, 0], [None, 7], word, 2, False)]
-    grid = Explorer([Choice(word, [word, "b"])], Choice("rows", [word]), [word, "size"], "lowest", cells, word)
-    said = Contradiction(f"Twice {word}", ["init/refuted", f"other/{word}"], f"The data {word}")
-    wide = ReportTable(
-        "metrics",
-        f"Metrics {word}",
-        ["arm", *(f"{word} {i}" for i in range(9))],
-        [[word, *[LOSS] * 9]],
-        word,
-        [f"{word} 3"],
-    )
-    page = _page(word)
-    return page._replace(explorer=grid, contradictions=[said], tables=[*page.tables, wide])
-
-
 def _written(folder: Path, report: Report) -> tuple[str, str]:
     write_report(folder, report)
     return (folder / "report.html").read_text(), (folder / "report.md").read_text()
 
 
 def test_hostile_words_make_no_node(tmp_path: Path) -> None:
-    tame, _ = _written(tmp_path / "tame", _full())
-    hostile, markdown = _written(tmp_path / "hostile", _full(HOSTILE))
+    tame, _ = _written(tmp_path / "tame", full_page_of())
+    hostile, markdown = _written(tmp_path / "hostile", full_page_of(HOSTILE))
     wanted, found = _Nodes(tame), _Nodes(hostile)
     assert found.tags.count("script") == wanted.tags.count("script") == 6  # two figures, plotly, three of ours
     assert (found.tags, found.attributes) == (wanted.tags, wanted.attributes)
@@ -164,22 +89,22 @@ def test_backticks_make_code_and_nothing_else() -> None:
 
 def test_a_table_without_rows_is_its_note(tmp_path: Path) -> None:
     page, markdown = _written(
-        tmp_path, _page()._replace(tables=[ReportTable("none", "Nothing", ["arm"], [], "Too few.")])
+        tmp_path, page_of()._replace(tables=[ReportTable("none", "Nothing", ["arm"], [], "Too few.")])
     )
     assert "Too few." in page and "<table" not in page.split('id="tables"')[1].split('id="methods"')[0]
     assert "Too few." in markdown and "| arm |" not in markdown.split("## Tables")[1].split("## Methods")[0]
 
 
 def test_overrides_are_reported(tmp_path: Path) -> None:
-    for form in _written(tmp_path / "other", _page()._replace(overrides="steps 5,000 (file: 30,000)")):
+    for form in _written(tmp_path / "other", page_of()._replace(overrides="steps 5,000 (file: 30,000)")):
         text = re.sub(r"[*]|<[^>]*>", "", form)
         assert "Overrides: steps 5,000 (file: 30,000). Claims refer to the unmodified study." in text
-    for form in _written(tmp_path / "unmodified", _page()):
+    for form in _written(tmp_path / "unmodified", page_of()):
         assert "Overrides" not in form and "unmodified" not in form
 
 
 def test_the_policy_lets_exactly_our_scripts_run(tmp_path: Path) -> None:
-    nodes = _Nodes(_written(tmp_path, _full())[0])
+    nodes = _Nodes(_written(tmp_path, full_page_of())[0])
     assert nodes.policy.startswith("default-src 'none'; ")
     allowed = re.findall(r"'sha256-([^']+)'", nodes.policy.split("script-src")[1].split(";")[0])
     runs = [script for script in nodes.scripts if not script.startswith("{")]
@@ -190,8 +115,8 @@ def test_the_policy_lets_exactly_our_scripts_run(tmp_path: Path) -> None:
 
 
 def test_plotly_is_one_small_file_and_only_if_needed(tmp_path: Path) -> None:
-    with_figures, _ = _written(tmp_path / "with", _page(figures=2))
-    without, _ = _written(tmp_path / "without", _page(figures=0))
+    with_figures, _ = _written(tmp_path / "with", page_of(figures=2))
+    without, _ = _written(tmp_path / "without", page_of(figures=0))
     assert with_figures.count('<script src="plotly.min.js"></script>') == 1 and len(with_figures) < 100_000
     assert 1e6 < (tmp_path / "with" / "plotly.min.js").stat().st_size < 1.3e6
     assert len(without) < 60_000 and without.count("<script") == 1 and "'self'" not in without
@@ -208,11 +133,11 @@ def test_plotly_has_the_version_that_figures_are_written_with() -> None:
 def test_a_trace_that_the_bundle_cannot_draw_is_refused(tmp_path: Path) -> None:
     heat = CaptionedFigure("Heat", "Caption", go.Figure(go.Heatmap(z=[[1.0]]), layout={"meta": {"dark": {}}}))
     with pytest.raises(ValueError, match="traces of type heatmap"):
-        write_report(tmp_path, _page()._replace(figures=[heat]))
+        write_report(tmp_path, page_of()._replace(figures=[heat]))
 
 
 def test_figures_are_json_without_nan(tmp_path: Path) -> None:
-    nodes = _Nodes(_written(tmp_path, _page(HOSTILE))[0])
+    nodes = _Nodes(_written(tmp_path, page_of(HOSTILE))[0])
     figures = [json.loads(script) for script in nodes.scripts if script.startswith("{")]
     assert len(figures) == 2 and figures[0]["data"][0]["y"] == [1.0, None]
     assert figures[0]["data"][0]["name"] == HOSTILE
@@ -221,7 +146,7 @@ def test_figures_are_json_without_nan(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["html", "markdown"])
 def test_the_answer_comes_first(tmp_path: Path, kind: int) -> None:
-    text = _written(tmp_path, _page())[kind]
+    text = _written(tmp_path, page_of())[kind]
     first = ["It is confirmed word", "Figure word"][:: 1 if kind else -1]  # the key figure is on the first screen
     words = ["Question word", "Sentence word", *first, "Asked word", "Advice word", "Loss word"]
     words += ["Protocol word", "machine word"]
@@ -230,7 +155,7 @@ def test_the_answer_comes_first(tmp_path: Path, kind: int) -> None:
 
 
 def test_answer_verdicts_and_key_figures_are_open_and_the_rest_is_folded(tmp_path: Path) -> None:
-    html = _written(tmp_path, _full())[0]
+    html = _written(tmp_path, full_page_of())[0]
     shown = re.sub(r"<details.*?</summary>|<script.*?</script>", "", html.split('class="chapter"')[0], flags=re.S)
     folded = html.split('class="chapter"', 1)[1]
     assert 'id="figure-1"' in shown and 'id="figure-2"' not in shown and 'id="figure-2"' in folded
@@ -241,13 +166,13 @@ def test_answer_verdicts_and_key_figures_are_open_and_the_rest_is_folded(tmp_pat
 
 
 def test_the_reasons_for_a_verdict_are_in_its_row(tmp_path: Path) -> None:
-    row = _written(tmp_path, _page())[0].split('id="statement-2"')[1].split("</tr>")[0]
+    row = _written(tmp_path, page_of())[0].split('id="statement-2"')[1].split("</tr>")[0]
     for part in ("refuted", "It is refuted word", "init/refuted", "Why word", "Expected: word", "BCa bootstrap, 95%"):
         assert part in row
 
 
 def test_no_table_is_wider_than_a_page_and_none_loses_a_column(tmp_path: Path) -> None:
-    html, markdown = _written(tmp_path, _full())
+    html, markdown = _written(tmp_path, full_page_of())
     tables = [re.findall(r"<th scope=\"col\"[^>]*>(.*?)</th>", table) for table in html.split("<table")[1:]]
     assert max(map(len, tables)) <= MAX_COLUMNS
     assert {f"word {i}" for i in range(9)} <= {head for table in tables for head in table}
@@ -261,7 +186,7 @@ def test_markdown_is_short_whatever_the_study(tmp_path: Path) -> None:
     tables.append(ReportTable("long", "Long", ["arm", "loss", "x"], rows * 9))
     samples = [Sample(f"arm {i}", "greedy", 100, "text") for i in range(50)]
     settings = ReportSettings({f"arm {i}": {"gain": i} for i in range(99)}, {"cell": "elman"})
-    _, markdown = _written(tmp_path, _page()._replace(tables=tables, samples=samples, settings=settings))
+    _, markdown = _written(tmp_path, page_of()._replace(tables=tables, samples=samples, settings=settings))
     assert markdown.count("\n") < 300
     assert markdown.count("```text") == 3 and "arm 0, greedy" in markdown and "arm 49, greedy" in markdown
     assert re.findall(r"^- \[tables/(\w+)", markdown, re.M) == ["t3", "t4", "t5", "t6", "t7", "t8", "long"]
@@ -270,7 +195,7 @@ def test_markdown_is_short_whatever_the_study(tmp_path: Path) -> None:
 def test_a_chapter_with_nothing_in_it_is_left_out(tmp_path: Path) -> None:
     none = {"hypothesis": "", "samples": [], "questions": [], "statements": [], "advice": [], "tables": []}
     anchors = {"samples", "questions", "advice", "explorer", "contradictions", "tables", "figures"}
-    for page, there in ((_full(), anchors), (_page(figures=0)._replace(**none), set())):
+    for page, there in ((full_page_of(), anchors), (page_of(figures=0)._replace(**none), set())):
         html, markdown = _written(tmp_path / str(len(there)), page)
         assert {anchor for anchor in anchors if f'id="{anchor}"' in html} == there
         assert {anchor for anchor in anchors if f'href="#{anchor}"' in html} == there
@@ -280,7 +205,7 @@ def test_a_chapter_with_nothing_in_it_is_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["html", "markdown"])
 def test_a_contradiction_names_its_statements_and_what_the_data_say(tmp_path: Path, kind: int) -> None:
-    text = _written(tmp_path, _full())[kind].split("Contradictions between documents")[-1].split("</details>")[0]
+    text = _written(tmp_path, full_page_of())[kind].split("Contradictions between documents")[-1].split("</details>")[0]
     assert re.search("Twice word.*init/refuted.* against .*other/word.*The data word", text, re.S)
     if kind == 0:
         assert '<a href="#statement-2"><code>init/refuted</code></a>' in text
@@ -289,7 +214,7 @@ def test_a_contradiction_names_its_statements_and_what_the_data_say(tmp_path: Pa
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["html", "markdown"])
 def test_without_scripts_the_grid_is_a_table(tmp_path: Path, kind: int) -> None:
-    text = re.sub(r"<script.*?</script>|<[^>]*>", " ", _written(tmp_path, _full())[kind], flags=re.S)
+    text = re.sub(r"<script.*?</script>|<[^>]*>", " ", _written(tmp_path, full_page_of())[kind], flags=re.S)
     grid = text.split("Cell by cell" if kind == 0 else "## Prediction exercise")[1].split("Answer")[0].replace("\\", "")
     if kind == 1:
         grid = grid.split("##")[0]
@@ -300,7 +225,7 @@ def test_without_scripts_the_grid_is_a_table(tmp_path: Path, kind: int) -> None:
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["html", "markdown"])
 def test_every_statement_has_its_verdict_with_interval_and_n(tmp_path: Path, kind: int) -> None:
-    text = _written(tmp_path, _page())[kind]
+    text = _written(tmp_path, page_of())[kind]
     for verdict, mark in VERDICTS.items():
         judged = re.search(rf"{re.escape(mark)}(?:(?!init/).)*init/{verdict}\b.*?(Why|\n)", text, flags=re.S)
         assert judged, verdict
@@ -311,7 +236,7 @@ def test_every_statement_has_its_verdict_with_interval_and_n(tmp_path: Path, kin
 
 @pytest.mark.parametrize("kind", [0, 1], ids=["html", "markdown"])
 def test_a_tables_numbers_have_interval_n_and_method(tmp_path: Path, kind: int) -> None:
-    text = re.sub(r"<[^>]*>", "", _written(tmp_path, _page())[kind].split(("Table 1", "## Tables")[kind])[1]).replace(
+    text = re.sub(r"<[^>]*>", "", _written(tmp_path, page_of())[kind].split(("Table 1", "## Tables")[kind])[1]).replace(
         "\\", ""
     )
     assert re.search(r"1\.123 \[1\.101, 1\.146\],? n (= )?32", text)
@@ -320,7 +245,7 @@ def test_a_tables_numbers_have_interval_n_and_method(tmp_path: Path, kind: int) 
 
 
 def test_an_unknown_verdict_and_a_bad_table_name_are_refused(tmp_path: Path) -> None:
-    page = _page()
+    page = page_of()
     with pytest.raises(ValueError, match="init/confirmed: verdict must be one of .*, got 'proved'"):
         write_report(tmp_path, page._replace(statements=[page.statements[0]._replace(verdict="proved")]))
     with pytest.raises(ValueError, match="file name"):
@@ -331,12 +256,13 @@ def test_an_unknown_verdict_and_a_bad_table_name_are_refused(tmp_path: Path) -> 
 def test_csv_is_exact_and_harmless(tmp_path: Path) -> None:
     rows: list[list[TableCell]] = [
         ["=1+1", LOSS, -3.5],
+        ["\uff1d1+1", None, "\n=1"],
         ["+x", None, "-4e-3"],
         ["@a,b", LAST, math.nan],
         ["-", None, "\x1b"],
         ["-inf", None, 2],
     ]
-    write_report(tmp_path, _page()._replace(tables=[ReportTable("t", "T", ["=arm", "loss", "x"], rows)]))
+    write_report(tmp_path, page_of()._replace(tables=[ReportTable("t", "T", ["=arm", "loss", "x"], rows)]))
     with open(tmp_path / "tables" / "t.csv", newline="") as file:
         header, *body = csv.reader(file)
     assert header == ["'=arm", "loss", "loss low", "loss high", "loss n", "loss method", "x"]
@@ -346,7 +272,7 @@ def test_csv_is_exact_and_harmless(tmp_path: Path) -> None:
 
 
 def test_markdown_tables_keep_their_columns(tmp_path: Path) -> None:
-    _, markdown = _written(tmp_path, _page("a | b\n*c* `d` _e_ final_loss \\"))
+    _, markdown = _written(tmp_path, page_of("a | b\n*c* `d` _e_ final_loss \\"))
     rows = [line for line in markdown.split("## Tables")[1].split("## Methods")[0].splitlines() if line.startswith("|")]
     assert len(rows) == 4
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {4}
@@ -354,13 +280,13 @@ def test_markdown_tables_keep_their_columns(tmp_path: Path) -> None:
 
 
 def test_a_code_fence_holds_any_sample(tmp_path: Path) -> None:
-    _, markdown = _written(tmp_path, _page("a\n````\n# b"))
+    _, markdown = _written(tmp_path, page_of("a\n````\n# b"))
     assert "`````text\na\n````\n# b\n`````" in markdown
 
 
 def test_unseen_characters_are_spelled_out(tmp_path: Path) -> None:
     word = "a\x1b[31m\u202eb\x00\u2066\x85\ud800 c\td\u00e9"
-    page, markdown = _written(tmp_path, _page(word))
+    page, markdown = _written(tmp_path, page_of(word))
     spelled = "a\\x1b[31m\\u202eb\\x00\\u2066\\x85\\ud800 c\td\u00e9"
     assert escape_controls(word) == spelled and escape_controls("a\nb") == "a\nb"
     assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page + markdown)
@@ -406,4 +332,4 @@ def test_an_empty_page_is_a_page(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageFailed, match="file"):
-        write_report(tmp_path / "file", _page())
+        write_report(tmp_path / "file", page_of())

@@ -1,21 +1,18 @@
 """A study that is killed, stopped or cut anywhere ends bitwise as the one that was not.
 
-Real processes are killed at random times (RNNJAX_KILLS of them, 3 by default); what can be said exactly (every
-boundary, every leaf of a checkpoint, every chunk length) is tried in this process. Random choices hang on SEED.
+What can be said exactly (every boundary, every leaf of a checkpoint, every chunk length) is tried in this process;
+tests/faults/ kills real ones at random times.
 """
 
 import contextlib
 import json
 import os
-import random
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,27 +20,22 @@ import jax
 import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from rnnjax import probes as diagnostics
+from benchmarks.faults.studies import differences, repeated_events, shared_programs
 from rnnjax.config.load import load_study
 from rnnjax.errors import AllDiverged, Stopped
 from rnnjax.storage.checkpoints import Checkpoints
 from rnnjax.storage.sealed import read_sealed_npz
-from rnnjax.studies import group, group_setup
+from rnnjax.studies import group
 from rnnjax.studies import run as run_module
 from rnnjax.studies.group import GroupTrainer
 from rnnjax.studies.load_results import load_results
-from rnnjax.studies.prepare import prepare_study
 from rnnjax.studies.run import run_study
-from rnnjax.training.parallel import compile_program, init_states
 
 pytestmark = [pytest.mark.slow, pytest.mark.optimised]  # when a run stops learning depends on its bits
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "study.py"
-SEED = random.SystemRandom().randrange(2**32)
-KILLS = int(os.environ.get("RNNJAX_KILLS", "3"))
 STEPS, EVERY = 205, 20  # the last row of the record and the last interval are short
 
 TINY = """
@@ -92,32 +84,6 @@ def manifest(out: Path) -> dict[str, Any]:
     return found
 
 
-def differences(one: Path, other: Path) -> list[str]:
-    """What is not bitwise equal in two finished studies: the final state, arrays of the metrics file, the summary."""
-    ours, theirs = arrays(one), arrays(other)
-    assert ours.keys() == theirs.keys()
-    found = [name for name in ours if ours[name].tobytes() != theirs[name].tobytes()]
-    if manifest(one)["state_sha256"] != manifest(other)["state_sha256"]:
-        found.append("state_sha256")
-    return found + [name for name in ("summary.json",) if (one / name).read_bytes() != (other / name).read_bytes()]
-
-
-def repeated_events(out: Path, steps: np.ndarray) -> list[str]:
-    """What stands in TensorBoard more than once, and the rows of the record whose loss does not stand there."""
-    found = []
-    for arm in (out / "tb").iterdir():
-        events = EventAccumulator(str(arm), size_guidance={"scalars": 0, "histograms": 0, "tensors": 0})
-        events.Reload()
-        for kind, read in (("scalars", events.Scalars), ("histograms", events.Histograms), ("tensors", events.Tensors)):
-            for tag in events.Tags()[kind]:
-                times = Counter(event.step for event in read(tag))
-                found += [f"{arm.name} {tag} {step}" for step, count in times.items() if count > 1]
-        if "e+38" not in arm.name:  # whose runs have no finite loss
-            lost = set(steps.tolist()) - {event.step for event in events.Scalars("loss")}
-            found += [f"{arm.name} loss {step} is lost" for step in sorted(lost)]
-    return found
-
-
 # --------------------------------------------------------------------------------------------------- in this process
 
 
@@ -136,25 +102,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture(scope="module", autouse=True)
 def compiled_once() -> Iterator[None]:
     """The attempts of a study share what is a pure function of it; the real processes below make all of it anew."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "prepare_study", once(prepare_study, key=lambda study: repr(study.config)))
-        compiled = once(compile_program, key=lambda runs, data, rows, held_out: (tuple(runs), rows))
-        patch.setattr(group_setup, "compile_program", compiled)
-        patch.setattr(group_setup, "init_states", once(init_states, key=tuple))
-        probes = {name: once(probe, key=lambda spec, task: spec) for name, probe in diagnostics.PROBES.items()}
-        patch.setattr(diagnostics, "PROBES", probes)
+    with shared_programs():
         yield
-
-
-def once(function: Callable[..., Any], key: Callable[..., Hashable]) -> Callable[..., Any]:
-    known: dict[Hashable, Any] = {}
-
-    def remembered(*arguments: Any) -> Any:
-        if key(*arguments) not in known:
-            known[key(*arguments)] = function(*arguments)
-        return known[key(*arguments)]
-
-    return remembered
 
 
 class Killed(BaseException):
@@ -205,7 +154,7 @@ def test_the_study_is_what_it_should_be(whole: Path) -> None:
     assert (found["diverged_at"] >= 0).tolist() == [False] * 6 + [True] * 3
     assert found["row_steps"].tolist() == [*range(10, 201, 10), 205]
     assert np.isfinite(found["rows/loss"][:3]).all() and np.isfinite(found["probes/validation_loss"][:3, [0, -1]]).all()
-    assert not repeated_events(whole, found["row_steps"])
+    assert not repeated_events(whole)
 
 
 @pytest.mark.parametrize("step", [*range(EVERY, STEPS, EVERY), STEPS])
@@ -213,7 +162,7 @@ def test_resume_at_every_boundary(step: int, tiny: Path, whole: Path, tmp_path: 
     out = killed_at(step, tiny, tmp_path / "out")
     run(tiny, out, resume=True)
     assert differences(out, whole) == []
-    assert repeated_events(out, arrays(out)["row_steps"]) == []
+    assert repeated_events(out) == []
     assert manifest(out)["attempt"] == 2
 
 
@@ -228,14 +177,14 @@ def test_damaged_curves_are_written_again(damage: str, tiny: Path, half: Path, w
         path.write_bytes(data if damage == "flipped" else data[:middle])
     run(tiny, out, resume=True)
     assert differences(out, whole) == []
-    assert repeated_events(out, arrays(out)["row_steps"]) == []
+    assert repeated_events(out) == []
 
 
 def test_what_was_drawn_after_the_last_save_is_drawn_once(tiny: Path, whole: Path, tmp_path: Path) -> None:
     out = killed_at(100, tiny, tmp_path / "out", saved=False)
     run(tiny, out, resume=True)
     assert differences(out, whole) == []
-    assert repeated_events(out, arrays(out)["row_steps"]) == []
+    assert repeated_events(out) == []
 
 
 def test_resume_after_the_last_step_repeats_no_event(
@@ -247,7 +196,7 @@ def test_resume_after_the_last_step_repeats_no_event(
         run(tiny, out)
     run(tiny, out, resume=True)
     assert differences(out, whole) == []
-    assert repeated_events(out, arrays(out)["row_steps"]) == []
+    assert repeated_events(out) == []
 
 
 def raising(error: BaseException) -> Callable[..., None]:
@@ -415,46 +364,6 @@ def saved_steps(out: Path) -> list[int]:
     folder = out / "checkpoints" / "group-0"
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     return sorted(int(name) for name in names if name.isdecimal())
-
-
-def is_saving(out: Path) -> bool:
-    return any((out / "checkpoints" / "group-0").glob("*.orbax-checkpoint-tmp*"))
-
-
-def kill_and_go_on(file: Path, out: Path, cache: Path, kills: int, draw: random.Random) -> int:
-    """Run a study to its end, killing it at most `kills` times on the way. Returns: the kills that hit."""
-    hit = 0
-    while True:
-        log, before = out.with_suffix(f".{hit}.log"), saved_steps(out)
-        resume = ["--resume"] if (out / "manifest.json").exists() else []
-        with process(log, cache, file, "--out", out, *resume) as child:
-            newer = wait_for(lambda before=before: saved_steps(out) > before, child, log)  # past its first save
-            if hit < kills and newer:
-                time.sleep(draw.uniform(0, 0.5))
-                if draw.random() < 0.5:
-                    wait_for(lambda: is_saving(out), child, log)
-                    time.sleep(draw.uniform(0, 0.01))
-                child.kill()
-            assert child.wait(60) in (0, -signal.SIGKILL), log.read_text()
-            words = log.read_text()
-            going_on = re.search(r"going on from step ([\d,]+)", words)
-            assert (int(going_on[1].replace(",", "")) if going_on else None) == (before[-1] if before else None), words
-            assert "damaged" not in words and "Traceback" not in words, words
-            if child.returncode == 0:
-                return hit
-            hit += 1
-
-
-def test_random_kills(tmp_path: Path, cache: Path) -> None:
-    file = study_file(tmp_path, steps=605, save_every=10, rates=[0.01, 0.02])
-    whole, draw, hit, tries = tmp_path / "whole", random.Random(SEED), 0, 0
-    assert kill_and_go_on(file, whole, cache, 0, draw) == 0
-    while hit < KILLS:
-        out = tmp_path / f"out-{tries}"
-        hit, tries = hit + kill_and_go_on(file, out, cache, KILLS - hit, draw), tries + 1
-        assert differences(out, whole) == [], f"SEED = {SEED}"
-        assert repeated_events(out, arrays(out)["row_steps"]) == [], f"SEED = {SEED}"
-        assert tries <= KILLS, "the study is too short to be killed"
 
 
 @pytest.mark.parametrize("numbers", [{signal.SIGTERM: 143}, {signal.SIGINT: 130, signal.SIGHUP: 129}])

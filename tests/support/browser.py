@@ -28,7 +28,7 @@ def pipe() -> tuple[int, int]:
 
 
 class Browser:
-    """One Chromium with one page. `errors` holds every message of a page that is one."""
+    """One Chromium with one page. `errors` holds every message of a page that is one, `requests` what it loads."""
 
     def __init__(self) -> None:
         assert CHROMIUM
@@ -41,10 +41,11 @@ class Browser:
         os.close(theirs), os.close(out)
         self._rest, self._number, self._session = b"", 0, ""
         self.errors: list[str] = []
+        self.requests: list[str] = []
         self.loaded = False
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log"):
+        for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(f"{domain}.enable")
 
     def __enter__(self) -> "Browser":
@@ -79,6 +80,10 @@ class Browser:
         self.loaded |= method == "Page.loadEventFired"
         if method == "Runtime.exceptionThrown":
             self.errors.append(str(params["exceptionDetails"]))
+        elif method == "Network.requestWillBeSent":
+            self.requests.append(params["request"]["url"])
+        elif method == "Page.javascriptDialogOpening":
+            self.errors.append(f"a dialog: {params['message']}")
         elif method == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             self.errors.append(str(params["entry"]))
         elif method == "Runtime.consoleAPICalled" and params["type"] in ("error", "warning", "assert"):

@@ -440,18 +440,6 @@ def test_any_table_comes_back(data: st.DataObject, writer: str, names: list[str]
     assert (found.row_labels is not None) == index
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.text(string.digits + ",;.\n\t ab-\"'%:/", max_size=60))
-def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
-    for fields in ({}, {"header": "yes"}, {"delimiter": "blanks"}, {"decimal": "comma", "missing": "drop"}):
-        try:
-            found = table(text, **fields)  # type: ignore[arg-type]
-        except BadInput as error:
-            assert "\n" not in str(error) and str(error).startswith("task.")
-        else:
-            assert np.isfinite(found.values_ND).all() and found.values_ND.shape[1] == len(found.names) > 0
-
-
 # Choosing the layout
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from rnnjax.cli.documentation.api_page import api_page
 from rnnjax.cli.documentation.cells_page import cells_page
 from rnnjax.cli.documentation.command_page import command_page
+from rnnjax.cli.documentation.faults_table import FAULTS_BEGIN, FAULTS_END, faults_table
 from rnnjax.cli.documentation.metrics_page import metrics_page
 from rnnjax.cli.documentation.performance_page import performance_page
 from rnnjax.cli.documentation.probes_page import probes_page
@@ -45,8 +46,9 @@ def write_pages(root: Path) -> list[Path]:
     studies = read_entries(sorted((root / "results").iterdir()))
     replace_between(docs / "studies.md", KEYS_BEGIN, KEYS_END, study_keys())
     replace_between(readme, STUDIES_BEGIN, STUDIES_END, study_table(studies))
+    replace_between(docs / "promises.md", FAULTS_BEGIN, FAULTS_END, faults_table(root / "results" / "faults.json"))
     write_symptoms(docs / "troubleshooting.md")
     write_text(REGISTRY_NAMES, registry_names_json())
     write_ledger(docs / "ledger.md", studies)
-    pages = [docs / name for name in (*PAGES, "studies.md", "troubleshooting.md", "ledger.md")]
+    pages = [docs / name for name in (*PAGES, "studies.md", "promises.md", "troubleshooting.md", "ledger.md")]
     return [*pages, REGISTRY_NAMES, readme]

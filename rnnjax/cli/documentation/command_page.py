@@ -18,8 +18,8 @@ Every command prints its options with `--help`. Options cannot be abbreviated. A
 
 `rnnjax bench` (speed, [performance.md](performance.md)), `scripts/releases.py` (speed and bits of several releases of
 JAX, [reproducibility.md](reproducibility.md#releases)) and `scripts/casebook.py` (accuracy of the doctor,
-[troubleshooting.md](troubleshooting.md)) measure rnnjax itself; `scripts/docs.py`
-writes the generated pages of docs/."""
+[troubleshooting.md](troubleshooting.md)) measure rnnjax itself, as does `scripts/faults.py` (kills, damage, bad input,
+[promises.md](promises.md)); `scripts/docs.py` writes the generated pages of docs/."""
 
 
 def command_page() -> str:

@@ -6,43 +6,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from rnnjax.config.load import load_study
+from benchmarks.faults.studies import READERS, run_quietly, small_study
 from rnnjax.errors import DamagedState, FolderRefused, RnnjaxError
-from rnnjax.reports.ledger import read_entries
-from rnnjax.reports.site import read_study_report
 from rnnjax.storage.run_folder import hold_for_writing
 from rnnjax.studies.load_networks import load_network
 from rnnjax.studies.load_results import load_results
-from rnnjax.studies.resume import load_stored_study
-from rnnjax.studies.run import run_study
 
-STUDY = """
-question = "Does it speak?"
-seeds = 2
-keep = "all"
-save_every = 20
-[base]
-hidden = 4
-window = 5
-steps = 40
-log_every = 20
-block = 2
-task.characters = 400
-[[axes]]
-recurrent_gain = [0.5, 1.0]
-[[claims]]
-id = "speak/low"
-text = "The loss is low."
-stated = "low"
-[[claims.criteria]]
-rule = "bound"
-metric = "final_loss"
-arms = ["*0.5"]
-high = 9.0
-"""
 JSON_FILES = ("manifest.json", "study.json", "summary.json", "page.json")
 LETTERS = 25  # changed in each file
 
@@ -51,40 +22,12 @@ LETTERS = 25  # changed in each file
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished study of two arms with two seeds, and its checkpoints of steps 20 and 40."""
     place = tmp_path_factory.mktemp("damage")
-    (place / "tiny.toml").write_text(STUDY)
-    run_study(load_study(place / "tiny.toml"), place / "out")
-    return place / "out"
+    return run_quietly(small_study(place), place / "out")
 
 
 @pytest.fixture
 def copy(folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder, tmp_path / "out"))
-
-
-def network_of(folder: Path) -> str:
-    loaded = load_network(folder, None, 43)
-    sums = {
-        str(np.asarray(leaf).sum()) for layer in loaded.params.values() for leaf in layer.values() if leaf is not None
-    }
-    return repr((loaded.arm, loaded.step, loaded.vocabulary, loaded.spec, loaded.hp, sorted(sums), loaded.prompt))
-
-
-def losses(folder: Path) -> str:
-    results = load_results(folder)
-    return repr([(arm.name, {name: values.tolist() for name, values in arm.metrics.items()}) for arm in results.arms])
-
-
-def page(folder: Path) -> str:
-    [entry] = read_entries([folder])
-    return repr((entry._replace(folder=Path()), read_study_report(entry)))
-
-
-def stored(folder: Path) -> str:
-    study = load_stored_study(folder)
-    return repr((study.file.claims, study.config, study.seeds))
-
-
-READERS: tuple[Callable[[Path], str], ...] = (network_of, losses, page, stored)
 
 
 @pytest.mark.parametrize("name", JSON_FILES)
