@@ -32,6 +32,7 @@ from rnnjax.probes.memory.symbol_recall import memory
 from rnnjax.probes.optimization.clipping import updates
 from rnnjax.probes.optimization.epoch_direction import passes
 from rnnjax.probes.optimization.gradient_coverage import coverage
+from rnnjax.probes.prediction.classes import classes
 from rnnjax.probes.prediction.loss_by_position import by_position
 from rnnjax.probes.prediction.validation import validation
 from rnnjax.probes.series.batch_mixing import batches
@@ -42,6 +43,7 @@ from rnnjax.probes.words.novel_words import novel_words
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.settings.metrics import Metric
 from rnnjax.tasks import TASKS
+from rnnjax.tasks.sequences.arrays import raw_from_lists
 from rnnjax.training.state import init_state
 from rnnjax.types import Facts, Probe, Task
 
@@ -75,12 +77,14 @@ PROBES: dict[str, Callable[[Spec, Task], Probe | Facts]] = {
     "lyapunov": lyapunov,
     "fixed_points": fixed_points,
     "dimension": dimension,
+    "classes": classes,
 }
 
 
 SEQUENCE_PROBES = (
     "spectrum",
     "validation",
+    "classes",
     "identities",
     "documented",
     "lyapunov",
@@ -124,14 +128,16 @@ EXAMPLES = (
     Spec(cell="lstm", task=TaskSpec(name="text"), window=16),
     Spec(task=TaskSpec(name="series"), window=16),
     Spec(task=TaskSpec(name="recall"), window=16),
+    Spec(task=TaskSpec(name="sequences", path="a.npz"), window=4),
 )
+EXAMPLE_SOURCES = {"sequences": raw_from_lists([np.zeros((4, 2))] * 90, ["CLASS", "OTHER"] * 45)}  # else: included data
 
 
 def all_metrics() -> dict[str, dict[str, Metric]]:
     """The metrics of every probe by its name, those of all EXAMPLES together. Nothing is compiled."""
     found: dict[str, dict[str, Metric]] = {name: {} for name in PROBES}
     for example in EXAMPLES:
-        task = TASKS[example.task.name](example.task, None)
+        task = TASKS[example.task.name](example.task, EXAMPLE_SOURCES.get(example.task.name))
         spec = replace(example, inputs=task.inputs, outputs=task.outputs, loss=task.loss)
         for name, probe in applicable(PROBES, spec, task).items():
             found[name] |= probe.metrics

@@ -4,18 +4,21 @@ import numpy as np
 
 from rnnjax.analysis.classification import confusion, log_shares, prior_values, recalls
 from rnnjax.analysis.predictions import CLASS_METRICS, Predictions, prediction_metrics, rmse
-from rnnjax.analysis.results import Results
+from rnnjax.analysis.results import ArmResult, Results, at_probe_steps
 from rnnjax.analysis.statistics import Interval, estimate_mean
 from rnnjax.reports.document import ReportTable, TableCell
 from rnnjax.reports.figures.confusions import confusion_figure
+from rnnjax.reports.figures.curves import probe_figure
 from rnnjax.reports.figures.traces import CaptionedFigure
 from rnnjax.reports.forecasts import steers_training
 from rnnjax.reports.formatting import format_value
+from rnnjax.settings.metrics import CLASS_RECALL
 
 MOST_CLASSES = 40  # in a table of classes
 MOST_EXAMPLES = 20
 LENGTH_GROUPS = 4
 MOST_SENTENCES = 4  # one for each arm; of more arms the table tells
+MOST_CURVES = 12  # classes of a figure of curves
 MOST_SQUARES = 25  # classes of a map
 STEERED = " The loss on these sequences steered training (patience or plateau), so the numbers are a little too good."
 CLASS_WORDS = {"label": "labels", "tags": "tags", "next": "symbols"}
@@ -46,16 +49,29 @@ def sequence_tables(results: Results) -> list[ReportTable]:
 
 
 def sequence_figures(results: Results) -> list[CaptionedFigure]:
-    """The confusion of the classes of the baseline arm; none of values, of symbols, or of very many classes."""
+    """Recalls over training and the confusion of the classes of the baseline arm; none of values or of symbols."""
     if not results.predictions:
         return []
     name, first = baseline(results)
+    [arm] = [one for one in results.arms if one.name == name]
+    curves = class_curves(arm)
     tables = confusions(first) if 1 < len(first.classes) <= MOST_SQUARES and first.predict != "next" else []
-    return (
-        [confusion_figure(first.classes, np.stack(tables), f"Which class is taken for which ({name})")]
-        if tables
-        else []
-    )
+    if not tables:
+        return curves
+    return [*curves, confusion_figure(first.classes, np.stack(tables), f"Which class is taken for which ({name})")]
+
+
+def class_curves(arm: ArmResult) -> list[CaptionedFigure]:
+    """The recall of each class over training, a curve for each class; none without the probe `classes`."""
+    found = [name for name in arm.probes if name.startswith(f"{CLASS_RECALL}[")]
+    if not 1 < len(found) <= MOST_CURVES:
+        return []
+    curves = [
+        at_probe_steps(arm, name)._replace(name=name[len(CLASS_RECALL) + 1 : -1], probes={CLASS_RECALL: values})
+        for name, values in ((name, at_probe_steps(arm, name).probes[name]) for name in found)
+    ]
+    unit = "share of the class that is found"
+    return [probe_figure(curves, CLASS_RECALL, f"Held-out recall of each class over training ({arm.name})", unit)]
 
 
 def baseline(results: Results) -> tuple[str, Predictions]:

@@ -24,6 +24,7 @@ UNITS_OF_LOSS = {
 }
 
 
+ACCURACY, CLASS_RECALL = "held_out_accuracy", "class_recall"  # of a probe; the second with the class in brackets
 SHARE, CORRELATION = (0.0, 1.0), (-1.0, 1.0)  # ranges of metrics
 
 

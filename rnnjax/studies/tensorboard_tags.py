@@ -13,6 +13,7 @@ import numpy as np
 
 from rnnjax.config.schema import Study, judged_metrics, requested_metrics
 from rnnjax.reports.arm_styles import families, family
+from rnnjax.settings.metrics import ACCURACY, CLASS_RECALL
 from rnnjax.storage.event_files import ALIVE, Chart, CurveTag
 from rnnjax.training.state import StepMetrics
 
@@ -51,7 +52,8 @@ class BoardPlan(NamedTuple):
         if self.everything:
             return list(values)
         fixed = len(LOSS_TAGS) + len(set(self.families.values())) + len(StepMetrics._fields) + MOST_RESULTS
-        asked = [name for name in dict.fromkeys([*self.asked, HELD_OUT]) if name in values]
+        of_classes = [name for name in values if name == ACCURACY or name.startswith(f"{CLASS_RECALL}[")]
+        asked = [name for name in dict.fromkeys([*self.asked, HELD_OUT, *of_classes]) if name in values]
         return (asked or list(values))[: MOST_CARDS - fixed]
 
     def results_among(self, metrics: Iterable[str]) -> list[str]:

@@ -13,7 +13,7 @@ from probe_values import hp_of_seeds, start_states, values_with_run_axis
 from rnnjax.errors import BadInput
 from rnnjax.networks.cells import NATIVE_CELLS
 from rnnjax.networks.initializers import INITIALIZERS
-from rnnjax.probes import EXAMPLES, PROBES, all_metrics, applicable, outline
+from rnnjax.probes import EXAMPLE_SOURCES, EXAMPLES, PROBES, all_metrics, applicable, outline
 from rnnjax.probes.dynamics.gradients import (
     JACOBIAN_STEPS,
     LAGS,
@@ -99,7 +99,7 @@ def speed(name: str, network: dict[str, Any]) -> list[pytest.MarkDecorator]:
 PAIRS = [
     pytest.param(name, network, id="-".join(map(str, [name, *network.values()])), marks=speed(name, network))
     for name in PROBES
-    if name not in ("categories", "novel_words", *OF_SERIES)
+    if name not in ("categories", "novel_words", "classes", *OF_SERIES)
     for network in (NETWORKS if name in OF_EVERY_CELL else [NETWORKS[0], NETWORKS[-1]])
 ]
 
@@ -109,7 +109,7 @@ def test_contract_of_a_probe(name: str, network: dict[str, Any]) -> None:
     """Numbers with a run axis; that of a run does not come from its neighbours.
 
     Probes that read the grammar's words have theirs in test_novel_words.py, those of a series in
-    test_sensitivity.py.
+    test_sensitivity.py, that of classes in test_classes.py.
     """
     spec = spec_of(**network)
     if name == "spectrum" and spec.cell.startswith("flax"):
@@ -167,7 +167,7 @@ MANY_PROBES = ("grammar", "text")
 )
 def test_metrics_describe_the_values(example: Spec) -> None:
     """Of every probe on every kind of task, without a compilation."""
-    task = TASKS[example.task.name](example.task, None)
+    task = TASKS[example.task.name](example.task, EXAMPLE_SOURCES.get(example.task.name))
     spec = replace(example, inputs=task.inputs, outputs=task.outputs, loss=task.loss)
     for probe in applicable(PROBES, spec, task).values():
         check_metrics(probe, outline(probe, spec))
