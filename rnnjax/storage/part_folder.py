@@ -107,7 +107,14 @@ def is_held_by(folder: Path, owner: str) -> bool:
 
 def request_stop(folder: Path, reason: str) -> None:
     """Ask all processes that train parts of a run folder to save and stop. Raises StorageFailed."""
+    check_work(folder)
     files.write_text(folder / WORK / "stop", reason)
+
+
+def check_work(folder: Path) -> None:
+    """Raises StorageFailed where a run folder was removed meanwhile: it must not come back by what is written."""
+    if not (folder / WORK).is_dir():
+        raise StorageFailed(f"{folder} was removed while a study was running in it")
 
 
 def stop_requested(folder: Path) -> bool:
@@ -128,6 +135,7 @@ def read_attempts(folder: Path, part: str) -> list[Attempt]:
 
 def write_attempts(folder: Path, part: str, attempts: list[Attempt]) -> None:
     """Raises StorageFailed."""
+    check_work(folder)
     write_sealed_json(folder / WORK / f"{part}.json", {"attempts": to_results_json(attempts)})
 
 

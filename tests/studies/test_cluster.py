@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from rnnjax import devices
 from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput, FolderRefused, Stopped
+from rnnjax.reports.methods import describe_machine
 from rnnjax.storage import part_folder
 from rnnjax.storage.event_files import ArmCurves
 from rnnjax.storage.manifest import machine_fingerprint
@@ -163,7 +164,11 @@ def test_unlike_machines_are_refused_or_marked(asked: tuple[RunFolder, list[Part
     part_folder.write_attempts(run.path, job.part.folder, [attempt | {"machine": other}])
     record_computed(run)
     assert run.manifest["one_machine"] is False
-    assert run.manifest["computed"]["group-0"][0]["machine"]["platform"]["isa"] == ["sse4_2"]
+    [entry] = run.manifest["computed"]["group-0"]
+    assert entry["machine"]["platform"]["isa"] == ["sse4_2"]
+    assert "unlike" not in describe_machine(run.manifest), "one machine has computed all"
+    run.record(computed={"group-0": [entry, entry | {"host": "b", "machine": job.machine}]})
+    assert describe_machine(run.manifest).endswith("computed on unlike machines: group-0 on a / group-0 on b")
     assert not (run.path / "work").exists()
 
 

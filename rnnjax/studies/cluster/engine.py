@@ -186,7 +186,7 @@ def connected(address: Address) -> Iterator[Engine]:
 
     Raises: BadInput where no scheduler answers.
     """
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its errors come to us as exceptions
+    silence_logs()
     with dask.config.set(SETTINGS), contextlib.ExitStack() as stack:
         if address.kind == "scheduler":
             yield Engine(stack.enter_context(connect(address.scheduler)), address.scheduler, None)
@@ -197,6 +197,13 @@ def connected(address: Address) -> Iterator[Engine]:
         client = stack.enter_context(connect(cluster.scheduler_address))
         workers = stack.enter_context(LocalWorkers(cluster.scheduler_address, address.workers, logs))
         yield Engine(client, cluster.scheduler_address, workers)
+
+
+def silence_logs() -> None:
+    """Keep the logs of dask off the terminal, those of closed connections too: its errors come to us as exceptions."""
+    names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in ("distributed", "tornado")]
+    for name in [*names, "asyncio"]:  # the levels of loggers below `distributed` are their own
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextlib.contextmanager

@@ -4,12 +4,13 @@ The results are files. What is left to do when all parts are trained, `train_gro
 every group is read from its checkpoints, and its metrics are written.
 """
 
+import contextlib
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rnnjax import errors
-from rnnjax.errors import ClusterFailed, RnnjaxError, Stopped
+from rnnjax.errors import ClusterFailed, RnnjaxError, Stopped, StorageFailed
 from rnnjax.settings import TaskSpec
 from rnnjax.storage.files import storage_errors
 from rnnjax.storage.part_folder import WORK, read_attempts, read_owner, request_stop, withdraw_stop
@@ -57,6 +58,8 @@ def train_on_cluster(context: RunContext, tasks: dict[TaskSpec, Task], engine: "
     jobs = [job for job in jobs if not (folder / "checkpoints" / job.part.folder / str(last_step(job))).exists()]
     display = ClusterDisplay(context.display, {job.part.folder: (last_step(job), count_runs(job)) for job in jobs})
     display.plan(workers, len(groups))
+    for address in [address for address, threads in engine.workers().items() if threads > 1]:
+        context.display.say(f"{address}: trains one part at a time; start it with --nthreads 1")
     Dispatcher(context, engine, watch, display).run(jobs)
 
 
@@ -133,10 +136,11 @@ class Dispatcher:
                 self.look()
                 time.sleep(POLL_SECONDS)
         except ClusterFailed as error:
-            request_stop(self.folder, str(error))
+            self.stop(str(error))
             raise ClusterFailed(f"{error}; what was trained is saved; to go on: {self.command()}") from None
         except Exception:
-            request_stop(self.folder, "an error")
+            with contextlib.suppress(StorageFailed):  # the first error is the one to show
+                self.stop("an error")
             raise
         if self.failure is not None:
             kind: type[RnnjaxError] = getattr(errors, self.failure.error)

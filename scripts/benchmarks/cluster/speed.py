@@ -23,7 +23,7 @@ task.characters = 5_000
 GRID = 'activation = ["tanh", "relu"]\nlearning_rate = [0.003, 0.01]'  # two groups of 16 runs
 TINY = "window = [{windows}]"  # a group for each window
 SMALL = {"hidden": 4, "steps": 100}
-GROUPS = (2, 8)
+GROUPS = (2, 6)
 
 
 def measure_speed(folder: Path, steps: int, hidden: int) -> dict[str, Any]:
