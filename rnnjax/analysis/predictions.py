@@ -111,8 +111,8 @@ def value_metrics(predictions: Predictions, outputs_RO: np.ndarray) -> dict[str,
     rmse_O = rmse(outputs_RO - truth_RO)
     spread_O = truth_RO.std(axis=0)
     found = {"r2": mean_known(1 - ratio(rmse_O, spread_O) ** 2)}
-    for level, said_RO in predictions.levels.items():
-        found[f"skill_{level}"] = mean_known(1 - ratio(rmse_O, rmse(said_RO - truth_RO)))
+    for level, predicted_RO in predictions.levels.items():
+        found[f"skill_{level}"] = mean_known(1 - ratio(rmse_O, rmse(predicted_RO - truth_RO)))
     mae_O = np.abs(outputs_RO - truth_RO).mean(axis=0)
     if len(predictions.scale_O):
         found["mase"] = mean_known(ratio(mae_O, predictions.scale_O))

@@ -31,9 +31,9 @@ def value_losses(train: SequenceSet, held_out: SequenceSet) -> dict[str, float]:
 
 def next_row_losses(train: SequenceSet, held_out: SequenceSet) -> dict[str, float]:
     """As `value_losses`, and the errors of simple forecasts: {"chance", "persistence", "linear", "seasonal"}."""
-    said = next_row_levels(train, held_out)
+    forecasts = next_row_levels(train, held_out)
     names = {"last": "persistence"}
-    errors = {names.get(name, name): np.mean((held_out.targets_R - one) ** 2) for name, one in said.items()}
+    errors = {names.get(name, name): np.mean((held_out.targets_R - one) ** 2) for name, one in forecasts.items()}
     return value_losses(train, held_out) | {name: float(error) for name, error in errors.items()}
 
 
