@@ -1,4 +1,4 @@
-"""What a trained network does: Lyapunov exponents, fixed points, and every probe, from Python."""
+"""The dynamics of a trained network, from Python: Lyapunov exponents, fixed points, and every probe."""
 
 from collections.abc import Callable
 from functools import partial
@@ -168,7 +168,7 @@ def measure_probe(network: Network | TrainResult, probe: str) -> dict[str, np.nd
 
 
 def networks_of(network: Any) -> Networks:
-    """What both kinds of trained networks have. Raises BadInput for anything else."""
+    """The R networks of a `Network` or a `TrainResult`, batched. Raises BadInput for anything else."""
     if isinstance(network, TrainResult):
         runs = [Run(0, network.spec, network.hp._replace(seed=seed)) for seed in network.seeds]
         return Networks(network.spec.program, stack_hparams(runs), network.params, network.task)

@@ -91,7 +91,7 @@ def write_compact_copies(into: Path, entries: "Sequence[Entry]") -> None:
 
 
 def write_changes(old: Path, path: Path, entries: "Sequence[Entry]") -> None:
-    """What differs between two sets of results."""
+    """Write the differences between two sets of results."""
     from rnnjax.reports.changes import changes_markdown, compare_results
     from rnnjax.storage.files import write_text
 

@@ -1,4 +1,4 @@
-"""Do outputs depend on padding, or on the other sequences of a packed row? Measured by changing these inputs."""
+"""Dependence of outputs on padding and on the other sequences of a packed row, measured by changing these inputs."""
 
 from functools import partial
 from typing import Any

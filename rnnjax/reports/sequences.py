@@ -15,7 +15,7 @@ from rnnjax.reports.formatting import format_value
 MOST_CLASSES = 40  # in a table of classes
 MOST_EXAMPLES = 20
 LENGTH_GROUPS = 4
-MOST_SENTENCES = 4  # one for each arm; of more arms the table tells
+MOST_SENTENCES = 4  # one for each arm; of more arms the baseline alone, the table has all
 MOST_SQUARES = 25  # classes of a map
 STEERED = " The loss on these sequences steered training (patience or plateau), so the numbers are a little too good."
 CLASS_WORDS = {"label": "labels", "tags": "tags", "next": "symbols"}
@@ -76,7 +76,7 @@ def sequence_sentences(results: Results) -> list[str]:
 
 
 def targets_word(predictions: Predictions) -> str:
-    """What a target belongs to."""
+    """The unit that a target belongs to: a sequence or a step."""
     return "sequences" if predictions.predict in ("label", "values") else "steps"
 
 

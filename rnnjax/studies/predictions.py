@@ -40,7 +40,7 @@ def write_predictions(run: RunFolder, study: Study, tasks: dict[TaskSpec, Task])
 
 
 def arm_predictions(networks: Sequence[LoadedNetwork], task: Task) -> Predictions:
-    """What some networks of one arm predict of the held-out sequences of their task."""
+    """The predictions of the held-out sequences of a task by the networks of one arm."""
     assert task.sequences is not None
     parts, held_out = task.sequences, task.sequences.validation
     window = held_out_sequences_window(parts, task.outputs, ())

@@ -67,7 +67,7 @@ def task_windows(task: Task, values_N: np.ndarray, batch: int, window: int) -> W
 
 
 def training_data(task: Task, spec: Spec) -> WindowData | SequencePool:
-    """What training reads: windows, or a pool of sequences. Raises: as `task_windows`."""
+    """The training data: windows, or a pool of sequences. Raises: as `task_windows`."""
     if task.sequences is not None:
         return training_pool(task.sequences, task.target_scale_O)
     return task_windows(task, task.train_N, spec.batch, spec.window)

@@ -57,7 +57,7 @@ def data_indicators(data: SequenceData, predicted: NetworkPredictions | None = N
 
 
 def empty_indicators(places: Sequence[str]) -> tuple[dict[str, Indicator], dict[str, Curve], dict[str, str]]:
-    """How many sequences have no step; values, curves and remarks. Args: places: of them."""
+    """The number of sequences without a step: values, curves and remarks. Args: places: where they stand."""
     values = {"empty": Indicator(np.array([float(len(places))]), "network")}
     if not places:
         return values, {}, {}
@@ -66,7 +66,7 @@ def empty_indicators(places: Sequence[str]) -> tuple[dict[str, Indicator], dict[
 
 
 def foreseeable(fit: LabelFit | None) -> dict[str, Indicator]:
-    """label_saved: the share of the squared error that a simple predictor saves; 0 where labels fit by chance."""
+    """label_saved: the share of the squared error that a simple predictor removes; 0 where labels fit by chance."""
     return {} if fit is None else {"label_saved": Indicator(np.array([fit.saved]), "network")}
 
 
@@ -81,7 +81,7 @@ def held_out_predictions(setup: ExaminationInput, observations: Observations) ->
 
 
 def padding_remark(values: Mapping[str, np.ndarray]) -> str:
-    """What changed besides the outputs, and by which change of the padding."""
+    """The change of outputs and state in words, by each change of the padding."""
     names = {"padding_read": "by other values in it", "padding_added": "by more of it"}
     found = [f"{float(np.mean(values[name])):.3g} {text}" for name, text in names.items() if name in values]
     state = "; the state after the window changes too" if np.any(values.get("state_read", 0) > 0) else ""

@@ -30,7 +30,7 @@ class LabelFit(NamedTuple):
 
 
 class NetworkPredictions(NamedTuple):
-    """What n networks predict for held-out sequences."""
+    """Predictions of n networks for held-out sequences."""
 
     sequences: SequenceSet
     outputs_nRO: np.ndarray  # at each of their steps
@@ -96,12 +96,12 @@ def label_test(sequences: SequenceSet, kernel: str) -> tuple[float, float]:
 
 
 def linear_gram(features_NF: np.ndarray) -> np.ndarray:
-    """Inner products."""
+    """Inner products of the features, divided by their number [N, N]."""
     return features_NF @ features_NF.T / max(features_NF.shape[1], 1)
 
 
 def smooth_gram(features_NF: np.ndarray) -> np.ndarray:
-    """exp(-d^2 / median of d^2)."""
+    """exp(-d^2 / median of d^2) of the distances d of the features [N, N]."""
     squares_N = np.sum(features_NF**2, axis=1)
     apart_NN = np.maximum(squares_N[:, None] + squares_N[None] - 2 * features_NF @ features_NF.T, 0)
     return np.exp(-apart_NN / max(float(np.median(apart_NN)), 1e-12))

@@ -16,14 +16,14 @@ MIN_DIFFERENT = 10  # other rows: with fewer, a constant end may be a content
 
 
 class LengthLeak(NamedTuple):
-    """How much of the label a length gives."""
+    """The share of the label's loss that a length explains."""
 
-    share: float  # of the loss of the class shares, or of the variance, that it saves
+    share: float  # of the cross-entropy of the class shares, or of the variance
     remark: str
 
 
 def length_leak(data: SequenceData) -> LengthLeak | None:
-    """The length that gives most of the label: of the sequence, or without the value that it is filled up with.
+    """The length that explains most of the label: of the sequence, or without the value that it is filled up with.
 
     None with too few sequences, or without one target of each.
     """
@@ -47,7 +47,7 @@ def describe(name: str, lengths_N: np.ndarray, targets_NC: np.ndarray, ids: bool
 
 
 def saved_share(lengths_N: np.ndarray, targets_NC: np.ndarray, ids: bool) -> float:
-    """What the targets of the sequences with the nearest lengths, in other folds, save of the loss of their mean."""
+    """1 - loss / that of the mean target, of predictions by the sequences of nearest length in other folds."""
     if not np.ptp(lengths_N):
         return 0.0
     fold_N, predicted_NC, mean_NC = random_folds(len(lengths_N)), np.zeros_like(targets_NC), np.zeros_like(targets_NC)

@@ -101,7 +101,7 @@ def lyapunov_metrics(drives: Sequence[str]) -> Mapping[str, Metric]:
 
 
 class DriveStreams(NamedTuple):
-    """What X streams read, S of them for each drive one after the other, and the steps whose growth counts."""
+    """Inputs of X streams, S of them for each drive one after the other, and the steps whose growth counts."""
 
     inputs_TX: np.ndarray  # [T, X, ...]
     own_TX: np.ndarray  # bool, where the network reads its own output instead
@@ -109,7 +109,7 @@ class DriveStreams(NamedTuple):
 
 
 class Lengths(NamedTuple):
-    """How many streams there are of each drive, and for how long."""
+    """The number of streams of each drive, and their steps."""
 
     starts: int  # S
     transient: int  # steps after which a drive counts

@@ -107,7 +107,7 @@ def summarise(values_n: np.ndarray, below: float | None) -> Interval | None:
 
 
 def caption(arms: Sequence[ArmResult], below: float | None) -> str:
-    """What line and bar are, and what became of runs that diverged."""
+    """The meaning of line and bar, and the treatment of runs that diverged."""
     line, interval = ("mean", "t") if below is None else ("share", "Clopper-Pearson")
     diverged = sum(int((arm.diverged_at >= 0).sum()) for arm in arms)
     counted = "left out" if below is None else "counted as not below"

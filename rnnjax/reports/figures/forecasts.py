@@ -88,5 +88,5 @@ def add_line(figure: go.Figure, name: str, color: str, labels: Sequence[str], y:
 
 
 def legend_meta(name: str, color: str) -> dict[str, str]:
-    """What the page needs for its legend."""
+    """The values that the page needs for its legend."""
     return {"family": name, "label": name, "symbol": "circle", "color": color}

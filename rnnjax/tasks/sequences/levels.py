@@ -1,4 +1,4 @@
-"""Reference losses of sequences: what predictors that read nothing, or only the last row, lose on the held-out part."""
+"""Reference losses of sequences: held-out losses of predictors that read nothing, or the last rows alone."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def prior_log_loss(train: SequenceSet, held_out: SequenceSet, classes: int) -> f
 
 
 def class_counts(sequences: SequenceSet, classes: int) -> np.ndarray:
-    """How often each class is a target that counts [O]."""
+    """The number of targets of each class that count [O]."""
     counted = sequences.targets_R[sequences.loss_mask_R > 0]
     return np.bincount(counted, minlength=classes)
 

@@ -1,4 +1,4 @@
-"""What a file of sequences gives, whatever its form: steps, targets and where each sequence stands in the file."""
+"""Sequences as read from a file of any form: steps, targets and the place of each sequence in the file."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

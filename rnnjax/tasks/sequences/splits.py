@@ -55,7 +55,7 @@ def group_part(raw: RawSequences, settings: TaskSpec) -> np.ndarray:
 
 
 def chosen_ranks(order_N: np.ndarray, settings: TaskSpec) -> np.ndarray:
-    """Every so-many-th of some numbers in an order is held out [N]: of a stretch of any length the same share."""
+    """True [N] for the held-out numbers, evenly spread over an order, so that any stretch of it has the same share."""
     count = len(order_N)
     if settings.folds:
         if settings.folds > count:

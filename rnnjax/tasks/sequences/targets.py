@@ -114,7 +114,7 @@ def value_rows(raw: RawSequences) -> list[np.ndarray]:
 
 
 def parse_value(value: Any) -> Any:
-    """A word that is a number as that number."""
+    """The number that a word stands for; any other value as it is."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:
@@ -129,7 +129,7 @@ def class_weights(counts_O: np.ndarray, way: str) -> tuple[float, ...]:
 
 
 def join_sequences(pairs: Pairs, chosen: np.ndarray, names: Sequence[str]) -> SequenceSet:
-    """Some of the sequences, one after the other."""
+    """The chosen sequences, one after the other."""
     lengths = [len(pairs.inputs[n]) for n in chosen]
     return SequenceSet(
         np.concatenate([pairs.inputs[n] for n in chosen]),

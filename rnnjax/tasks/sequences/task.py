@@ -139,7 +139,7 @@ def training_lengths(settings: TaskSpec, lengths_N: np.ndarray, longest: int) ->
 
 
 def join_parts(first: SequenceSet, second: SequenceSet) -> SequenceSet:
-    """Two parts as one set."""
+    """The sequences of two sets as one set."""
     return SequenceSet(
         np.concatenate([first.inputs_R, second.inputs_R]),
         np.concatenate([first.targets_R, second.targets_R]),
