@@ -95,13 +95,14 @@ def pool_of(lengths: tuple[int, ...], packed: bool = False, **more: object) -> S
     return training_pool(SequenceParts(DATA, DATA, lengths, packed, **more), ())  # type: ignore[arg-type]
 
 
+# Without optimisation, which takes less time; one program for all pools with the same shapes.
+PROGRAM = jax.jit(
+    compute_gradient, static_argnames=("spec", "hp"), compiler_options={"xla_backend_optimization_level": 0}
+)
+
+
 def gradient(spec: Spec, hp: HParams, pool: SequencePool, state: TrainState, step: int = 0) -> WindowGradient:
-    """Compiled without optimisation, which takes less time."""
-    program = jax.jit(
-        lambda state, step: compute_gradient(spec, hp, pool, state, step),
-        compiler_options={"xla_backend_optimization_level": 0},
-    )
-    return program(state.replace(step=jnp.int32(step)), jnp.int32(step))
+    return PROGRAM(spec, hp, pool, state.replace(step=jnp.int32(step)), jnp.int32(step))
 
 
 def of_rows(rows: SequenceRows) -> SequencePool:
