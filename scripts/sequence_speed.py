@@ -1,4 +1,4 @@
-"""What training on sequences of different lengths costs, against torch, padding and equal lengths; and segments."""
+"""Measure the cost of training on sequences of different lengths, and of segments that are computed again."""
 
 from benchmarks.sequences.speed import main
 from rnnjax.cli.common import run_command

@@ -12,9 +12,9 @@ def log_shares(outputs_RC: np.ndarray) -> np.ndarray:
     return found
 
 
-def confusion(truth_R: np.ndarray, said_R: np.ndarray, classes: int) -> np.ndarray:
+def confusion(truth_R: np.ndarray, predicted_R: np.ndarray, classes: int) -> np.ndarray:
     """How often class i was taken for class j [C, C]."""
-    return np.bincount(truth_R * classes + said_R, minlength=classes**2).reshape(classes, classes)
+    return np.bincount(truth_R * classes + predicted_R, minlength=classes**2).reshape(classes, classes)
 
 
 def recalls(confusion_CC: np.ndarray) -> np.ndarray:
@@ -44,9 +44,9 @@ def calibration_error(probability_R: np.ndarray, right_R: np.ndarray) -> float:
 def class_values(outputs_RC: np.ndarray, truth_R: np.ndarray) -> dict[str, float]:
     """The metrics of one network. Args: outputs_RC: logits."""
     log_share_RC = log_shares(outputs_RC)
-    said_R = outputs_RC.argmax(axis=1)
-    table = confusion(truth_R, said_R, outputs_RC.shape[1])
-    right_R = (said_R == truth_R).astype(float)
+    predicted_R = outputs_RC.argmax(axis=1)
+    table = confusion(truth_R, predicted_R, outputs_RC.shape[1])
+    right_R = (predicted_R == truth_R).astype(float)
     return {
         "accuracy": float(right_R.mean()),
         "balanced_accuracy": float(np.nanmean(recalls(table))),

@@ -25,7 +25,7 @@ DEFINITIONS = {
 
 
 class Forecasts(NamedTuple):
-    """What the n networks of one arm say of the R held-out rows, in own units; M = R - L + 1 origins."""
+    """Forecasts of the R held-out rows by the n networks of one arm, in own units; M = R - L + 1 origins."""
 
     columns: tuple[str, ...]  # O
     labels: tuple[str, ...]  # of the held-out rows

@@ -21,38 +21,39 @@ from rnnjax.analysis.statistics import (
 )
 
 BISECTIONS = 60
+CONFIDENCE = 0.95  # of a family of intervals
 
 
-def intervals_together(samples: Sequence[np.ndarray], confidence: float = 0.95) -> list[Interval]:
-    """Intervals of m means that all hold together with `confidence` (Bonferroni): each at 1 - (1 - confidence) / m.
+def intervals_together(samples: Sequence[np.ndarray]) -> list[Interval]:
+    """Intervals of m means that all hold together with a confidence of 95% (Bonferroni): each at 1 - 0.05 / m.
 
     Raises: as `mean_over_seeds`.
     """
-    each = together(len(samples), confidence)
-    return [state_family(mean_over_seeds(sample, each), len(samples), confidence) for sample in samples]
+    each = together(len(samples))
+    return [state_family(mean_over_seeds(sample, each), len(samples)) for sample in samples]
 
 
-def together(count: int, confidence: float = 0.95) -> float:
-    """The confidence of each of `count` intervals that hold together with `confidence` (Bonferroni)."""
-    return 1 - (1 - confidence) / max(count, 1)
+def together(count: int) -> float:
+    """The confidence of each of `count` intervals that hold together with a confidence of 95% (Bonferroni)."""
+    return 1 - (1 - CONFIDENCE) / max(count, 1)
 
 
-def state_family(interval: Interval, count: int, confidence: float = 0.95) -> Interval:
+def state_family(interval: Interval, count: int) -> Interval:
     """The interval with the size of its family in the words of its method, where there is more than one."""
-    words = f", together {percent(confidence)} over {count}" if count > 1 else ""
+    words = f", together {percent(CONFIDENCE)} over {count}" if count > 1 else ""
     return interval._replace(method=interval.method + words)
 
 
-def not_told_apart(values_An: np.ndarray, reference: int, confidence: float = 0.95) -> list[bool]:
+def not_told_apart(values_An: np.ndarray, reference: int) -> list[bool]:
     """Whether each of A arms may have the mean of the arm `reference`: the interval of the paired difference has 0.
 
     The A - 1 intervals hold together (Bonferroni). If `reference` is the arm with the lowest measured mean, the arm
-    with the lowest true mean is told apart from it with a probability of at most half of 1 - confidence.
+    with the lowest true mean is told apart from it with a probability of at most 2.5%.
 
     Args: values_An [A, n], n >= 2, the same seed at the same index.
     Raises: TooFew for fewer than 2 seeds; ValueError for NaN or infinity.
     """
-    each = together(len(values_An) - 1, confidence)
+    each = together(len(values_An) - 1)
     gaps = [mean_over_seeds(values_n - values_An[reference], each) for values_n in values_An]
     return [gap.low <= 0 <= gap.high for gap in gaps]
 

@@ -1,4 +1,4 @@
-"""What trained networks predict of held-out sequences, and metrics of it beside simple predictors. Loads no JAX."""
+"""Predictions of held-out sequences by trained networks, and their metrics beside simple predictors. Loads no JAX."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -111,8 +111,8 @@ def value_metrics(predictions: Predictions, outputs_RO: np.ndarray) -> dict[str,
     rmse_O = rmse(outputs_RO - truth_RO)
     spread_O = truth_RO.std(axis=0)
     found = {"r2": mean_known(1 - ratio(rmse_O, spread_O) ** 2)}
-    for level, said_RO in predictions.levels.items():
-        found[f"skill_{level}"] = mean_known(1 - ratio(rmse_O, rmse(said_RO - truth_RO)))
+    for level, predicted_RO in predictions.levels.items():
+        found[f"skill_{level}"] = mean_known(1 - ratio(rmse_O, rmse(predicted_RO - truth_RO)))
     mae_O = np.abs(outputs_RO - truth_RO).mean(axis=0)
     if len(predictions.scale_O):
         found["mase"] = mean_known(ratio(mae_O, predictions.scale_O))
@@ -122,16 +122,16 @@ def value_metrics(predictions: Predictions, outputs_RO: np.ndarray) -> dict[str,
 
 
 def rmse(residuals_RO: np.ndarray) -> np.ndarray:
-    """Of each column."""
+    """The root mean square of each column [O]."""
     return np.sqrt(np.mean(residuals_RO**2, axis=0))
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """NaN where nothing is below."""
+    """above / below, elementwise; NaN where the denominator is not positive."""
     return np.where(below > 0, above / np.where(below > 0, below, 1), np.nan)
 
 
 def mean_known(values: np.ndarray) -> float:
-    """The mean of what is known; NaN for nothing."""
+    """The mean of the finite values; NaN without any."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else float("nan")

@@ -77,14 +77,14 @@ def estimate_mean(values: np.ndarray) -> Interval | None:
     return mean_over_seeds(kept) if kept.size > 1 else Interval(float(kept[0]), np.nan, np.nan, 1, "one value")
 
 
-def prediction_interval(values: np.ndarray, confidence: float = 0.95) -> Interval:
-    """Where one new seed falls, m +- t(n - 1) s sqrt(1 + 1/n); exact for normal values only.
+def prediction_interval(values: np.ndarray) -> Interval:
+    """The 95% prediction interval of one new seed, m +- t(n - 1) s sqrt(1 + 1/n); exact for normal values only.
 
-    Args: values [n], n >= 2; confidence in (0, 1).
+    Args: values [n], n >= 2.
     Raises: TooFew for fewer than 2 values; ValueError for NaN or infinity.
     """
     sample = check_sample("values", values, fewest=2)
-    return _student(sample, np.sqrt(1 + 1 / sample.size), confidence, f"t for one new seed, {percent(confidence)}")
+    return _student(sample, np.sqrt(1 + 1 / sample.size), 0.95, "t for one new seed, 95%")
 
 
 def iqm(values: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What a trained network does: Lyapunov exponents, fixed points, and every probe, from Python."""
+"""The dynamics of a trained network, from Python: Lyapunov exponents, fixed points, and every probe."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,9 +17,9 @@ from rnnjax.errors import BadInput
 from rnnjax.networks.model import build_network
 from rnnjax.probes import PROBES, build_probe
 from rnnjax.probes.dynamics.exponents import lyapunov_exponents as exponents_along
-from rnnjax.probes.dynamics.fixed_point_search import kinds_of_points
+from rnnjax.probes.dynamics.fixed_point_search import eigenvalues, kinds_of_points
 from rnnjax.probes.dynamics.fixed_points import LENGTH, STREAMS, search_network
-from rnnjax.probes.dynamics.lyapunov import Lengths, drive_streams, exponents_of
+from rnnjax.probes.dynamics.lyapunov import Lengths, drive_streams, trajectory_exponents
 from rnnjax.probes.dynamics.trajectories import (
     HeldInput,
     all_inputs,
@@ -103,10 +103,10 @@ def lyapunov_exponents(
         x = held_input(known.task, held)
     streams = drive_streams(known.task, [DRIVES[drive]], x.x, Lengths(starts, transient, steps))
 
-    def of_run(hp: HParams, params: Params) -> Any:
-        return exponents_of(build_network(known.spec, hp), hp, params, streams, count, feedback)
+    def run_exponents(hp: HParams, params: Params) -> Any:
+        return trajectory_exponents(build_network(known.spec, hp), hp, params, streams, count, feedback)
 
-    found = jax.jit(jax.vmap(of_run))(known.hp, known.params)
+    found = jax.jit(jax.vmap(run_exponents))(known.hp, known.params)
     words = {"data": "along the training data", "held": f"with {x.words} held", "own": "reading its own outputs"}
     return LyapunovExponents(np.asarray(found.exponents_K), np.asarray(found.nonfinite), words[drive])
 
@@ -134,12 +134,12 @@ def fixed_points(network: Network | TrainResult, held: Any = None, *, starts: in
     state_size(known.spec)
     x, inputs_TS = held_input(known.task, held), training_inputs(known.task, 2 * LENGTH, STREAMS)
 
-    def of_run(hp: HParams, params: Params) -> Any:
+    def run_search(hp: HParams, params: Params) -> Any:
         return search_network(known.spec, hp, params, inputs_TS, x.x, starts, MOST_POINTS)
 
-    values = jax.device_get(jax.jit(jax.vmap(of_run))(known.hp, known.params))
-    runs = [{name: leaf[i] for name, leaf in values.items()} for i in range(len(values["broken"]))]
-    found = [FixedPoints(points_of(run), x.words, starts, float(run["broken"])) for run in runs]
+    values = jax.device_get(jax.jit(jax.vmap(run_search))(known.hp, known.params))
+    runs = [{name: leaf[i] for name, leaf in values.items()} for i in range(len(values["nonfinite_share"]))]
+    found = [FixedPoints(points_of(run), x.words, starts, float(run["nonfinite_share"])) for run in runs]
     return found if isinstance(network, TrainResult) else found[0]
 
 
@@ -158,17 +158,17 @@ def measure_probe(network: Network | TrainResult, probe: str) -> dict[str, np.nd
     if isinstance(built, Facts):
         return {name: np.full(np.shape(known.hp.seed), value) for name, value in built.values.items()}
 
-    def of_run(hp: HParams, params: Params) -> Any:
+    def measure_run(hp: HParams, params: Params) -> Any:
         return built.measure(init_state(known.spec, hp, params), hp, jnp.int32(0))
 
-    return built.summarise(jax.device_get(jax.jit(jax.vmap(of_run))(known.hp, known.params)))
+    return built.summarise(jax.device_get(jax.jit(jax.vmap(measure_run))(known.hp, known.params)))
 
 
 # Parts
 
 
 def networks_of(network: Any) -> Networks:
-    """What both kinds of trained networks have. Raises BadInput for anything else."""
+    """The R networks of a `Network` or a `TrainResult`, batched. Raises BadInput for anything else."""
     if isinstance(network, TrainResult):
         runs = [Run(0, network.spec, network.hp._replace(seed=seed)) for seed in network.seeds]
         return Networks(network.spec.program, stack_hparams(runs), network.params, network.task)
@@ -258,11 +258,3 @@ def points_of(run: dict[str, np.ndarray]) -> list[FixedPoint]:
         for i, kind in enumerate(kinds)
         if kind
     ]
-
-
-def eigenvalues(matrix_CC: np.ndarray) -> np.ndarray:
-    """The eigenvalues [C], the largest modulus first; NaN where a number is not finite."""
-    if not np.isfinite(matrix_CC).all():
-        return np.full(len(matrix_CC), np.nan)
-    found_C = np.linalg.eigvals(np.asarray(matrix_CC, np.float64))
-    return np.asarray(found_C[np.argsort(-np.abs(found_C))])

@@ -1,4 +1,4 @@
-"""What the public functions on the dynamics of a network return: Lyapunov exponents and fixed points."""
+"""Results of the public functions on the dynamics of a network: Lyapunov exponents and fixed points."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What `train` returns: parameters, states and record of all seeds, as arrays and as tables."""
+"""The result of `train`: parameters, states and record of all seeds, as arrays and as tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

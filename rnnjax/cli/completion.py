@@ -27,12 +27,12 @@ def build_options() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    asked = build_options().parse_args()
+    args = build_options().parse_args()
     try:
         import shtab  # an extra: hardly anyone needs it more than once
     except ImportError:
         raise BadInput("completion: shtab is not installed; pip install shtab") from None
-    print(shtab.complete(whole_parser(shtab.FILE), shell=asked.shell))
+    print(shtab.complete(whole_parser(shtab.FILE), shell=args.shell))
 
 
 def whole_parser(files: Any) -> argparse.ArgumentParser:

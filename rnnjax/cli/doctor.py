@@ -23,24 +23,24 @@ EPILOG = "writes doctor.json and doctor.html into the run folder"
 
 def arguments() -> argparse.Namespace:
     """The parsed arguments. Raises: BadInput unless exactly one of the five is given."""
-    asked = build_options().parse_args()
-    given = [name for name in ("folder", *FILES, "model") if getattr(asked, name) is not None]
+    args = build_options().parse_args()
+    given = [name for name in ("folder", *FILES, "model") if getattr(args, name) is not None]
     if len(given) != 1:
         got = " and ".join(given) or "nothing to examine"
         raise BadInput(f"got {got}; expected one of OUT, --text, --series, --sequences and --model")
-    if (asked.model is None) != (asked.data is None):
+    if (args.model is None) != (args.data is None):
         raise BadInput("--model and --data require each other: weights, and what the network reads")
-    if asked.folder is not None and asked.out is not None:
+    if args.folder is not None and args.out is not None:
         raise BadInput("--out requires --text, --series, --sequences or --model: a run folder is examined in place")
-    if asked.columns is not None and asked.series is None and asked.sequences is None:
+    if args.columns is not None and args.series is None and args.sequences is None:
         raise BadInput("--columns requires --series or --sequences")
-    if asked.set and asked.model is not None:
+    if args.set and args.model is not None:
         raise BadInput("--set requires --text, --series or --sequences: a model is examined as it is")
-    if asked.set and asked.folder is not None:
+    if args.set and args.folder is not None:
         raise BadInput("--set requires --text, --series or --sequences: a run folder is examined as it was trained")
-    if asked.arm is not None and asked.folder is None:
+    if args.arm is not None and args.folder is None:
         raise BadInput("--arm requires a run folder")
-    return asked
+    return args
 
 
 def build_options() -> argparse.ArgumentParser:
@@ -60,15 +60,15 @@ def build_options() -> argparse.ArgumentParser:
     return parser
 
 
-def diagnostic_study(asked: argparse.Namespace) -> Study | None:
+def diagnostic_study(args: argparse.Namespace) -> Study | None:
     """The study that trains on the user's file; None where nothing is trained. Raises BadInput."""
-    if asked.folder is not None or asked.model is not None:
+    if args.folder is not None or args.model is not None:
         return None
-    kind = next(name for name in FILES if getattr(asked, name) is not None)
-    changes = [f"task.path={toml_string(str(getattr(asked, kind)))}"]
-    if asked.columns is not None:
-        changes.append(f"task.columns={toml_string(asked.columns)}")
-    return load_study(CONFIGS / f"doctor_{kind}.toml", [*changes, *asked.set])
+    kind = next(name for name in FILES if getattr(args, name) is not None)
+    changes = [f"task.path={toml_string(str(getattr(args, kind)))}"]
+    if args.columns is not None:
+        changes.append(f"task.columns={toml_string(args.columns)}")
+    return load_study(CONFIGS / f"doctor_{kind}.toml", [*changes, *args.set])
 
 
 def toml_string(text: str) -> str:
@@ -77,14 +77,14 @@ def toml_string(text: str) -> str:
 
 
 def main() -> None:
-    asked = arguments()
-    study = diagnostic_study(asked)
-    file = asked.text or asked.series or asked.sequences or asked.model
-    folder = asked.folder or asked.out or Path("runs") / f"doctor-{file.stem}"
+    args = arguments()
+    study = diagnostic_study(args)
+    file = args.text or args.series or args.sequences or args.model
+    folder = args.folder or args.out or Path("runs") / f"doctor-{file.stem}"
     if study is not None:
         run_folders([study.name], folder)
     devices.prepare()
-    run_user_code(asked.own_code)
+    run_user_code(args.own_code)
     from rich.console import Console  # the imports below load JAX; bad arguments are refused before
 
     from rnnjax.doctor import report
@@ -93,18 +93,18 @@ def main() -> None:
     from rnnjax.doctor.sequence_file import examine_file, is_trainable
     from rnnjax.studies.run import run_study
 
-    found = None if study is None or asked.sequences is None else examine_file(study.arms[0].spec.task)
+    found = None if study is None or args.sequences is None else examine_file(study.arms[0].spec.task)
     title = str(file)
     if found is not None:
         print(printable(f"{file}, before any network: {headline(found)}"))
-    if asked.model is not None:
+    if args.model is not None:
         from rnnjax.cli.doctor_model import examine_model
 
-        found = examine_model(asked.model, asked.data, devices.available_memory())
+        found = examine_model(args.model, args.data, devices.available_memory())
     elif found is None or is_trainable(found):
         if study is not None:
             run_study(study, folder, resume=holds_run(folder))
-        arm, found = examine_folder(folder, asked.arm)
+        arm, found = examine_folder(folder, args.arm)
         title = f"{file or folder}: {arm}"
     report.write(folder, title, found)  # first: a reader of the terminal's text, such as head, may end the program
     report.print_diagnosis(Console(highlight=False), title, found)

@@ -57,27 +57,27 @@ def rejudge_folder(typed: str, folders: list[Path]) -> None:
 
 
 def main() -> None:
-    asked = build_options().parse_args()
-    if asked.judge is not None:
-        rejudge_folder(asked.judge, asked.folders)
+    args = build_options().parse_args()
+    if args.judge is not None:
+        rejudge_folder(args.judge, args.folders)
     from rnnjax.reports import ledger, site
 
-    entries = ledger.read_entries(asked.folders)
-    if asked.site is not None:
-        site.write_site(asked.site, entries)
-        print(printable(f"done: {asked.site / 'index.html'}"))
-    if asked.compact is not None:
-        write_compact_copies(asked.compact, entries)
-    if asked.changes is not None:
-        write_changes(asked.changes[0], asked.changes[1], entries)
-    if asked.ledger is not None:
-        ledger.write_ledger(asked.ledger, entries)
-        print(printable(f"done: {asked.ledger}"))
-    if asked.remedies is not None:
-        write_remedies(asked.remedies, [entry.folder for entry in entries])
-    if asked.symptoms is not None:
-        rewrite_symptom_table(asked.symptoms)
-    if not any((asked.site, asked.compact, asked.changes, asked.ledger, asked.judge, asked.remedies, asked.symptoms)):
+    entries = ledger.read_entries(args.folders)
+    if args.site is not None:
+        site.write_site(args.site, entries)
+        print(printable(f"done: {args.site / 'index.html'}"))
+    if args.compact is not None:
+        write_compact_copies(args.compact, entries)
+    if args.changes is not None:
+        write_changes(args.changes[0], args.changes[1], entries)
+    if args.ledger is not None:
+        ledger.write_ledger(args.ledger, entries)
+        print(printable(f"done: {args.ledger}"))
+    if args.remedies is not None:
+        write_remedies(args.remedies, [entry.folder for entry in entries])
+    if args.symptoms is not None:
+        rewrite_symptom_table(args.symptoms)
+    if not any((args.site, args.compact, args.changes, args.ledger, args.judge, args.remedies, args.symptoms)):
         rewrite_reports(entries)
 
 
@@ -91,7 +91,7 @@ def write_compact_copies(into: Path, entries: "Sequence[Entry]") -> None:
 
 
 def write_changes(old: Path, path: Path, entries: "Sequence[Entry]") -> None:
-    """What differs between two sets of results."""
+    """Write the differences between two sets of results."""
     from rnnjax.reports.changes import changes_markdown, compare_results
     from rnnjax.storage.files import write_text
 

@@ -20,21 +20,21 @@ EXCLUDED = {  # decoder: options that do not apply to it
 
 def arguments() -> argparse.Namespace:
     """The parsed arguments. Raises: BadInput for every mistake that can be found without the network."""
-    asked = build_options().parse_args()
-    check_range("--length", asked.length, 1, MAX_LENGTH)
-    check_range("--beam", asked.beam, 1, MAX_BEAM)
-    check_range("--min-length", asked.min_length, 1, asked.length)
-    check_range("--random", asked.random, 0, LAST_SEED)
-    if asked.temperature is not None and not 0 < as_float32(asked.temperature) < float("inf"):
-        raise BadInput(f"--temperature: got {asked.temperature}; expected number > 0 and finite. Use --greedy for 0")
-    if asked.top_p is not None and not 0 < as_float32(asked.top_p) <= 1:
-        raise BadInput(f"--top-p: got {asked.top_p}; expected number > 0 and <= 1")
-    if asked.interval is not None and not 0 < asked.interval < 1:
-        raise BadInput(f"--interval: got {asked.interval}; expected number > 0 and < 1")
-    if asked.length_penalty is not None and not 0 <= asked.length_penalty <= LARGEST_PENALTY:
-        raise BadInput(f"--length-penalty: got {asked.length_penalty}; expected number in 0..{LARGEST_PENALTY:g}")
-    check_conflicts(asked)
-    return asked
+    args = build_options().parse_args()
+    check_range("--length", args.length, 1, MAX_LENGTH)
+    check_range("--beam", args.beam, 1, MAX_BEAM)
+    check_range("--min-length", args.min_length, 1, args.length)
+    check_range("--random", args.random, 0, LAST_SEED)
+    if args.temperature is not None and not 0 < as_float32(args.temperature) < float("inf"):
+        raise BadInput(f"--temperature: got {args.temperature}; expected number > 0 and finite. Use --greedy for 0")
+    if args.top_p is not None and not 0 < as_float32(args.top_p) <= 1:
+        raise BadInput(f"--top-p: got {args.top_p}; expected number > 0 and <= 1")
+    if args.interval is not None and not 0 < args.interval < 1:
+        raise BadInput(f"--interval: got {args.interval}; expected number > 0 and < 1")
+    if args.length_penalty is not None and not 0 <= args.length_penalty <= LARGEST_PENALTY:
+        raise BadInput(f"--length-penalty: got {args.length_penalty}; expected number in 0..{LARGEST_PENALTY:g}")
+    check_conflicts(args)
+    return args
 
 
 def build_options() -> argparse.ArgumentParser:
@@ -46,8 +46,8 @@ def build_options() -> argparse.ArgumentParser:
     text = parser.add_argument_group("for a text")
     text.add_argument("--prompt", metavar="TEXT", help="text to read first; default the start of the held-out text")
     text.add_argument("--temperature", type=float, metavar="T", help="softmax temperature, > 0; default 0.7")
-    text.add_argument("--greedy", action="store_true", default=None, help="always the most likely character")
-    text.add_argument("--top-k", type=int, metavar="K", help="sample from the K most likely characters")
+    text.add_argument("--greedy", action="store_true", default=None, help="always the most likely token")
+    text.add_argument("--top-k", type=int, metavar="K", help="sample from the K most likely tokens")
     text.add_argument("--top-p", type=float, metavar="P", help="sample from the smallest set with probability P")
     text.add_argument("--beam", type=int, metavar="W", help="beam search with W candidates")
     text.add_argument(
@@ -81,9 +81,9 @@ def check_range(name: str, value: int | None, lowest: int, highest: int) -> None
         raise BadInput(f"{name}: got {value}; expected integer in {lowest}..{highest}")
 
 
-def check_conflicts(asked: argparse.Namespace) -> None:
+def check_conflicts(args: argparse.Namespace) -> None:
     """Raises BadInput for two options of which one would have no effect."""
-    given = [name for name, value in vars(asked).items() if value is not None]
+    given = [name for name, value in vars(args).items() if value is not None]
     for decoder, others in EXCLUDED.items():
         for other in others:
             if decoder in given and other in given:
@@ -94,12 +94,12 @@ def check_conflicts(asked: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    asked = arguments()
+    args = arguments()
     devices.prepare()
-    run_user_code(asked.own_code)
+    run_user_code(args.own_code)
     from rnnjax.studies.forecast_table import ForecastOptions
     from rnnjax.studies.sampling import SamplingOptions, sample_from_folder
 
-    options = SamplingOptions(**{name: getattr(asked, name) for name in SamplingOptions._fields})
-    forecast = ForecastOptions(asked.start, asked.interval)
-    print(sample_from_folder(asked.folder, asked.arm, asked.seed, asked.length, options, forecast))
+    options = SamplingOptions(**{name: getattr(args, name) for name in SamplingOptions._fields})
+    forecast = ForecastOptions(args.start, args.interval)
+    print(sample_from_folder(args.folder, args.arm, args.seed, args.length, options, forecast))

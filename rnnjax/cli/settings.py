@@ -43,8 +43,8 @@ def build_options() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    asked = build_options().parse_args()
-    print(list_settings(FIELDS) if asked.name is None else describe(asked.name))
+    args = build_options().parse_args()
+    print(list_settings(FIELDS) if args.name is None else describe(args.name))
 
 
 def describe(name: str) -> str:

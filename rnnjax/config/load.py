@@ -169,7 +169,7 @@ def resolve_decays(arms: list[Arm], where: str) -> list[Arm]:
 
 
 def values_of_file(file: StudyFile, wanted: Iterable[str]) -> dict[str, Any]:
-    """What a file has for some settings, and for the number of seeds."""
+    """The values of some settings in a file, and its number of seeds."""
     seeds = len(file.seeds) if isinstance(file.seeds, list) else file.seeds
     values = {name: entry.default for name, entry in FIELDS.items()} | flatten(file.base) | {SEEDS: seeds}
     return {name: values[name] for name in wanted}

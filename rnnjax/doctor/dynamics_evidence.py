@@ -1,6 +1,6 @@
 """Evidence from the dynamics of the first network: the exponent along looping texts, the fixed points of a stuck state.
 
-It is measured for findings alone and decides nothing: no condition depends on it.
+It is measured for findings alone; no condition depends on it.
 """
 
 from collections.abc import Callable

@@ -33,7 +33,7 @@ def is_one_hot(values: Any) -> bool:
 
 
 def read_objective(objective: Objective | None, batch: Batch, width: int) -> Reading | None:
-    """What an objective takes the outputs for, from how it changes when they are shifted or scaled; None without one.
+    """The kind of outputs that an objective expects, from its change when they are shifted or scaled; None without one.
 
     logits             adding one number to all outputs of a step changes nothing
     probabilities      scaling by 2 adds the same as scaling from 2 to 4: -log of them

@@ -18,7 +18,7 @@ STREAMS = 16
 
 
 class Generated(NamedTuple):
-    """What networks generate after prompts."""
+    """Values that networks generate after prompts."""
 
     prompts: np.ndarray  # [T, P, ...]
     streams_P: np.ndarray  # of the batch, which the prompts are from

@@ -117,7 +117,7 @@ def observe(setup: ExaminationInput) -> Observations:
 
 
 def observe_padding(setup: ExaminationInput, carry: Carry) -> dict[str, np.ndarray]:
-    """What padding and the other sequences of a row change. Args: carry: before the batch."""
+    """Changes of the outputs by padding and by the other sequences of a row. Args: carry: before the batch."""
     found = measure_padding(setup.adapter, setup.batch, setup.params, carry)
     if setup.packed is None:
         return found | measure_packing(setup.adapter, setup.batch, setup.params, carry)

@@ -1,4 +1,4 @@
-"""Do outputs depend on padding, or on the other sequences of a packed row? Measured by changing these inputs."""
+"""Dependence of outputs on padding and on the other sequences of a packed row, measured by changing these inputs."""
 
 from functools import partial
 from typing import Any
@@ -29,7 +29,7 @@ def measure_padding(adapter: ModelAdapter, batch: Batch, params: Params, carry: 
     """
     if not has_padding(batch.segments_TB) or is_empty(batch):
         return {}
-    read, counted_TB = reader(adapter, batch, params, carry), counted_steps(batch)
+    read, counted_TB = compile_apply(adapter, batch, params, carry), counted_steps(batch)
     state, outputs_RTBO = read(batch)
     changed_state, changed_RTBO = read(batch._replace(inputs=other_padding(batch)))
     found = {"state_read": state_change(state, changed_state)}
@@ -52,7 +52,7 @@ def measure_packing(adapter: ModelAdapter, batch: Batch, params: Params, carry: 
     """
     if not is_packed(batch.segments_TB):
         return {}
-    read, order_TB = reader(adapter, batch, params, carry), sequence_orders(batch.segments_TB)
+    read, order_TB = compile_apply(adapter, batch, params, carry), sequence_orders(batch.segments_TB)
     outputs_RTBO, others = read(batch)[1], np.asarray(replacement_inputs(jnp.asarray(batch.inputs)))
     outside, inside = [], []
     for side in (0, 1):
@@ -65,7 +65,7 @@ def measure_packing(adapter: ModelAdapter, batch: Batch, params: Params, carry: 
     return {"other_sequence": np.where(largest_R > TINY, np.max(outside, axis=0) / np.maximum(largest_R, TINY), np.nan)}
 
 
-def reader(adapter: ModelAdapter, batch: Batch, params: Params, carry: Carry) -> Any:
+def compile_apply(adapter: ModelAdapter, batch: Batch, params: Params, carry: Carry) -> Any:
     """The carry after a batch and its outputs, of R networks."""
     apply = jax.jit(jax.vmap(partial(apply_batch, adapter), in_axes=(0, 0, None)))
     return lambda other: jax.device_get(apply(params, carry, other._replace(given_targets=None)))
@@ -103,7 +103,7 @@ def longer_batch(batch: Batch) -> Batch:
     """The batch with more padding at the side where it has some, as it has there."""
     at_end = pads_at_end(batch)
 
-    def extended(leaf: Any, fill: Any = 0) -> Any:
+    def extend(leaf: Any, fill: Any = 0) -> Any:
         if leaf is None:
             return None
         values = np.asarray(leaf)
@@ -113,10 +113,10 @@ def longer_batch(batch: Batch) -> Batch:
     padding_TB, inputs = np.asarray(batch.segments_TB) == 0, np.asarray(batch.inputs)
     rows, counts = np.unique(inputs[padding_TB], axis=0, return_counts=True)
     return batch._replace(
-        inputs=extended(inputs, rows[np.argmax(counts)]),
-        targets=extended(batch.targets),
-        loss_mask_TB=extended(batch.loss_mask_TB),
-        segments_TB=extended(batch.segments_TB),
+        inputs=extend(inputs, rows[np.argmax(counts)]),
+        targets=extend(batch.targets),
+        loss_mask_TB=extend(batch.loss_mask_TB),
+        segments_TB=extend(batch.segments_TB),
     )
 
 

@@ -30,7 +30,7 @@ def examine_file(settings: TaskSpec) -> Diagnosis:
     except BadInput:
         if not places:
             raise
-        found = Indicators(*empty_indicators(places))  # what else is wrong is told when these are mended
+        found = Indicators(*empty_indicators(places))  # other errors are reported once these are corrected
     else:
         assert task.sequences is not None
         found = data_indicators(from_parts(task.sequences)._replace(empty=places))
@@ -44,7 +44,7 @@ def is_trainable(diagnosis: Diagnosis) -> bool:
 
 
 def without(raw: RawSequences, left_out_N: np.ndarray) -> RawSequences:
-    """Some sequences of a file left out."""
+    """The sequences of a file without some of them. Args: left_out_N: bool [N]."""
     kept = np.flatnonzero(~left_out_N).tolist()
     return raw._replace(
         places=[raw.places[n] for n in kept],

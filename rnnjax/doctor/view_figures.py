@@ -145,7 +145,7 @@ def bars(name: str, hue: int, classes: list[str], shares: np.ndarray) -> go.Bar:
 
 
 def legend_entry(name: str, hue: int) -> dict[str, Any]:
-    """What the page needs for its legend."""
+    """The values that the page needs for its legend."""
     style = series_style(name, hue)
     meta = {"family": style.family, "label": style.label, "symbol": style.symbol, "color": style.light}
     return {"name": name, "legendgroup": name, "meta": meta, "showlegend": True}

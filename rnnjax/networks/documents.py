@@ -1,4 +1,4 @@
-"""Texts of many documents, read one after the other: each begins at a token before which the state is put back."""
+"""Texts of many documents, read one after the other: the state is reset before the token that begins each of them."""
 
 from typing import Any
 

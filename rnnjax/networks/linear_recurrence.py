@@ -68,14 +68,19 @@ def with_flags(
 ) -> tuple[Array, Array]:
     """The coefficients [T, B, ...] with those of steps without an input and of steps that start a sequence."""
 
-    def where(flags_TB: Array, new: Any, old: Array) -> Array:
-        return jnp.where(flags_TB.reshape(*flags_TB.shape, *[1] * (a.ndim - 2)), new, old)
-
     keep, add = jnp.ones_like(a), jnp.zeros_like(b)
     if starts_TB is not None and s_start is not None:
-        a, b = where(starts_TB, 0, a), where(starts_TB, a * s_start[None] + b, b)
-        keep, add = where(starts_TB, 0, keep), where(starts_TB, jnp.broadcast_to(s_start[None], b.shape), add)
-    return (a, b) if mask_TB is None else (where(mask_TB, a, keep), where(mask_TB, b, add))
+        s_TB = jnp.broadcast_to(s_start[None], b.shape)
+        restart = jnp.zeros_like(a), a * s_start[None] + b, jnp.zeros_like(a), s_TB
+        a, b, keep, add = select_leaves(starts_TB, restart, (a, b, keep, add))
+    return (a, b) if mask_TB is None else select_leaves(mask_TB, (a, b), (keep, add))
+
+
+def select_leaves(flags: Array, new: Any, old: Any) -> Any:
+    """The leaves of `new` where the flags are true, else those of `old`; the first axes are those of the flags."""
+    return jax.tree.map(
+        lambda x, y: jnp.where(flags.reshape(*flags.shape, *[1] * (y.ndim - flags.ndim)), x, y), new, old
+    )
 
 
 def last_carry(carry: Carry, after_TB: Carry, mask_TB: Array, starts_TB: Array | None, start: Carry) -> Carry:
@@ -84,13 +89,10 @@ def last_carry(carry: Carry, after_TB: Carry, mask_TB: Array, starts_TB: Array |
     last_B = jnp.max(jnp.where(changes_TB, jnp.arange(len(mask_TB))[:, None], -1), axis=0)
     streams = jnp.arange(mask_TB.shape[1])
 
-    def where(flags_B: Array, new: Carry, old: Carry) -> Carry:
-        return jax.tree.map(lambda x, y: jnp.where(flags_B.reshape(-1, *[1] * (y.ndim - 1)), x, y), new, old)
-
     found = jax.tree.map(lambda leaf: leaf[jnp.maximum(last_B, 0), streams], after_TB)
     if starts_TB is not None:
-        found = where(mask_TB[jnp.maximum(last_B, 0), streams], found, start)
-    return where(last_B >= 0, found, carry)
+        found = select_leaves(mask_TB[jnp.maximum(last_B, 0), streams], found, start)
+    return select_leaves(last_B >= 0, found, carry)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from rnnjax.networks.linear_recurrence import unroll_linear
+from rnnjax.networks.linear_recurrence import select_leaves, unroll_linear
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
 
 
@@ -74,16 +74,16 @@ def unroll_segments(
     Source: Chen et al. 2016, arXiv:1604.06174.
     """
 
-    def read(carry: Carry, steps: tuple[Array, Array | None, Array | None]) -> tuple[Carry, Array]:
+    def run_segment(carry: Carry, steps: tuple[Array, Array | None, Array | None]) -> tuple[Carry, Array]:
         return unroll(cell, params, carry, steps[0], steps[1], dropout_BH, steps[2], start)
 
     steps_T, whole = (x, mask_TB, starts_TB), len(x) // segment * segment
     parts_ST = jax.tree.map(lambda leaf: leaf[:whole].reshape(len(x) // segment, segment, *leaf.shape[1:]), steps_T)
-    carry, outputs_STBH = jax.lax.scan(jax.checkpoint(read), carry, parts_ST)
+    carry, outputs_STBH = jax.lax.scan(jax.checkpoint(run_segment), carry, parts_ST)
     outputs_TBH = outputs_STBH.reshape(whole, *outputs_STBH.shape[2:])
     if whole == len(x):
         return carry, outputs_TBH
-    carry, rest_TBH = jax.checkpoint(read)(carry, jax.tree.map(lambda leaf: leaf[whole:], steps_T))
+    carry, rest_TBH = jax.checkpoint(run_segment)(carry, jax.tree.map(lambda leaf: leaf[whole:], steps_T))
     return carry, jnp.concatenate([outputs_TBH, rest_TBH])
 
 
@@ -134,9 +134,7 @@ def scan_opaque_cell(
 
 def where_valid(mask_B: Array | None, new: Any, old: Any) -> Any:
     """`new` where the mask is true, `old` where a sequence has ended; leaves [B, ...]."""
-    if mask_B is None:
-        return new
-    return jax.tree.map(lambda a, b: jnp.where(mask_B.reshape(-1, *[1] * (a.ndim - 1)), a, b), new, old)
+    return new if mask_B is None else select_leaves(mask_B, new, old)
 
 
 def restart(starts_B: Array | None, start: Carry, carry: Carry) -> Carry:

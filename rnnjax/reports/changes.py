@@ -1,4 +1,4 @@
-"""What differs between two sets of results of the same studies: verdicts, with the reason, and numbers.
+"""Differences between two sets of results of the same studies: verdicts, with the reason, and numbers.
 
 Two means differ here where their 95% intervals have no point in common; of two independent means with equal errors, 6
 in 1,000 do so by chance.

@@ -17,7 +17,7 @@ from rnnjax.settings.metrics import CLASS_RECALL
 MOST_CLASSES = 40  # in a table of classes
 MOST_EXAMPLES = 20
 LENGTH_GROUPS = 4
-MOST_SENTENCES = 4  # one for each arm; of more arms the table tells
+MOST_SENTENCES = 4  # one for each arm; of more arms the baseline alone, the table has all
 MOST_CURVES = 12  # classes of a figure of curves
 MOST_SQUARES = 25  # classes of a map
 STEERED = " The loss on these sequences steered training (patience or plateau), so the numbers are a little too good."
@@ -84,15 +84,15 @@ def baseline(results: Results) -> tuple[str, Predictions]:
 def sequence_sentences(results: Results) -> list[str]:
     """For each arm, of many for the baseline, a sentence about its predictions, beside simple predictors."""
     several = len(results.predictions) > 1
-    told = results.predictions if len(results.predictions) <= MOST_SENTENCES else dict([baseline(results)])
+    listed = results.predictions if len(results.predictions) <= MOST_SENTENCES else dict([baseline(results)])
     return [
         f"{f'{name}: on' if several else 'On'} {len(one.truth_R):,} held-out {targets_word(one)} {judgement(one)}."
-        for name, one in told.items()
+        for name, one in listed.items()
     ]
 
 
 def targets_word(predictions: Predictions) -> str:
-    """What a target belongs to."""
+    """The unit that a target belongs to: a sequence or a step."""
     return "sequences" if predictions.predict in ("label", "values") else "steps"
 
 
@@ -101,18 +101,18 @@ def judgement(predictions: Predictions) -> str:
     metrics = prediction_metrics(predictions)
     if predictions.classes:
         level = prior_values(predictions.prior_C, predictions.truth_R)["accuracy"]
-        words = compared(estimate_mean(metrics["over_majority"]), "higher than", "lower than")
+        words = comparison(estimate_mean(metrics["over_majority"]), "higher than", "lower than")
         found = format_value(estimate_mean(metrics["accuracy"]))
         right = CLASS_WORDS[predictions.predict]
         return f"the share of right {right} is {found}, {words} that of the most frequent one ({level:.3g})"
     phrases = [
-        f"{compared(estimate_mean(metrics[f'skill_{level}']), 'better than', 'worse than')} {LEVELS[level]}"
+        f"{comparison(estimate_mean(metrics[f'skill_{level}']), 'better than', 'worse than')} {LEVELS[level]}"
         for level in predictions.levels
     ]
     return f"R\u00b2 is {format_value(estimate_mean(metrics['r2']))}, the errors are {' and '.join(phrases)}"
 
 
-def compared(difference: Interval | None, above: str, below: str) -> str:
+def comparison(difference: Interval | None, above: str, below: str) -> str:
     """Whether an interval over seeds lies above 0, below it, or neither."""
     if difference is None or not np.isfinite([difference.low, difference.high]).all():
         return "beside"
@@ -189,13 +189,13 @@ def examples_table(arm: str, predictions: Predictions) -> ReportTable:
     rows: list[list[TableCell]] = []
     if len(outputs):
         share_RC = np.exp(log_shares(outputs)).mean(axis=0)
-        said_R, truth_R = share_RC.argmax(axis=1), predictions.truth_R
-        wrong = np.flatnonzero(said_R != truth_R)
-        for r in wrong[np.argsort(-share_RC[wrong, said_R[wrong]], kind="stable")][:MOST_EXAMPLES]:
+        predicted_R, truth_R = share_RC.argmax(axis=1), predictions.truth_R
+        wrong = np.flatnonzero(predicted_R != truth_R)
+        for r in wrong[np.argsort(-share_RC[wrong, predicted_R[wrong]], kind="stable")][:MOST_EXAMPLES]:
             n = int(predictions.sequence_R[r])
-            classes = predictions.classes[truth_R[r]], predictions.classes[said_R[r]]
+            classes = predictions.classes[truth_R[r]], predictions.classes[predicted_R[r]]
             steps = int(predictions.lengths_N[n])
-            rows.append([predictions.names[n], steps, *classes, float(share_RC[r, said_R[r]])])
+            rows.append([predictions.names[n], steps, *classes, float(share_RC[r, predicted_R[r]])])
     note = f"At most {MOST_EXAMPLES}, the surest first. Probability: mean over seeds."
     columns = ["sequence", "steps", "class", "predicted", "probability"]
     return ReportTable("wrong", f"Sequences with another predicted class ({arm})", columns, rows, note)
@@ -210,8 +210,8 @@ def values_table(every: dict[str, Predictions], remark: str) -> ReportTable:
             metrics = prediction_metrics(one)
             errors = (estimate_mean(metrics[f"{error}[{column}]"]) for error in ("rmse", "mae"))
             rows.append([column, arm, *errors])
-        for level, said_RO in first.levels.items():
-            residuals_RO = said_RO - first.truth_R
+        for level, predicted_RO in first.levels.items():
+            residuals_RO = predicted_RO - first.truth_R
             mae = float(np.abs(residuals_RO).mean(axis=0)[o])
             rows.append([column, LEVELS[level], float(rmse(residuals_RO)[o]), mae])
     note = f"In the unit of the target. Means over seeds with 95% intervals.{remark}"

@@ -129,7 +129,7 @@ def measurement_text(measurement: Measurement) -> str:
 
 
 def needed(measurements: Sequence[Measurement]) -> str:
-    """What confirms a measurement of a criterion."""
+    """The range that confirms a measurement of a criterion."""
     if not measurements:
         return "more seeds"
     first = measurements[0]

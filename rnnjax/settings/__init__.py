@@ -60,17 +60,17 @@ class TaskSpec:
     """The learning problem and its data. A task ignores the fields of other tasks."""
 
     name: str = "grammar"  # the learning problem
-    characters: Count = 18_710  # grammar: length of the training text
-    corpus_seed: Seed = 0  # grammar: seed of the generated text
+    characters: Count = 18_710  # grammar, recall copy: length of the training text
+    corpus_seed: Seed = 0  # grammar, series, recall: seed of the generated data; sequences: seed of a random split
     determiner_probability: Probability = 0.5  # grammar: probability of each optional "the"
     extra_letters: str = ""  # grammar: further letters of the vocabulary, besides those of its words
     path: str = ""  # text, series, sequences: the file; empty = the included data, or a generated series
-    tokens: Literal["characters", "bytes", "words"] = "characters"  # text: what a network reads at one step
-    # text: most frequent tokens that are told apart, all others are one; 0 = all characters, or words that occur twice
+    tokens: Literal["characters", "bytes", "words"] = "characters"  # text, sequences: the unit that is read at one step
+    # text, sequences: size of the vocabulary, rarer tokens are one; 0 = all characters, or words that occur twice
     vocabulary_limit: Annotated[int, Ge(0), Le(65_535)] = 0
     # text: the token that begins a document, such as a line end; the state before it is the initial state. "" = none
     document_token: str = ""
-    encoding: str = "utf-8"  # text, series: encoding of the file
+    encoding: str = "utf-8"  # text, series, sequences: encoding of the file
     validation: Share = 0.1  # held-out share: the end of a file, or generated data of that share of the training length
     # series: the generated series, or an included one: sunspots = yearly numbers from 1700 to 2008, weather = daily
     # highest temperature and precipitation of Seattle from 2012 to 2015
@@ -78,7 +78,8 @@ class TaskSpec:
     # recall: the problem: copy = each symbol some steps later, delayed_copy = a few symbols after a pause, or adding
     recall: Literal["copy", "delayed_copy", "adding"] = "copy"
     length: Count = 5_000  # series: steps of the training part; recall adding: steps of one example
-    columns: str = ""  # series: columns of a table, separated by commas; empty = all but the index; -a = all but a
+    # series, sequences: columns of a table, separated by commas; empty = all without another role; -a = all but a
+    columns: str = ""
     scale: Positive = 1.0  # series: factor applied to the data
     offset: Finite = 0.0  # series: added after `scale`
     redundancy: Count = 1  # series: the training part is its first 1/redundancy, repeated that many times
@@ -106,9 +107,10 @@ class TaskSpec:
     # table: rows against their index: refuse disorder, as in the file, last row first, or sorted
     order: Literal["check", "file", "reverse", "sort"] = "check"
     missing_values: str = ""  # table: further cells that mean a missing number, separated by commas, such as -9999
-    # table: missing numbers: refused, from their neighbours in the column, without their rows, or not in the loss
+    # table, sequences: missing numbers: refused, or from their neighbours; table: without their rows, not in the loss
     missing: Literal["refuse", "interpolate", "drop", "mask"] = "refuse"
-    targets: str = ""  # series: columns that are predicted, separated by commas; empty = all that are read
+    # series, sequences: predicted columns, separated by commas; empty = all that are read, or label, y, target, class
+    targets: str = ""
     inputs: str = ""  # series: columns that are read and not predicted; empty = all of `columns` that are no targets
     # series: further columns that are read one row ahead, such as prices or holidays; the file has their future rows
     known_inputs: str = ""

@@ -28,7 +28,7 @@ class Changes(NamedTuple):
 
 
 def compare_configs(old: Config, new: Config) -> Changes:
-    """What is added to a config, and all other differences."""
+    """The additions to a config, and all other differences."""
     old, new = with_table_defaults(old), with_table_defaults(new)
     grown = adopt_additions(old, new)
     missing = [name for name in old.get("arms", {}) if name not in new.get("arms", {})]

@@ -1,4 +1,4 @@
-"""What a finished study says on the terminal: verdicts, the best arm, its losses beside the levels, where to go on."""
+"""The last lines of a study on the terminal: verdicts, the best arm, its losses beside the levels, how to go on."""
 
 from collections.abc import Sequence
 from pathlib import Path

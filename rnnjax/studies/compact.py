@@ -90,7 +90,7 @@ def numbers_per_seed(arm: ArmResult) -> dict[str, np.ndarray]:
 
 
 def numbers_at_steps(arm: ArmResult, study: Study) -> dict[str, np.ndarray]:
-    """What the study asks for at some step or over some steps, of an arm that measured it: `name@step` -> [n]."""
+    """The values that a study requests at or over some steps, of an arm that measured it: `name@step` -> [n]."""
     asked = {metric for _, metric, _ in requested_metrics(study) if "@" in metric and ":" not in metric}
     return {
         metric: per_seed(arm, metric)

@@ -45,7 +45,6 @@ RULE_SCALES = {
     "trend": ("difference", "log", "rank"),
     "interaction": ("difference", "log"),
 }
-SINGLE_ARM = ("number", "equal")  # rules of which `any` of several arms or pairs would almost always hold
 INTRINSIC = {"share": SHARE, "explained": SHARE, "variance_share": SHARE, "correlation": CORRELATION}
 
 

@@ -114,7 +114,7 @@ def load_tasks(specs: Iterable[TaskSpec]) -> tuple[dict[TaskSpec, Task], list[st
 
 
 def read_contents(specs: Iterable[TaskSpec]) -> tuple[dict[TaskSpec, Any], list[str]]:
-    """What the files of some settings hold, a text or arrays or None, and remarks about the texts. Raises BadInput."""
+    """The content of each task's file, a text or arrays or None, and remarks about the texts. Raises BadInput."""
     available, wanted = available_memory(), list(dict.fromkeys(specs))
     arrays = {spec: read_arrays(spec, available) for spec in wanted if is_array_file(spec)}
     sources = {spec: read_source_text(spec, available) for spec in wanted if spec not in arrays}

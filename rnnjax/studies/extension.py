@@ -132,7 +132,7 @@ def continued_parts(study: Study, spec: Spec, progress: list[PartProgress], new:
 
 
 def stretches_until(progress: PartProgress) -> list[Stretch]:
-    """What was planned for the checkpoints that are there."""
+    """The stretches planned for the checkpoints that are there."""
     return [one for one in progress.part.stretches if one.after < progress.step]
 
 

@@ -129,12 +129,12 @@ def format_forecast(table: ForecastTable) -> str:
     writer = csv.writer(lines, lineterminator="\n")
     header, cells = [] if table.index_name is None else [table.index_name], []
     for place, name in enumerate(table.columns):
-        said_N = table.rows_NO[:, place]
+        predicted_N = table.rows_NO[:, place]
         header.append(name)
-        cells.append(said_N)
+        cells.append(predicted_N)
         if table.bounds_NO2 is not None:
             header += [f"{name}_low", f"{name}_high"]
-            cells += [said_N + table.bounds_NO2[:, place, side] for side in (0, 1)]
+            cells += [predicted_N + table.bounds_NO2[:, place, side] for side in (0, 1)]
         if table.truth_NO is not None:
             header.append(f"{name}_true")
             cells.append(table.truth_NO[:, place])

@@ -97,13 +97,13 @@ def forecast_ahead(
     known_NAK, last = known_ahead(layout, known_NK), len(known_NK) - 1
     path: list[np.ndarray] = []
     while True:
-        said_MAO = rows_of_outputs(layout, outputs_MQ, past_MPC)
-        path += list(np.moveaxis(said_MAO, 1, 0))
+        predicted_MAO = rows_of_outputs(layout, outputs_MQ, past_MPC)
+        path += list(np.moveaxis(predicted_MAO, 1, 0))
         if len(path) >= leads:
             return np.stack(path[:leads])
         for ahead in range(layout.ahead):
             t_M = np.minimum(origins_M + len(path) - layout.ahead + ahead + 1, last)
-            past_MPC = with_row(layout, past_MPC, said_MAO[:, ahead])
+            past_MPC = with_row(layout, past_MPC, predicted_MAO[:, ahead])
             x_MD = standardised_inputs(layout, past_MPC, known_NAK[t_M])
             carry, outputs = step(hp, network.params, carry, jnp.asarray(x_MD))
         outputs_MQ = np.asarray(outputs)

@@ -1,4 +1,4 @@
-"""The predictions of held-out sequences out of a run folder."""
+"""Load the predictions of held-out sequences from a run folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +28,7 @@ def load_predictions(folder: Path, arms: Sequence[str]) -> dict[str, Predictions
 
 
 def drop_diverged(predictions: Predictions, diverged_n: np.ndarray) -> Predictions:
-    """NaN in the place of what diverged runs say."""
+    """The predictions with NaN for the networks that diverged. Args: diverged_n: bool [n]."""
     outputs = predictions.outputs_nRO.astype(np.float64)
     outputs[diverged_n] = np.nan
     return predictions._replace(outputs_nRO=outputs)

@@ -29,7 +29,7 @@ def run_user_code(file: Path | None) -> str:
 
 
 def locate_in_user_code(error: BaseException, file: Path) -> str:
-    """What a user's file raised, in one line with the last of the file's own lines that it went through."""
+    """An exception of a user's file in one line, with the last line of that file in the traceback."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
     here = isinstance(error, SyntaxError) and error.filename == str(file)
     line = error.lineno if isinstance(error, SyntaxError) and here else lines[-1] if lines else None

@@ -20,7 +20,7 @@ Runs = dict[str, list[int]]  # arm -> its seeds, in the order of the rows of a c
 
 
 class Stretch(NamedTuple):
-    """What was planned for a part from some step on: more steps change the shape of what is recorded."""
+    """The plan of a part from some step on: added steps change the shapes of the recorded arrays."""
 
     after: int  # for the checkpoints of later steps; -1 = from the start
     steps: int  # optimizer steps, at the end
@@ -28,14 +28,14 @@ class Stretch(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The runs of a part, the folder of its checkpoints, and what was planned for it, last what is in force."""
+    """The runs of a part, the folder of its checkpoints, and its plans, the last one in force."""
 
     folder: str  # below checkpoints/
     runs: Runs
     stretches: list[Stretch]
 
     def at(self, step: int) -> Stretch:
-        """What was in force when the checkpoint of a step was saved."""
+        """The stretch in force when the checkpoint of a step was saved."""
         return next(one for one in reversed(self.stretches) if one.after < step)
 
     def rows(self, arm: str) -> dict[int, int]:

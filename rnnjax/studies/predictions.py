@@ -41,13 +41,13 @@ def write_predictions(run: RunFolder, study: Study, tasks: dict[TaskSpec, Task])
 
 
 def arm_predictions(networks: Sequence[LoadedNetwork], task: Task) -> Predictions:
-    """What some networks of one arm predict of the held-out sequences of their task."""
+    """The predictions of the held-out sequences of a task by the networks of one arm."""
     assert task.sequences is not None
     parts, held_out = task.sequences, task.sequences.validation
     window = held_out_sequences_window(parts, task.outputs, ())
     counted = held_out.loss_mask_R > 0
     most = max(1, MOST_NUMBERS // (len(networks) * task.outputs))
-    outputs = np.stack([predicted(network, window, held_out.lengths)[counted][:most] for network in networks])
+    outputs = np.stack([predict_sequences(network, window, held_out.lengths)[counted][:most] for network in networks])
     sequence_R = np.repeat(np.arange(held_out.size), held_out.lengths)[counted][:most]
     truth = held_out.targets_R[counted][:most]
     known = Predictions(parts.predict, held_out.names, held_out.lengths, sequence_R, truth, outputs)
@@ -74,10 +74,10 @@ def with_values(known: Predictions, task: Task, counted: np.ndarray, most: int) 
     mean = fitted.targets_R[fitted.loss_mask_R > 0].mean(axis=0)
     levels = {"mean": np.broadcast_to(mean, truth_RO.shape)}
     if known.predict == "next":
-        levels |= {name: said_RO[counted][:most] for name, said_RO in next_row_levels(fitted, scored).items()}
+        levels |= {name: predicted_RO[counted][:most] for name, predicted_RO in next_row_levels(fitted, scored).items()}
     mean_RO, scale_RO = (moments[counted][:most] for moments in target_moments(task, both[1]))
     if alone:
-        levels = {name: said_RO * scale_RO + mean_RO for name, said_RO in levels.items()}
+        levels = {name: level_RO * scale_RO + mean_RO for name, level_RO in levels.items()}
     outputs = known.outputs_nRO * scale_RO + mean_RO
     more: dict[str, Any] = {"truth_R": truth_RO, "outputs_nRO": outputs, "levels": levels, "scale_O": steps_O}
     return known._replace(columns=task.sequences.columns, **more)
@@ -106,26 +106,26 @@ def target_moments(task: Task, part: SequenceSet) -> tuple[np.ndarray, np.ndarra
 
 
 @lru_cache(maxsize=32)
-def make_reader(program: Spec) -> Any:
+def compile_apply(program: Spec) -> Any:
     """The outputs [T, B, O] of a window, compiled once for all networks of a program."""
 
-    def read(hp: HParams, params: Params, inputs: Array, valid_TB: Array) -> Array:
+    def apply(hp: HParams, params: Params, inputs: Array, valid_TB: Array) -> Array:
         model = build_network(program, hp)
         carry = model.carry(params, key_for(hp, "evaluation"), inputs.shape[1])
         return model.apply(params, carry, inputs, valid_TB)[1]
 
-    return jax.jit(read)
+    return jax.jit(apply)
 
 
-def predicted(network: LoadedNetwork, window: WindowData, lengths_N: np.ndarray) -> np.ndarray:
+def predict_sequences(network: LoadedNetwork, window: WindowData, lengths_N: np.ndarray) -> np.ndarray:
     """The outputs of a network at the steps of all sequences, one after the other [R, O].
 
     Args: window: all sequences as rows of W windows. lengths_N: their steps.
     """
-    read, hp = make_reader(network.spec.program), array_settings(network.hp)
+    apply, hp = compile_apply(network.spec.program), array_settings(network.hp)
     assert window.valid_WTB is not None
     rows: list[np.ndarray] = []
     for inputs, valid_TB in zip(window.inputs_WTB, window.valid_WTB, strict=True):
-        outputs_TBO = np.asarray(read(hp, network.params, jnp.asarray(inputs), jnp.asarray(valid_TB)))
+        outputs_TBO = np.asarray(apply(hp, network.params, jnp.asarray(inputs), jnp.asarray(valid_TB)))
         rows += list(outputs_TBO.swapaxes(0, 1))
     return np.concatenate([row[:length] for row, length in zip(rows, lengths_N, strict=False)])

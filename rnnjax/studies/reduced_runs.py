@@ -1,4 +1,4 @@
-"""What a run with fewer steps or seeds than its study file means for the claims."""
+"""Consequences for the claims of a run with fewer steps or seeds than its study file."""
 
 from collections.abc import Callable, Iterable
 
@@ -11,7 +11,7 @@ MOST_NAMED = 5  # claims in a line
 
 
 def reduced_run_lines(study: Study) -> list[str]:
-    """What differs from the file, and which claims that leaves without an answer or with another meaning."""
+    """The differences from the file, and the claims that have no answer or another meaning because of them."""
     if not study.overrides or not study.file.claims:
         return []
     whole = study._replace(overrides="")  # whose claims are held to all rules

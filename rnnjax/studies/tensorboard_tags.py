@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a study: few curves, the loss first, in charts of arms that belong together.
+"""The curves of a study in TensorBoard: few of them, the loss first, in charts of arms that belong together.
 
 TensorBoard sorts cards by the names of their groups, the part of a tag before its first slash, and opens the first two
 groups. So the tags are, in this order: `loss` with its band `loss/lo` and `loss/hi`; `loss_by_family/...`, the same
@@ -28,7 +28,7 @@ SINGLES = "single_arms"  # the arms that are alone in their family
 
 
 class BoardPlan(NamedTuple):
-    """What is logged of every arm of a study."""
+    """The tags logged for every arm of a study."""
 
     families: dict[str, str]  # arm -> name of its chart; empty where one chart shows all arms well
     asked: list[str]  # metrics that the study asks for, the most important first

@@ -72,8 +72,8 @@ def base_rows(layout: SeriesLayout, past_MPC: np.ndarray) -> np.ndarray:
 
 def rows_of_outputs(layout: SeriesLayout, outputs_MQ: np.ndarray, past_MPC: np.ndarray) -> np.ndarray:
     """The predicted rows [M, A, O] in own units."""
-    said_MQ = np.asarray(outputs_MQ, np.float64) * layout.output_scale_Q + layout.output_mean_Q
-    return said_MQ.reshape(len(said_MQ), layout.ahead, layout.targets) + base_rows(layout, past_MPC)
+    predicted_MQ = np.asarray(outputs_MQ, np.float64) * layout.output_scale_Q + layout.output_mean_Q
+    return predicted_MQ.reshape(len(predicted_MQ), layout.ahead, layout.targets) + base_rows(layout, past_MPC)
 
 
 def standardised_inputs(layout: SeriesLayout, past_MPC: np.ndarray, known_MAK: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ def task_windows(task: Task, values_N: np.ndarray, batch: int, window: int) -> W
 
 
 def training_data(task: Task, spec: Spec) -> WindowData | SequencePool:
-    """What training reads: windows, or a pool of sequences. Raises: as `task_windows`."""
+    """The training data: windows, or a pool of sequences. Raises: as `task_windows`."""
     if task.sequences is not None:
         return training_pool(task.sequences, task.target_scale_O)
     return task_windows(task, task.train_N, spec.batch, spec.window)
@@ -128,13 +128,13 @@ def held_out_window(task: Task, window: int, carried: bool) -> WindowData:
         )
     data = task_windows(task._replace(axes_swapped=False), task.validation_N, 1, window)
 
-    def laid(leaf: np.ndarray) -> np.ndarray:
+    def rearrange(leaf: np.ndarray) -> np.ndarray:
         windows_WT = leaf[:, :, 0]
         if carried:
             return windows_WT.reshape(1, -1, 1, *windows_WT.shape[2:])
         return np.swapaxes(windows_WT, 0, 1)[None]
 
-    beside = jax.tree.map(laid, data._replace(target_scale_O=None))._replace(target_scale_O=data.target_scale_O)
+    beside = jax.tree.map(rearrange, data._replace(target_scale_O=None))._replace(target_scale_O=data.target_scale_O)
     return swap_square_windows(task, beside) if task.axes_swapped else beside
 
 
@@ -151,11 +151,11 @@ def swap_square_windows(task: Task, data: WindowData) -> WindowData:
             f"task.validation: its split leaves {count} windows; need >= {window} (task.time_axis = 'batch')"
         )
 
-    def swapped(leaf: np.ndarray) -> np.ndarray:
+    def swap_leaf(leaf: np.ndarray) -> np.ndarray:
         apart = leaf[0, :, : squares * window].reshape(window, squares, window, *leaf.shape[3:])
         return np.swapaxes(apart, 0, 2).reshape(1, window, squares * window, *leaf.shape[3:])
 
-    data = data._replace(inputs_WTB=swapped(data.inputs_WTB), targets_WTB=swapped(data.targets_WTB))
+    data = data._replace(inputs_WTB=swap_leaf(data.inputs_WTB), targets_WTB=swap_leaf(data.targets_WTB))
     return data._replace(loss_mask_WTB=last_step_windows(data)) if task.last_only else data
 
 

@@ -121,7 +121,7 @@ def evaluate_windows(spec: Spec, hp: HParams, params: Params, held_out: WindowDa
     """The mean loss over all that counts in windows [W, T, B, ...], each read from the initial state."""
     model, key = build_network(spec, hp), key_for(hp, "evaluation")
 
-    def read(window: WindowData) -> tuple[Array, Array]:
+    def window_sum(window: WindowData) -> tuple[Array, Array]:
         window = window._replace(target_scale_O=held_out.target_scale_O)
         carry = model.carry(params, key, window.inputs_WTB.shape[1])
         _, outputs_TBO, _ = model.apply(params, carry, window.inputs_WTB, window.valid_WTB)
@@ -129,5 +129,5 @@ def evaluate_windows(spec: Spec, hp: HParams, params: Params, held_out: WindowDa
         count = jnp.float32(steps * streams) if mask_TB is None else jnp.sum(jnp.asarray(mask_TB))
         return window_losses(spec, outputs_TBO, window)[1] * count, count
 
-    losses_W, counts_W = jax.lax.map(read, jax.tree.map(jnp.asarray, held_out._replace(target_scale_O=None)))
+    losses_W, counts_W = jax.lax.map(window_sum, jax.tree.map(jnp.asarray, held_out._replace(target_scale_O=None)))
     return jnp.sum(losses_W) / jnp.maximum(jnp.sum(counts_W), 1)

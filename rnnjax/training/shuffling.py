@@ -13,13 +13,13 @@ from rnnjax.types import SequencePool, WindowData
 ROUNDS = 6  # of the permutation
 
 
-def shuffled_numbers(key: Array, position_B: Array, count: int) -> Array:
-    """The places of some positions in a random permutation of 0 ... count - 1, without the whole permutation.
+def permute_positions(key: Array, position_B: Array, count: int) -> Array:
+    """The images [B] of some positions under a random permutation of 0 ... count - 1, which is never stored.
 
     A Feistel network permutes the numbers below the next power of 4; one that lands at `count` or above goes through
     it again, so that those below `count` are permuted among each other. The time does not depend on `count`.
 
-    Args: key: decides the permutation. position_B: uint32 below `count`.
+    Args: key: fixes the permutation. position_B: uint32, below `count`.
 
     Source: Black and Rogaway 2002, Ciphers with arbitrary finite domains.
     """
@@ -30,19 +30,19 @@ def shuffled_numbers(key: Array, position_B: Array, count: int) -> Array:
     def permute(number_B: Array) -> Array:
         left_B, right_B = number_B >> half, number_B & low
         for i in range(ROUNDS):
-            left_B, right_B = right_B, left_B ^ (mixed_bits(right_B, keys[i]) & low)
+            left_B, right_B = right_B, left_B ^ (hash_bits(right_B, keys[i]) & low)
         return (left_B << half) | right_B
 
-    def outside(number_B: Array) -> Array:
+    def any_outside(number_B: Array) -> Array:
         return jnp.any(number_B >= count)
 
-    def again(number_B: Array) -> Array:
+    def permute_outside(number_B: Array) -> Array:
         return jnp.where(number_B >= count, permute(number_B), number_B)
 
-    return jax.lax.while_loop(outside, again, permute(position_B)).astype(jnp.int32)
+    return jax.lax.while_loop(any_outside, permute_outside, permute(position_B)).astype(jnp.int32)
 
 
-def mixed_bits(number_B: Array, key: Array) -> Array:
+def hash_bits(number_B: Array, key: Array) -> Array:
     """A hash of 32 bits. Source: the finaliser of MurmurHash3, by Appleby, keyed before and after."""
     number_B = (number_B + key) * jnp.uint32(0x9E3779B1)
     number_B = (number_B ^ (number_B >> 16)) * jnp.uint32(0x85EBCA6B)
@@ -61,12 +61,12 @@ def epoch_places(batch: int, count: int, draw: Array) -> tuple[Array, Array]:
     return (draw // count) * jnp.uint32(batch) + within_B // count, within_B % count
 
 
-def drawn_rows(key: Array, batch: int, count: int, draw: Array) -> Array:
+def draw_rows(key: Array, batch: int, count: int, draw: Array) -> Array:
     """The numbers [B] of the rows of a draw. Args: key: of the run's order. count: how many rows there are."""
     epoch_B, position_B = epoch_places(batch, count, draw)
 
     def place(epoch: Array, position: Array) -> Array:
-        return shuffled_numbers(jax.random.fold_in(key, epoch), position[None], count)[0]
+        return permute_positions(jax.random.fold_in(key, epoch), position[None], count)[0]
 
     return jax.vmap(place)(epoch_B, position_B)
 
@@ -75,17 +75,17 @@ def sequence_batch(hp: HParams, pool: SequencePool, number: int, batch: int, dra
     """Batch number `draw` of one of the sets of a pool, as a window [T, B, ...]."""
     rows = pool.sets[number]
     key = jax.random.fold_in(key_for(hp, "data"), number)
-    drawn_B = drawn_rows(key, batch, rows.inputs_MT.shape[0], draw)
+    drawn_B = draw_rows(key, batch, rows.inputs_MT.shape[0], draw)
 
-    def taken(leaf: Any) -> Any:
+    def gather(leaf: Any) -> Any:
         return jnp.asarray(leaf)[drawn_B].swapaxes(0, 1)
 
     return WindowData(
-        taken(rows.inputs_MT),
-        taken(rows.targets_MT),
-        taken(rows.loss_mask_MT),
-        taken(rows.valid_MT),
+        gather(rows.inputs_MT),
+        gather(rows.targets_MT),
+        gather(rows.loss_mask_MT),
+        gather(rows.valid_MT),
         pool.target_scale_O,
-        starts_WTB=None if rows.starts_MT is None else taken(rows.starts_MT),
+        starts_WTB=None if rows.starts_MT is None else gather(rows.starts_MT),
         class_weights_O=pool.class_weights_O,
     )

@@ -1,1 +1,1 @@
-"""What is measured of rnnjax itself: its speed, and how often its doctor is right."""
+"""Measurements of rnnjax itself: its speed, and the error rates of its doctor and of its judge."""

@@ -19,7 +19,7 @@ from rnnjax.doctor.padding import measure_packing, measure_padding
 from rnnjax.doctor.segments import first_steps, read_segments, sequence_orders
 from rnnjax.doctor.sequences.data import SequenceData, batch_sequences, from_parts, predicted_kind
 from rnnjax.doctor.sequences.duplicates import find_overlap
-from rnnjax.doctor.sequences.label_fit import Predicted, label_fit, network_test, smoother
+from rnnjax.doctor.sequences.label_fit import NetworkPredictions, label_fit, network_test, smoother
 from rnnjax.doctor.sequences.lengths import length_leak
 from rnnjax.errors import BadInput
 from rnnjax.settings import TaskSpec
@@ -134,7 +134,7 @@ def test_a_network_that_knows_the_held_out_labels_shows_that_they_fit() -> None:
     held_out = made(data.waves).held_out
     assert held_out is not None
     right = np.eye(3)[held_out.targets_R][None]
-    knowing, guessing = (network_test(Predicted(held_out, logits), "label") for logits in (right, 0 * right))
+    knowing, guessing = (network_test(NetworkPredictions(held_out, logits), "label") for logits in (right, 0 * right))
     assert knowing is not None and knowing[0] == 0.002 and guessing is not None and guessing[0] == 1
 
 

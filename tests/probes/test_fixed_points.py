@@ -14,8 +14,8 @@ from probe_values import task_of as series_task
 from rnnjax.probes import build_probe
 from rnnjax.probes.dynamics.dimension import covariance_values, principal_plane, project
 from rnnjax.probes.dynamics.fixed_point_search import (
-    FIXED,
-    SLOW,
+    FIXED_SPEED,
+    SLOW_SPEED,
     Minima,
     Points,
     find_minima,
@@ -108,7 +108,7 @@ def test_slow_points_are_told_from_fixed_ones_and_from_none() -> None:
 
     states = jnp.asarray(np.random.default_rng(2).normal(size=(64, H)) * 0.3, jnp.float32)
     spread = float(np.sqrt(np.var(states, axis=0).mean()))
-    for factor, expected in ((3 * FIXED, [SLOW_POINT]), (0.3 * SLOW, [SLOW_POINT]), (3 * SLOW, [])):
+    for factor, expected in ((3 * FIXED_SPEED, [SLOW_POINT]), (0.3 * SLOW_SPEED, [SLOW_POINT]), (3 * SLOW_SPEED, [])):
         found, kinds, _ = classified(find(ghost, jnp.full(H, factor * spread), states))
         assert kinds == expected
         np.testing.assert_allclose(found.speed_M, [factor] * len(expected), rtol=0.02)
@@ -125,7 +125,7 @@ def test_least_squares_reach_the_minimum_of_a_linear_problem() -> None:
 
 def test_ends_that_are_not_finite_are_counted_and_are_no_points() -> None:
     values = {"points_MC": np.zeros((2, 3)), "speed_M": np.array([1e-6, np.nan]), "starts_M": np.array([48, 0])}
-    values |= {"jacobian_MCC": np.full((2, 3, 3), np.nan), "broken": np.array(0.25)}
+    values |= {"jacobian_MCC": np.full((2, 3, 3), np.nan), "nonfinite_share": np.array(0.25)}
     values |= {"trajectory_NH": np.random.default_rng(0).normal(size=(16, 3)), "units_MH": np.zeros((2, 3))}
     found = run_values(values)
     assert (found["fixed_points"], found["stable_fixed_points"]) == (1, 0)
@@ -137,7 +137,7 @@ def test_ends_that_are_not_finite_are_counted_and_are_no_points() -> None:
 
 
 def test_unstable_directions_are_counted() -> None:
-    speeds = np.array([0, 0, 10 * FIXED, np.nan])
+    speeds = np.array([0, 0, 10 * FIXED_SPEED, np.nan])
     found = kinds_of_points(speeds, np.stack([np.diag(values) for values in ([2, 0.5], [0.5, 0], [3, 3], [9, 9])]))
     assert found.kinds == [UNSTABLE, STABLE, SLOW_POINT, ""]
     np.testing.assert_array_equal(found.unstable_M[:3], [1, 0, 2])

@@ -16,7 +16,7 @@ from rnnjax.networks.cells import CELLS
 from rnnjax.probes import PROBES, build_probe
 from rnnjax.probes.dynamics import lyapunov as module
 from rnnjax.probes.dynamics.exponents import lyapunov_exponents
-from rnnjax.probes.dynamics.lyapunov import Lengths, drive_streams, over_starts
+from rnnjax.probes.dynamics.lyapunov import Lengths, drive_streams, summarise_starts
 from rnnjax.probes.dynamics.trajectories import default_input, state_size, training_inputs
 from rnnjax.probes.numerics.orthonormal import orthonormalise, state_vector
 from rnnjax.settings import HParams, Spec, TaskSpec
@@ -103,9 +103,9 @@ def test_a_jacobian_that_is_not_finite_is_counted_from_its_step_on() -> None:
 
 def test_starts_with_such_a_jacobian_are_left_out_of_the_means_and_counted() -> None:
     values = np.array([[[0.5, -1.0], [0.1, -2.0], [np.nan, np.nan], [-0.3, -3.0]], np.full((4, 2), np.nan)])
-    found = over_starts(values)
+    found = summarise_starts(values)
     np.testing.assert_allclose(found["lyapunov_largest"], [0.1, np.nan], atol=1e-12)
-    np.testing.assert_allclose(over_starts(-values)["lyapunov_distance"][0], np.mean([1, 2, 3]))
+    np.testing.assert_allclose(summarise_starts(-values)["lyapunov_distance"][0], np.mean([1, 2, 3]))
     np.testing.assert_allclose(found["lyapunov_error"][0], np.std([0.5, 0.1, -0.3], ddof=1) / 3**0.5)
     np.testing.assert_allclose(found["lyapunov_positive"], [2 / 3, np.nan])
     np.testing.assert_allclose(found["lyapunov_nonfinite"], [0.25, 1.0])

@@ -11,14 +11,14 @@ from jax.flatten_util import ravel_pytree
 
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.tasks.sequences.layout import lay_out, packed_rows, plan_lengths, row_lengths, training_pool
-from rnnjax.training.shuffling import drawn_rows, sequence_batch, shuffled_numbers
+from rnnjax.training.shuffling import draw_rows, permute_positions, sequence_batch
 from rnnjax.training.state import TrainState, init_state
 from rnnjax.training.step import WindowGradient, compute_gradient, train_chunk
 from rnnjax.types import SequenceParts, SequencePool, SequenceRows, SequenceSet
 
 KEY = jax.random.key(7)
-order = jax.jit(shuffled_numbers, static_argnums=2)
-drawn = jax.jit(drawn_rows, static_argnums=(1, 2))
+order = jax.jit(permute_positions, static_argnums=2)
+drawn = jax.jit(draw_rows, static_argnums=(1, 2))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 5, 16, 17, 100, 257])
@@ -30,7 +30,7 @@ def test_shuffled_numbers_are_a_permutation(count: int) -> None:
 def test_every_place_is_equally_likely() -> None:
     """Chi-square of the place of each of 10 numbers over 2,000 keys: 81 degrees of freedom, mean 81, deviation 13."""
     keys = jax.random.split(KEY, 2_000)
-    places = np.asarray(jax.vmap(lambda key: shuffled_numbers(key, jnp.arange(10, dtype=jnp.uint32), 10))(keys))
+    places = np.asarray(jax.vmap(lambda key: permute_positions(key, jnp.arange(10, dtype=jnp.uint32), 10))(keys))
     counts = np.stack([np.bincount(places[:, i], minlength=10) for i in range(10)])
     assert ((counts - 200) ** 2 / 200).sum() < 81 + 4 * 13
 
@@ -95,13 +95,14 @@ def pool_of(lengths: tuple[int, ...], packed: bool = False, **more: object) -> S
     return training_pool(SequenceParts(DATA, DATA, lengths, packed, **more), ())  # type: ignore[arg-type]
 
 
+# Without optimisation, which takes less time; one program for all pools with the same shapes.
+PROGRAM = jax.jit(
+    compute_gradient, static_argnames=("spec", "hp"), compiler_options={"xla_backend_optimization_level": 0}
+)
+
+
 def gradient(spec: Spec, hp: HParams, pool: SequencePool, state: TrainState, step: int = 0) -> WindowGradient:
-    """Compiled without optimisation, which takes less time."""
-    program = jax.jit(
-        lambda state, step: compute_gradient(spec, hp, pool, state, step),
-        compiler_options={"xla_backend_optimization_level": 0},
-    )
-    return program(state.replace(step=jnp.int32(step)), jnp.int32(step))
+    return PROGRAM(spec, hp, pool, state.replace(step=jnp.int32(step)), jnp.int32(step))
 
 
 def of_rows(rows: SequenceRows) -> SequencePool:

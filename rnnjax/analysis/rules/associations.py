@@ -71,10 +71,10 @@ def jackknife_over_runs(statistic: Callable[[np.ndarray], float], seeds_R: np.nd
     """
     places = [np.flatnonzero(seeds_R == seed) for seed in np.unique(seeds_R)]
 
-    def of_seeds(chosen: np.ndarray) -> float:
+    def seed_statistic(chosen: np.ndarray) -> float:
         return statistic(np.sort(np.concatenate([places[i] for i in chosen])))
 
-    return statistic_over_seeds(of_seeds, len(places), *LINKS[link])
+    return statistic_over_seeds(seed_statistic, len(places), *LINKS[link])
 
 
 def explained_rule(criterion: Criterion, arms: Sequence[ArmResult]) -> list[Measurement]:

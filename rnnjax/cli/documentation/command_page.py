@@ -37,5 +37,6 @@ def section(name: str) -> str:
 
 def spelling(action: Action) -> str:
     """An argument as it is typed: "--seeds N", "--keep last|best|all", "CONFIG"."""
-    metavar = "|".join(map(str, action.choices)) if action.choices else str(action.metavar or "")
-    return " ".join([*action.option_strings, metavar]).strip()
+    names = action.metavar if isinstance(action.metavar, tuple) else (action.metavar or "",)
+    values = ["|".join(map(str, action.choices))] if action.choices else names
+    return " ".join([*action.option_strings, *values]).strip()

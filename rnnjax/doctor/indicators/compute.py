@@ -80,13 +80,13 @@ def without_distances(found: Indicators) -> Indicators:
 def merge(*parts: Indicators) -> Indicators:
     """All indicators; a later part replaces those of an earlier one."""
 
-    def joined(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    def join_tables(tables: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         return {name: value for table in tables for name, value in table.items()}
 
     levels = [part.levels for part in parts if part.levels]
     return Indicators(
-        joined(part.values for part in parts), joined(part.curves for part in parts),
-        joined(part.remarks for part in parts), levels[0] if levels else {},
+        join_tables(part.values for part in parts), join_tables(part.curves for part in parts),
+        join_tables(part.remarks for part in parts), levels[0] if levels else {},
     )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def path_indicator(run: RunCurves, weight_norm: float) -> dict[str, float]:
 
 
 def curve_remarks(curves: TrainingCurves) -> dict[str, str]:
-    """Which rows an indicator speaks of, in the first run that has any."""
+    """The rows that an indicator is about, in the first run that has any."""
     remarks: dict[str, str] = {}
     for run in runs_that_trained(curves):
         if len(run.missing_rows):

@@ -30,7 +30,7 @@ def wrong_axis(batch: Batch) -> float:
 
 
 def relation(inputs: np.ndarray) -> float:
-    """How much each input tells of the next one along the first axis: 0 to 1, less what it tells of any other one.
+    """The information of each input about the next one along the first axis, 0 to 1, beyond that about any other one.
 
     Of numbers, the largest autocorrelation of a column that varies along both axes; of ids, the share of pairs that are
     repeated beyond chance.

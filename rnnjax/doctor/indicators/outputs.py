@@ -56,7 +56,7 @@ def window_entropy(batch: Batch) -> float:
 
 
 def prediction_indicators(values: IndicatorValues, batch: Batch) -> Indicators:
-    """What the outputs can reach.
+    """The range that the outputs can reach.
 
     distribution   of ids, see `predictions.least_possible_loss`: the largest of all networks
     out_of_range   of numbers, see `predictions.unreachable_targets`

@@ -1,4 +1,4 @@
-"""What simple predictors reach on the data of an examination: levels of the loss, and the lags that matter.
+"""Losses of simple predictors on the data of an examination: levels of the loss, and the lags that matter.
 
 All are fitted on one half of the streams and measured on the other half, and the reverse.
 """

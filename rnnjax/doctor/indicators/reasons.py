@@ -15,7 +15,7 @@ from rnnjax.doctor.training_curves import MIN_ROWS, TrainingCurves, runs_that_tr
 
 
 class Examined(NamedTuple):
-    """What an examination was given."""
+    """The inputs that an examination was given."""
 
     setup: ExaminationInput
     observations: Observations

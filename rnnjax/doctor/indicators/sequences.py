@@ -8,7 +8,7 @@ from rnnjax.doctor.indicators.types import Curve, Indicator, Indicators, per_net
 from rnnjax.doctor.inputs import ExaminationInput, Observations
 from rnnjax.doctor.sequences.data import SequenceData, batch_sequences, step_places
 from rnnjax.doctor.sequences.duplicates import find_overlap
-from rnnjax.doctor.sequences.label_fit import LabelFit, Predicted, label_fit
+from rnnjax.doctor.sequences.label_fit import LabelFit, NetworkPredictions, label_fit
 from rnnjax.doctor.sequences.lengths import length_leak
 
 MOST_EMPTY = 3  # that are named
@@ -35,7 +35,7 @@ def sequence_indicators(setup: ExaminationInput, observations: Observations) -> 
     return found._replace(values=found.values | measured, remarks=dict(found.remarks) | remarks)
 
 
-def data_indicators(data: SequenceData, predicted: Predicted | None = None) -> Indicators:
+def data_indicators(data: SequenceData, predicted: NetworkPredictions | None = None) -> Indicators:
     """Indicators of the data alone, each one number of all networks.
 
     empty          sequences without a step
@@ -57,7 +57,7 @@ def data_indicators(data: SequenceData, predicted: Predicted | None = None) -> I
 
 
 def empty_indicators(places: Sequence[str]) -> tuple[dict[str, Indicator], dict[str, Curve], dict[str, str]]:
-    """How many sequences have no step; values, curves and remarks. Args: places: of them."""
+    """The number of sequences without a step: values, curves and remarks. Args: places: where they stand."""
     values = {"empty": Indicator(np.array([float(len(places))]), "network")}
     if not places:
         return values, {}, {}
@@ -66,22 +66,22 @@ def empty_indicators(places: Sequence[str]) -> tuple[dict[str, Indicator], dict[
 
 
 def foreseeable(fit: LabelFit | None) -> dict[str, Indicator]:
-    """label_saved: the share of the squared error that a simple predictor saves; 0 where labels fit by chance."""
+    """label_saved: the share of the squared error that a simple predictor removes; 0 where labels fit by chance."""
     return {} if fit is None else {"label_saved": Indicator(np.array([fit.saved]), "network")}
 
 
-def held_out_predictions(setup: ExaminationInput, observations: Observations) -> Predicted | None:
+def held_out_predictions(setup: ExaminationInput, observations: Observations) -> NetworkPredictions | None:
     """The outputs of all finite networks for the held-out sequences."""
     if setup.held_out is None or setup.held_out.segments_TB is None:
         return None
     outputs_RTBO = np.asarray(observations.values["held_out_outputs"], float)
     steps, rows, _ = step_places(setup.held_out.segments_TB)
     outputs_nRO = outputs_RTBO[:, steps, rows]
-    return Predicted(batch_sequences(setup.held_out), outputs_nRO[np.isfinite(outputs_nRO).all(axis=(1, 2))])
+    return NetworkPredictions(batch_sequences(setup.held_out), outputs_nRO[np.isfinite(outputs_nRO).all(axis=(1, 2))])
 
 
 def padding_remark(values: Mapping[str, np.ndarray]) -> str:
-    """What changed besides the outputs, and by which change of the padding."""
+    """The change of outputs and state in words, by each change of the padding."""
     names = {"padding_read": "by other values in it", "padding_added": "by more of it"}
     found = [f"{float(np.mean(values[name])):.3g} {text}" for name, text in names.items() if name in values]
     state = "; the state after the window changes too" if np.any(values.get("state_read", 0) > 0) else ""

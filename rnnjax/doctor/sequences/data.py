@@ -19,12 +19,12 @@ class SequenceData(NamedTuple):
 
 
 def from_parts(parts: SequenceParts) -> SequenceData:
-    """Of a task."""
+    """The sequences of a task."""
     return SequenceData(parts.train, parts.validation, parts.predict)
 
 
 def from_batches(batch: Batch, held_out: Batch | None, empty_B: np.ndarray) -> SequenceData | None:
-    """Of batches with segments; None without. Args: empty_B: streams without a step whose loss counts."""
+    """The sequences of batches with segments; None without. Args: empty_B: streams without a step whose loss counts."""
     if batch.segments_TB is None:
         return None
     known = held_out is not None and held_out.segments_TB is not None
@@ -51,7 +51,7 @@ def step_places(segments_TB: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def predicted_kind(batch: Batch) -> str:
-    """What a batch asks of its sequences: the next input, one label or value of each, or one of each step."""
+    """The kind of targets: "next" input, one "label" or "values" for each sequence, or "tags", one for each step."""
     if batch.predicts_next_input:
         return "next"
     sequences = batch_sequences(batch)
@@ -84,7 +84,7 @@ def one_target(sequences: SequenceSet) -> np.ndarray:
 
 
 def select(sequences: SequenceSet, numbers: Any) -> SequenceSet:
-    """Some of the sequences."""
+    """The sequences with these numbers, in their order."""
     spans = [slice(sequences.offsets_N[n], sequences.offsets_N[n + 1]) for n in numbers]
     leaves = (
         np.concatenate([leaf[span] for span in spans])
@@ -97,10 +97,10 @@ def select(sequences: SequenceSet, numbers: Any) -> SequenceSet:
 
 
 def evenly(count: int, most: int) -> np.ndarray:
-    """At most so many of some numbers, evenly spaced."""
+    """At most `most` of the numbers 0 ... count - 1, evenly spaced."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(int))
 
 
 def spread_out(sequences: SequenceSet, most: int) -> SequenceSet:
-    """At most so many of the sequences, evenly spaced."""
+    """At most `most` of the sequences, evenly spaced."""
     return sequences if sequences.size <= most else select(sequences, evenly(sequences.size, most).tolist())

@@ -32,7 +32,7 @@ class Overlap(NamedTuple):
 
 
 def find_overlap(data: SequenceData) -> Overlap | None:
-    """Of all held-out sequences, or of some; None without any."""
+    """The overlap of the held-out sequences, of a sample where there are many; None with fewer than FEW of them."""
     if data.held_out is None or data.held_out.size < FEW:
         return None
     held_out, numbers = spread_out(data.held_out, MOST_HELD_OUT), data.train.inputs_R.size / data.train.size
@@ -92,7 +92,7 @@ class RowCounts(NamedTuple):
 
 
 def count_rows(parts: list[np.ndarray]) -> RowCounts:
-    """Of some sequences."""
+    """The counts of the rows of some sequences."""
     names = [[content(row) for row in part] for part in parts]
     return RowCounts(
         Counter(name for each in names for name in each),
@@ -103,7 +103,7 @@ def count_rows(parts: list[np.ndarray]) -> RowCounts:
 
 
 def log_probability(counts: RowCounts, part_TD: np.ndarray, copies: int) -> float:
-    """Of a sequence, by the pairs of rows in all others that are no copies of it: its first row, then each next one."""
+    """log P of a sequence: its first row, then each next row given the one before, counted without its copies."""
     own = count_rows([part_TD])
     total = max(counts.rows.total() - copies * len(part_TD), 1)
     others = max(counts.first.total() - copies, 1)

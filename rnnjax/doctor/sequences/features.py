@@ -20,7 +20,7 @@ def sequence_features(sequences: SequenceSet) -> np.ndarray:
 
 
 def standardise(columns_NF: np.ndarray) -> np.ndarray:
-    """Columns of mean 0 and deviation 1, at most so many of them; constant ones are left out."""
+    """Columns of mean 0 and deviation 1, at most MOST_FEATURES of them; constant ones are left out."""
     spread_F = columns_NF.std(axis=0)
     kept = spread_F > 1e-9 * (np.abs(columns_NF).max(axis=0) + 1e-30)
     columns_NF = (columns_NF[:, kept] - columns_NF[:, kept].mean(axis=0)) / spread_F[kept]
@@ -89,7 +89,7 @@ def step_features(sequences: SequenceSet) -> np.ndarray:
 
 
 def code(ids_R: np.ndarray) -> np.ndarray:
-    """One column for each of the most frequent ids."""
+    """One-hot columns of the most frequent ids [R, <= MOST_ENDS]."""
     known, counts = np.unique(ids_R, return_counts=True)
     kept = known[np.argsort(-counts, kind="stable")][:MOST_ENDS]
     return np.asarray(ids_R[:, None] == kept, float)

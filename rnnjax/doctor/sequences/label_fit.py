@@ -29,8 +29,8 @@ class LabelFit(NamedTuple):
     saved: float  # of the squared error of the mean; 0 where no test is significant
 
 
-class Predicted(NamedTuple):
-    """What n networks predict for held-out sequences."""
+class NetworkPredictions(NamedTuple):
+    """Predictions of n networks for held-out sequences."""
 
     sequences: SequenceSet
     outputs_nRO: np.ndarray  # at each of their steps
@@ -49,7 +49,7 @@ def order_probability(scores_NN: np.ndarray, fold_N: np.ndarray, seed: int = 0) 
     return (1 + reached) / (1 + ORDERS)
 
 
-def label_fit(data: SequenceData, predicted: Predicted | None) -> LabelFit | None:
+def label_fit(data: SequenceData, predicted: NetworkPredictions | None) -> LabelFit | None:
     """The fit of the labels, values or tags of sequences; None with too few sequences, or of next inputs."""
     if data.predict == "next":
         return None
@@ -72,7 +72,7 @@ def code_targets(targets_N: np.ndarray) -> np.ndarray:
     return (columns - columns.mean(axis=0)) / np.maximum(columns.std(axis=0), 1e-12)
 
 
-def folds_of(count: int) -> np.ndarray:
+def random_folds(count: int) -> np.ndarray:
     """The fold of each of some sequences, at random [N]."""
     return np.random.default_rng(1).permutation(count) % FOLDS
 
@@ -84,7 +84,7 @@ def label_test(sequences: SequenceSet, kernel: str) -> tuple[float, float]:
     """
     features_NF, targets_NC = sequence_features(sequences), code_targets(one_target(sequences))
     gram_NN = linear_gram(features_NF) if kernel == "line" else smooth_gram(features_NF)
-    fold_N, rng = folds_of(sequences.size), np.random.default_rng(0)
+    fold_N, rng = random_folds(sequences.size), np.random.default_rng(0)
     smoother_NN = np.mean([smoother(gram_NN, fold_N, ridge) for ridge in RIDGES], axis=0)
 
     def squared_error(targets_NC: np.ndarray) -> float:
@@ -96,12 +96,12 @@ def label_test(sequences: SequenceSet, kernel: str) -> tuple[float, float]:
 
 
 def linear_gram(features_NF: np.ndarray) -> np.ndarray:
-    """Inner products."""
+    """Inner products of the features, divided by their number [N, N]."""
     return features_NF @ features_NF.T / max(features_NF.shape[1], 1)
 
 
 def smooth_gram(features_NF: np.ndarray) -> np.ndarray:
-    """exp(-d^2 / median of d^2)."""
+    """exp(-d^2 / median of d^2) of the distances d of the features [N, N]."""
     squares_N = np.sum(features_NF**2, axis=1)
     apart_NN = np.maximum(squares_N[:, None] + squares_N[None] - 2 * features_NF @ features_NF.T, 0)
     return np.exp(-apart_NN / max(float(np.median(apart_NN)), 1e-12))
@@ -124,7 +124,7 @@ def tag_tests(sequences: SequenceSet) -> list[tuple[float, float]]:
     """The p-value of a linear regression of each step's tag on the inputs around it."""
     sequences = spread_out(sequences, max(MIN_SEQUENCES, int(MOST_STEPS / max(sequences.lengths.mean(), 1))))
     features_RF, targets_RC = step_features(sequences), code_targets(sequences.targets_R)
-    fold_N, number_R = folds_of(sequences.size), np.repeat(np.arange(sequences.size), sequences.lengths)
+    fold_N, number_R = random_folds(sequences.size), np.repeat(np.arange(sequences.size), sequences.lengths)
     predicted_RC, counted_R = np.zeros_like(targets_RC), sequences.loss_mask_R > 0
     for fold in range(FOLDS):
         own, other = fold_N[number_R] == fold, (fold_N[number_R] != fold) & counted_R
@@ -148,24 +148,24 @@ def pair_scores(sequences: SequenceSet, predicted_RC: np.ndarray, targets_RC: np
             centred = values_RC[a:b] - values_RC[counted_R].mean(axis=0)
             each[n, : b - a] = centred * counted_R[a:b, None]
         counted_NT[n, : b - a] = counted_R[a:b]
-    said, true = (each.reshape(sequences.size, -1) for each in padded)
-    return np.asarray(said @ true.T / np.maximum(counted_NT @ counted_NT.T, 1))
+    predicted, true = (each.reshape(sequences.size, -1) for each in padded)
+    return np.asarray(predicted @ true.T / np.maximum(counted_NT @ counted_NT.T, 1))
 
 
-def network_test(predicted: Predicted, predict: str) -> tuple[float, float] | None:
+def network_test(predicted: NetworkPredictions, predict: str) -> tuple[float, float] | None:
     """The p-value of the mean prediction of some networks for held-out sequences; None with too few of them."""
     held_out = predicted.sequences
     if held_out.size < MIN_SEQUENCES // 2 or not len(predicted.outputs_nRO):
         return None
-    said_RO = mean_prediction(predicted.outputs_nRO, held_out)
-    targets_RO = one_hot_targets(held_out, said_RO.shape[1])
+    predicted_RO = mean_prediction(predicted.outputs_nRO, held_out)
+    targets_RO = one_hot_targets(held_out, predicted_RO.shape[1])
     whole = np.zeros(held_out.size, int)
     if predict == "tags":
-        return order_probability(pair_scores(held_out, said_RO, targets_RO), whole), 0.0
+        return order_probability(pair_scores(held_out, predicted_RO, targets_RO), whole), 0.0
     last = target_rows(held_out)
-    said_NO, targets_NO = said_RO[last], targets_RO[last]
-    said_NO, targets_NO = (each - each.mean(axis=0) for each in (said_NO, targets_NO))
-    return order_probability(said_NO @ targets_NO.T, whole), 0.0
+    predicted_NO, targets_NO = predicted_RO[last], targets_RO[last]
+    predicted_NO, targets_NO = (each - each.mean(axis=0) for each in (predicted_NO, targets_NO))
+    return order_probability(predicted_NO @ targets_NO.T, whole), 0.0
 
 
 def mean_prediction(outputs_nRO: np.ndarray, sequences: SequenceSet) -> np.ndarray:

@@ -6,7 +6,7 @@ import numpy as np
 
 from rnnjax.doctor.batch import is_ids
 from rnnjax.doctor.sequences.data import SequenceData, one_target, spread_out
-from rnnjax.doctor.sequences.label_fit import code_targets, folds_of
+from rnnjax.doctor.sequences.label_fit import code_targets, random_folds
 from rnnjax.types import SequenceSet
 
 MIN_SEQUENCES, MOST_SEQUENCES = 30, 2_000
@@ -16,14 +16,14 @@ MIN_DIFFERENT = 10  # other rows: with fewer, a constant end may be a content
 
 
 class LengthLeak(NamedTuple):
-    """How much of the label a length gives."""
+    """The share of the label's loss that a length explains."""
 
-    share: float  # of the loss of the class shares, or of the variance, that it saves
+    share: float  # of the cross-entropy of the class shares, or of the variance
     remark: str
 
 
 def length_leak(data: SequenceData) -> LengthLeak | None:
-    """The length that gives most of the label: of the sequence, or without the value that it is filled up with.
+    """The length that explains most of the label: of the sequence, or without the value that it is filled up with.
 
     None with too few sequences, or without one target of each.
     """
@@ -47,10 +47,10 @@ def describe(name: str, lengths_N: np.ndarray, targets_NC: np.ndarray, ids: bool
 
 
 def saved_share(lengths_N: np.ndarray, targets_NC: np.ndarray, ids: bool) -> float:
-    """What the targets of the sequences with the nearest lengths, in other folds, save of the loss of their mean."""
+    """1 - loss / that of the mean target, of predictions by the sequences of nearest length in other folds."""
     if not np.ptp(lengths_N):
         return 0.0
-    fold_N, said_NC, mean_NC = folds_of(len(lengths_N)), np.zeros_like(targets_NC), np.zeros_like(targets_NC)
+    fold_N, predicted_NC, mean_NC = random_folds(len(lengths_N)), np.zeros_like(targets_NC), np.zeros_like(targets_NC)
     smallest = int(targets_NC.sum(axis=0).min()) if ids else len(lengths_N)
     count = int(np.clip(smallest // 2, 2, MOST_NEIGHBOURS))
     for fold in np.unique(fold_N):
@@ -59,11 +59,11 @@ def saved_share(lengths_N: np.ndarray, targets_NC: np.ndarray, ids: bool) -> flo
         near = apart <= np.sort(apart, axis=1)[:, [min(count, apart.shape[1]) - 1]]
         mean_NC[own] = targets_NC[other].mean(axis=0)
         weight = 0.5 * mean_NC[own] if ids else 0.0
-        said_NC[own] = (near @ targets_NC[other] + weight) / (near.sum(axis=1, keepdims=True) + 0.5 * ids)
+        predicted_NC[own] = (near @ targets_NC[other] + weight) / (near.sum(axis=1, keepdims=True) + 0.5 * ids)
     if ids:
-        losses = [-np.sum(targets_NC * np.log(np.maximum(each, 1e-6))) for each in (said_NC, mean_NC)]
+        losses = [-np.sum(targets_NC * np.log(np.maximum(each, 1e-6))) for each in (predicted_NC, mean_NC)]
     else:
-        losses = [np.sum((each - targets_NC) ** 2) for each in (said_NC, mean_NC)]
+        losses = [np.sum((each - targets_NC) ** 2) for each in (predicted_NC, mean_NC)]
     return float(1 - losses[0] / max(losses[1], 1e-12))
 
 

@@ -1,4 +1,4 @@
-"""How many directions the states of a network take: participation ratio and principal components."""
+"""The dimension of the states of a network: participation ratio and principal components."""
 
 from typing import NamedTuple
 

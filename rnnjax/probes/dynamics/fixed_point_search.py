@@ -14,9 +14,11 @@ from rnnjax.settings.metrics import SLOW_POINT, STABLE, UNSTABLE
 from rnnjax.types import Carry
 
 ITERATIONS = 100
-FIXED = 1e-4  # root-mean-square change of a state in one step, over the spread of the states: below it a point is fixed
-SLOW = 1e-2  # below it a point is slow, above it the search has found neither
-SAME = 1e-2  # root-mean-square distance of two points over the spread: below it they are one
+FIXED_SPEED = (
+    1e-4  # root-mean-square change of a state in one step, over the spread of the states: below it a point is fixed
+)
+SLOW_SPEED = 1e-2  # below it a point is slow, above it the search has found neither
+SAME_DISTANCE = 1e-2  # root-mean-square distance of two points over the spread: below it they are one
 
 
 class Minima(NamedTuple):
@@ -28,11 +30,11 @@ class Minima(NamedTuple):
 
 
 class Points(NamedTuple):
-    """At most M different fixed or slow points, the one found from most starts first is not guaranteed; by speed."""
+    """At most M different fixed or slow points, the slowest first."""
 
     points_MC: Array
     speed_M: Array  # as in `Minima`; NaN where there is no further point
-    starts_M: Array  # how many searches end at it
+    starts_M: Array  # number of searches that end at it
     jacobian_MCC: Array  # dF/dc there
 
 
@@ -55,18 +57,18 @@ def find_minima(advance: Callable[[Array], Array], states_SC: Array) -> Minima:
 def merge_duplicates(advance: Callable[[Array], Array], minima: Minima, most: int) -> Points:
     """At most `most` different points among the minima that are fixed or slow, the slowest first.
 
-    Each point stands for those within SAME of it, which are left out.
+    Each point stands for those within SAME_DISTANCE of it, which are left out.
     """
 
-    def take(free_S: Array, unused: None) -> tuple[Array, tuple[Array, Array, Array]]:
+    def take_slowest(free_S: Array, unused: None) -> tuple[Array, tuple[Array, Array, Array]]:
         first = jnp.argmin(jnp.where(free_S, minima.speed_S, jnp.inf))
         point_C = minima.points_SC[first]
         distance_S = jnp.sqrt(jnp.mean((minima.points_SC - point_C[None]) ** 2, axis=1))
-        own_S = free_S & (distance_S <= SAME * jnp.maximum(minima.spread, 1e-6))
+        own_S = free_S & (distance_S <= SAME_DISTANCE * jnp.maximum(minima.spread, 1e-6))
         speed = jnp.where(free_S[first], minima.speed_S[first], jnp.nan)
         return free_S & ~own_S, (point_C, speed, jnp.sum(own_S))
 
-    _, (points_MC, speed_M, starts_M) = jax.lax.scan(take, minima.speed_S < SLOW, length=most)
+    _, (points_MC, speed_M, starts_M) = jax.lax.scan(take_slowest, minima.speed_S < SLOW_SPEED, length=most)
     return Points(points_MC, speed_M, starts_M, jax.vmap(jax.jacfwd(advance))(points_MC))
 
 
@@ -77,7 +79,7 @@ def held_step(step: Callable[[Carry, Array], Carry], x: Array, like: Carry) -> C
 
 
 class PointKinds(NamedTuple):
-    """What M points are."""
+    """The kind and the stability of M points."""
 
     kinds: list[str]  # of settings.metrics.POINT_KINDS; "" where there is no point
     radius_M: np.ndarray  # modulus of the largest eigenvalue of dF/dc
@@ -90,20 +92,21 @@ def kinds_of_points(speed_M: np.ndarray, jacobian_MCC: np.ndarray) -> PointKinds
     A fixed point is stable where all eigenvalues are inside the unit circle. Where the Jacobian is not finite there are
     no eigenvalues: radius and unstable directions are NaN, and the point counts as unstable.
     """
-    moduli_MC = np.stack([eigenvalue_moduli(jacobian_CC) for jacobian_CC in jacobian_MCC])
+    moduli_MC = np.stack([np.abs(eigenvalues(jacobian_CC)) for jacobian_CC in jacobian_MCC])
     radius_M = moduli_MC.max(axis=1)
     unstable_M = np.where(np.isnan(radius_M), np.nan, (moduli_MC > 1).sum(axis=1))
 
     def kind(speed: float, radius: float) -> str:
-        if not speed < SLOW:
+        if not speed < SLOW_SPEED:
             return ""
-        return SLOW_POINT if speed >= FIXED else STABLE if radius < 1 else UNSTABLE
+        return SLOW_POINT if speed >= FIXED_SPEED else STABLE if radius < 1 else UNSTABLE
 
     return PointKinds([kind(*each) for each in zip(speed_M, radius_M, strict=True)], radius_M, unstable_M)
 
 
-def eigenvalue_moduli(matrix_CC: np.ndarray) -> np.ndarray:
-    """The moduli of the eigenvalues [C]; NaN where a number is not finite."""
+def eigenvalues(matrix_CC: np.ndarray) -> np.ndarray:
+    """The eigenvalues [C], the largest modulus first; NaN where a number of the matrix is not finite."""
     if not np.isfinite(matrix_CC).all():
         return np.full(len(matrix_CC), np.nan)
-    return np.abs(np.linalg.eigvals(np.asarray(matrix_CC, np.float64)))
+    found_C = np.linalg.eigvals(np.asarray(matrix_CC, np.float64))
+    return np.asarray(found_C[np.argsort(-np.abs(found_C))])

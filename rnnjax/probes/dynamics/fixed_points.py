@@ -12,8 +12,8 @@ from rnnjax.networks.keys import key_for
 from rnnjax.networks.model import Model, build_layers, build_network
 from rnnjax.probes.dynamics.dimension import principal_plane, project
 from rnnjax.probes.dynamics.fixed_point_search import (
-    FIXED,
-    SLOW,
+    FIXED_SPEED,
+    SLOW_SPEED,
     find_minima,
     held_step,
     kinds_of_points,
@@ -35,13 +35,13 @@ HELD = "with one input held, the most frequent symbol or the mean of the trainin
 FIXED_POINT_METRICS = {
     "fixed_points": Metric(
         f"different fixed points {HELD}, found from {SEARCHES} states of trajectories, {MOST} at most: minima of "
-        f"|F(c) - c|^2 / 2 at which a step changes the state by less than {FIXED:g} of the spread of the states",
+        f"|F(c) - c|^2 / 2 at which a step changes the state by less than {FIXED_SPEED:g} of the spread of the states",
         source=SOURCE,
     ),
     "stable_fixed_points": Metric("those of them at which every eigenvalue of dF/dc is inside the unit circle"),
     "slow_points": Metric(
-        f"different minima of |F(c) - c|^2 / 2 {HELD}, at which a step changes the state by {FIXED:g} to {SLOW:g} of "
-        "the spread of the states",
+        f"different minima of |F(c) - c|^2 / 2 {HELD}, at which a step changes the state by {FIXED_SPEED:g} to "
+        f"{SLOW_SPEED:g} of the spread of the states",
         source=SOURCE,
     ),
     "fixed_point_share": Metric("share of the searches that end at a fixed point", range=SHARE),
@@ -81,7 +81,9 @@ def fixed_points(spec: Spec, task: Task) -> Probe:
         return search_network(spec, hp, state.params, inputs_TS, held.x, SEARCHES, MOST)
 
     def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        runs = [run_values({name: leaf[i] for name, leaf in values.items()}) for i in range(len(values["broken"]))]
+        runs = [
+            run_values({name: leaf[i] for name, leaf in values.items()}) for i in range(len(values["nonfinite_share"]))
+        ]
         return {name: np.array([run[name] for run in runs], np.float32) for name in runs[0]}
 
     labels = [*trajectory_labels(task, inputs_TS, first), *(("", kind) for kind in POINT_KINDS for _ in range(MOST))]
@@ -95,7 +97,7 @@ def search_network(
 
     The searches start at evenly spaced states of the second half of trajectories along inputs [T, S, ...].
 
-    Returns: also broken, the share of the searches whose end is not finite; trajectory_NH; units_MH.
+    Returns: also nonfinite_share, of the searches whose end is not finite; trajectory_NH; units_MH.
     """
     model = build_network(spec, hp)
     carries_N = trajectory_carries(model, hp, params, jnp.asarray(inputs_TS), len(inputs_TS) // 2)
@@ -106,18 +108,18 @@ def search_network(
     points = merge_duplicates(advance, minima, most)
     units = jax.vmap(partial(hidden_units, spec, hp, one))
     found = {"trajectory_NH": units(states_NC), "units_MH": units(points.points_MC)}
-    return points._asdict() | found | {"broken": jnp.mean(jnp.isinf(minima.speed_S))}
+    return points._asdict() | found | {"nonfinite_share": jnp.mean(jnp.isinf(minima.speed_S))}
 
 
 def trajectory_carries(model: Model, hp: HParams, params: Params, inputs_TS: Array, first: int) -> Carry:
     """The states [N, ...] after each step from `first` on, of all streams; time is the slower axis."""
     start = model.carry(params, key_for(hp, "evaluation"), inputs_TS.shape[1])
 
-    def read(carry: Carry, x_S: Array) -> tuple[Carry, Carry]:
+    def step(carry: Carry, x_S: Array) -> tuple[Carry, Carry]:
         carry = jax.vmap(partial(model.step, params))(carry, x_S)
         return carry, carry
 
-    _, carries_TS = jax.lax.scan(read, start, inputs_TS)
+    _, carries_TS = jax.lax.scan(step, start, inputs_TS)
     return jax.tree.map(lambda leaf: leaf[first:].reshape(-1, *leaf.shape[2:]), carries_TS)
 
 
@@ -134,21 +136,17 @@ def run_values(values: dict[str, np.ndarray]) -> dict[str, float | np.ndarray]:
     fixed_M = np.array([kind in (STABLE, UNSTABLE) for kind in kinds])
     reached_M = values["starts_M"] * fixed_M
     unknown = np.isnan(radius_M[found]).mean() if any(found) else 0.0
+    directions = unstable_M[[kind == UNSTABLE for kind in kinds]]
     return {
         "fixed_points": float(fixed_M.sum()),
         "stable_fixed_points": float(kinds.count(STABLE)),
         "slow_points": float(kinds.count(SLOW_POINT)),
         "fixed_point_share": float(reached_M.sum() / SEARCHES),
         "fixed_point_radius": float(radius_M[np.argmax(reached_M)]) if fixed_M.any() else np.nan,
-        "unstable_directions": mean_or_nan([unstable_M[i] for i, kind in enumerate(kinds) if kind == UNSTABLE]),
-        "fixed_point_nonfinite": max(float(values["broken"]), float(unknown)),
+        "unstable_directions": float(directions.mean()) if directions.size else np.nan,
+        "fixed_point_nonfinite": max(float(values["nonfinite_share"]), float(unknown)),
         "state_portrait": portrait(values["trajectory_NH"], values["units_MH"], kinds),
     }
-
-
-def mean_or_nan(values: Sequence[float]) -> float:
-    """The mean; NaN of no values."""
-    return float(np.mean(values)) if values else np.nan
 
 
 def portrait(trajectory_NH: np.ndarray, units_MH: np.ndarray, kinds: Sequence[str]) -> np.ndarray:
@@ -162,5 +160,5 @@ def portrait(trajectory_NH: np.ndarray, units_MH: np.ndarray, kinds: Sequence[st
     for number, kind in enumerate(kinds):
         if kind:
             places_KM2[POINT_KINDS.index(kind), number] = project(plane, units_MH[number])
-    broken = np.pad(paths_ST2, ((0, 0), (0, 1), (0, 0)), constant_values=np.nan)
-    return np.concatenate([broken.reshape(-1, 2), places_KM2.reshape(-1, 2)])
+    separated_ST2 = np.pad(paths_ST2, ((0, 0), (0, 1), (0, 0)), constant_values=np.nan)
+    return np.concatenate([separated_ST2.reshape(-1, 2), places_KM2.reshape(-1, 2)])

@@ -78,14 +78,14 @@ def lyapunov(spec: Spec, task: Task) -> Probe:
     def measure(state: TrainState, hp: HParams, step: Array) -> dict[str, Array]:
         del step
         model = build_network(spec, hp)
-        return {"exponents": exponents_of(model, hp, state.params, streams, count, feedback).exponents_K}
+        return {"exponents": trajectory_exponents(model, hp, state.params, streams, count, feedback).exponents_K}
 
     def summarise(values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         parts = np.split(values["exponents"], len(drives), axis=1)
         return {
             f"{name}{drive}": numbers
             for drive, exponents_RSK in zip(drives, parts, strict=True)
-            for name, numbers in over_starts(exponents_RSK).items()
+            for name, numbers in summarise_starts(exponents_RSK).items()
         }
 
     return Probe(measure, summarise, lyapunov_metrics(drives))
@@ -101,7 +101,7 @@ def lyapunov_metrics(drives: Sequence[str]) -> Mapping[str, Metric]:
 
 
 class DriveStreams(NamedTuple):
-    """What X streams read, S of them for each drive one after the other, and the steps whose growth counts."""
+    """Inputs of X streams, S of them for each drive one after the other, and the steps whose growth counts."""
 
     inputs_TX: np.ndarray  # [T, X, ...]
     own_TX: np.ndarray  # bool, where the network reads its own output instead
@@ -109,7 +109,7 @@ class DriveStreams(NamedTuple):
 
 
 class Lengths(NamedTuple):
-    """How many streams there are of each drive, and for how long."""
+    """The number of streams of each drive, and their steps."""
 
     starts: int  # S
     transient: int  # steps after which a drive counts
@@ -133,7 +133,7 @@ def drive_streams(task: Task, drives: Sequence[str], held: np.ndarray, lengths: 
     )
 
 
-def exponents_of(
+def trajectory_exponents(
     model: Model, hp: HParams, params: Params, streams: DriveStreams, count: int, feedback: Feedback | None
 ) -> Exponents:
     """The exponents [X, K] of a network along X streams, from its initial state on."""
@@ -152,7 +152,7 @@ def exponents_of(
     return jax.vmap(along, in_axes=(0, 1, 1))(start, inputs, jnp.asarray(streams.counted_TX))
 
 
-def over_starts(exponents_RSK: np.ndarray) -> dict[str, np.ndarray]:
+def summarise_starts(exponents_RSK: np.ndarray) -> dict[str, np.ndarray]:
     """The values of LYAPUNOV_METRICS [R, ...] of S starts; starts with a Jacobian that is not finite are left out."""
     exponents_RSK = np.asarray(exponents_RSK, np.float64)
     known_RS = ~np.isnan(exponents_RSK).any(axis=2)

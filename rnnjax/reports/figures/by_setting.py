@@ -39,7 +39,7 @@ def setting_figure(
     y_axis = axis(what, log_y) | ({} if below is None else {"range": [-0.04, 1.04]})
     heads = [members[0]._replace(name=name) for name, members in groups.items()]
     figure = empty(heads, x_axis, y_axis)
-    for k, ((head, style), members) in enumerate(zip(dashed(styled(heads)), groups.values(), strict=True)):
+    for k, ((head, style), members) in enumerate(zip(with_dashes(styled(heads)), groups.values(), strict=True)):
         ordered = sorted(members, key=lambda arm: float(arm.axes[along]))
         known = [(arm, summary) for arm in ordered if (summary := summarise(per_seed(arm, metric), below))]
         x_m = np.array([arm.axes[along] for arm, _ in known], np.float32)
@@ -49,7 +49,7 @@ def setting_figure(
     return CaptionedFigure(title or f"{what} by {along}", caption(arms, below), figure)
 
 
-def dashed(styles: Sequence[tuple[ArmResult, ArmStyle]]) -> list[tuple[ArmResult, ArmStyle]]:
+def with_dashes(styles: Sequence[tuple[ArmResult, ArmStyle]]) -> list[tuple[ArmResult, ArmStyle]]:
     """The same styles, the lines of one family told apart by their dashes too: there are few of them."""
     families = [style.family for _, style in styles]
     places = [families[:k].count(family) for k, family in enumerate(families)]
@@ -107,7 +107,7 @@ def summarise(values_n: np.ndarray, below: float | None) -> Interval | None:
 
 
 def caption(arms: Sequence[ArmResult], below: float | None) -> str:
-    """What line and bar are, and what became of runs that diverged."""
+    """The meaning of line and bar, and the treatment of runs that diverged."""
     line, interval = ("mean", "t") if below is None else ("share", "Clopper-Pearson")
     diverged = sum(int((arm.diverged_at >= 0).sum()) for arm in arms)
     counted = "left out" if below is None else "counted as not below"

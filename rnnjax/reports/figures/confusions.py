@@ -15,7 +15,7 @@ CELL = 0.9  # of the side of a row: that of a square that is all of its class
 
 
 def confusion_figure(classes: Sequence[str], counts_nCC: np.ndarray, title: str) -> CaptionedFigure:
-    """The confusion of C classes over n networks; hovering over a square tells the mean count and its range.
+    """The confusion of C classes over n networks; hovering over a square shows the mean count and its range.
 
     Args: counts_nCC: how often class i was taken for class j. Of more classes than a page has room for, see the table.
     """
@@ -62,6 +62,6 @@ def squares(
 
 
 def caption(networks: int) -> str:
-    """What a square is, and of how many networks."""
+    """The meaning of a square, and the number of networks."""
     seeds = f"n\u00a0=\u00a0{networks} seeds"
     return f"Area: share of the held-out targets of a row's class, mean over seeds; a full row is one class. {seeds}."

@@ -26,17 +26,17 @@ def forecast_figure(forecasts: Forecasts, column: int) -> CaptionedFigure:
     shades = [(blend(HUES[hue], -0.15), blend(HUES[hue], 0.35)) for hue in range(3)]
     dark = dict(shades) | {with_alpha(light, BAND): with_alpha(night, BAND) for light, night in shades}
     figure.update_layout(meta={"dark": dark}, height=400)
-    said_nM = forecasts.predictions_nLMO[:, 0, :, column][:, shown]
+    predicted_nM = forecasts.predictions_nLMO[:, 0, :, column][:, shown]
     free_nP = forecasts.path_nPO[:, :, column][:, shown]
-    bounds_nM2 = said_nM[..., None] + interval_bounds(forecasts, 1)[:, shown, column]
+    bounds_nM2 = predicted_nM[..., None] + interval_bounds(forecasts, 1)[:, shown, column]
     low_M, high_M = (mean_of_known(bounds_nM2[..., side]) for side in (0, 1))
     add_band(figure, PREDICTION, shades[1][0], low_M, high_M)
     add_band(figure, FREE, shades[2][0], *extremes(free_nP))
     truth_R = forecasts.truth_RO[shown, column]
     add_line(figure, TRUTH, shades[0][0], labels, truth_R, mode="lines+markers", marker_size=4)
-    add_line(figure, PREDICTION, shades[1][0], labels, mean_of_known(said_nM), mode="lines", line_dash="dot")
+    add_line(figure, PREDICTION, shades[1][0], labels, mean_of_known(predicted_nM), mode="lines", line_dash="dot")
     add_line(figure, FREE, shades[2][0], labels, mean_of_known(free_nP), mode="lines")
-    seeds = len(said_nM)
+    seeds = len(predicted_nM)
     caption = (
         f"Means over {seeds} seed{'s' if seeds > 1 else ''}. One row ahead: from the rows before, with its "
         f"{NOMINAL:.0%} conformal interval in the second half. Free forecast: from the last training row on, from its "
@@ -88,5 +88,5 @@ def add_line(figure: go.Figure, name: str, color: str, labels: Sequence[str], y:
 
 
 def legend_meta(name: str, color: str) -> dict[str, str]:
-    """What the page needs for its legend."""
+    """The values that the page needs for its legend."""
     return {"family": name, "label": name, "symbol": "circle", "color": color}

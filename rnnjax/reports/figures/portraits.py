@@ -12,7 +12,7 @@ from rnnjax.reports.figures.traces import REFERENCE_SEED, CaptionedFigure, arm_t
 from rnnjax.reports.plot_axes import NEUTRAL, POINT, axis, empty
 from rnnjax.settings.metrics import POINT_KINDS
 
-SIGNS = dict(zip(POINT_KINDS, ("star", "x", "diamond-open"), strict=True))
+KIND_SYMBOLS = dict(zip(POINT_KINDS, ("star", "x", "diamond-open"), strict=True))
 MARK = "#d9603b"  # of points, readable on a light and on a dark page
 
 
@@ -52,18 +52,18 @@ def portrait_figure(arm: ArmResult, probe: str, labels: Sequence[tuple[str, str]
 
 
 def _paths(places_P2: np.ndarray) -> go.Scatter:
-    """All trajectories as thin lines, broken after each."""
+    """All trajectories as thin lines with a gap after each."""
     line = {"color": with_alpha(NEUTRAL, 0.35), "width": 0.8}
     x, y = _missing_as_none(places_P2)
     return go.Scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False)
 
 
 def _add_points(figure: go.Figure, kind: str, places_M2: np.ndarray) -> int:
-    """The points of a kind with a sign of their own. Returns: how many there are."""
+    """Draw the points of a kind with a symbol of their own. Returns: their number."""
     known_M2 = places_M2[np.isfinite(places_M2).all(axis=1)]
     if len(known_M2):
-        meta = {"family": kind, "label": kind, "symbol": SIGNS[kind], "color": MARK}
-        marker = {"color": MARK, "symbol": SIGNS[kind], "size": 12, "line": {"width": 1.5, "color": MARK}}
+        meta = {"family": kind, "label": kind, "symbol": KIND_SYMBOLS[kind], "color": MARK}
+        marker = {"color": MARK, "symbol": KIND_SYMBOLS[kind], "size": 12, "line": {"width": 1.5, "color": MARK}}
         x, y = known_M2.T
         figure.add_trace(
             go.Scatter(

@@ -26,11 +26,11 @@ def lay_out(sequences: SequenceSet, rows: Sequence[Sequence[int]], length: int, 
             at += lengths[n]
     valid = source >= 0
 
-    def taken(leaf: np.ndarray) -> np.ndarray:
+    def gather(leaf: np.ndarray) -> np.ndarray:
         found: np.ndarray = leaf[np.maximum(source, 0)]
         return np.where(valid.reshape(*valid.shape, *[1] * (leaf.ndim - 1)), found, np.zeros((), leaf.dtype))
 
-    inputs, targets, mask = (taken(leaf) for leaf in (sequences.inputs_R, sequences.targets_R, sequences.loss_mask_R))
+    inputs, targets, mask = (gather(leaf) for leaf in (sequences.inputs_R, sequences.targets_R, sequences.loss_mask_R))
     return SequenceRows(inputs, targets, mask, valid, starts if flags else None)
 
 
@@ -133,11 +133,11 @@ def held_out_sequences_window(parts: SequenceParts, outputs: int, target_scale_O
     width = max(1, min(sequences.size, HELD_OUT_NUMBERS // (length * max(outputs, 64))))
     count = -(-sequences.size // width)
     rows = [[n] if n < sequences.size else [] for n in range(count * width)]
-    laid = lay_out(sequences, rows, length)
+    padded = lay_out(sequences, rows, length)
 
     def windows(leaf: np.ndarray) -> np.ndarray:
         return leaf.reshape(count, width, *leaf.shape[1:]).swapaxes(1, 2)
 
     scale = np.asarray(target_scale_O, np.float32) if target_scale_O else None
-    inputs, targets, mask, valid = (windows(leaf) for leaf in laid[:4] if leaf is not None)
+    inputs, targets, mask, valid = (windows(leaf) for leaf in padded[:4] if leaf is not None)
     return WindowData(inputs, targets, mask, valid, scale)

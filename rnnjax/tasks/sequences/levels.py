@@ -1,4 +1,4 @@
-"""Reference losses of sequences: what predictors that read nothing, or only the last row, lose on the held-out part."""
+"""Reference losses of sequences: held-out losses of predictors that read nothing, or the last rows alone."""
 
 import numpy as np
 
@@ -17,7 +17,7 @@ def prior_log_loss(train: SequenceSet, held_out: SequenceSet, classes: int) -> f
 
 
 def class_counts(sequences: SequenceSet, classes: int) -> np.ndarray:
-    """How often each class is a target that counts [O]."""
+    """The number of targets of each class that count [O]."""
     counted = sequences.targets_R[sequences.loss_mask_R > 0]
     return np.bincount(counted, minlength=classes)
 
@@ -31,10 +31,10 @@ def value_losses(train: SequenceSet, held_out: SequenceSet) -> dict[str, float]:
 
 def next_row_losses(train: SequenceSet, held_out: SequenceSet) -> dict[str, float]:
     """As `value_losses`, and the errors of simple forecasts: {"chance", "persistence", "linear", "seasonal"}."""
-    said = next_row_levels(train, held_out)
+    forecasts = next_row_levels(train, held_out)
     names = {"last": "persistence"}
     counted = held_out.loss_mask_R > 0
-    errors = {names.get(name, name): np.mean((held_out.targets_R - one)[counted] ** 2) for name, one in said.items()}
+    errors = {names.get(name, name): np.mean((held_out.targets_R - one)[counted] ** 2) for name, one in forecasts.items()}
     return value_losses(train, held_out) | {name: float(error) for name, error in errors.items()}
 
 

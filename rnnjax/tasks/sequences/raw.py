@@ -1,4 +1,4 @@
-"""What a file of sequences gives, whatever its form: steps, targets and where each sequence stands in the file."""
+"""Sequences as read from a file of any form: steps, targets and the place of each sequence in the file."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -48,10 +48,10 @@ def check_raw(raw: RawSequences, settings: TaskSpec) -> RawSequences:
     for place, steps in zip(raw.places, raw.steps, strict=True):
         if not len(steps):
             raise bad(place, "a sequence without a step", "at least one step")
-    return raw if raw.is_text else raw._replace(steps=checked_numbers(raw, settings))
+    return raw if raw.is_text else raw._replace(steps=check_numbers(raw, settings))
 
 
-def checked_numbers(raw: RawSequences, settings: TaskSpec) -> list[np.ndarray]:
+def check_numbers(raw: RawSequences, settings: TaskSpec) -> list[np.ndarray]:
     """The steps of sequences of numbers, without missing ones."""
     width = raw.steps[0].shape[1]
     found = []
@@ -81,10 +81,10 @@ def without_missing(place: str, steps_TD: np.ndarray, raw: RawSequences, setting
     if missing_TD.all(axis=0).any():
         feature = int(np.flatnonzero(missing_TD.all(axis=0))[0])
         raise bad(place, f"no number at all{column(raw, feature)}", "at least one to interpolate from")
-    return np.stack([filled(column_T) for column_T in steps_TD.T], axis=1)
+    return np.stack([interpolate_gaps(column_T) for column_T in steps_TD.T], axis=1)
 
 
-def filled(column_T: np.ndarray) -> np.ndarray:
+def interpolate_gaps(column_T: np.ndarray) -> np.ndarray:
     """A column with straight lines over its gaps, and the nearest number at its ends."""
     known_T = ~np.isnan(column_T)
     return np.interp(np.arange(len(column_T)), np.flatnonzero(known_T), column_T[known_T])

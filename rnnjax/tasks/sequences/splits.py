@@ -55,7 +55,7 @@ def group_part(raw: RawSequences, settings: TaskSpec) -> np.ndarray:
 
 
 def chosen_ranks(order_N: np.ndarray, settings: TaskSpec) -> np.ndarray:
-    """Every so-many-th of some numbers in an order is held out [N]: of a stretch of any length the same share."""
+    """True [N] for the held-out numbers, evenly spread over an order, so that any stretch of it has the same share."""
     count = len(order_N)
     if settings.folds:
         if settings.folds > count:
@@ -73,7 +73,7 @@ def chosen_ranks(order_N: np.ndarray, settings: TaskSpec) -> np.ndarray:
 def time_part(raw: RawSequences, settings: TaskSpec) -> np.ndarray:
     """The last share in time; sequences of one time stay together, in the held-out part."""
     words = words_of(raw, settings.time_column, "time")
-    times_N = moments(raw.places, words)
+    times_N = times_as_numbers(raw.places, words)
     held = min(max(round(len(times_N) * settings.validation), 1), len(times_N) - 1)
     return times_N >= np.sort(times_N)[len(times_N) - held]
 
@@ -96,7 +96,7 @@ def words_of(raw: RawSequences, name: str, split: str) -> Sequence[str]:
     return raw.keys[name]
 
 
-def moments(places: Sequence[str], words: Sequence[str]) -> np.ndarray:
+def times_as_numbers(places: Sequence[str], words: Sequence[str]) -> np.ndarray:
     """Times as numbers [N]: numbers themselves, or dates in one notation. Raises BadInput."""
     dates = parse_times(words)
     if dates is not None and not dates.unread:

@@ -61,7 +61,7 @@ def label_ids(raw: RawSequences, held_N: np.ndarray) -> tuple[np.ndarray, tuple[
             hint = "one label, or --set task.predict=values or tags" if isinstance(target, list) else "one"
             raise bad(place, f"{got} for {raw.target}", hint)
     words = [label_text(target) for target in raw.targets]
-    classes = checked_classes(words, held_N, raw.places)
+    classes = check_classes(words, held_N, raw.places)
     number_of = {word: i for i, word in enumerate(classes)}
     return np.array([number_of[word] for word in words]), classes
 
@@ -78,13 +78,13 @@ def tag_pairs(raw: RawSequences, steps: Sequence[np.ndarray], held_N: np.ndarray
         words.append([label_text(tag) for tag in tags])
     flat = [word for one in words for word in one]
     lengths = [len(one) for one in words]
-    classes = checked_classes(flat, np.repeat(held_N, lengths), np.repeat(raw.places, lengths).tolist())
+    classes = check_classes(flat, np.repeat(held_N, lengths), np.repeat(raw.places, lengths).tolist())
     number_of = {word: i for i, word in enumerate(classes)}
     tags_N = [np.array([number_of[word] for word in one], np.int32) for one in words]
     return Pairs(list(steps), tags_N, [np.ones(len(one), np.float32) for one in steps], classes)
 
 
-def checked_classes(words: Sequence[str], held: np.ndarray, places: Sequence[str]) -> tuple[str, ...]:
+def check_classes(words: Sequence[str], held: np.ndarray, places: Sequence[str]) -> tuple[str, ...]:
     """The classes of some labels. Raises BadInput for a single one, too many, or one that is held out alone."""
     classes = class_order(words)
     if len(classes) == 1:
@@ -114,7 +114,7 @@ def value_rows(raw: RawSequences) -> list[np.ndarray]:
 
 
 def parse_value(value: Any) -> Any:
-    """A word that is a number as that number."""
+    """The number that a word stands for; any other value as it is."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:
@@ -128,8 +128,8 @@ def class_weights(counts_O: np.ndarray, way: str) -> tuple[float, ...]:
     return tuple((counts_O.sum() / (len(counts_O) * np.maximum(counts_O, 1))).tolist())
 
 
-def joined(pairs: Pairs, chosen: np.ndarray, names: Sequence[str]) -> SequenceSet:
-    """Some of the sequences, one after the other."""
+def join_sequences(pairs: Pairs, chosen: np.ndarray, names: Sequence[str]) -> SequenceSet:
+    """The chosen sequences, one after the other."""
     lengths = [len(pairs.inputs[n]) for n in chosen]
     return SequenceSet(
         np.concatenate([pairs.inputs[n] for n in chosen]),

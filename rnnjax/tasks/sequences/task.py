@@ -19,7 +19,7 @@ from rnnjax.tasks.sequences.own_scale import is_scaled_alone, scale_alone
 from rnnjax.tasks.sequences.raw import RawSequences, check_raw
 from rnnjax.tasks.sequences.splits import held_out_sequences
 from rnnjax.tasks.sequences.table_form import read_long_table
-from rnnjax.tasks.sequences.targets import class_weights, joined, make_pairs
+from rnnjax.tasks.sequences.targets import class_weights, join_sequences, make_pairs
 from rnnjax.tasks.sequences.ts_form import read_ts
 from rnnjax.tasks.text import build_vocabulary
 from rnnjax.types import SequenceParts, SequenceSet, Task
@@ -43,10 +43,10 @@ def sequences_task(settings: TaskSpec, source: Any) -> Task:
     raw = check_raw(read_sequences(settings, source), settings)
     held_N = held_out_sequences(raw, settings)
     vocabulary = text_vocabulary(raw, held_N, settings)
-    check_asked(settings, raw)
+    check_settings(settings, raw)
     pairs = make_pairs(raw, held_N, vocabulary, settings)
     names = raw.names if raw.names is not None else raw.places
-    train, held_out = (joined(pairs, np.flatnonzero(chosen_N), names) for chosen_N in (~held_N, held_N))
+    train, held_out = (join_sequences(pairs, np.flatnonzero(chosen_N), names) for chosen_N in (~held_N, held_N))
     if is_scaled_alone(settings, raw):
         train, held_out = scale_alone(settings, train, held_out)
     return build_task(settings, train, held_out, pairs.classes, vocabulary, raw)
@@ -79,7 +79,7 @@ def text_vocabulary(raw: RawSequences, held_N: np.ndarray, settings: TaskSpec) -
     return build_vocabulary(settings, "".join(raw.steps), train)
 
 
-def check_asked(settings: TaskSpec, raw: RawSequences) -> None:
+def check_settings(settings: TaskSpec, raw: RawSequences) -> None:
     """Raises BadInput for settings that contradict each other or the file."""
     if settings.class_weights != "none" and settings.predict not in ("label", "tags"):
         got = f"{settings.class_weights!r} with predict = {settings.predict!r}"
@@ -108,7 +108,7 @@ def build_task(
     if not outputs:
         parts, scale = scaled_targets(parts, settings)
     longest = max(int(one.lengths.max()) for one in parts)
-    every, numbers = together(parts[0], parts[1]), np.arange(train.size + held_out.size, dtype=np.int32)
+    every, numbers = join_parts(parts[0], parts[1]), np.arange(train.size + held_out.size, dtype=np.int32)
     return Task(
         train_N=numbers[: train.size],
         validation_N=numbers[train.size :],
@@ -141,8 +141,8 @@ def training_lengths(settings: TaskSpec, lengths_N: np.ndarray, longest: int) ->
     return (*row_lengths(lengths_N, settings.buckets)[:-1], longest) if settings.batches == "bucketed" else (longest,)
 
 
-def together(first: SequenceSet, second: SequenceSet) -> SequenceSet:
-    """Two parts as one set."""
+def join_parts(first: SequenceSet, second: SequenceSet) -> SequenceSet:
+    """The sequences of two sets as one set."""
     return SequenceSet(
         np.concatenate([first.inputs_R, second.inputs_R]),
         np.concatenate([first.targets_R, second.targets_R]),
@@ -161,7 +161,7 @@ def column_names(settings: TaskSpec, raw: RawSequences, count: int) -> tuple[str
 
 def scaled_inputs(parts: list[SequenceSet], settings: TaskSpec) -> tuple[list[SequenceSet], Scale]:
     """Inputs with mean 0 and deviation 1 over the steps of the training part, unless they stay as they are."""
-    mean_D, scale_D = moments(parts[0].inputs_R, settings.standardise == "all")
+    mean_D, scale_D = column_scales(parts[0].inputs_R, settings.standardise == "all")
     scaled = [one._replace(inputs_R=((one.inputs_R - mean_D) / scale_D).astype(np.float32)) for one in parts]
     return scaled, (tuple(mean_D.tolist()), tuple(scale_D.tolist()))
 
@@ -172,7 +172,7 @@ def scaled_targets(parts: list[SequenceSet], settings: TaskSpec) -> tuple[list[S
     if (settings.standardise, settings.predict) == ("each", "next"):  # they have the scale of the inputs
         width = counted.shape[1]
         return parts, ((0.0,) * width, (1.0,) * width)
-    mean_O, scale_O = moments(counted, settings.standardise != "none")
+    mean_O, scale_O = column_scales(counted, settings.standardise != "none")
     scaled = [
         one._replace(targets_R=(((one.targets_R - mean_O) / scale_O) * one.loss_mask_R[:, None]).astype(np.float32))
         for one in parts
@@ -180,7 +180,7 @@ def scaled_targets(parts: list[SequenceSet], settings: TaskSpec) -> tuple[list[S
     return scaled, (tuple(mean_O.tolist()), tuple(scale_O.tolist()))
 
 
-def moments(rows_RD: np.ndarray, wanted: bool) -> tuple[np.ndarray, np.ndarray]:
+def column_scales(rows_RD: np.ndarray, wanted: bool) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of each column; deviation 1 of one that does not vary; 0 and 1 where none are wanted."""
     width = rows_RD.shape[1]
     if not wanted:

@@ -45,7 +45,7 @@ def read_ts(text: str, settings: TaskSpec) -> RawSequences:
         places.append(place)
     if not steps:
         raise BadInput("task.path: got no case after @data; expected one to a line")
-    check_header(places, steps, header)
+    check_lengths(places, steps, header)
     return RawSequences(places, steps, targets if labelled else None, target="the label")
 
 
@@ -62,7 +62,7 @@ def read_header(lines: list[str]) -> Header:
         if not words[0].startswith("@"):
             raise bad(f"line {i}", repr(line.strip()[:40]), "a line that begins with @, before @data")
         if name == "data":
-            return checked_header(Header(flags, counts, classes, i), i)
+            return check_header(Header(flags, counts, classes, i), i)
         if name in FLAGS:
             if len(words) < 2 or words[1].lower() not in ("true", "false"):
                 raise bad(f"line {i}", f"@{name} without true or false", f"@{name} true or false")
@@ -77,7 +77,7 @@ def read_header(lines: list[str]) -> Header:
     raise BadInput("task.path: got no line @data; expected it between the header and the cases of a .ts file")
 
 
-def checked_header(header: Header, line: int) -> Header:
+def check_header(header: Header, line: int) -> Header:
     """Raises BadInput for a header that cannot be read, or contradicts itself."""
     if header.flags.get("timestamps"):
         raise bad(
@@ -133,7 +133,7 @@ def case_target(place: str, word: str, header: Header) -> Any:
         raise bad(place, f"the value {word[:40]!r}", "a number") from None
 
 
-def check_header(places: list[str], steps: list[np.ndarray], header: Header) -> None:
+def check_lengths(places: list[str], steps: list[np.ndarray], header: Header) -> None:
     """Raises BadInput where the lengths of the cases contradict the header."""
     length = header.counts.get("serieslength")
     if header.flags.get("equallength") or length is not None:

@@ -44,7 +44,7 @@ class Notation(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What a cell that is no number looks like."""
+    """The notation of a cell that is no number."""
 
     pattern: re.Pattern[str]
     text: str
@@ -175,7 +175,7 @@ def declare(cells: Sequence[str], declared: str = "") -> str:
 
 
 def describe_look(cell: str) -> tuple[str, tuple[str, ...]]:
-    """What a cell that is no number looks like, and the settings that read it; both may be empty."""
+    """The notation of a cell that is no number, and the settings that read it; both may be empty."""
     plain = turn_minus(cell.strip().translate(MINUS))
     for one in LOOKS:
         if one.pattern.fullmatch(plain) and one.options != ("units=%",):
@@ -192,6 +192,6 @@ def describe_look(cell: str) -> tuple[str, tuple[str, ...]]:
 
 
 def find_affix(cell: str) -> str:
-    """What stands before or behind the number in a cell; may be empty."""
+    """The text before or behind the number in a cell; may be empty."""
     found = AFFIXED.fullmatch(cell.strip().translate(MINUS))
     return next((part.strip() for part in found.groups() if part), "") if found else ""

@@ -1,4 +1,4 @@
-"""The command: what is asked for, and the files that it writes."""
+"""Time windows of cells that are linear in their state: step by step and by an associative scan, in turns."""
 
 import argparse
 import os
@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from benchmarks.parallel_scan.measure import BATCH, HIDDEN, INPUTS, PARTS, WAYS, Timing, measure
+from rnnjax.cli.common import build_parser
 from rnnjax.cli.documentation.markdown import table
 from rnnjax.storage.files import read_json, write_json, write_text
 
@@ -16,14 +17,19 @@ HEADER = ["device", "cell", "T", "what", "scan: ms", "associative: ms", "times a
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cells", nargs="+", default=["min_gru", "lru"])
-    parser.add_argument("--steps", nargs="+", type=int, default=[256, 4096])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--out", type=Path, default=Path("results/bench/parallel_scan.json"))
-    asked = parser.parse_args()
-    timings = [one for cell in asked.cells for steps in asked.steps for one in measure(cell, steps, asked.rounds)]
-    write_results(asked.out, device_name(), timings)
+    args = build_options().parse_args()
+    timings = [one for cell in args.cells for steps in args.steps for one in measure(cell, steps, args.rounds)]
+    write_results(args.out, device_name(), timings)
+
+
+def build_options() -> argparse.ArgumentParser:
+    parser = build_parser(__doc__)
+    add, out = parser.add_argument, Path("results/bench/parallel_scan.json")
+    add("--cells", nargs="+", default=["min_gru", "lru"], metavar="CELL", help="default min_gru lru")
+    add("--steps", nargs="+", type=int, default=[256, 4096], metavar="T", help="lengths of a window; default 256 4096")
+    add("--rounds", type=int, default=7, metavar="N", help="timings of each; the median counts; default 7")
+    add("--out", type=Path, default=out, metavar="FILE", help=f"and FILE as .md; default {out}")
+    return parser
 
 
 def device_name() -> str:

@@ -1,1 +1,1 @@
-"""What training on sequences of different lengths costs: layouts of a batch, torch's packed LSTM, segments."""
+"""The cost of training on sequences of different lengths: layouts of a batch, torch's packed LSTM, segments."""

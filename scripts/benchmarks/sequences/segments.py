@@ -28,7 +28,7 @@ class Segmented(NamedTuple):
         return time.process_time() - begin
 
     def megabytes(self) -> float:
-        """What the program needs besides its arguments and results, at its peak."""
+        """The peak memory of the program besides its arguments and results."""
         return float(self.compiled.memory_analysis().temp_size_in_bytes) / 1e6
 
     def gradient(self) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""What the recipe of configs/train/text.toml costs, and what it gives."""
+"""Cost and results of the recipe of configs/train/text.toml."""
