@@ -34,7 +34,9 @@ def next_row_losses(train: SequenceSet, held_out: SequenceSet) -> dict[str, floa
     forecasts = next_row_levels(train, held_out)
     names = {"last": "persistence"}
     counted = held_out.loss_mask_R > 0
-    errors = {names.get(name, name): np.mean((held_out.targets_R - one)[counted] ** 2) for name, one in forecasts.items()}
+    errors = {
+        names.get(name, name): np.mean((held_out.targets_R - one)[counted] ** 2) for name, one in forecasts.items()
+    }
     return value_losses(train, held_out) | {name: float(error) for name, error in errors.items()}
 
 
