@@ -266,9 +266,9 @@ def test_csv_is_exact_and_harmless(tmp_path: Path) -> None:
     with open(tmp_path / "tables" / "t.csv", newline="") as file:
         header, *body = csv.reader(file)
     assert header == ["'=arm", "loss", "loss low", "loss high", "loss n", "loss method", "x"]
-    assert [row[0] for row in body] == ["'=1+1", "'+x", "'@a,b", "'-", "-inf"]
+    assert [row[0] for row in body] == ["'=1+1", "'\uff1d1+1", "'+x", "'@a,b", "'-", "-inf"]
     assert body[0][1:6] == ["1.1234", "1.1011", "1.1457", "32", "t, 95%"] and body[1][1:6] == [""] * 5
-    assert [row[6] for row in body] == ["-3.5", "-4e-3", "", "\\x1b", "2"]
+    assert [row[6] for row in body] == ["-3.5", "'\n=1", "-4e-3", "", "\\x1b", "2"]
 
 
 def test_markdown_tables_keep_their_columns(tmp_path: Path) -> None:
