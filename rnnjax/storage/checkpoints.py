@@ -11,14 +11,10 @@ Not promised: power loss. One process at a time, by the lock of the run folder.
 """
 
 import contextlib
-import gc
 import logging
 import os
 import re
 import shutil
-import sys
-import time
-import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +24,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from rnnjax.errors import DamagedState, FolderRefused, StorageFailed
+from rnnjax.storage.orbax_threads import call_in_daemon, quiet_orbax
 from rnnjax.storage.tree_digest import Leaves, Tree, leaf_digest, named_leaves, rebuild_tree, sha256_of_json
 
 _LOG = logging.getLogger(__name__)
@@ -74,7 +71,7 @@ class Checkpoints:
         items = ocp.args.Composite(state=ocp.args.PyTreeSave(arrays), checks=ocp.args.JsonSave(_checks(step, leaves)))
         with self._storing(f"cannot save step {step} to {self.folder}"):
             self._make_room(step)
-            self._orbax.save(self.folder / str(step), items)
+            call_in_daemon(lambda: self._orbax.save(self.folder / str(step), items))
             self._drop_old()
 
     def restore(self, like: Tree | Callable[[int], Tree]) -> tuple[int, Tree] | None:
@@ -192,7 +189,7 @@ class Checkpoints:
     def _read(self, folder: Path, **item: Any) -> Any:
         (name,) = item
         try:
-            with _quiet_orbax():
+            with quiet_orbax():
                 return self._orbax.restore(folder, ocp.args.Composite(**item))[name]
         except Exception as error:  # whatever orbax, tensorstore and json raise on damaged bytes
             raise _Damaged(f"{name} cannot be read ({_first_line(error)})") from error
@@ -200,7 +197,7 @@ class Checkpoints:
     @contextlib.contextmanager
     def _storing(self, what: str) -> Iterator[None]:
         try:
-            with _quiet_orbax():
+            with quiet_orbax():
                 yield
         except (OSError, ValueError, RuntimeError) as error:
             with contextlib.suppress(OSError):
@@ -255,29 +252,6 @@ def _move(path: Path, word: str) -> str:
     name = next(name for name in names if not os.path.lexists(path.with_name(name)))
     path.rename(path.with_name(name))
     return name
-
-
-@contextlib.contextmanager
-def _quiet_orbax() -> Iterator[None]:
-    """Keeps orbax's tracebacks off the terminal: it logs errors that it also raises, and when one leaf has failed, the
-    threads of the others report to an event loop that is closed by then, or leave futures that nobody awaits.
-    """
-    loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
-    levels, hook = [logger.level for logger in loggers], sys.unraisablehook
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
-    sys.unraisablehook = lambda what: None if "loop is closed" in str(what.exc_value) else hook(what)
-    try:
-        yield
-    except Exception as error:
-        time.sleep(0.2)  # for the threads that are late
-        traceback.clear_frames(error.__traceback__)  # for the futures: they complain when they are freed
-        gc.collect()
-        raise
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-        sys.unraisablehook = hook
 
 
 def _first_line(error: BaseException) -> str:

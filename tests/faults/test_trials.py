@@ -17,7 +17,7 @@ from rnnjax.storage import sealed
 
 SEED = secrets.randbits(32)
 KILLS = int(os.environ.get("RNNJAX_KILLS", "3"))
-IN_THIS_PROCESS = {"corruptions": 30, "configs": 300, "corpora": 300, "tables": 200, "disks": 4}
+IN_THIS_PROCESS = {"corruptions": 15, "configs": 300, "corpora": 300, "tables": 200, "disks": 3}
 
 
 def lost(name: str, count: int, folder: Path) -> list[str]:

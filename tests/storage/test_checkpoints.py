@@ -4,10 +4,12 @@ Every random choice hangs on SEED, which is printed when a test fails.
 """
 
 import json
+import os
 import random
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -438,6 +440,27 @@ def test_a_read_only_disk_is_named(small_disk: Path) -> None:
         with pytest.raises(StorageFailed, match=r"cannot save step 400 to .*: Read-only file system"):
             saved.save(400, tree_at(400))
     assert restored(small_disk / "group") == (380, [])
+
+
+def test_a_folder_that_cannot_be_made_holds_up_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Orbax's threads wait minutes for it; the process must not wait for them when it ends."""
+    mkdir, before = os.mkdir, set(threading.enumerate())
+
+    def failing(path: Any, *arguments: Any, **named: Any) -> None:
+        if "orbax-checkpoint-tmp" in str(path):
+            raise OSError(5, "Input/output error")
+        mkdir(path, *arguments, **named)
+
+    with Checkpoints(tmp_path) as saved:
+        saved.save(380, tree_at(380))
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "mkdir", failing)
+            with pytest.raises(StorageFailed, match=r"cannot save step 400 to .*: Input/output error"):
+                saved.save(400, tree_at(400))
+        left = set(threading.enumerate()) - before
+        assert all(thread.daemon for thread in left), left
+        saved.save(420, tree_at(420))
+    assert restored(tmp_path) == (420, [])
 
 
 def test_a_disk_error_before_the_first_write_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

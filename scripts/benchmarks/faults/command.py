@@ -62,7 +62,7 @@ def try_kind(name: str, kind: Kind, asked: argparse.Namespace, seed: int) -> res
             results.count_trial(entry, trial)
             if trial.lost:
                 print(f"{name}: {trial.test}: LOST: {trial.lost}", flush=True)
-            if time.monotonic() - written > WRITE_SECONDS:
+            if trial.lost or time.monotonic() - written > WRITE_SECONDS:
                 write()
                 written = time.monotonic()
             if time.monotonic() - started > asked.seconds:

@@ -4,7 +4,8 @@ import json
 import random
 import shutil
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 from benchmarks.faults import studies
@@ -100,11 +101,11 @@ def change_letter(path: Path, rng: random.Random) -> str:
 # Answers
 
 
-def wrong_answer(folder: Path, readers: Sequence[Reader], right: dict[Reader, str]) -> str:
+def wrong_answer(folder: Path, readers: Sequence[Reader], right: Callable[[Reader], str]) -> str:
     """The first reader that neither gives the right answer nor refuses; "" for none."""
     for reader in readers:
         try:
-            if reader(folder) != right[reader]:
+            if reader(folder) != right(reader):
                 return f"{reader.__name__} gives another answer"
         except RnnjaxError as error:
             if "\n" in str(error):
@@ -116,13 +117,13 @@ def wrong_answer(folder: Path, readers: Sequence[Reader], right: dict[Reader, st
 
 def readers_of(number: int) -> list[Reader]:
     """The readers of the trial of a number: the quick ones, and in turns the slow ones."""
-    return [*READERS, *(reader for reader in SLOW_READERS if number % SLOW_EVERY[reader.__name__] == 0)]
+    return [*READERS, *(reader for reader in SLOW_READERS if (number + 1) % SLOW_EVERY[reader.__name__] == 0)]
 
 
-def finished_study(folder: Path) -> tuple[Path, dict[Reader, str]]:
-    """A finished run folder, and the answers of its readers."""
+def finished_study(folder: Path) -> tuple[Path, Callable[[Reader], str]]:
+    """A finished run folder, and the answers of its readers, each read once."""
     whole = studies.run_quietly(small_study(folder), folder / "whole")
-    return whole, {reader: reader(whole) for reader in (*READERS, *SLOW_READERS)}
+    return whole, cache(lambda reader: reader(whole))
 
 
 def copies(whole: Path, count: int) -> Iterator[tuple[int, Path]]:

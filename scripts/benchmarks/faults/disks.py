@@ -47,7 +47,8 @@ def use_inodes(disk: Path, rng: random.Random) -> contextlib.ExitStack:
     for i in range(max(0, os.statvfs(disk).f_favail - rng.randrange(30))):
         names.append(disk / f"ballast{i}")
         names[-1].touch()
-    stack.callback(lambda: [name.unlink() for name in names])
+    for name in names:
+        stack.callback(name.unlink)
     return stack
 
 
@@ -103,7 +104,7 @@ WITHOUT_MOUNT = ("I/O error", "limit of a file's size")
 def small_disk(place: Path) -> Iterator[Path | None]:
     """A tmpfs; None where it cannot be mounted."""
     place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},nr_inodes={INODES}", "tmpfs", place]
+    command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},nr_inodes={INODES}", "tmpfs", str(place)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         yield None
         return

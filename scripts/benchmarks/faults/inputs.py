@@ -176,12 +176,11 @@ def batches(count: int, seed: int, strategy: st.SearchStrategy[Any], attempt: Ca
     """The trials of `count` values of a strategy."""
     for first in range(0, count, BATCH):
         trials: list[Trial] = []
-        collect(
-            strategy,
-            lambda value, trials=trials: trials.append(attempt(value)),
-            min(BATCH, count - first),
-            seed + first,
-        )
+
+        def keep(value: Any, trials: list[Trial] = trials) -> None:
+            trials.append(attempt(value))
+
+        collect(strategy, keep, min(BATCH, count - first), seed + first)
         yield from trials
 
 

@@ -4,11 +4,13 @@ import random
 import re
 import time
 from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 from benchmarks.faults import processes, studies
 from benchmarks.faults.studies import differences, repeated_events
 from benchmarks.faults.trial import Trial, Trials
+from rnnjax.config.load import load_study
 from rnnjax.studies.group import KEPT
 
 KILLS_OF_ONE = 20  # of one study; then it goes on to its end and another begins
@@ -73,12 +75,12 @@ def killed_study(file: Path, kills: int, rng: random.Random) -> Trials:
         attempt, moment = attempt + 1, following
     lost = f"exit code {code}: {log.read_text()[-300:]}" if code else ""
     if not lost:
-        studies.run_quietly(studies.load_study(file), whole)
+        studies.run_quietly(load_study(file), whole)
         lost = "; ".join([*differences(out, whole), *repeated_events(out)])
     yield Trial("the end of a study", lost, {"kills of one study": attempt})
 
 
-def kill(child: processes.ForkServerProcess, out: Path, before: list[int], moment: str, rng: random.Random) -> bool:
+def kill(child: ForkServerProcess, out: Path, before: list[int], moment: str, rng: random.Random) -> bool:
     """Kill a process after its first new checkpoint, at a moment; false where it ended before."""
     if not processes.wait_for(lambda: saved_steps(out)[-1:] > before[-1:], child):
         return False

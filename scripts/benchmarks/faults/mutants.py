@@ -115,7 +115,7 @@ MUTANTS = {
         "return CONTROLS.sub(lambda found: found[0].encode(\"unicode_escape\").decode(), text)",
         "return text",
         "reports/test_render.py",
-        "control or direction or escape",
+        "spelled",
     ),
     "an older network in the place of the last": Mutant(
         "studies/load_networks.py",

@@ -31,10 +31,10 @@ from rnnjax.training.parallel import stack_hparams
 from rnnjax.training.step import train_chunk
 
 POOL = 24  # runs to draw the company from
-SHAPES = {
+SHAPES = {  # the first is one on which the canary differs
+    "elman, H = 64, batch 2, adam": small_spec(hidden=64, batch=2, block=8, optimizer="adam"),
     "elman": small_spec(hidden=16),
     "elman, H = 33, K = 8": small_spec(hidden=33, block=8),
-    "elman, H = 64, batch 2, adam": small_spec(hidden=64, batch=2, block=8, optimizer="adam"),
     "elman, relu, K = 2": small_spec(hidden=20, activation="relu", block=2),
     "gru": small_spec(cell="gru", hidden=16),
     "gru, batch 8, K = 16": small_spec(cell="gru", hidden=12, batch=8, block=16),
@@ -58,14 +58,15 @@ def regroupings_trials(count: int, seed: int, folder: Path) -> Trials:
     del folder
     rng, each = np.random.default_rng(seed), -(-count // len(SHAPES))
     shapes = list(SHAPES.items())[: max(1, min(len(SHAPES), count // 10))]
-    canary = []
+    seen = False  # whether the canary has differed
     for name, spec in shapes:
         with compiled_once():
             yield from regroup(name, spec, each, rng)
-        canary.append(plain_vmap_differs(spec))
-    yield Trial(
-        "canary", "" if any(canary) else "a plain vmap has the same bits on all shapes", {"shapes": sum(canary)}
-    )
+        if not seen and plain_vmap_differs(spec):
+            seen = True
+            yield Trial("canary")
+    if not seen:
+        yield Trial("canary", "a plain vmap has the same bits on all shapes")
 
 
 def regroup(name: str, spec: Spec, count: int, rng: np.random.Generator) -> Iterator[Trial]:
@@ -93,5 +94,5 @@ def plain_vmap_differs(spec: Spec) -> bool:
         return train_chunk(spec.program, STEPS, hp, data, state, jnp.int32(STEPS))[0]
 
     chunk = jax.jit(jax.vmap(chunk_of_run))
-    widths = [list(range(width)) for width in (1, 3, POOL)]
+    widths = [list(range(width)) for width in (1, 3, 8, POOL)]
     return len({sha256(row(chunk(rows(starts, some), rows(hp, some)), 0)) for some in widths}) > 1

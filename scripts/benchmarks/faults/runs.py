@@ -97,7 +97,7 @@ def compiled_once() -> Iterator[None]:
             known[key] = original(blocks, function, batched, donate, **how)
         return known[key]
 
-    RunBlocks.compile = compile_of  # type: ignore[method-assign]
+    RunBlocks.compile = compile_of  # type: ignore[method-assign, assignment]
     try:
         yield
     finally:

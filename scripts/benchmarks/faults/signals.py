@@ -1,5 +1,6 @@
 """SIGINT, SIGTERM and SIGHUP at random times, with an empty and with a filled cache of compiled programs."""
 
+import os
 import random
 import shutil
 import signal
@@ -47,7 +48,7 @@ def signalled(file: Path, cache: Path, phase: str, rng: random.Random) -> Trial:
         time.sleep(rng.uniform(0, 2))
         begun = (out / "manifest.json").exists()
         assert child.pid is not None
-        processes.os.kill(child.pid, number)
+        os.kill(child.pid, number)
         code, seconds, cores = processes.end_of(child)
     right = {128 + number} if begun else {128 + number, -number}
     lost = f"exit code {code} after signal {number} while {phase}: {read(log)[-300:]!r}" if code not in right else ""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
 from rnnjax import probes
 from rnnjax.config.load import load_study
@@ -82,16 +82,25 @@ def run_quietly(study: Study, out: Path, resume: bool = False, **options: Any) -
 @contextmanager
 def shared_programs() -> Iterator[None]:
     """Attempts of a study share what is a pure function of it: its checks, its compiled programs, its starts."""
-    before = run.prepare_study, group_setup.compile_program, group_setup.init_states, probes.PROBES
-    run.prepare_study = remember(prepare_study, key=lambda study: repr(study.config))
-    compiled = remember(compile_program, key=lambda runs, data, rows, held_out: (tuple(runs), rows))
-    group_setup.compile_program = compiled
-    group_setup.init_states = remember(init_states, key=lambda runs: tuple(runs))
-    probes.PROBES = {name: remember(probe, key=lambda spec, task: spec) for name, probe in probes.PROBES.items()}
+    kept = {name: remember(probe, key=lambda spec, task: spec) for name, probe in probes.PROBES.items()}
+    changes: list[tuple[Any, str, Any]] = [
+        (run, "prepare_study", remember(prepare_study, key=lambda study: repr(study.config))),
+        (
+            group_setup,
+            "compile_program",
+            remember(compile_program, key=lambda runs, data, rows, _: (tuple(runs), rows)),
+        ),
+        (group_setup, "init_states", remember(init_states, key=lambda runs: tuple(runs))),
+        (probes, "PROBES", kept),
+    ]
+    before = [getattr(module, name) for module, name, _ in changes]
+    for module, name, value in changes:
+        setattr(module, name, value)
     try:
         yield
     finally:
-        run.prepare_study, group_setup.compile_program, group_setup.init_states, probes.PROBES = before
+        for (module, name, _), value in zip(changes, before, strict=True):
+            setattr(module, name, value)
 
 
 def remember(function: Callable[..., Any], key: Callable[..., Hashable]) -> Callable[..., Any]:
@@ -109,13 +118,13 @@ class Gone(BaseException):
     """Takes the place of a kill: nothing of rnnjax catches it."""
 
 
-def killed_after(study: Study, out: Path, step: int) -> Path:
+def killed_after(study: Study, out: Path, last: int) -> Path:
     """The run folder of a study that was killed right after its checkpoint of a step."""
     save = Checkpoints.save
 
-    def save_and_die(self: Checkpoints, at: int, tree: Any) -> None:
-        save(self, at, tree)
-        if at == step:
+    def save_and_die(self: Checkpoints, step: int, tree: Any) -> None:
+        save(self, step, tree)
+        if step == last:
             raise Gone
 
     Checkpoints.save = save_and_die  # type: ignore[method-assign]
@@ -125,7 +134,7 @@ def killed_after(study: Study, out: Path, step: int) -> Path:
         return out
     finally:
         Checkpoints.save = save  # type: ignore[method-assign]
-    raise AssertionError(f"no checkpoint of step {step}")
+    raise AssertionError(f"no checkpoint of step {last}")
 
 
 # Readers: the answer of each is the same as before, or it refuses
