@@ -22,10 +22,19 @@ from rnnjax.probes.dynamics.fixed_point_search import (
     kinds_of_points,
     merge_duplicates,
 )
-from rnnjax.probes.dynamics.fixed_points import LENGTH, MOST, SEARCHES, STREAMS, fixed_points, run_values
+from rnnjax.probes.dynamics.fixed_points import (
+    LENGTH,
+    MOST,
+    SEARCHES,
+    STREAMS,
+    fixed_points,
+    portrait,
+    run_values,
+)
+from rnnjax.probes.dynamics.trajectories import trajectory_labels
 from rnnjax.probes.numerics.least_squares import minimise_residual
 from rnnjax.settings import Spec, TaskSpec
-from rnnjax.settings.metrics import SLOW_POINT, STABLE, UNSTABLE
+from rnnjax.settings.metrics import POINT_KINDS, SLOW_POINT, STABLE, UNSTABLE
 from rnnjax.tasks import TASKS
 from rnnjax.types import Params, Task
 
@@ -126,7 +135,7 @@ def test_least_squares_reach_the_minimum_of_a_linear_problem() -> None:
 def test_ends_that_are_not_finite_are_counted_and_are_no_points() -> None:
     values = {"points_MC": np.zeros((2, 3)), "speed_M": np.array([1e-6, np.nan]), "starts_M": np.array([48, 0])}
     values |= {"jacobian_MCC": np.full((2, 3, 3), np.nan), "nonfinite_share": np.array(0.25)}
-    values |= {"trajectory_NH": np.random.default_rng(0).normal(size=(16, 3)), "units_MH": np.zeros((2, 3))}
+    values |= {"trajectory_TSH": np.random.default_rng(0).normal(size=(2, 8, 3)), "units_MH": np.zeros((2, 3))}
     found = run_values(values)
     assert (found["fixed_points"], found["stable_fixed_points"]) == (1, 0)
     assert np.isnan(found["fixed_point_radius"])
@@ -226,3 +235,18 @@ def test_a_picture_of_a_text_is_coloured_by_its_symbols() -> None:
     assert len(set(groups) - {""}) == 7
     assert "' '" in groups
     assert "others" in groups
+
+
+def test_a_set_of_fewer_sequences_than_streams_has_its_own_picture() -> None:
+    """Five trajectories, each of the states of one sequence, in the order of the labels."""
+    few, steps = 5, 12
+    task = TASKS["series"](TaskSpec(name="series", length=600, validation=0.5, series="ar"), None)
+    labels = trajectory_labels(task, np.zeros((2 * steps, few, 1)), steps)
+    states_TSH = np.random.default_rng(5).normal(size=(steps, few, 3))
+    drawn = portrait(states_TSH, np.zeros((2, 3)), ["", STABLE])
+    assert len(drawn) == len(labels) + len(POINT_KINDS) * 2
+    centred = states_TSH - states_TSH.reshape(-1, 3).mean(axis=0)
+    _, _, axes = np.linalg.svd(centred.reshape(-1, 3), full_matrices=False)
+    for stream in range(few):
+        path = drawn[stream * (steps + 1) :][:steps]
+        np.testing.assert_allclose(np.abs(path), np.abs(centred[:, stream] @ axes[:2].T), atol=1e-5)

@@ -26,7 +26,7 @@ from rnnjax.settings.metrics import POINT_KINDS, SHARE, SLOW_POINT, STABLE, UNST
 from rnnjax.training.state import TrainState
 from rnnjax.types import Carry, Params, Probe, Task
 
-STREAMS, LENGTH = 8, 48  # of the trajectories
+STREAMS, LENGTH = 8, 48  # of the trajectories; fewer streams where a set has fewer sequences
 SEARCHES = 64  # states of them from which a search starts
 MOST = 12  # different points
 
@@ -97,7 +97,7 @@ def search_network(
 
     The searches start at evenly spaced states of the second half of trajectories along inputs [T, S, ...].
 
-    Returns: also nonfinite_share, of the searches whose end is not finite; trajectory_NH; units_MH.
+    Returns: also nonfinite_share, of the searches whose end is not finite; trajectory_TSH; units_MH.
     """
     model = build_network(spec, hp)
     carries_N = trajectory_carries(model, hp, params, jnp.asarray(inputs_TS), len(inputs_TS) // 2)
@@ -107,7 +107,9 @@ def search_network(
     minima = find_minima(advance, states_NC[np.linspace(0, len(states_NC) - 1, searches).astype(int)])
     points = merge_duplicates(advance, minima, most)
     units = jax.vmap(partial(hidden_units, spec, hp, one))
-    found = {"trajectory_NH": units(states_NC), "units_MH": units(points.points_MC)}
+    units_NH = units(states_NC)
+    trajectory_TSH = units_NH.reshape(-1, inputs_TS.shape[1], units_NH.shape[-1])
+    found = {"trajectory_TSH": trajectory_TSH, "units_MH": units(points.points_MC)}
     return points._asdict() | found | {"nonfinite_share": jnp.mean(jnp.isinf(minima.speed_S))}
 
 
@@ -145,17 +147,19 @@ def run_values(values: dict[str, np.ndarray]) -> dict[str, float | np.ndarray]:
         "fixed_point_radius": float(radius_M[np.argmax(reached_M)]) if fixed_M.any() else np.nan,
         "unstable_directions": float(directions.mean()) if directions.size else np.nan,
         "fixed_point_nonfinite": max(float(values["nonfinite_share"]), float(unknown)),
-        "state_portrait": portrait(values["trajectory_NH"], values["units_MH"], kinds),
+        "state_portrait": portrait(values["trajectory_TSH"], values["units_MH"], kinds),
     }
 
 
-def portrait(trajectory_NH: np.ndarray, units_MH: np.ndarray, kinds: Sequence[str]) -> np.ndarray:
+def portrait(trajectory_TSH: np.ndarray, units_MH: np.ndarray, kinds: Sequence[str]) -> np.ndarray:
     """The trajectories and, for each of POINT_KINDS, places of M points, in the trajectories' plane: [P, 2].
 
-    NaN after each trajectory and where there is no point. Args: trajectory_NH: of all streams, time the slower axis.
+    NaN after each trajectory and where there is no point.
     """
+    steps, streams, hidden = trajectory_TSH.shape
+    trajectory_NH = trajectory_TSH.reshape(-1, hidden)
     plane = principal_plane(trajectory_NH)
-    paths_ST2 = project(plane, trajectory_NH).reshape(-1, STREAMS, 2).swapaxes(0, 1)
+    paths_ST2 = project(plane, trajectory_NH).reshape(steps, streams, 2).swapaxes(0, 1)
     places_KM2 = np.full((len(POINT_KINDS), len(kinds), 2), np.nan)
     for number, kind in enumerate(kinds):
         if kind:
