@@ -30,7 +30,7 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: TaskSpec(loss_steps="lats"), "TaskSpec:loss_steps: got 'lats'; expected one of: every, last"),  # type: ignore[arg-type]
     (
         lambda: TaskSpec(standardise=False),  # type: ignore[arg-type]
-        "TaskSpec:standardise: got boolean false; expected one of: all, targets, none",
+        "TaskSpec:standardise: got boolean false; expected one of: all, targets, none, each",
     ),
     (
         lambda: HParams(learning_rate=-1),
