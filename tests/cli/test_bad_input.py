@@ -382,7 +382,7 @@ ROWS: dict[str, Case] = {
         base("task.name = 'series'", "task.time_axis = 'batch'", "batch = 25", "task.length = 2000")),
     "38 series, axes of unequal sides": Case("task.time_axis: got 'batch'; expected 'time' unless window = batch",
         base("task.name = 'series'", "task.time_axis = 'batch'", "carry = 'reset'")),
-    "38 series, standardise": Case("task.standardise: got boolean true; expected one of: all, targets, none",
+    "38 series, standardise": Case("task.standardise: got boolean true; expected one of: all, targets, none, each",
         base("task.name = 'series'", "task.standardise = true")),
     "38 series, gap": Case("task.path: line 3, column 'b': got an empty cell; expected a finite number",
         base("task.name = 'series'", "task.path = 'x.csv'"), before=corpus("a,b\n1,2\n3,\n5,6\n", "x.csv")),
