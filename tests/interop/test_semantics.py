@@ -60,3 +60,20 @@ def test_torch_refuses_an_empty_sequence_and_reads_padding_where_nothing_is_pack
     other[3:, 1] += 1.0  # in the padding of the second sequence
     change = (layer(x)[0] - layer(other)[0]).detach().abs()[:3, 1]
     assert change[:, :H].max() == 0 and change[:, H:].max() > 1e-3, "the backward half has read it"
+
+
+def test_the_backward_direction_of_flax_starts_at_the_own_end_and_then_reads_the_padding() -> None:
+    module = nn.RNN(nn.GRUCell(H), time_major=True, reverse=True, keep_order=True)
+    variables = module.init(jax.random.key(0), X_TBD)
+    outputs_TBH = module.apply(variables, X_TBD, seq_lengths=LENGTHS)
+    alone_TBH = module.apply(variables, X_TBD[:3, 1:2])
+    np.testing.assert_allclose(outputs_TBH[:3, 1], alone_TBH[:, 0], atol=1e-6)
+    assert np.abs(outputs_TBH[3:, 1]).min() > 0
+
+
+def test_torch_has_dropout_between_layers_alone() -> None:
+    torch = pytest.importorskip("torch")
+    layer = torch.nn.LSTM(D, H, num_layers=2, dropout=0.5)
+    states = [layer.train(training)(torch.as_tensor(X_TBD))[1][0].detach() for training in (True, False)]
+    assert torch.equal(states[0][0], states[1][0]), "the first layer has read all of its own states"
+    assert not torch.equal(states[0][1], states[1][1])
