@@ -22,6 +22,7 @@ set -euo pipefail
 cd {folder}
 export DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL=None  # a worker that compiles may not answer for minutes
 export DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD=spawn
+export DASK_DISTRIBUTED__ADMIN__TICK__LIMIT=1h  # of warnings that a worker did not answer
 port=$((20000 + ${{SLURM_JOB_ID:-0}} % 10000))
 address=tcp://$(hostname):$port
 
@@ -36,7 +37,7 @@ resume=
 for manifest in {manifests}; do [ ! -e "$manifest" ] || resume=--resume; done
 {python} -m rnnjax.cli study {arguments} --cluster "$address" $resume &
 study=$!
-trap 'kill -TERM $study' TERM
+trap 'kill -TERM $study 2> /dev/null || true' TERM
 code=0
 wait $study || code=$?
 if kill -0 $study 2> /dev/null; then  # a signal has ended the first wait
