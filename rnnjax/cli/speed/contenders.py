@@ -18,6 +18,7 @@ VOCABULARY, CHARACTERS = 24, 18_710
 LEARNING_RATE, CLIP_NORM = 0.01, 5.0
 GATES = {"elman": 1, "lstm": 4, "gru": 3}
 LEAVES = {"elman": 1, "lstm": 2, "gru": 1}  # of the carry, which is (h,) or (h, c)
+EVALUATION = ("rnnjax_evaluation", "onnxruntime")  # contenders that only read windows, of which the first is ours
 
 
 class Size(NamedTuple):
@@ -40,7 +41,8 @@ class Size(NamedTuple):
         return 3 * 2 * self.window * self.batch * products
 
 
-Stepper = Callable[[int], None]  # takes n optimizer steps of every run and waits for them
+# Takes n optimizer steps of every run and waits for them -> core-seconds that other processes spent on them, if any.
+Stepper = Callable[[int], float | None]
 Contender = Callable[[Size], tuple[Stepper, int]]  # -> the stepper and how many runs it advances
 Params = dict[str, Any]
 Carry = tuple[Any, ...]
