@@ -58,6 +58,7 @@ def in_library(name: str, size: Size) -> tuple[Stepper, int]:
 
 CONTENDERS: dict[str, Contender] = {
     "rnnjax": ours,
+    "rnnjax_fused": partial(ours, recurrence="fused"),
     "plain_vmap": plain_vmap,
     "flax": flax_one,
     "torch": torch_eager,
@@ -224,6 +225,8 @@ def check(asked: argparse.Namespace) -> None:
 
 def missing_packages(contender: str) -> list[str]:
     """What the contender needs and is not installed here."""
+    if contender == "rnnjax_fused":
+        return [] if devices.has_compiler() else ["a compiler of C++"]
     return [name for name in NEEDS.get(contender, ()) if importlib.util.find_spec(name) is None]
 
 

@@ -33,7 +33,7 @@ def network_to_scan(
     Raises: BadInput for an operation of the step that is not written to ONNX here.
     """
     graph, width = Graph(), spec.inputs if table is None else table.shape[1]
-    model = build_network(replace(spec, embedding=0, inputs=width, remat=0), hp)
+    model = build_network(replace(spec, embedding=0, inputs=width, remat=0, recurrence="scan"), hp)
     named = jax.tree_util.tree_flatten_with_path(start)[0]
     names = [jax.tree_util.keystr(path, simple=True, separator="_") for path, _ in named]
     leaves, data = [np.asarray(leaf) for _, leaf in named], "x" if table is None else "ids"

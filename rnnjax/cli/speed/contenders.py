@@ -83,10 +83,12 @@ def start(size: Size, seed: int = 0) -> Params:
 # rnnjax
 
 
-def ours(size: Size, block: int = 0, one_hot: bool = False) -> tuple[Stepper, int]:
+def ours(size: Size, block: int = 0, one_hot: bool = False, **settings: Any) -> tuple[Stepper, int]:
     """rnnjax: blocks over all devices, hand-written backward pass, record and alive mask included.
 
     One seed alone should not pay for a block of 16, so the block is no wider than the runs need.
+
+    Args: settings: others of `Spec`.
     """
     import jax
 
@@ -100,6 +102,7 @@ def ours(size: Size, block: int = 0, one_hot: bool = False) -> tuple[Stepper, in
         batch=size.batch,
         inputs=VOCABULARY,
         outputs=VOCABULARY,
+        **settings,
     )
     needed = -(-size.runs // len(jax.devices()))
     spec = replace(spec, block=block or min(block_width(spec), needed))
