@@ -44,12 +44,18 @@ def prepare() -> None:
         import jax  # not at the top: it reads XLA_FLAGS
 
     jax.config.update("jax_num_cpu_devices", cpu_count())
-    folder = os.environ.get(CACHE, str(Path.home() / ".cache" / "rnnjax"))
+    folder = cache_folder()
     if folder:
-        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     _refuse_absent_devices()
     check_jax_settings()
+
+
+def cache_folder() -> Path | None:
+    """Where compiled programs are kept; None = nowhere."""
+    folder = os.environ.get(CACHE, str(Path.home() / ".cache" / "rnnjax"))
+    return Path(folder) if folder else None
 
 
 def check_jax_settings() -> None:
@@ -75,10 +81,10 @@ def load_targets(package: str, source: str, names: tuple[str, ...]) -> None:
 
     if jax.default_backend() != "cpu":
         raise BadInput(f"recurrence: got 'fused'; expected 'scan' on the platform {jax.default_backend()}")
-    folder = os.environ.get(CACHE, str(Path.home() / ".cache" / "rnnjax")) or tempfile.mkdtemp()
+    folder = cache_folder() or Path(tempfile.mkdtemp())
     text = resources.files(package).joinpath(source).read_text("utf-8")
     command = [find_compiler(), *COMPILER_OPTIONS, f"-I{jax.ffi.include_dir()}"]
-    library = Path(folder) / f"{Path(source).stem}-{_digest(text, *command, processor_name(), jax.__version__)}.so"
+    library = folder / f"{Path(source).stem}-{_digest(text, *command, processor_name(), jax.__version__)}.so"
     if not library.exists():
         _compile(command, text, library)
     handlers = ctypes.cdll.LoadLibrary(str(library))

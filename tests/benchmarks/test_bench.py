@@ -338,3 +338,13 @@ def test_the_full_grid_holds_what_the_notes_say() -> None:
 
 def test_what_is_asked_for_is_not_left_out() -> None:
     assert len(entered("--runs", "8", "--cell", "lstm", "--hidden", "64", "--batch", "1")) == len(NAMED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["onnxruntime", "rnnjax_evaluation"])
+def test_evaluation_runs(name: str) -> None:
+    for package in bench.NEEDS.get(name, ()):
+        pytest.importorskip(package)
+    step, runs = bench.CONTENDERS[name](SIZE._replace(cell="lstm"))
+    step(3)
+    assert runs == (1 if name == "onnxruntime" else SIZE.runs)

@@ -44,7 +44,7 @@ def open_build(commit: str) -> Iterator[Contender]:
     with tempfile.TemporaryDirectory() as name:
         with tarfile.open(fileobj=io.BytesIO(run_git("archive", "--format=tar", commit))) as archive:
             archive.extractall(name, filter="data")
-        path = os.pathsep.join([name, str(Path(name, "scripts"))])
+        path = os.pathsep.join([name, str(Path(name, "scripts")), os.environ.get("PYTHONPATH", "")])
         environment = os.environ | {"PYTHONPATH": path, devices.CACHE: ""}
         # -P: the worker's own folder has modules whose names those of an old build would be shadowed by.
         command = [sys.executable, "-P", str(Path(__file__).with_name("build_worker.py")), name]

@@ -172,13 +172,13 @@ def training_spec(size: Size) -> Any:
 
 def onnxruntime_one(size: Size) -> tuple[Stepper, int]:
     """The same network written by `to_onnx`, in onnxruntime on all cores, one run at a time."""
-    session, inputs_WTB = onnx_session(size), windows(size).inputs_WTB
+    session, inputs_WTBV = onnx_session(size), np.eye(VOCABULARY, dtype=np.float32)[windows(size).inputs_WTB]
     parts = [each.name.removeprefix("final_") for each in session.get_outputs()[1:]]
     held = [{f"initial_{part}": np.zeros((1, size.batch, size.hidden), np.float32) for part in parts}]
 
     def step(steps: int) -> None:
         for i in range(steps):
-            _, *after = session.run(None, {"ids": inputs_WTB[i % len(inputs_WTB)]} | held[0])
+            _, *after = session.run(None, {"x": inputs_WTBV[i % len(inputs_WTBV)]} | held[0])
             held[0] = {f"initial_{part}": value for part, value in zip(parts, after, strict=True)}
 
     return step, 1
@@ -196,6 +196,6 @@ def onnx_session(size: Size) -> Any:
     params = jax.jit(build_network(spec, rj.HParams()).init)(jax.random.key(0))
     model = rj.to_onnx(rj.Network(LoadedNetwork("", 0, spec, rj.HParams(), params, "")))
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = devices.cpu_count()
+    options.intra_op_num_threads, options.log_severity_level = devices.cpu_count(), 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
