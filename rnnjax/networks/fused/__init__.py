@@ -5,6 +5,7 @@ compiled when it is first used (`devices.load_targets`) and rounds otherwise tha
 May import: as the package `networks`.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -66,7 +67,8 @@ def fused_forward(kind: str, window: Window) -> Any:
     steps, streams, _ = window.input_TBG.shape
     hidden = window.h.shape[1]
     states = (steps, streams, hidden)
-    outputs = [states if window.c.size else (0,), states, (steps, streams, STORED.get(kind, 0) * hidden)]
+    outputs: list[tuple[int, ...]] = [states if window.c.size else (0,), states]
+    outputs.append((steps, streams, STORED.get(kind, 0) * hidden))
     c, h, stored = call(FORWARD, kind, outputs, window)
     return (c[-1] if window.c.size else c, h), (window, c, h, stored)
 
@@ -77,13 +79,15 @@ def fused_backward(kind: str, residuals: Any, gradients: tuple[Array, Array]) ->
     read = window.kernel, window.c, window.h, window.valid, window.keep, c, h, stored, d_h, d_c_end
     wanted = window.kernel, window.bias, window.input_TBG, window.c, window.h
     found = call(BACKWARD, kind, [leaf.shape for leaf in wanted], read)
-    return (Window(*found, jnp.zeros_like(window.valid), jnp.zeros_like(window.keep)),)
+    d_kernel, d_bias, d_input, d_c, d_h = found
+    zeros = jnp.zeros_like(window.valid), jnp.zeros_like(window.keep)
+    return (Window(d_kernel, d_bias, d_input, d_c, d_h, *zeros),)
 
 
 fused_window.defvjp(fused_forward, fused_backward)
 
 
-def call(target: str, kind: str, shapes: list[tuple[int, ...]], arguments: Any) -> Any:
+def call(target: str, kind: str, shapes: Sequence[tuple[int, ...]], arguments: Any) -> Any:
     """Call a function of window.cpp; under `vmap` its arrays have a further leading axis."""
     devices.load_targets("rnnjax.networks.fused", "window.cpp", (FORWARD, BACKWARD))
     outputs = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
