@@ -1,9 +1,17 @@
 """The devices and the memory of this machine. `prepare` sets JAX up for the commands, before anything imports it."""
 
 import contextlib
+import ctypes
+import hashlib
 import os
+import platform
+import shutil
+import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib import resources
 from pathlib import Path
 
 from rnnjax.errors import BadInput
@@ -38,12 +46,18 @@ def prepare(cpu_devices: int | None = None) -> None:
         import jax  # not at the top: it reads XLA_FLAGS
 
     jax.config.update("jax_num_cpu_devices", cpu_devices or cpu_count())
-    folder = os.environ.get(CACHE, str(Path.home() / ".cache" / "rnnjax"))
+    folder = cache_folder()
     if folder:
-        jax.config.update("jax_compilation_cache_dir", folder)
+        jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     _refuse_absent_devices()
     check_jax_settings()
+
+
+def cache_folder() -> Path | None:
+    """Where compiled programs are kept; None = nowhere."""
+    folder = os.environ.get(CACHE, str(Path.home() / ".cache" / "rnnjax"))
+    return Path(folder) if folder else None
 
 
 def check_jax_settings() -> None:
@@ -53,6 +67,77 @@ def check_jax_settings() -> None:
     for name, (supported, reason) in SUPPORTED.items():
         if (value := getattr(jax.config, name, supported[0])) not in supported:
             raise BadInput(f"{name.upper()}={value} is not supported: {reason}")
+
+
+COMPILERS = ("c++", "g++", "clang++")  # unless the environment variable CXX names one
+COMPILER_OPTIONS = ("-O3", "-march=native", "-ffp-contract=fast", "-std=c++17", "-shared", "-fPIC", "-w")
+
+
+@cache
+def load_targets(package: str, source: str, names: tuple[str, ...]) -> None:
+    """Compile a file of C++ for this machine's processor and register its handlers with XLA, by their names.
+
+    The library is kept beside the compiled programs. Raises BadInput without a compiler, or where it fails.
+    """
+    import jax
+
+    if jax.default_backend() != "cpu":
+        raise BadInput(f"recurrence: got 'fused'; expected 'scan' on the platform {jax.default_backend()}")
+    folder = cache_folder() or Path(tempfile.mkdtemp())
+    text = resources.files(package).joinpath(source).read_text("utf-8")
+    command = [find_compiler(), *COMPILER_OPTIONS, f"-I{jax.ffi.include_dir()}"]
+    library = folder / f"{Path(source).stem}-{_digest(text, *command, processor_name(), jax.__version__)}.so"
+    if not library.exists():
+        _compile(command, text, library)
+    handlers = ctypes.cdll.LoadLibrary(str(library))
+    for name in names:
+        jax.ffi.register_ffi_target(name, jax.ffi.pycapsule(getattr(handlers, name)), platform="cpu")
+
+
+def find_compiler() -> str:
+    """The path of a compiler of C++. Raises BadInput."""
+    asked = os.environ.get("CXX")
+    found = [path for name in ([asked] if asked else COMPILERS) if (path := shutil.which(name))]
+    if not found:
+        tried = f"CXX={asked}" if asked else ", ".join(COMPILERS)
+        raise BadInput(f"recurrence: got 'fused'; expected 'scan': no compiler of C++ was found ({tried})")
+    return found[0]
+
+
+def has_compiler() -> bool:
+    """Whether `find_compiler` finds one."""
+    try:
+        return bool(find_compiler())
+    except BadInput:
+        return False
+
+
+def processor_name() -> str:
+    """What tells processors with other instructions apart."""
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text("utf-8").splitlines() if described.exists() else []
+    known = {line for line in lines if line.startswith(("model name", "flags", "Features"))}
+    return "\n".join([platform.machine(), platform.processor(), *sorted(known)])
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _compile(command: Sequence[str], text: str, library: Path) -> None:
+    """Write the library, by rename: another process may do the same."""
+    try:
+        library.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+            source, built = Path(folder, "source.cpp"), Path(folder, library.name)
+            source.write_text(text, "utf-8")
+            done = subprocess.run([*command, str(source), "-o", str(built)], capture_output=True, text=True)
+            if done.returncode:
+                said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip()[:200])
+                raise BadInput(f"recurrence: got 'fused'; expected 'scan': {command[0]} failed: {said}")
+            built.replace(library)
+    except OSError as error:
+        raise BadInput(f"{CACHE}: the compiled kernel cannot be written: {error}") from None
 
 
 def cpu_count() -> int:

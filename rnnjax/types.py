@@ -53,6 +53,7 @@ class Cell(NamedTuple):
     activation: str = "tanh"  # whose range h has: one of `networks.activations.ACTIVATIONS`
     product: Callable[[Array, Array], Array] = operator.matmul  # h [..., H], the recurrent kernel -> r [..., G*H]
     recurrent_kernel: Callable[[Params], Array] = stored_kernel  # params -> the kernel, computed once for a window
+    fused: str = ""  # the kind of `networks.fused` that runs its windows; "" = a scan does
 
     def step(self, params: Params, carry: Carry, x: Array) -> Carry:
         """One whole step of one example."""

@@ -52,7 +52,7 @@ def to_stablehlo(
         require_unidirectional(network.spec)
     for name in platforms or ():
         choose_name("platforms", name, ("cpu", "cuda", "rocm", "tpu"))
-    model = build_network(replace(network.spec, remat=0), network.hp)
+    model = build_network(replace(network.spec, remat=0, recurrence="scan"), network.hp)
     exported = export_program(program, model, network.params, network.hp, input_type(network), platforms)
     if file is not None:
         with atomic_write(Path(file)) as stream:

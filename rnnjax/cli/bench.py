@@ -6,7 +6,8 @@ Absolute times drift with the machine; the ratios of one call do not.
 import argparse
 import importlib.util
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,18 @@ from rnnjax import devices
 from rnnjax.cli.common import build_parser
 from rnnjax.cli.speed import ablations as tuning
 from rnnjax.cli.speed import tables
-from rnnjax.cli.speed.contenders import GATES, Contender, Size, Stepper, flax_one, ours, plain_vmap, windows
+from rnnjax.cli.speed.builds import check_commits, open_builds
+from rnnjax.cli.speed.contenders import (
+    EVALUATION,
+    GATES,
+    Contender,
+    Size,
+    Stepper,
+    flax_one,
+    ours,
+    plain_vmap,
+    windows,
+)
 from rnnjax.cli.speed.contenders_numpy import numpy_one
 from rnnjax.cli.speed.timing import Entry, Found, Scaling, Timing, grown, peak_gflops, race
 from rnnjax.errors import BadInput
@@ -37,15 +49,34 @@ def torch_bmm(size: Size) -> tuple[Stepper, int]:
     return peers_torch.torch_bmm(size)
 
 
+def in_library(name: str, size: Size) -> tuple[Stepper, int]:
+    from rnnjax.cli.speed import contenders_libraries  # not at the top: it imports JAX
+
+    build: Contender = getattr(contenders_libraries, name)
+    return build(size)
+
+
 CONTENDERS: dict[str, Contender] = {
     "rnnjax": ours,
+    "rnnjax_fused": partial(ours, recurrence="fused"),
     "plain_vmap": plain_vmap,
     "flax": flax_one,
     "torch": torch_eager,
     "torch_bmm": torch_bmm,
     "numpy": numpy_one,
+    "equinox": partial(in_library, "equinox_one"),
+    "keras": partial(in_library, "keras_one"),
+    "rnnjax_evaluation": partial(in_library, "ours_evaluation"),
+    "onnxruntime": partial(in_library, "onnxruntime_one"),
 }
-ONE_RUN = ("flax", "torch", "numpy")  # advance one run at a time, whatever the number of runs
+NEEDS = {  # packages that do not come with rnnjax
+    "torch": ("torch",),
+    "torch_bmm": ("torch",),
+    "equinox": ("equinox",),
+    "keras": ("keras",),
+    "onnxruntime": ("onnx", "onnxruntime"),
+}
+ONE_RUN = ("flax", "torch", "numpy", "equinox", "keras", "onnxruntime")  # advance one run at a time, whatever is asked
 GRID: dict[str, Any] = {  # of the suite "full"
     "cell": tuple(GATES),
     "hidden": (64, 128, 256),
@@ -86,11 +117,12 @@ def base(asked: argparse.Namespace, **more: int) -> Size:
     return size
 
 
-def races(asked: argparse.Namespace) -> list[Timing]:
+def races(asked: argparse.Namespace, builds: Mapping[str, Contender]) -> list[Timing]:
     """A race for each size whose cell rnnjax has."""
     from rnnjax.networks.cells import CELLS
 
-    names = list(dict.fromkeys(["rnnjax", *(installed_contenders() if asked.against is None else asked.against)]))
+    entered = CONTENDERS | dict(builds)
+    names = entrants(asked, list(builds))
     found: list[Timing] = []
     asked_for = list(dict.fromkeys(sizes(asked)))
     for size in asked_for:
@@ -99,12 +131,19 @@ def races(asked: argparse.Namespace) -> list[Timing]:
         if size.cell not in CELLS:
             SAY.print(f"left out: rnnjax has no cell {size.cell!r}: {size}")
             continue
-        entries = [Entry(name, CONTENDERS[name], size) for name in names]
+        entries = [Entry(name, entered[name], size) for name in names]
         entries = [entry for entry in entries if not left_out(asked, entry)]
         if entries:
             SAY.print(f"racing at {size}")
             found += race(entries, asked.rounds)
     return found
+
+
+def entrants(asked: argparse.Namespace, builds: Sequence[str]) -> list[str]:
+    """The names of those who take part: rnnjax before what is compared with it, in training and in evaluation."""
+    names = [*(installed_contenders() if asked.against is None else asked.against), *builds]
+    own = ["rnnjax", *([EVALUATION[0]] if set(names) & set(EVALUATION) else [])]
+    return list(dict.fromkeys([*own, *names]))
 
 
 def scaling(asked: argparse.Namespace) -> list[Scaling]:
@@ -128,11 +167,11 @@ def tuned(asked: argparse.Namespace) -> list[Timing]:
     return race([Entry(name, contender, size) for name, contender in tuning.variants(size).items()], asked.rounds)
 
 
-FIND: dict[str, Callable[[argparse.Namespace], Found]] = {
-    "quick": lambda asked: Found(timings=races(asked)),
-    "full": lambda asked: Found(timings=races(asked)),
-    "scaling": lambda asked: Found(scaling=scaling(asked)),
-    "tuning": lambda asked: Found(variants=tuned(asked), starts=tuning.study_starts()),
+FIND: dict[str, Callable[[argparse.Namespace, Mapping[str, Contender]], Found]] = {
+    "quick": lambda asked, builds: Found(timings=races(asked, builds)),
+    "full": lambda asked, builds: Found(timings=races(asked, builds)),
+    "scaling": lambda asked, _: Found(scaling=scaling(asked)),
+    "tuning": lambda asked, _: Found(variants=tuned(asked), starts=tuning.study_starts()),
 }
 
 
@@ -151,6 +190,13 @@ def build_options() -> argparse.ArgumentParser:
     add("--suite", choices=[*FIND], default="quick", help="default quick; full takes about 40 minutes")
     add("--json", type=Path, metavar="FILE", help="write the figures here, and the tables as FILE.md")
     add("--against", nargs="*", choices=[*CONTENDERS], help="contenders; default all that are installed")
+    add(
+        "--against-build",
+        nargs="+",
+        default=[],
+        metavar="COMMIT",
+        help="older builds of rnnjax, in turns with this one",
+    )
     add("--cell", nargs="+", choices=[*GATES], default=[], help="recurrent cells; default those of the suite")
     add("--hidden", nargs="+", type=count, default=[], metavar="H", help="numbers of hidden units")
     add("--window", nargs="+", type=count, default=[], metavar="T", help="time steps of a window")
@@ -170,24 +216,35 @@ def check(asked: argparse.Namespace) -> None:
         raise BadInput(f"--json: got {asked.json}; expected a file, not .md, in a folder that is there")
     absent = [name for name in asked.against or () if name not in installed_contenders()]
     if asked.suite in ("quick", "full") and absent:
-        raise BadInput(f"--against {absent[0]}: torch is not installed; pip install torch, or leave it out")
+        (lacking, *_) = missing_packages(absent[0])
+        raise BadInput(f"--against {absent[0]}: {lacking} is not installed; pip install {lacking}, or leave it out")
+    if asked.against_build and asked.suite not in ("quick", "full"):
+        raise BadInput(f"--against-build: got --suite {asked.suite}; expected quick or full")
+    check_commits(asked.against_build)
+
+
+def missing_packages(contender: str) -> list[str]:
+    """What the contender needs and is not installed here."""
+    if contender == "rnnjax_fused":
+        return [] if devices.has_compiler() else ["a compiler of C++"]
+    return [name for name in NEEDS.get(contender, ()) if importlib.util.find_spec(name) is None]
 
 
 def installed_contenders() -> list[str]:
-    """The contenders whose libraries are installed: all but those of torch come with rnnjax."""
-    has_torch = importlib.util.find_spec("torch") is not None
-    return [name for name in CONTENDERS if has_torch or not name.startswith("torch")]
+    return [name for name in CONTENDERS if not missing_packages(name)]
 
 
 def main() -> None:
     asked = arguments()
     check(asked)
-    if asked.against is None and len(installed_contenders()) < len(CONTENDERS):
-        SAY.print("left out: torch is not installed")
+    for name in dict.fromkeys(package for one in CONTENDERS for package in missing_packages(one)):
+        if asked.against is None:
+            SAY.print(f"left out: {name} is not installed")
     os.environ[devices.CACHE] = ""  # else the seconds of compiling would be those of an earlier call
     devices.prepare()
     before = peak_gflops()
-    found = FIND[asked.suite](asked)
+    with open_builds(asked.against_build) as builds:
+        found = FIND[asked.suite](asked, builds)
     after = peak_gflops()
     peak = max(before, after)
     shown = tables.sheets(found, peak, asked.suite)

@@ -33,7 +33,7 @@ def network_to_scan(
     Raises: BadInput for an operation of the step that is not written to ONNX here.
     """
     graph, width = Graph(), spec.inputs if table is None else table.shape[1]
-    cells = build_layers(replace(spec, embedding=0, inputs=width, remat=0), hp)
+    cells = build_layers(replace(spec, embedding=0, inputs=width, remat=0, recurrence="scan"), hp)
     leaves, data = named_leaves(start), "x" if table is None else "ids"
     write_sizes(graph, data)
     hidden = data if table is None else graph.node("Gather", [graph.constant("embedding", table), data], "vectors")

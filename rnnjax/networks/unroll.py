@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from rnnjax.networks.fused import fused_recurrence
 from rnnjax.networks.linear_recurrence import select_leaves, unroll_linear
 from rnnjax.types import Carry, Cell, OpaqueCell, Params
 
@@ -52,6 +53,8 @@ def unroll(
         return scan_opaque_cell(cell, params, carry, x, mask_TB, starts_TB, start)
     input_TBG = jax.vmap(jax.vmap(partial(cell.project_input, params)))(x)
     learned = {"kernel": cell.recurrent_kernel(params), "gate": params["gate"]}
+    if cell.fused and starts_TB is None and input_TBG.dtype == jnp.float32:
+        return fused_recurrence(cell.fused, learned, carry, input_TBG, mask_TB, dropout_BH)
     return recurrence(cell, learned, carry, start, input_TBG, mask_TB, dropout_BH, starts_TB)
 
 

@@ -26,6 +26,7 @@ from rnnjax.reports.formatting import csv_cell, escape_controls, format_interval
 from rnnjax.reports.interval_plots import interval_plot
 from rnnjax.reports.metric_tables import MAX_COLUMNS, chosen_columns, settings_table, split_table
 from rnnjax.reports.plotly_script import SCRIPT_NAME, check_trace_types, write_plotly
+from rnnjax.reports.template_cache import template_cache
 from rnnjax.storage.files import write_text
 
 TEMPLATE_FOLDER = Path(__file__).with_name("templates")
@@ -100,6 +101,7 @@ def render(template: str, autoescape: bool, **values: Any) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        bytecode_cache=template_cache(autoescape),
     )
     environment.filters |= {"md": markdown, "code": backticks_to_code, "code_block": _code_block}
     environment.filters |= {"figure_json": _figure_json, "hash": _hash, "bounds": format_interval, "slug": _slug}

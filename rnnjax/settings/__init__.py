@@ -208,6 +208,8 @@ class Spec:
     parallel: bool = False
     # operands of matrix products; bfloat16 is added up in float32; states, weights and the optimizer stay in float32
     dtype: Literal["float32", "bfloat16"] = "float32"
+    # windows of elman, gru, lstm: step by step, or by one call of C++ compiled when first used (CPU, other last bits)
+    recurrence: Literal["scan", "fused"] = "scan"
     state_size: Count = 4  # s4d: complex numbers in the state of each hidden unit
     steps: Count = 30_000  # optimizer steps of a run
     validate_every: Annotated[int, Ge(0), Le(2**31 - 1)] = 0  # steps between validation checks; 0 = none
@@ -236,7 +238,9 @@ class Spec:
 
 
 # of `Spec`: as TABLE_FIELDS
-NETWORK_FIELDS = (*("embedding", "tied", "remat", "parallel", "dtype", "state_size", "gate_biases", "layer_sizes"),)
+NETWORK_FIELDS = (
+    *("embedding", "tied", "remat", "parallel", "dtype", "state_size", "gate_biases", "layer_sizes", "recurrence"),
+)
 CELL_FIELDS = ("step_size", "damping", "stiffness")  # of `HParams`: as TABLE_FIELDS
 START_FIELDS = ("kernel_initializer", "recurrent_initializer", "gate_biases")
 

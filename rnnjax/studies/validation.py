@@ -13,6 +13,7 @@ from rnnjax.config.schema import Arm, ConventionComparison, Criterion, FigureSpe
 from rnnjax.errors import BadInput
 from rnnjax.networks.activations import ACTIVATIONS
 from rnnjax.networks.cells import CELLS, OWN_OPAQUE_CELLS, nonlinear_reason
+from rnnjax.networks.fused import unfused_reason
 from rnnjax.networks.initial_states import INITIAL_STATES
 from rnnjax.networks.initializers import INITIALIZERS, SQUARE_ONLY
 from rnnjax.probes import PROBES
@@ -183,10 +184,12 @@ def cell_contradictions(spec: Spec, hp: HParams) -> dict[str, tuple[bool, Any, s
     )
     linear = isinstance(cell, OpaqueCell) and cell.linear is not None
     other = spec.dtype != "float32" and opaque and not own
+    fusing = unfused_reason(spec)
     return {
         "dropout": (opaque and spec.dropout, True, f"false: {dropping}"),
         "layer_norm": (opaque and spec.layer_norm, True, f"false: {norm}"),
         "parallel": (spec.parallel and not linear, True, f"false: {nonlinear_reason(spec)}"),
+        "recurrence": (spec.recurrence == "fused" and fusing != "", "fused", f"'scan': {fusing}"),
         "dtype": (other, spec.dtype, f"'float32': {module}, which computes in a dtype of its own"),
     }
 

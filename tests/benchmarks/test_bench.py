@@ -14,10 +14,12 @@ import numpy as np
 import pytest
 
 from rnnjax.cli import bench
+from rnnjax.cli.speed import builds, tables
 from rnnjax.cli.speed import contenders as peers
 from rnnjax.cli.speed import contenders_numpy as peers_numpy
 from rnnjax.cli.speed import timing as racing
 from rnnjax.cli.speed.contenders import Params, Size
+from rnnjax.errors import BadInput
 
 SIZE = Size(hidden=6, window=7, batch=3, runs=2)
 
@@ -140,8 +142,63 @@ def of_torch_bmm(case: Case) -> Result:
     return losses[1].item(), gradient, end[0][1].detach().numpy()
 
 
+def as_equinox(params: Params, cell: str) -> Any:
+    """Our tree as modules of Equinox."""
+    eqx = pytest.importorskip("equinox")
+    from rnnjax.cli.speed import contenders_libraries
+
+    recurrent, readout = contenders_libraries.equinox_network(cell, SIZE.hidden, jax.random.key(0))
+
+    def places(one: Any) -> Any:
+        if cell == "elman":
+            return one.inner.weight, one.outer.weight, one.inner.bias
+        return one.weight_ih, one.weight_hh, one.bias, *([one.bias_n] if cell == "gru" else [])
+
+    leaves = [params["kernel"].T, params["recurrent"].T, params["bias"]]
+    leaves += [params["inner_bias"]] if cell == "gru" else []
+    outer = eqx.tree_at(lambda one: (one.weight, one.bias), readout, (params["readout"].T, params["readout_bias"]))
+    return eqx.tree_at(places, recurrent, tuple(leaves)), outer
+
+
+def of_equinox(case: Case) -> Result:
+    eqx = pytest.importorskip("equinox")
+    from rnnjax.cli.speed import contenders_libraries
+
+    carry = case.carry if case.cell == "lstm" else case.carry[0]
+
+    def loss(params: Params) -> Any:
+        arrays, static = eqx.partition(as_equinox(params, case.cell), eqx.is_inexact_array)
+        return contenders_libraries.equinox_loss(static, arrays, carry, case.x_TB, case.y_TB)
+
+    (value, carry), gradient = jax.value_and_grad(loss, has_aux=True)(jax.tree.map(jnp.asarray, case.params))
+    return float(value), gradient, carry[0] if case.cell == "lstm" else carry
+
+
+def of_keras(case: Case) -> Result:
+    """A GRU of Keras has the gates z, r, n and two rows of biases."""
+    pytest.importorskip("keras")
+    from rnnjax.cli.speed import contenders_libraries
+
+    model = contenders_libraries.keras_network(case.cell, SIZE.hidden)
+
+    def swap(leaf: Any) -> Any:
+        return jnp.concatenate([jnp.split(leaf, 3, axis=-1)[i] for i in (1, 0, 2)], axis=-1)
+
+    def loss(params: Params) -> Any:
+        leaves = [params["kernel"], params["recurrent"], params["bias"]]
+        if case.cell == "gru":
+            zero = jnp.zeros(2 * SIZE.hidden)
+            leaves[2] = jnp.stack([params["bias"], jnp.concatenate([zero, params["inner_bias"]])])
+            leaves = [swap(leaf) for leaf in leaves]
+        leaves += [params["readout"], params["readout_bias"]]
+        return contenders_libraries.keras_loss(model, leaves, [], case.carry, case.x_TB, case.y_TB)
+
+    (value, (_, carry)), gradient = jax.value_and_grad(loss, has_aux=True)(jax.tree.map(jnp.asarray, case.params))
+    return float(value), gradient, carry[0]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("result", [of_numpy, of_flax, of_torch, of_torch_bmm])
+@pytest.mark.parametrize("result", [of_numpy, of_flax, of_torch, of_torch_bmm, of_equinox, of_keras])
 @pytest.mark.parametrize("cell", peers.GATES)
 def test_loss_gradient_and_carry_are_those_of_plain_jax(cell: str, result: Callable[[Case], Result]) -> None:
     case = Case(cell)
@@ -219,6 +276,57 @@ def entered(*options: str) -> list[tuple[str, Size]]:
 NAMED = bench.CONTENDERS.items()
 
 
+def timing(name: str, micro: float, cores: tuple[float, ...]) -> racing.Timing:
+    return racing.Timing(name, SIZE, micro, micro, len(cores), 0.0, float(np.median(cores)), cores)
+
+
+def test_evaluation_is_compared_with_evaluation() -> None:
+    """Core ratios of the rounds 2/1, 6/2 and 8/8: their median is 2. A forward pass is a third of the products."""
+    timings = [timing("rnnjax", 10, (1, 2, 8)), timing("torch", 30, (2, 6, 8)), timing("rnnjax_evaluation", 4, (1.0,))]
+    timings.append(timing("onnxruntime", 8, (3.0,)))
+    found = [tables.slower(one, timings) for one in timings]
+    assert [one["times_rnnjax"] for one in found] == [1, 3, 1, 2]
+    assert [one["core_times_rnnjax"] for one in found] == [1, 2, 1, 3]
+    assert timings[0].gflops == pytest.approx(SIZE.flops / 10e3)
+    assert timings[2].gflops == pytest.approx(SIZE.flops / 3 / 4e3)
+
+
+def test_time_in_other_processes_is_counted() -> None:
+    found = racing.clock(lambda steps: 6.0 * steps, 4)
+    assert 6 <= found.cores < 6.1 and 0 <= found.wall < 1
+
+
+def test_what_is_compared_with_is_there() -> None:
+    asked = bench.arguments(["--against", "onnxruntime", "numpy"])
+    assert bench.entrants(asked, ["build x"]) == ["rnnjax", "rnnjax_evaluation", "onnxruntime", "numpy", "build x"]
+    assert bench.entrants(bench.arguments(["--against"]), []) == ["rnnjax"]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["--against-build", "no such"], "--against-build: got 'no such'; expected a commit of the repository in"),
+        (
+            ["--against-build", "HEAD", "--suite", "tuning"],
+            "--against-build: got --suite tuning; expected quick or full",
+        ),
+    ],
+)
+def test_a_build_that_cannot_be_timed_is_refused(given: list[str], message: str) -> None:
+    with pytest.raises(BadInput, match=f"^{message}"):
+        bench.check(bench.arguments(given))
+
+
+@pytest.mark.slow
+def test_a_commit_is_timed_in_its_own_process() -> None:
+    """Its module of contenders is its own, though this rnnjax is on the path of the test; it trains and counts time."""
+    if not (builds.ROOT / ".git").exists():
+        pytest.skip("no repository")
+    with builds.open_builds(["HEAD"]) as opened:
+        step, runs = opened["build HEAD"](SIZE)
+        assert runs == SIZE.runs and step(3) > 0
+
+
 def test_the_full_grid_holds_what_the_notes_say() -> None:
     found = entered()
     assert {size.runs for _, size in found if size.cell != "elman"} == {64}
@@ -230,3 +338,13 @@ def test_the_full_grid_holds_what_the_notes_say() -> None:
 
 def test_what_is_asked_for_is_not_left_out() -> None:
     assert len(entered("--runs", "8", "--cell", "lstm", "--hidden", "64", "--batch", "1")) == len(NAMED)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["onnxruntime", "rnnjax_evaluation"])
+def test_evaluation_runs(name: str) -> None:
+    for package in bench.NEEDS.get(name, ()):
+        pytest.importorskip(package)
+    step, runs = bench.CONTENDERS[name](SIZE._replace(cell="lstm"))
+    step(3)
+    assert runs == (1 if name == "onnxruntime" else SIZE.runs)

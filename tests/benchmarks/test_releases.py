@@ -69,5 +69,5 @@ def test_an_interpreter_without_rnnjax_is_named(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\nexit 1\n")
     python.chmod(0o755)
-    with pytest.raises(BadInput, match="the environment's process has ended"), compare.open_environment(python):
+    with pytest.raises(BadInput, match="the process has ended"), compare.open_environment(python):
         pass

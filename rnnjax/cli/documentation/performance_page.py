@@ -22,6 +22,52 @@ width of blocks. A single large LSTM with a batch of 32 is faster in torch: rnnj
 Sequences of different lengths beside torch's packed LSTM, and segments of long windows:
 [sequences](../results/bench/sequences.md), by `python scripts/sequence_speed.py`.
 
+## Fused windows
+
+    rnnjax study init --set recurrence=fused
+
+runs windows of `elman`, `gru` and `lstm` (float32, without `layer_norm`) as one call of C++ each way instead of a scan:
+a run's kernel stays in the cache of its core, and products use the widest vectors of the processor. It is compiled when
+first used, by `CXX` or c++, g++, clang++, and kept in `RNNJAX_CACHE`; without a compiler the setting is refused. It is
+not the default, because its last bits differ from those of the scan, its reference, and depend on the processor; it
+takes part in a run's identity. Windows with `task.document_token` or packed sequences take the scan. Only CPUs.
+
+How many times faster, by the time of all cores, medians of turns on a crowded 2-core Xeon with AVX-512 (GCC 12, jax
+0.10.2). A step is a whole optimizer step of 64 runs, measured with the first version of the kernel, as a prototype and
+as built in; the last column is the recurrence alone, forward and backward, with the kernel as it is:
+
+| network | step, prototype | step, first version | recurrence, now |
+| --- | --- | --- | --- |
+| Elman, H = 64, batch 1 | 1.46 | 1.23 | 1.55 |
+| Elman, H = 128, batch 8 | 1.65 | 1.27 | 1.66 |
+| LSTM, H = 128, batch 8 | 1.93 | 1.52 | 2.17 |
+| GRU, H = 128, batch 8 | | 1.72 | |
+
+`rnnjax bench --against rnnjax_fused` measures it on your machine. What did not pay: `associative_scan` on CPUs (3 to 9
+times slower than the scan), products written as a multiplication and a sum (tens of times slower),
+`--xla_cpu_prefer_vector_width=512` (4 to 6% at Elman, nothing at LSTM, other bits). In the kernel, `x + 0` to spread a
+number over a vector cost a third of the time: it is an addition, since it is not x where x = -0.
+
+## Against an older build
+
+`rnnjax bench --against-build COMMIT` times a commit of this repository in turns with the present one. Against the build
+of 22 November 2026 (bbb497f) a step of the scan takes as long as before: 1.03, 1.06 and 1.01 times as fast at the first
+three networks above, 1.06 at the GRU ([figures](../results/bench/against_build.md), by the time of all cores).
+
+## Memory of long windows
+
+LSTM, H = 256, T = 400, batch 16, one run to a device. Temporary memory is the compiler's own count of one device's
+program; the process is the growth of its peak with two runs; core-seconds are those of one step of one run:
+
+| program | temporary MB | process MB | core-seconds | time |
+| --- | --- | --- | --- | --- |
+| commit bbb497f | 118 | 242 | 0.307 | 1 |
+| `remat = 20` | 16 | 38 | 0.367 | 1.2 |
+| `remat = 20`, `recurrence = "fused"` | 16 | | 0.243 | 0.79 |
+
+The states of all runs come on top, 1.2 MB a run: by this count 256 runs of this size take 546 MB with bbb497f and 342
+MB with `remat`.
+
 ## The first run
 
 Most of a short run with an empty cache is compilation. Programs are compiled several at once, those of the next group

@@ -18,6 +18,7 @@ VOCABULARY, CHARACTERS = 24, 18_710
 LEARNING_RATE, CLIP_NORM = 0.01, 5.0
 GATES = {"elman": 1, "lstm": 4, "gru": 3}
 LEAVES = {"elman": 1, "lstm": 2, "gru": 1}  # of the carry, which is (h,) or (h, c)
+EVALUATION = ("rnnjax_evaluation", "onnxruntime")  # contenders that only read windows, of which the first is ours
 
 
 class Size(NamedTuple):
@@ -40,7 +41,8 @@ class Size(NamedTuple):
         return 3 * 2 * self.window * self.batch * products
 
 
-Stepper = Callable[[int], None]  # takes n optimizer steps of every run and waits for them
+# Takes n optimizer steps of every run and waits for them -> core-seconds that other processes spent on them, if any.
+Stepper = Callable[[int], float | None]
 Contender = Callable[[Size], tuple[Stepper, int]]  # -> the stepper and how many runs it advances
 Params = dict[str, Any]
 Carry = tuple[Any, ...]
@@ -81,10 +83,12 @@ def start(size: Size, seed: int = 0) -> Params:
 # rnnjax
 
 
-def ours(size: Size, block: int = 0, one_hot: bool = False) -> tuple[Stepper, int]:
+def ours(size: Size, block: int = 0, one_hot: bool = False, **settings: Any) -> tuple[Stepper, int]:
     """rnnjax: blocks over all devices, hand-written backward pass, record and alive mask included.
 
     One seed alone should not pay for a block of 16, so the block is no wider than the runs need.
+
+    Args: settings: others of `Spec`.
     """
     import jax
 
@@ -98,6 +102,7 @@ def ours(size: Size, block: int = 0, one_hot: bool = False) -> tuple[Stepper, in
         batch=size.batch,
         inputs=VOCABULARY,
         outputs=VOCABULARY,
+        **settings,
     )
     needed = -(-size.runs // len(jax.devices()))
     spec = replace(spec, block=block or min(block_width(spec), needed))

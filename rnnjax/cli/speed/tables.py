@@ -8,20 +8,24 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from rnnjax import devices
 from rnnjax.cli.speed import ablations as tuning
+from rnnjax.cli.speed.contenders import EVALUATION
 from rnnjax.cli.speed.timing import Found, Scaling, Timing
 
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "torch")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "torch", "equinox", "keras", "onnxruntime")
 WIDTH = 150  # of the tables where no terminal says how wide it is
 NOTES = {
     "race": "Contenders take turns within a round; the figure is the median over rounds. torch, flax and numpy "
     "advance one run at a time in one process; P processes on P free cores would divide their figures by P at most. "
     "GF/s count matrix products only, without the input's; torch takes one thread or all, whichever is faster. "
-    "The peak is the faster of the two f32 matrix products, measured before and after.",
+    "The peak is the faster of the two f32 matrix products, measured before and after. Core-us are the microseconds of "
+    "all cores together; their ratio is the median of the rounds' ratios. Evaluation is the forward pass alone; "
+    "its contenders are compared with rnnjax_evaluation.",
     "full": "Left out of the full grid: LSTM and GRU at other than 64 runs; contenders that advance one run at a time "
     "at other than 1 and 64 runs, since their figure does not depend on the number.",
     "scaling": "The exponent is the slope of log cost against log axis; cost is the time of one step of all runs for "
@@ -53,7 +57,7 @@ SIZE_COLUMNS = ("cell", "H", "T", "batch", "runs")
 
 
 def race_sheet(timings: Sequence[Timing], peak: float, full: bool) -> Sheet:
-    columns = (*SIZE_COLUMNS, "contender", "us / step / run", "fastest", "GF/s", "of peak", "x rnnjax", "compile s")
+    figures = ("us / step / run", "fastest", "GF/s", "of peak", "x rnnjax", "compile s", "core-us", "x rnnjax, cores")
     rows = [
         [
             *map(str, timing.size),
@@ -64,10 +68,17 @@ def race_sheet(timings: Sequence[Timing], peak: float, full: bool) -> Sheet:
             f"{timing.gflops / peak:.1%}",
             f"{slower(timing, timings)['times_rnnjax']:.2f}",
             f"{timing.compile_seconds:.2f}",
+            f"{timing.core_microseconds:,.1f}",
+            f"{slower(timing, timings)['core_times_rnnjax']:.2f}",
         ]
         for timing in timings
     ]
-    return Sheet("One optimizer step of one run", columns, rows, NOTES["race"] + (" " + NOTES["full"]) * full)
+    return Sheet(
+        "One optimizer step of one run",
+        (*SIZE_COLUMNS, "contender", *figures),
+        rows,
+        NOTES["race"] + (" " + NOTES["full"]) * full,
+    )
 
 
 def scaling_sheets(found: Sequence[Scaling], peak: float) -> list[Sheet]:
@@ -144,9 +155,15 @@ def row(timing: Timing, peak: float) -> dict[str, Any]:
 
 
 def slower(timing: Timing, timings: Sequence[Timing]) -> dict[str, float]:
-    """How many times slower than rnnjax at the same size."""
-    (reference,) = (other for other in timings if (other.name, other.size) == ("rnnjax", timing.size))
-    return {"times_rnnjax": timing.microseconds / reference.microseconds}
+    """How many times slower than rnnjax at the same size: by the clock, and by the cores' time, a median of rounds."""
+    own = EVALUATION[0] if timing.name in EVALUATION else "rnnjax"
+    (reference,) = (other for other in timings if (other.name, other.size) == (own, timing.size))
+    alike = timing.rounds == reference.rounds
+    cores = np.divide(timing.core_turns, reference.core_turns if alike else reference.core_microseconds)
+    return {
+        "times_rnnjax": timing.microseconds / reference.microseconds,
+        "core_times_rnnjax": float(np.median(cores)),
+    }
 
 
 def cpu_name() -> str:

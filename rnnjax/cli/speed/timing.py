@@ -1,12 +1,13 @@
 """A race: contenders timed in turns, in one process, and the machine's own speed beside them."""
 
+import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from rnnjax.cli.speed import ablations as tuning
-from rnnjax.cli.speed.contenders import Contender, Size, Stepper, timed
+from rnnjax.cli.speed.contenders import EVALUATION, Contender, Size, Stepper, timed
 
 SHORTEST = 0.5  # seconds that one timing should take
 FEWEST = 10  # steps of one timing: training takes many at a time, and what a call costs is shared by them
@@ -28,10 +29,19 @@ class Timing(NamedTuple):
     fastest: float  # the minimum
     rounds: int
     compile_seconds: float  # of the first call, beyond a step
+    core_microseconds: float  # of all cores together, per step of one run, the median over rounds
+    core_turns: tuple[float, ...]  # the same in each round
 
     @property
     def gflops(self) -> float:
-        return self.size.flops / self.microseconds / 1e3
+        return self.size.flops / (3 if self.name in EVALUATION else 1) / self.microseconds / 1e3
+
+
+class Clock(NamedTuple):
+    """Seconds of one step."""
+
+    wall: float
+    cores: float  # user and system, of all threads
 
 
 class Runner(NamedTuple):
@@ -41,15 +51,16 @@ class Runner(NamedTuple):
     runs: int
     steps: int  # of one timing
     compile_seconds: float
-    once: list[float]  # the only timing there will be of a very slow one
+    once: list[Clock]  # the only timing there will be of a very slow one
 
 
 def warm(entry: Entry) -> Runner:
     step, runs = entry.contender(entry.size)
-    first, second = timed(step, 1), timed(step, 1)
+    first, again = timed(step, 1), clock(step, 1)
+    second = again.wall
     per_step = second if second > SHORTEST / 10 else timed(step, 10) / 10
     steps = max(FEWEST, min(10_000, int(SHORTEST / per_step)))
-    return Runner(step, runs, steps, max(first - second, 0.0), [second] if second > PATIENCE else [])
+    return Runner(step, runs, steps, max(first - second, 0.0), [again] if second > PATIENCE else [])
 
 
 def race(entries: list[Entry], rounds: int) -> list[Timing]:
@@ -59,14 +70,22 @@ def race(entries: list[Entry], rounds: int) -> list[Timing]:
     for _ in range(rounds):
         for seconds, runner in zip(times, runners, strict=True):
             if not runner.once:
-                seconds.append(timed(runner.step, runner.steps) / runner.steps)
+                seconds.append(clock(runner.step, runner.steps))
     return [timing(entry, runner, seconds) for entry, runner, seconds in zip(entries, runners, times, strict=True)]
 
 
-def timing(entry: Entry, runner: Runner, seconds: list[float]) -> Timing:
-    micro = np.asarray(seconds) / runner.runs * 1e6
+def clock(step: Stepper, steps: int) -> Clock:
+    """Time `steps` steps. Returns: seconds of one of them."""
+    wall, cores = time.perf_counter(), time.process_time()
+    elsewhere = step(steps) or 0.0
+    return Clock((time.perf_counter() - wall) / steps, (time.process_time() - cores + elsewhere) / steps)
+
+
+def timing(entry: Entry, runner: Runner, clocks: list[Clock]) -> Timing:
+    wall, cores = np.asarray(clocks).T / runner.runs * 1e6
+    of_wall = float(np.median(wall)), float(wall.min()), len(wall)
     return Timing(
-        entry.name, entry.size, float(np.median(micro)), float(micro.min()), len(micro), runner.compile_seconds
+        entry.name, entry.size, *of_wall, runner.compile_seconds, float(np.median(cores)), tuple(map(float, cores))
     )
 
 

@@ -4,6 +4,7 @@ May import: as the package `networks`.
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import flax.linen as nn
 
@@ -15,6 +16,7 @@ from rnnjax.networks.cells.input_gated import min_gru, min_lstm
 from rnnjax.networks.cells.state_space import lru, s4d
 from rnnjax.networks.cells.structured import antisymmetric, cornn, exprnn, indrnn
 from rnnjax.networks.flax_bridge import from_flax
+from rnnjax.networks.fused import fused_kind
 from rnnjax.settings import HParams, Spec
 from rnnjax.settings.checks import lookup
 from rnnjax.types import Cell, OpaqueCell
@@ -69,11 +71,14 @@ OWN_OPAQUE_CELLS = (*LINEAR_CELLS, "cornn", "gru_before")  # of rnnjax, not one 
 def build_spec_cell(spec: Spec, hp: HParams) -> Cell | OpaqueCell:
     """The cell of a spec, with layer normalisation if `spec.layer_norm`.
 
-    Raises: BadInput for a name not in CELLS, and for `parallel` of a cell that is not linear in its state.
+    Raises: BadInput for a name not in CELLS, for `parallel` of a cell that is not linear in its state, and for
+        `recurrence = "fused"` of one that has no such kernel.
     """
     cell = lookup(CELLS, spec.cell, "cell")(spec, hp)
     if spec.parallel and (isinstance(cell, Cell) or cell.linear is None):
         raise BadInput(f"parallel: got true; expected false: {nonlinear_reason(spec)}")
+    if spec.recurrence == "fused":
+        cell = cast(Cell, cell)._replace(fused=fused_kind(spec))
     return with_layer_norm(cell, spec.dtype) if spec.layer_norm and isinstance(cell, Cell) else cell
 
 

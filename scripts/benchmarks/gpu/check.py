@@ -24,9 +24,10 @@ BUDGETS = {  # seconds of each section, in the order in which they run; what one
     "bits": 100,
     "resume": 60,
     "agreement": 50,
-    "widths": 75,
-    "peers": 40,
+    "widths": 60,
+    "peers": 35,
     "profiling": 30,
+    "window": 25,
 }
 TOTAL_SECONDS = 475
 GRACE = 40  # seconds beyond its budget after which a section's process is killed

@@ -8,10 +8,9 @@ slow moment of the machine hits all of them.
 import argparse
 import json
 import os
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from benchmarks.releases import tables
 from benchmarks.releases.settings import QUICK_SETTINGS, SETTINGS, Setting
 from rnnjax import devices
 from rnnjax.cli.common import build_parser
+from rnnjax.cli.speed.processes import Worker, open_worker
 from rnnjax.cli.speed.tables import cpu_name
 from rnnjax.errors import BadInput
 
@@ -29,36 +29,14 @@ SHORTEST = 0.3  # seconds of the reference's own time that one timing should tak
 FEWEST, MOST = 10, 2000  # steps of one timing
 
 
-class Environment:
-    """A worker process in another environment."""
-
-    def __init__(self, python: Path, flags: str, process: subprocess.Popen[str]) -> None:
-        self.python, self.flags = python, flags
-        self.requests, self.answers = process.stdin, process.stdout
-        self.versions = self.receive()
-
-    def receive(self) -> dict[str, Any]:
-        line = self.answers.readline() if self.answers else ""
-        if not line:
-            raise BadInput(f"{self.python}: the environment's process has ended; its messages stand above")
-        return json.loads(line)
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        print(json.dumps(request), file=self.requests, flush=True)
-        return self.receive()
-
-
-@contextmanager
-def open_environment(python: Path, flags: str = "") -> Iterator[Environment]:
-    """Start a worker; it ends with the context."""
+def open_environment(python: Path, flags: str = "") -> AbstractContextManager[Worker]:
+    """A worker in another environment; its greeting are the versions there."""
     path = os.pathsep.join([str(ROOT), str(ROOT / "scripts")])
     variables = os.environ | {"PYTHONPATH": path, devices.CACHE: "", "XLA_FLAGS": flags}
-    command, pipe = [str(python), "-m", "benchmarks.releases.worker"], subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=variables, text=True) as process:
-        yield Environment(python, flags, process)
+    return open_worker(str(python), [str(python), "-m", "benchmarks.releases.worker"], variables)
 
 
-def compare_setting(environments: Sequence[Environment], setting: Setting, rounds: int) -> dict[str, Any]:
+def compare_setting(environments: Sequence[Worker], setting: Setting, rounds: int) -> dict[str, Any]:
     """Hashes, losses and times of one setting in all environments."""
     states = [environment.ask(setting=setting) for environment in environments]
     per_step = environments[0].ask(steps=FEWEST)["processor"] / FEWEST
@@ -140,6 +118,6 @@ def measure(asked: Sequence[tuple[Path, str]], settings: Sequence[Setting], roun
         for setting in settings:
             print(setting.title, file=sys.stderr)
             compared.append(compare_setting(environments, setting, rounds))
-    releases = [environment.versions | {"xla_flags": environment.flags} for environment in environments]
+    releases = [worker.greeting | {"xla_flags": flags} for worker, (_, flags) in zip(environments, asked, strict=True)]
     about = {"cpu": cpu_name(), "cores": devices.cpu_count(), "load_average": os.getloadavg()[1], "rounds": rounds}
     return about | {"releases": releases, "settings": compared}
