@@ -14,17 +14,9 @@ from rnnjax.config.schema import COUNT, LIST, Arm, Study, StudyFile
 from rnnjax.config.toml_file import parse_toml_value, read_toml
 from rnnjax.devices import available_memory
 from rnnjax.errors import BadInput
-from rnnjax.settings import (
-    CELL_FIELDS,
-    NETWORK_FIELDS,
-    TABLE_FIELDS,
-    TEXT_FIELDS,
-    HParams,
-    Spec,
-    TaskSpec,
-    resolve_decay,
-)
+from rnnjax.settings import HParams, Spec, TaskSpec, resolve_decay
 from rnnjax.settings.checks import format_input
+from rnnjax.settings.later_fields import CELL_FIELDS, NETWORK_FIELDS, TABLE_FIELDS, TEXT_FIELDS
 
 SEEDS = "seeds"  # the number of seeds, among the settings that differ from a file
 BYTES_PER_STEP = 40  # of a series or an example: its numbers in float64 and float32, the inputs and targets

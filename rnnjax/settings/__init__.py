@@ -6,7 +6,7 @@ file, after `--set`, and where one of these classes is made in Python. Names of 
 checked where the table is known. The comment of a field is its description in docs/settings.md and `rnnjax settings`.
 Imports nothing heavy.
 
-Beside it: `checks` of the values that a user gives, `metrics` with their units, `vocabulary` of texts.
+Beside it: `checks` of the values that a user gives, `later_fields`, `metrics` with their units, `vocabulary` of texts.
 """
 
 import math
@@ -152,20 +152,6 @@ class TaskSpec:
         check_fields(TaskSpec, vars(self))
 
 
-TEXT_FIELDS = ("tokens", "vocabulary_limit", "document_token")
-SERIES_FIELDS = (
-    *("targets", "inputs", "known_inputs", "horizon", "forecast", "lags", "differences", "season", "fold", "gaps"),
-)
-SEQUENCE_FIELDS = (
-    *("sequences", "predict", "summary", "class_weights", "batches", "buckets", "known_steps", "split", "folds"),
-    *("sequence_column", "order_column", "group_column", "time_column", "split_column"),
-)
-TABLE_FIELDS = (  # of `TaskSpec`: no part of a run's identity where all arms have the default; older runs lack them
-    *("delimiter", "decimal", "thousands", "units", "header", "skip_lines", "index", "where", "order"),
-    *("missing_values", "missing", "copy_length", *SERIES_FIELDS, *SEQUENCE_FIELDS),
-)
-
-
 @dataclass(frozen=True)
 class Spec:
     """Everything that fixes a compiled program; hashable, so that it can be a static argument of `jax.jit`."""
@@ -237,11 +223,6 @@ class Spec:
         return replace(self, **{name: getattr(Spec, name) for name in START_FIELDS})
 
 
-# of `Spec`: as TABLE_FIELDS
-NETWORK_FIELDS = (
-    *("embedding", "tied", "remat", "parallel", "dtype", "state_size", "gate_biases", "layer_sizes", "recurrence"),
-)
-CELL_FIELDS = ("step_size", "damping", "stiffness")  # of `HParams`: as TABLE_FIELDS
 START_FIELDS = ("kernel_initializer", "recurrent_initializer", "gate_biases")
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from rnnjax.settings import CELL_FIELDS, NETWORK_FIELDS, TABLE_FIELDS, HParams, Spec, TaskSpec
+from rnnjax.settings import HParams, Spec, TaskSpec
+from rnnjax.settings.later_fields import CELL_FIELDS, NETWORK_FIELDS, TABLE_FIELDS
 
 Config = Mapping[str, Any]
 

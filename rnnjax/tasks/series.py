@@ -55,7 +55,7 @@ def series_task(settings: TaskSpec, source: str | None) -> Task:
 
     Args:
         settings: `series`, `length`, `corpus_seed`, `columns`, `validation`, `scale`, `offset`, `redundancy`,
-            `standardise`, `loss_steps`, `time_axis`, those of a table and those of SERIES_FIELDS are used.
+            `standardise`, `loss_steps`, `time_axis`, of a table and SERIES_FIELDS are used.
         source: the text of a CSV file, see `tables.read.read_table`; None for a generated series. "sunspots" is a file.
     Raises:
         BadInput: a file that is no table of numbers, columns without a file, too few rows, a column that does not

@@ -9,7 +9,8 @@ import pytest
 from rnnjax.analysis.results import Results
 from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput
-from rnnjax.settings import SEQUENCE_FIELDS, TaskSpec
+from rnnjax.settings import TaskSpec
+from rnnjax.settings.later_fields import SEQUENCE_FIELDS
 from rnnjax.studies.load_networks import load_network
 from rnnjax.studies.load_results import load_results
 from rnnjax.studies.prepare import prepare_study

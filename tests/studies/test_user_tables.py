@@ -11,7 +11,8 @@ from rnnjax import devices
 from rnnjax.cli import doctor
 from rnnjax.config.load import load_study
 from rnnjax.errors import BadInput
-from rnnjax.settings import TABLE_FIELDS, HParams, TaskSpec
+from rnnjax.settings import HParams, TaskSpec
+from rnnjax.settings.later_fields import TABLE_FIELDS
 from rnnjax.storage.manifest import config_hash
 from rnnjax.studies.load_results import load_results
 from rnnjax.studies.run import run_study
