@@ -53,6 +53,10 @@ number over a vector cost a third of the time: it is an addition, since it is no
 of 22 November 2026 (bbb497f) a step of the scan is 1.07, 1.04 and 1.10 times as fast at these three networks, by the
 time of all cores: little more than the noise of that machine.
 
+Equinox and Keras, compiled and one run at a time, take 2.8 and 2.4 times as long as rnnjax at the first network, torch
+44 times, and onnxruntime reads a window in 8.8 times the time of `rnnjax_evaluation`
+([figures](../results/bench/peers.md), 3 rounds).
+
 ## Memory of long windows
 
 LSTM, H = 256, T = 400, batch 16, one run to a device. Temporary memory is the compiler's own count of one device's
