@@ -176,10 +176,12 @@ def of_equinox(case: Case) -> Result:
 
 def of_keras(case: Case) -> Result:
     """A GRU of Keras has the gates z, r, n and two rows of biases."""
-    pytest.importorskip("keras")
+    if bench.missing_packages("keras"):
+        pytest.skip("keras is not installed")
     from rnnjax.cli.speed import contenders_libraries
 
     model = contenders_libraries.keras_network(case.cell, SIZE.hidden)
+    fixed = [variable.value for variable in model.non_trainable_variables]  # a seed, of dropout
 
     def swap(leaf: Any) -> Any:
         return jnp.concatenate([jnp.split(leaf, 3, axis=-1)[i] for i in (1, 0, 2)], axis=-1)
@@ -191,7 +193,7 @@ def of_keras(case: Case) -> Result:
             leaves[2] = jnp.stack([params["bias"], jnp.concatenate([zero, params["inner_bias"]])])
             leaves = [swap(leaf) for leaf in leaves]
         leaves += [params["readout"], params["readout_bias"]]
-        return contenders_libraries.keras_loss(model, leaves, [], case.carry, case.x_TB, case.y_TB)
+        return contenders_libraries.keras_loss(model, leaves, fixed, case.carry, case.x_TB, case.y_TB)
 
     (value, (_, carry)), gradient = jax.value_and_grad(loss, has_aux=True)(jax.tree.map(jnp.asarray, case.params))
     return float(value), gradient, carry[0]

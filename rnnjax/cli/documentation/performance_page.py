@@ -32,16 +32,15 @@ first used, by `CXX` or c++, g++, clang++, and kept in `RNNJAX_CACHE`; without a
 not the default, because its last bits differ from those of the scan, its reference, and depend on the processor; it
 takes part in a run's identity. Windows with `task.document_token` or packed sequences take the scan. Only CPUs.
 
-How many times faster, by the time of all cores, medians of turns on a crowded 2-core Xeon with AVX-512 (GCC 12, jax
-0.10.2). A step is a whole optimizer step of 64 runs, measured with the first version of the kernel, as a prototype and
-as built in; the last column is the recurrence alone, forward and backward, with the kernel as it is:
+How many times faster a whole optimizer step of 64 runs is, by the time of all cores, and the recurrence alone, forward
+and backward; medians of turns on a crowded 2-core Xeon with AVX-512 (GCC 12, jax 0.10.2;
+[figures](../results/bench/against_build.md)):
 
-| network | step, prototype | step, first version | recurrence, now |
+| network | step, against the scan | step, against bbb497f | recurrence |
 | --- | --- | --- | --- |
-| Elman, H = 64, batch 1 | 1.46 | 1.23 | 1.55 |
-| Elman, H = 128, batch 8 | 1.65 | 1.27 | 1.66 |
-| LSTM, H = 128, batch 8 | 1.93 | 1.52 | 2.17 |
-| GRU, H = 128, batch 8 | | 1.72 | |
+| Elman, H = 64, batch 1 | 1.27 | 1.39 | 1.55 |
+| Elman, H = 128, batch 8 | 1.59 | 1.59 | 1.66 |
+| LSTM, H = 128, batch 8 | 2.3 | 2.6 | 2.17 |
 
 `rnnjax bench --against rnnjax_fused` measures it on your machine. What did not pay: `associative_scan` on CPUs (3 to 9
 times slower than the scan), products written as a multiplication and a sum (tens of times slower),
@@ -51,8 +50,12 @@ number over a vector cost a third of the time: it is an addition, since it is no
 ## Against an older build
 
 `rnnjax bench --against-build COMMIT` times a commit of this repository in turns with the present one. Against the build
-of 22 November 2026 (bbb497f) a step of the scan takes as long as before: 1.03, 1.06 and 1.01 times as fast at the first
-three networks above, 1.06 at the GRU ([figures](../results/bench/against_build.md), by the time of all cores).
+of 22 November 2026 (bbb497f) a step of the scan is 1.07, 1.04 and 1.10 times as fast at these three networks, by the
+time of all cores: little more than the noise of that machine.
+
+Equinox and Keras, compiled and one run at a time, take 2.8 and 2.4 times as long as rnnjax at the first network, torch
+44 times, and onnxruntime reads a window in 8.8 times the time of `rnnjax_evaluation`
+([figures](../results/bench/peers.md), 3 rounds).
 
 ## Memory of long windows
 
