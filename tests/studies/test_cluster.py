@@ -214,7 +214,7 @@ def test_workers_of_dask_leave_the_bits_as_they_are(
 
     monkeypatch.setattr(devices, "prepare", lambda count: None)  # JAX is set up in this process
     study = load_study(plain.parent / "s.toml")
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": None}
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": False, "dashboard_address": "127.0.0.1:0"}
     with distributed.Client(set_as_default=False, **options) as client:
         engine = Engine(client, "inproc", None)
         run_study(study, tmp_path / "out", progress="none", handle_signals=False, engine=engine)

@@ -192,7 +192,8 @@ def connected(address: Address) -> Iterator[Engine]:
             yield Engine(stack.enter_context(connect(address.scheduler)), address.scheduler, None)
             return
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rnnjax-")))
-        options = {"host": "127.0.0.1", "scheduler_port": 0, "dashboard_address": None}
+        # None would take port 8787, and warn where it is in use.
+        options = {"host": "127.0.0.1", "scheduler_port": 0, "dashboard_address": "127.0.0.1:0"}
         cluster = stack.enter_context(LocalCluster(n_workers=0, silence_logs=logging.CRITICAL, **options))
         client = stack.enter_context(connect(cluster.scheduler_address))
         workers = stack.enter_context(LocalWorkers(cluster.scheduler_address, address.workers, logs))
