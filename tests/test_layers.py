@@ -57,7 +57,10 @@ EFFECTS = {
     "random",
     "io",
 }
-SETTINGS = {"settings", "settings.checks", "settings.metrics", "settings.vocabulary"}  # what every package may use
+SETTINGS = {
+    "settings",
+    *(f"settings.{name}" for name in ("checks", "later_fields", "metrics", "vocabulary")),
+}  # for all
 RANDOM = ("np.random.default_rng", "np.random.Generator")
 
 
