@@ -9,6 +9,8 @@ both.
 
 import gc
 import os
+import signal
+import threading
 from typing import Any
 
 import pytest
@@ -35,7 +37,18 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 gc.set_threshold(100_000, 20, 100)  # traces are many small objects: the default spends a tenth of a run here
 
 
+def restore_signals() -> None:
+    """A script in the background ignores SIGINT, nohup ignores SIGHUP, and so would all processes of the tests."""
+    defaults = {"SIGINT": signal.default_int_handler, "SIGHUP": signal.SIG_DFL, "SIGTERM": signal.SIG_DFL}
+    for name, default in defaults.items():
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, default)
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    if threading.current_thread() is threading.main_thread():
+        restore_signals()
     if not config.pluginmanager.hasplugin("cacheprovider"):
         return
     folder = str(config.cache.mkdir("compiled"))  # type: ignore[union-attr]

@@ -189,7 +189,11 @@ def build_options() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--suite", choices=[*FIND], default="quick", help="default quick; full takes about 40 minutes")
     add("--json", type=Path, metavar="FILE", help="write the figures here, and the tables as FILE.md")
-    add("--against", nargs="*", choices=[*CONTENDERS], help="contenders; default all that are installed")
+    names = ", ".join(CONTENDERS)
+    add(
+        "--against", nargs="*", choices=[*CONTENDERS], metavar="NAME",
+        help=f"contenders, of {names}; default all that are installed",
+    )  # fmt: skip
     add(
         "--against-build",
         nargs="+",
