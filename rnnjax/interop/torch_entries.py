@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnjax.errors import BadInput
-from rnnjax.interop.entries import Entries, as_array
+from rnnjax.interop.entries import Entries
 from rnnjax.interop.form import Layer, NetworkForm, Readout
 from rnnjax.interop.layouts import Weights, export_weights, import_weights
 from rnnjax.types import Params
@@ -20,7 +20,6 @@ from rnnjax.types import Params
 CELLS = {"rnn": "elman", "gru": "gru", "lstm": "lstm"}
 ROWS = {1: "elman", 3: "gru", 4: "lstm"}  # rows of weight_hh / hidden -> cell
 ENTRY = re.compile(r"(?:(?P<module>.*)\.)?(?P<kind>weight|bias)_(?P<part>ih|hh|hr)(?P<place>_l\d+(_reverse)?)?")
-PLACE = re.compile(r"_l(\d+)(_reverse)?")
 PROJECTION = "has a projection (proj_size), which no cell here has; expected an LSTM without"
 
 
@@ -258,8 +257,3 @@ def dropout_notes(parts: Mapping[str, Any]) -> tuple[str, ...]:
     """A sentence for each module with dropout, which is off in the network here."""
     rates = {name: getattr(part, "dropout", None) or getattr(part, "p", None) for name, part in parts.items()}
     return tuple(f"{name or 'module'}: dropout {rate} is left out" for name, rate in rates.items() if rate)
-
-
-def as_entries(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Tensors as NumPy arrays."""
-    return {name: as_array(name, array) for name, array in arrays.items()}

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import portalocker
 import pytest
+from cluster_study import train_plainly
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rnnjax import devices
@@ -121,10 +122,7 @@ def test_a_later_attempt_of_the_same_number_keeps_the_curves(tmp_path: Path) -> 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the study, trained without workers; its TOML file is beside it."""
-    folder = tmp_path_factory.mktemp("cluster")
-    (folder / "s.toml").write_text(STUDY)
-    run_study(load_study(folder / "s.toml"), folder / "plain", progress="none", handle_signals=False)
-    return folder / "plain"
+    return train_plainly(tmp_path_factory.mktemp("cluster"), STUDY)
 
 
 @pytest.fixture

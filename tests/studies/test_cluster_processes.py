@@ -10,14 +10,13 @@ from pathlib import Path
 
 import psutil
 import pytest
+from cluster_study import train_plainly
 
 pytest.importorskip("distributed")
 
 from benchmarks.cluster.processes import Cluster, start_study
-from rnnjax.config.load import load_study
 from rnnjax.storage.manifest import read_manifest
 from rnnjax.storage.part_folder import read_attempts
-from rnnjax.studies.run import run_study
 
 pytestmark = [pytest.mark.exhaustive, pytest.mark.timeout(1_200)]
 
@@ -41,10 +40,7 @@ LIMIT_SECONDS = 300.0
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the study, trained without workers; its TOML file is beside it."""
-    folder = tmp_path_factory.mktemp("processes")
-    (folder / "s.toml").write_text(STUDY)
-    run_study(load_study(folder / "s.toml"), folder / "plain", progress="none", handle_signals=False)
-    return folder / "plain"
+    return train_plainly(tmp_path_factory.mktemp("processes"), STUDY)
 
 
 @pytest.fixture

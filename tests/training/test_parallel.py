@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from benchmarks.faults.runs import random_starts
 from rnnjax.networks.initializers import ELEMENTWISE
 from rnnjax.settings import HParams, Spec, TaskSpec
 from rnnjax.studies.datasets import load_tasks
@@ -27,7 +29,7 @@ from rnnjax.training.parallel import (
     is_drawn,
     stack_hparams,
 )
-from rnnjax.training.state import StepMetrics, TrainState, init_state
+from rnnjax.training.state import StepMetrics, TrainState
 from rnnjax.training.step import train_chunk
 from rnnjax.types import WindowData
 
@@ -84,6 +86,9 @@ def shared(monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def counted() -> Iterator[Callable[[], int]]:
     """Yields how many programs of a round XLA has compiled since."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("compile_"):  # of a study that an earlier test has stopped: it ends its program
+            thread.join()
     compiled: list[str] = []
 
     def listen(event: str, seconds: float, **about: Any) -> None:
@@ -101,20 +106,6 @@ def counted() -> Iterator[Callable[[], int]]:
 class Trained(NamedTuple):
     states: TrainState  # leaves [R, ...]
     record: StepMetrics  # leaves [R, rows]
-
-
-def starts_of(runs: list[Run]) -> TrainState:
-    """States [R, ...] that need no compilation: random parameters, not those of the initializers."""
-    rng = np.random.default_rng(2)
-    of_run = jax.eval_shape(partial(init_state, runs[0].spec), runs[0].hp)
-    empty = jax.tree.map(lambda leaf: np.zeros((len(runs), *leaf.shape), leaf.dtype), of_run)
-    return empty.replace(
-        params=jax.tree.map(lambda leaf: rng.normal(size=leaf.shape, scale=0.3).astype(leaf.dtype), empty.params),
-        alive=np.ones_like(empty.alive),
-        early_stopping=empty.early_stopping
-        and empty.early_stopping.replace(lr_scale=np.ones_like(empty.early_stopping.lr_scale)),
-        diverged_at=np.full_like(empty.diverged_at, -1),
-    )
 
 
 def trained(runs: list[Run], chunks: list[int], start: TrainState) -> Trained:
@@ -179,7 +170,7 @@ def test_a_run_is_bitwise_the_same_in_any_company(
     seed = secrets.randbits(32)
     rng = np.random.default_rng(seed)
     pool = pool_of(spec)
-    start = starts_of(pool)
+    start = random_starts(pool)
     monkeypatch.setattr("rnnjax.training.parallel.RunBlocks", partial(RunBlocks, devices=jax.devices()[:devices]))
     regrouped = 0
     with counted() as compilations:
@@ -225,7 +216,7 @@ def test_quick_starts_have_the_bits_of_slow_ones(initializer: str, monkeypatch: 
 def test_programs_compiled_ahead_are_not_compiled_again() -> None:
     runs = runs_of(spec_of(validate_every=3), seeds=3)
     program = compile_program(runs, text(runs[0].spec), STEPS, text(runs[0].spec))
-    states = program.blocks.scatter(starts_of(runs))
+    states = program.blocks.scatter(random_starts(runs))
 
     def probe(state: TrainState, hp: HParams, step: jax.Array) -> dict[str, jax.Array]:
         return {"seed": hp.seed + step}
@@ -249,7 +240,7 @@ def test_sequences_compiled_ahead_are_not_compiled_again(batches: str) -> None:
     spec = spec_of(task=settings, inputs=task.inputs, outputs=task.outputs, carry="reset", window=8, batch=2)
     runs = runs_of(spec, seeds=2)
     program = compile_program(runs, training_data(task, spec), STEPS)
-    states = program.blocks.scatter(starts_of(runs))
+    states = program.blocks.scatter(random_starts(runs))
     with counted() as compilations:
         for compile_one in program.compilations([]):
             compile_one()
@@ -264,7 +255,7 @@ def test_canary_a_plain_vmap_is_not_bitwise_the_same() -> None:
     """If one `vmap` over all runs gave the same bits at every width, the tests above would prove nothing."""
     for _, spec in SHAPES:
         pool, data = pool_of(spec), text(spec)
-        start, hp = starts_of(pool), stack_hparams(pool)
+        start, hp = random_starts(pool), stack_hparams(pool)
 
         def chunk_of_run(state: Any, hp: HParams, spec: Spec = spec, data: WindowData = data) -> Any:
             return train_chunk(spec, STEPS, hp, data, state, jnp.int32(STEPS))[0]
@@ -282,7 +273,7 @@ def test_canary_a_plain_vmap_is_not_bitwise_the_same() -> None:
 def training_compilations(runs: list[Run]) -> int:
     with counted() as compilations:
         for group in group_by_program(runs):
-            trained(group, [3, 5, 1], starts_of(group))
+            trained(group, [3, 5, 1], random_starts(group))
         return compilations()
 
 
@@ -361,7 +352,7 @@ def test_padding_is_a_copy_of_a_real_run_and_is_dropped(runs: int, width: int) -
 def test_a_record_has_the_rows_of_its_chunk_and_probes_see_every_run(shared: None) -> None:
     runs = runs_of(spec_of(), seeds=6)
     program = compile_program(runs, text(spec_of()), STEPS)
-    states = program.blocks.scatter(starts_of(runs))
+    states = program.blocks.scatter(random_starts(runs))
     for steps, written in ((1, 1), (3, 1), (7, 3)):
         states, record = program.advance(states, steps)
         assert {leaf.shape for leaf in record} == {(6, written)}
@@ -379,7 +370,7 @@ def test_what_diverges_is_the_run_and_not_its_block(shared: None) -> None:
     """The neighbours of a diverging run in its block end as they do beside another one."""
     runs = runs_of(spec_of(), seeds=4)
     beside = [runs[0], runs[1]._replace(hp=runs[1].hp._replace(learning_rate=3e38)), *runs[2:]]
-    calm, stormy = (trained(four, [STEPS], starts_of(four)) for four in (runs, beside))
+    calm, stormy = (trained(four, [STEPS], random_starts(four)) for four in (runs, beside))
     assert calm.states.alive.tolist() == [True] * 4
     assert stormy.states.alive.tolist() == [True, False, True, True]
     assert np.isnan(stormy.record.loss[1, -1])

@@ -49,13 +49,15 @@ def pool_of(spec: Spec, size: int) -> list[Run]:
 
 
 def random_starts(runs: Sequence[Run]) -> TrainState:
-    """States [R] with random parameters, which need no compilation."""
+    """States [R] that need no compilation: random parameters, not those of the initializers."""
     rng = np.random.default_rng(2)
-    of_run = jax.eval_shape(partial(init_state, runs[0].spec), runs[0].hp)
-    empty = jax.tree.map(lambda leaf: np.zeros((len(runs), *leaf.shape), leaf.dtype), of_run)
+    shapes = jax.eval_shape(partial(init_state, runs[0].spec), runs[0].hp)
+    empty = jax.tree.map(lambda leaf: np.zeros((len(runs), *leaf.shape), leaf.dtype), shapes)
+    stopping = empty.early_stopping
     return empty.replace(
         params=jax.tree.map(lambda leaf: rng.normal(size=leaf.shape, scale=0.3).astype(leaf.dtype), empty.params),
         alive=np.ones_like(empty.alive),
+        early_stopping=stopping and stopping.replace(lr_scale=np.ones_like(stopping.lr_scale)),
         diverged_at=np.full_like(empty.diverged_at, -1),
     )
 
